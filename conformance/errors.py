@@ -1,0 +1,69 @@
+"""Errors that are meant for the person at the keyboard.
+
+Everything that the input or the set-up can get wrong is raised as :class:`Problem` (or several of them as
+:class:`Problems`).  The command prints them and exits with status 2; a traceback is always a bug of ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where something stands: a name (a file, ``<stdin>``, ``scenario``), line and column, both counted from 1."""
+
+    name: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        parts = [self.name]
+        if self.line:
+            parts.append(str(self.line))
+            if self.column:
+                parts.append(str(self.column))
+        return ":".join(parts)
+
+
+class BindmatrixError(Exception):
+    """Base of all errors of this project."""
+
+
+class Problem(BindmatrixError):
+    """One thing that is wrong: where, what was expected, what to do.
+
+    ``source`` is the line of input it stands in; with it the text form shows a caret under ``width`` characters.
+    """
+
+    def __init__(self, place: Place, message: str, *, source: str = "", width: int = 1) -> None:
+        super().__init__(message)
+        self.place = place
+        self.message = message
+        self.source = source
+        self.width = max(1, width)
+
+    def __str__(self) -> str:
+        text = f"{self.place}: {self.message}"
+        if self.source and self.place.column:
+            text += f"\n  {self.source}\n  {' ' * (self.place.column - 1)}{'^' * self.width}"
+        return text
+
+
+class Problems(BindmatrixError):
+    """Several problems found in one pass, in the order of their places."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda problem: problem.place)
+        super().__init__(f"{len(self.problems)} problems")
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` for the valid word closest to ``word``, or an empty string."""
+    match = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.5)
+    return f"; did you mean {match[0]!r}?" if match else ""

@@ -1,0 +1,1 @@
+"""Generate scenarios: the table of axes, the exhaustive matrix, the Hypothesis strategies."""

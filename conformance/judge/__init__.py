@@ -1,0 +1,1 @@
+"""Judge observations against expectations: verdicts, known divergences, shrinking."""

@@ -1,0 +1,1 @@
+"""Observations: the record of what a kernel answered, as JSON Lines."""

@@ -1,0 +1,1 @@
+"""Reports: every one renders the same view-model; none computes."""

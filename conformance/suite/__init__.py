@@ -1,0 +1,1 @@
+"""The live suite: pytest --pyargs conformance.suite runs the matrix on this kernel."""
