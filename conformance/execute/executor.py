@@ -1,0 +1,694 @@
+"""A whole program in one file: standard library only, Python 3.8 or later, imports nothing else of the project.
+
+It runs scenarios (``a=tcp4 a.bind=0.0.0.0 b=tcp4 b.bind=127.0.0.1``) on the kernel it stands on and says what every
+call returned.  It knows the platform's constants and no semantics.  Rows of the tables below have their twins in
+``conformance/notation.py``; a test compares the two.
+
+Ways to use it:
+
+* imported: ``with Executor() as executor: executor.line("a=tcp4 a.bind=127.0.0.1")``;
+* as a program: ``python3 executor.py [--namespace own|none|auto] [--parent PID]``, or as the text of ``python3 -c``;
+* as a program that comes through its own standard input: ``python3 -c LOADER SIZE [options]`` (``LOADER`` is below)
+  reads SIZE bytes of program text, then scenarios follow;
+* sent through execnet's ``remote_exec``: each item received is a line or a list of lines, answered in kind.
+
+In: one scenario a line, as ``{"scenario": "..."}`` or bare.  Out: the line ``{"format": ..., "host": {...}}``, then one
+line per scenario, in order: ``{"scenario":"...","outcomes":["ok",...]}``, where ``outcomes`` is null and ``no_verdict``
+or ``unsupported`` has the reason when the scenario could not be judged.  Written whenever the input pauses.
+
+Ports.  On Linux the program moves into a network namespace of its own (as root; else into one inside a user namespace);
+elsewhere it leases ports that it tried first.  A scenario that connects gets a port that no other scenario meets while
+a TIME_WAIT may live there; all others share a round of ports.  Multiples of 128 are never used: NetBSD finds accepted
+children on those ports alone.  Nothing is sent to an address that is not this host's loopback.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import os
+import re
+import select
+import struct
+import sys
+import time
+
+import _socket
+from _socket import socket
+
+TYPE_CHECKING = False  # importing typing would cost a third of the start
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+
+    Step = Tuple[int, str, Any]
+    Address = Tuple[Any, ...]
+
+FORMAT = "bindmatrix-observations/1"
+#: the program text of ``python3 -c``; its first argument is the size of this file in bytes
+LOADER = "import sys;exec(compile(sys.stdin.buffer.read(int(sys.argv.pop(1))),'executor.py','exec'))"
+LIMIT = 1.0  # seconds that accept, connect, read and deliver may take
+DELIVERIES = 32
+BACKLOG = 64
+
+LINUX = sys.platform.startswith("linux")
+WINDOWS = sys.platform == "win32"
+SUN = sys.platform.startswith("sunos")
+INET, INET6 = _socket.AF_INET, _socket.AF_INET6
+STREAM, DGRAM = _socket.SOCK_STREAM, _socket.SOCK_DGRAM
+SOL_SOCKET, SO_ERROR = _socket.SOL_SOCKET, _socket.SO_ERROR
+IPPROTO_IP, IPPROTO_IPV6 = 0, 41
+V6ONLY = getattr(_socket, "IPV6_V6ONLY", 26 if LINUX else 0x27 if SUN else 27)
+RESET_ON_CLOSE = struct.pack("hh" if WINDOWS else "ii", 1, 0)
+
+#: kind of socket -> arguments of socket()
+KINDS = {"tcp4": (INET, STREAM), "tcp6": (INET6, STREAM), "udp4": (INET, DGRAM), "udp6": (INET6, DGRAM)}
+
+#: option -> (level, number), None where the platform has no such constant
+OPTIONS: Dict[str, Optional[Tuple[int, int]]] = {
+    "reuseaddr": (SOL_SOCKET, _socket.SO_REUSEADDR),
+    "reuseport": None if WINDOWS else (SOL_SOCKET, getattr(_socket, "SO_REUSEPORT", 15 if LINUX else 0x200)),
+    "reuseport_lb": (SOL_SOCKET, 0x10000) if sys.platform.startswith("freebsd") else None,
+    "exclusive": (SOL_SOCKET, ~_socket.SO_REUSEADDR) if WINDOWS else None,
+    "exclbind": (SOL_SOCKET, 0x1015) if SUN else None,
+    "v6only": (IPPROTO_IPV6, V6ONLY),
+}
+
+SET, BIND, LISTEN, SOCKET, CLOSE = range(5)  # what most scenarios are made of; Executor._steps has them inline
+CHOSEN, CONNECT, ACCEPT, READ, JOIN, USER, WAIT, DELIVER, FLOW, LACKING = range(5, 15)
+VERBS = {"bind": BIND, "listen": LISTEN, "connect": CONNECT, "read": READ, "close": CLOSE, "join": JOIN}
+GLOBALS = {"user": USER, "wait": WAIT, "deliver": DELIVER, "deliver_flow": FLOW}
+MAXIMUM = {"user": 2**32 - 2, "wait": 600_000}
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_known: Dict[str, Step] = {}
+_CLOSED = socket(INET, DGRAM)  # stands for every socket that could not be made: the kernel answers EBADF
+_CLOSED.close()
+
+
+class NotAScenario(ValueError):
+    """The text is no scenario; the message says why."""
+
+
+class NoVerdict(Exception):
+    """The set-up failed, so the outcomes would say nothing about the kernel."""
+
+
+class Unsupported(Exception):
+    """This host lacks what the scenario needs."""
+
+
+# --- notation -----------------------------------------------------------------------------------------------------
+
+
+def parse(text: str) -> Tuple[List[Step], bool]:
+    """The steps of ``text`` as (code, socket, argument), and whether one is more than options, bind, listen, close."""
+    steps = []
+    made = {"": True}
+    special = False
+    for word in text.split():
+        step = _known.get(word) or _learn(word)
+        code, name, argument = step
+        if code == SOCKET or code == ACCEPT:
+            if made.get(name):
+                raise NotAScenario("%r makes a socket that is still open" % word)
+            if code == ACCEPT:
+                special = True
+                if argument not in made:
+                    raise NotAScenario("%r is on a socket that is not made yet" % word)
+            made[name] = True
+        elif name not in made:
+            raise NotAScenario("%r is on a socket that is not made yet" % word)
+        elif code > CLOSE:
+            special = True
+        elif code == CLOSE:
+            made[name] = False
+        steps.append(step)
+    if not steps:
+        raise NotAScenario("no step")
+    return steps, special
+
+
+def _learn(word: str) -> Step:
+    head, equals, value = word.partition("=")
+    name, dot, verb = head.partition(".")
+    source, accept = value.partition(".")[::2]
+    if not dot and head in GLOBALS:
+        step = (GLOBALS[head], "", _number(head, value) if head in MAXIMUM else _address(word, value))
+    elif not _NAME.match(name) or (dot and name in GLOBALS):
+        raise NotAScenario("%r is not a step" % word)
+    elif not dot and value in KINDS:
+        step = (SOCKET, name, KINDS[value])
+    elif not dot and accept == "accept" and _NAME.match(source):
+        step = (ACCEPT, name, source)
+    elif verb in OPTIONS and value in ("0", "1"):
+        option = OPTIONS[verb]
+        step = (SET, name, (*option, int(value))) if option else (LACKING, name, verb)
+    elif verb in ("listen", "read", "close") and not equals:
+        step = (VERBS[verb], name, None)
+    elif verb == "bind" and value.endswith(",0"):
+        step = (CHOSEN, name, _address(word, value[:-2]))
+    elif verb in ("bind", "connect", "join"):
+        step = (VERBS[verb], name, _address(word, value))
+        if verb == "join" and not _multicast(value):
+            raise NotAScenario("%r needs a multicast address" % word)
+    else:
+        raise NotAScenario("%r is not a step" % word)
+    if len(_known) > 100_000:
+        _known.clear()
+    _known[word] = step
+    return step
+
+
+def _number(head: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit()) or int(value) > MAXIMUM[head]:
+        raise NotAScenario("%r needs a number from 0 to %d" % (head, MAXIMUM[head]))
+    return int(value)
+
+
+def _packed(address: str) -> bytes:
+    return _socket.inet_pton(INET6 if ":" in address else INET, address)
+
+
+def _address(word: str, address: str) -> str:
+    try:
+        _packed(address)
+    except (OSError, ValueError):
+        raise NotAScenario("%r needs an IPv4 or IPv6 address" % word) from None
+    return address
+
+
+def _multicast(address: str) -> bool:
+    first = _packed(address)[0]
+    return first == 0xFF if ":" in address else first >> 4 == 14
+
+
+def _loopback(address: str) -> bool:
+    packed = _packed(address)
+    return packed == bytes(15) + b"\1" or packed[:-3] in (b"\x7f", bytes(10) + b"\xff\xff\x7f")
+
+
+# --- names of errors ----------------------------------------------------------------------------------------------
+
+_ERRORS = {number: name[3:] if name.startswith("WSAE") else name for number, name in errno.errorcode.items()}
+_ERRORS.update({errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EAGAIN: "EAGAIN"})
+if WINDOWS:
+    _ERRORS[10038] = "EBADF"  # WSAENOTSOCK: what Windows answers for a closed socket
+#: these say that the machine is at its limits, not what the kernel thinks of the call
+_SETUP_ERRORS = ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM")
+
+
+def _error_name(number: int) -> str:
+    name = _ERRORS.get(number, "errno %d" % number)
+    if name in _SETUP_ERRORS:
+        raise NoVerdict(os.strerror(number).lower())
+    return name
+
+
+# --- ports --------------------------------------------------------------------------------------------------------
+
+
+def _libc(name: str, *arguments: int) -> None:
+    import ctypes
+
+    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, "%s: %s" % (name, os.strerror(number)))
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _write(path: str, text: str) -> bool:
+    try:
+        with open(path, "w") as file:
+            file.write(text)
+    except OSError:
+        return False
+    return True
+
+
+class NamespacePorts:
+    """All ports of a network namespace of our own; a new one as soon as TIME_WAITs could run out of room there.
+
+    ``unshare`` moves the calling thread alone; ``close`` moves it back (a user namespace cannot be left again).
+    """
+
+    NEWNET, NEWUSER = 0x40000000, 0x10000000
+    EPHEMERAL = (32768, 65535)
+    #: connections a namespace carries; each may hold one port of EPHEMERAL for the length of TIME_WAIT
+    CONNECTIONS = 8192
+
+    def __init__(self, user: bool) -> None:
+        self.kind = "user" if user else "own"
+        self._home: Optional[int] = None
+        if user:
+            uid, gid = os.geteuid(), os.getegid()
+            _libc("unshare", self.NEWUSER | self.NEWNET)
+            _write("/proc/self/setgroups", "deny")
+            _write("/proc/self/uid_map", "%d %d 1" % (uid, uid))
+            _write("/proc/self/gid_map", "%d %d 1" % (gid, gid))
+        else:
+            home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+            try:
+                _libc("unshare", self.NEWNET)
+            except OSError:
+                os.close(home)
+                raise
+            self._home = home
+        try:
+            self._furnish()
+        except OSError:
+            self.close()
+            raise
+
+    def _furnish(self) -> None:
+        import fcntl
+
+        with socket(INET, DGRAM) as sock:  # SIOCSIFFLAGS: lo up and running
+            fcntl.ioctl(sock.fileno(), 0x8914, struct.pack("16sh22x", b"lo", 0x41))
+        low, high = self.EPHEMERAL
+        if not _write("/proc/sys/net/ipv4/ip_local_port_range", "%d %d" % (low, high)):
+            low, high = (int(word) for word in (_read("/proc/sys/net/ipv4/ip_local_port_range") or "0 0").split())
+        buckets = "/proc/sys/net/ipv4/tcp_max_tw_buckets"
+        _write(buckets, "262144")
+        self._left = min(self.CONNECTIONS, int(_read(buckets) or 4096) // 2)
+        ports = [port for port in range(10_000, 32_000) if port % 128 and not low <= port <= high]
+        if len(ports) < 2048:
+            raise OSError(errno.EADDRINUSE, "ip_local_port_range leaves no ports")
+        self.plain: Callable[[], int] = itertools.cycle(ports[:1024]).__next__
+        self._fresh = iter(ports[1024:])
+
+    def fresh(self, connections: int) -> int:
+        """A port that no scenario used before in this namespace, for one that makes so many connections."""
+        self._left -= connections
+        port = next(self._fresh, None)
+        if port is None or self._left < 0:
+            try:
+                _libc("unshare", self.NEWNET)
+                self._furnish()
+            except OSError as error:
+                raise NoVerdict("no further network namespace: %s" % error) from None
+            return self.fresh(0)
+        return port
+
+    def free(self, _port: int) -> bool:
+        return True
+
+    def close(self) -> None:
+        if self._home is not None:
+            _libc("setns", self._home, self.NEWNET)
+            os.close(self._home)
+            self._home = None
+
+
+class LeasedPorts:
+    """Ports among those of everybody else: blocks away from the ephemeral range, each port tried before its use.
+
+    The first port of a block stays bound as the sign to other executors that the block is taken.
+    """
+
+    kind = "none"
+    BLOCK = 1000
+    ROUND = 64
+    #: seconds: the longest TIME_WAIT is that of Solaris and Windows, four minutes
+    REST = 250.0
+    #: where the ephemeral ports are not: FreeBSD takes them from 10000 upwards, OpenBSD from 1024 to 49151
+    REGIONS = {"freebsd": (2000, 10_000), "openbsd": (50_000, 65_000)}
+
+    def __init__(self, ipv6: bool) -> None:
+        self._families = (INET, INET6) if ipv6 else (INET,)
+        low, high = self.REGIONS.get(sys.platform.rstrip("0123456789.-"), (10_000, 32_000))
+        blocks = list(range(low, high, self.BLOCK))
+        turn = os.getpid() % len(blocks)
+        self._blocks = blocks[turn:] + blocks[:turn]
+        self._signs: List[socket] = []
+        self._fresh: Iterator[int] = iter(())
+        self._resting: List[Tuple[float, int]] = []
+        ring = [port for port in itertools.islice(self._candidates(), self.ROUND)]
+        if not ring:
+            raise OSError(errno.EADDRINUSE, "every port from %d to %d is taken" % (low, high))
+        self.plain = itertools.cycle(ring).__next__
+
+    def _candidates(self) -> Iterator[int]:
+        while True:
+            for port in self._fresh:
+                if self.free(port):
+                    yield port
+            if not self._lease():
+                return
+
+    def _lease(self) -> bool:
+        while self._blocks:
+            start = self._blocks.pop(0)
+            sign = socket(INET, STREAM)
+            try:
+                sign.bind(("127.0.0.1", start + 1))
+            except OSError:
+                sign.close()
+                continue
+            self._signs.append(sign)
+            self._fresh = iter([port for port in range(start + 2, start + self.BLOCK) if port % 128])
+            return True
+        return False
+
+    def free(self, port: int) -> bool:
+        """Whether a socket of each kind can have the port for itself now."""
+        for family in self._families:
+            for kind in (STREAM, DGRAM):
+                with socket(family, kind) as sock:
+                    try:
+                        if WINDOWS:
+                            sock.setsockopt(SOL_SOCKET, ~_socket.SO_REUSEADDR, 1)
+                        if family == INET6:
+                            sock.setsockopt(IPPROTO_IPV6, V6ONLY, 1)
+                        sock.bind(("", port))
+                    except OSError:
+                        return False
+        return True
+
+    def fresh(self, _connections: int) -> int:
+        """A port that was free a moment ago and carries no TIME_WAIT of ours."""
+        port = next(self._candidates(), None)
+        while port is None:
+            if not self._resting or time.monotonic() - self._resting[0][0] < self.REST:
+                raise NoVerdict("every leased port may still carry a TIME_WAIT; run again in four minutes")
+            candidate = self._resting.pop(0)[1]
+            port = candidate if self.free(candidate) else None
+        self._resting.append((time.monotonic(), port))
+        return port
+
+    def close(self) -> None:
+        for sign in self._signs:
+            sign.close()
+
+
+def _make_ports(namespace: str) -> Any:
+    if namespace not in ("own", "none", "auto"):
+        raise ValueError("namespace is 'own', 'none' or 'auto', not %r" % namespace)
+    failure: Optional[OSError] = None
+    if namespace != "none" and LINUX:
+        for user in (False, True):
+            try:
+                return NamespacePorts(user)
+            except OSError as error:
+                failure = error
+    if namespace == "own":
+        raise failure or OSError(errno.ENOTSUP, "network namespaces exist on Linux alone")
+    return LeasedPorts(_bindable(INET6, "::1"))
+
+
+# --- the executor -------------------------------------------------------------------------------------------------
+
+
+class Executor:
+    """Runs scenarios, one at a time.  ``facts`` describes the host.
+
+    ``namespace``: "own" moves the calling thread into a network namespace of its own (OSError where it may not),
+    "none" leaves it where it is, "auto" tries the first and takes the second.
+    """
+
+    def __init__(self, namespace: str = "none", parent: int = 0) -> None:
+        self._ports = _make_ports(namespace)
+        self._user = os.geteuid() if hasattr(os, "geteuid") else None
+        self._parent = parent
+        self._sockets: Dict[str, socket] = {}
+        self._port = 0
+        self._connected = False
+        self._protocol = STREAM
+        self._codes: Dict[int, int] = {}
+        self._echo: Optional[socket] = None
+        self.facts = host_facts(self._ports.kind)
+        self._addresses = self.facts["addresses"]
+        self._loopback_index = _loopback_index()
+        self._limited = self._ports.kind == "none" or len(self._addresses) < 3
+        self._special = {
+            CHOSEN: self._chosen, CONNECT: self._connect, ACCEPT: self._accept, READ: self._read, JOIN: self._join,
+            USER: self._change_user, WAIT: self._wait, DELIVER: self._deliver, FLOW: self._deliver, LACKING: self._lacking,
+        }  # fmt: skip
+
+    def __enter__(self) -> Executor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._echo:
+            self._echo.close()
+            self._echo = None
+        self._ports.close()
+
+    def header(self) -> str:
+        """The first line of the output, without its end."""
+        return json.dumps({"format": FORMAT, "host": self.facts})
+
+    def line(self, text: str) -> str:
+        """The observation of the scenario ``text`` as a line of JSON, without its end."""
+        try:
+            outcomes = self.run(text)
+        except NotAScenario as error:
+            return _unjudged(text, "no_verdict", "not a scenario: %s" % error)
+        except NoVerdict as error:
+            return _unjudged(text, "no_verdict", str(error))
+        except Unsupported as error:
+            return _unjudged(text, "unsupported", str(error))
+        if not text.isprintable():
+            text = " ".join(text.split())
+        if self._codes:
+            codes = json.dumps([self._codes.get(index) for index in range(len(outcomes))], separators=(",", ":"))
+            return '{"scenario":"' + text + '","outcomes":["' + '","'.join(outcomes) + '"],"codes":' + codes + "}"
+        return '{"scenario":"' + text + '","outcomes":["' + '","'.join(outcomes) + '"]}'
+
+    def run(self, text: str) -> List[str]:
+        """The outcome of every step; raises NotAScenario, NoVerdict or Unsupported."""
+        steps, special = parse(text)
+        if special or self._limited:
+            return self._run_special(steps)
+        sockets = self._sockets
+        self._codes.clear()
+        try:
+            return self._steps(steps, self._ports.plain())
+        finally:
+            for sock in sockets.values():
+                sock.close()
+            sockets.clear()
+
+    def _steps(self, steps: List[Step], port: int) -> List[str]:
+        sockets = self._sockets
+        outcomes: List[str] = []
+        add = outcomes.append
+        coming = iter(steps)
+        while True:  # an error leaves the inner loop; the iterator remembers where to go on
+            try:
+                for code, name, argument in coming:
+                    if code == SET:
+                        sockets[name].setsockopt(*argument)
+                    elif code == BIND:
+                        sockets[name].bind((argument, port))
+                    elif code == SOCKET:
+                        sockets[name] = socket(*argument)
+                    elif code == LISTEN:
+                        sockets[name].listen(BACKLOG)
+                    elif code == CLOSE:
+                        self._close(name)
+                    else:
+                        add(self._special[code](name, argument) or "ok")
+                        continue
+                    add("ok")
+                return outcomes
+            except OSError as error:
+                if code in (SOCKET, ACCEPT):
+                    sockets[name] = _CLOSED
+                elif code == BIND and _other_family(error):
+                    error = self._foreign(sockets[name], "bind", argument, port)
+                add(self._outcome(error, len(outcomes)))
+
+    def _outcome(self, error: Optional[OSError], index: int) -> str:
+        if error is None:
+            return "ok"
+        raw = getattr(error, "winerror", None)
+        if raw:
+            self._codes[index] = raw
+        number = raw or error.errno
+        return "timeout" if number is None else _error_name(number)
+
+    def _run_special(self, steps: List[Step]) -> List[str]:
+        connections = 0
+        for code, _, argument in steps:
+            self._supported(code, argument)
+            connections += 1 if code == CONNECT else DELIVERIES if code == DELIVER else 0
+        user = any(step[0] == USER for step in steps)
+        self._port = port = self._ports.fresh(connections) if connections else self._ports.plain()
+        if connections and self._echo:
+            self._echo.close()
+            self._echo = None
+        self._connected = False
+        self._protocol = next((step[2][1] for step in steps if step[0] == SOCKET), STREAM)
+        self._codes.clear()
+        try:
+            outcomes = self._steps(steps, port)
+        finally:
+            if user:
+                self._restore_user()
+            self._close_all(reset=connections > 0)
+        if not connections and "EADDRINUSE" in outcomes and not self._ports.free(port):
+            raise NoVerdict("port %d was taken by another process" % port)
+        return outcomes
+
+    def _supported(self, code: int, argument: Any) -> None:
+        if code == SOCKET:
+            if argument[0] == INET6 and not self.facts["ipv6"]:
+                raise Unsupported("this host has no IPv6")
+        elif code in (BIND, CHOSEN, CONNECT, DELIVER, FLOW):
+            plain = argument.rpartition("ffff:")[2] if "." in argument else argument
+            if plain in ("127.0.0.1", "127.0.0.2", "::1") and plain not in self._addresses:
+                raise Unsupported("%s is not an address of this host" % plain)
+            if code > CHOSEN and not (_loopback(argument) or (code != CONNECT and _multicast(argument))):
+                raise Unsupported("nothing is sent to %s: it is not a loopback address" % argument)
+        elif code == USER and not self.facts["privileged"]:
+            raise Unsupported("needs root to change the user")
+
+    def _close_all(self, reset: bool) -> None:
+        for sock in self._sockets.values():
+            try:
+                if reset and sock.fileno() >= 0:  # no TIME_WAIT from what the scenario left open
+                    sock.setsockopt(SOL_SOCKET, _socket.SO_LINGER, RESET_ON_CLOSE)
+                sock.close()
+            except OSError:
+                sock.close()
+        self._sockets.clear()
+
+    # One method a kind of step; they return the outcome (None = ok) or raise OSError.
+
+    def _close(self, name: str) -> None:
+        sock = self._sockets[name]
+        if sock.fileno() < 0:
+            self._sockets[name] = _CLOSED
+            raise OSError(errno.EBADF, "closed")
+        sock.close()
+        if self._connected:
+            self._settle()
+
+    def _chosen(self, name: str, address: str) -> Optional[str]:
+        try:
+            self._sockets[name].bind((address, 0))
+        except OSError as error:
+            if not _other_family(error):
+                raise
+            return self._raise(self._foreign(self._sockets[name], "bind", address, 0))
+        return None
+
+    def _connect(self, name: str, address: str) -> Optional[str]:
+        sock = self._sockets[name]
+        sock.settimeout(LIMIT)
+        try:
+            sock.connect((address, self._port))
+        except OSError as error:
+            if not _other_family(error):
+                raise
+            return self._raise(self._foreign(sock, "connect", address, self._port))
+        if sock.type == STREAM:
+            self._connected = True
+            self._settle()
+        return None
+
+    def _accept(self, name: str, listener_name: str) -> None:
+        listener = self._sockets[listener_name]
+        listener.setblocking(False)
+        try:
+            descriptor = listener._accept()[0]
+        except BlockingIOError:
+            listener.settimeout(LIMIT)
+            descriptor = listener._accept()[0]
+        self._sockets[name] = socket(fileno=descriptor)
+
+    def _read(self, name: str, _: None) -> None:
+        sock = self._sockets[name]
+        sock.setblocking(False)
+        end = time.monotonic() + LIMIT
+        while True:
+            try:
+                if not sock.recv(4096):
+                    return
+            except BlockingIOError:
+                sock.settimeout(max(0.001, end - time.monotonic()))  # the next recv waits and raises the timeout
+
+    def _join(self, name: str, group: str) -> None:
+        if ":" in group:
+            option = getattr(_socket, "IPV6_JOIN_GROUP", 20 if LINUX else 12)
+            request = _packed(group) + struct.pack("@I", self._loopback_index)
+            self._sockets[name].setsockopt(IPPROTO_IPV6, option, request)
+        else:
+            request = _packed(group) + _packed("127.0.0.1")
+            self._sockets[name].setsockopt(IPPROTO_IP, _socket.IP_ADD_MEMBERSHIP, request)
+
+    def _change_user(self, _: str, user: int) -> None:
+        try:
+            os.seteuid(user)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                raise Unsupported("user %d does not exist in this user namespace" % user) from None
+            raise
+
+    def _restore_user(self) -> None:
+        os.seteuid(self._user or 0)
+        if self._parent:
+            _die_with(self._parent)  # Linux forgets the request whenever the effective user changes
+
+    def _wait(self, _: str, milliseconds: int) -> None:
+        time.sleep(milliseconds / 1000)
+
+    def _lacking(self, name: str, _: str) -> str:
+        return "EBADF" if self._sockets[name].fileno() < 0 else "ENOPROTOOPT"
+
+    def _raise(self, error: Optional[OSError]) -> None:
+        if error is not None:
+            raise error
+
+    def _foreign(self, sock: socket, call: str, address: str, port: int) -> Optional[OSError]:
+        """``call`` with an address of the other family: Python refuses to pass it, so a second object asks the kernel."""
+        if sock.fileno() < 0:
+            return OSError(errno.EBADF, "closed")
+        disguised = socket(INET6 if ":" in address else INET, sock.type, 0, sock.fileno())
+        try:
+            disguised.settimeout(LIMIT)
+            getattr(disguised, call)((address, port))
+        except OSError as error:
+            return error
+        finally:
+            disguised.detach()
+        return None
+
+    def _settle(self) -> None:
+        """Wait until the packets that the last call set off are processed.
+
+        close() and connect() return before the peer's answer is in.  The loopback queue is first in, first out, so two
+        datagrams of ours, one after the other, come back later than a packet and the answer to it.
+        """
+        try:
+            if self._echo is None:
+                self._echo = socket(INET, DGRAM)
+                self._echo.bind(("127.0.0.1", 0))
+                self._echo.connect(self._echo.getsockname())
+                self._echo.settimeout(0.2)
+            for _ in range(2):
+                self._echo.send(b".")
+                self._echo.recv(1)
+        except OSError:
+            time.sleep(0.002)  # no IPv4 here: the queue of loopback is empty long before
+
+    # --- deliveries
+
+    def _deliver(self, _: str, address: str) -> str:
+        raise NotImplementedError
+
+
+def _other_family(error: OSError) -> bool:
+    """Whether Python itself refused an address because it is not of the socket's family."""
+    return isinstance(error, _socket.gaierror) or (error.errno is None and not isinstance(error, _socket.timeout))

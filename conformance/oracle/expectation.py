@@ -1,0 +1,153 @@
+"""What an expectation file says, as plain data: settings and ordered rules.
+
+A file describes one operating system over a range of releases.  ``Expectations.at(release)`` gives the part that holds
+for one release, which is what the evaluators work on.  The loader is ``load.py``; the words are in ``vocabulary.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from conformance.errors import Place
+from conformance.oracle import releases, vocabulary
+from conformance.oracle.releases import EVER, Span
+
+#: a conjunction: each fact has one of its values
+Condition = tuple[tuple[str, tuple[str, ...]], ...]
+
+ALLOW, REFUSE, UNKNOWN = "allow", "refuse", "unknown"
+
+#: the error of a refusal of which only that it fails is known
+ANY_ERROR = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a rule is believed.  ``kind`` is a key of ``vocabulary.EVIDENCE``."""
+
+    kind: str
+    reference: str
+    release: str = ""
+    place: Place = Place("")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """One rule of a section.
+
+    It holds when ``when`` does and none of ``unless``; with ``ask`` also for an existing socket that matches ``among``.
+    ``effect`` carries what a section other than a call decides: ``memory write leaves for place pick``.
+    """
+
+    id: str
+    section: str
+    action: str = ALLOW
+    errors: tuple[str, ...] = ()
+    when: Condition = ()
+    unless: tuple[Condition, ...] = ()
+    ask: str = ""
+    space: str = "any"
+    among: Condition = ()
+    effect: Mapping[str, str] = field(default_factory=dict)
+    span: Span = EVER
+    why: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    place: Place = Place("")
+
+    @property
+    def outcome(self) -> str | tuple[str, ...] | None:
+        """What a call returns when this rule decides: ``ok``, an errno name, several, ``refused``, None for unknown."""
+        if self.action == UNKNOWN:
+            return None
+        if self.action == ALLOW:
+            return "ok"
+        return self.errors[0] if len(self.errors) == 1 else self.errors
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """A row of ``closest``: ``points`` for an existing socket of which ``when`` holds."""
+
+    points: int
+    when: Condition
+    place: Place = Place("")
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Settings of a network stack that are no rules.  Docstrings of the fields are the documentation of the file.
+
+    ``local``: networks whose addresses are the host's own.
+    ``options``: option -> when its value counts (``vocabulary.TIMES``).
+    ``connections``: option -> ``always`` where it counts as set on every connection, whatever its value.
+    ``occupies``: protocol -> form of address -> the spaces it takes.
+    ``dual``: how a dual ``::`` lies to 0.0.0.0: ``equal`` or ``wider``.
+    ``children``: the address of an accepted socket, as later binds see it: ``connection`` or ``wildcard``.
+    ``connected_dual``: what the IPv4 half of a dual socket holds once it is connected over IPv6, "" for nothing.
+    ``several``: when several existing sockets refuse with different errors: ``first-rule`` or ``any``.
+    ``closest``: points, for ``ask: closest``.
+    """
+
+    local: tuple[str, ...] = ("127.0.0.1/32", "::1/128")
+    v6only_default: int = 0
+    options: Mapping[str, str] = field(default_factory=dict)
+    connections: Mapping[str, str] = field(default_factory=dict)
+    occupies: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    dual: str = "equal"
+    children: str = "connection"
+    connected_dual: str = ""
+    several: str = "first-rule"
+    closest: tuple[Points, ...] = ()
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """An expectation file.  ``rules`` maps each section to its rules in order."""
+
+    os: str
+    title: str
+    covers: tuple[str, str]
+    stack: Stack
+    rules: Mapping[str, tuple[Rule, ...]]
+    names: Mapping[str, str] = field(default_factory=dict)
+    #: option -> rows of (span, when it counts), where that differs between releases
+    options: Mapping[str, tuple[tuple[Span, str], ...]] = field(default_factory=dict)
+    file: str = ""
+    release: str = ""
+
+    def all_rules(self) -> Iterator[Rule]:
+        """Every rule once, in the order of the file."""
+        seen = set()
+        for rules in self.rules.values():
+            for rule in rules:
+                if rule.id not in seen:
+                    seen.add(rule.id)
+                    yield rule
+
+    @cached_property
+    def by_id(self) -> dict[str, Rule]:
+        """Rules by id; a rule that is repeated in a second section is the one of the first."""
+        return {rule.id: rule for rule in self.all_rules()}
+
+    @cached_property
+    def sections(self) -> tuple[str, ...]:
+        """The sections that the file has, in the order of the vocabulary."""
+        return tuple(name for name in vocabulary.SECTIONS if name in self.rules)
+
+    def resolve(self, release: str) -> str:
+        """The release that a name such as ``xp`` stands for; anything else is returned as it is."""
+        return self.names.get(release.lower(), release)
+
+    def at(self, release: str) -> Expectations:
+        """The part that holds for ``release``; raises :class:`~conformance.oracle.releases.ReleaseError`."""
+        version = self.resolve(release)
+        releases.parse(version)
+        rules = {
+            section: tuple(rule for rule in rules if rule.span.holds(version)) for section, rules in self.rules.items()
+        }
+        options = dict(self.stack.options)
+        for option, rows in self.options.items():
+            options[option] = next((time for span, time in rows if span.holds(version)), "absent")
+        return replace(self, rules=rules, stack=replace(self.stack, options=options), release=release)

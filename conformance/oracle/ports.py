@@ -1,0 +1,167 @@
+"""What the oracle knows of the sockets of a scenario: plain immutable records, no semantics of any kernel.
+
+A :class:`Sock` is a socket, named or not (a connection that nobody accepted yet, a TIME_WAIT that outlived its
+name).  A :class:`State` is everything that may matter for the next step.  Equal states behave equally, which is what
+lets the automaton (``automaton.py``) merge the histories that lead to them.
+
+An address is looked at in two *spaces*, ``ipv4`` and ``ipv6``: which of them a bound socket takes is for the
+expectation file to say (``stack: occupies``).  In each space it holds :data:`ANY`, :data:`ALL` (wider than ANY: a dual
+``::`` where ``stack: dual: wider``) or the text of one address.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import NamedTuple
+
+from conformance.notation import OPTIONS
+
+ANY = "any"
+ALL = "all"
+
+#: option -> its bit in ``Sock.now``, ``Sock.at_bind`` and ``Sock.ever``
+BITS: dict[str, int] = {option: 1 << index for index, option in enumerate(OPTIONS)}
+
+#: values of ``Sock.port``
+NO_PORT, SCENARIO_PORT, OTHER_PORT = 0, 1, 2
+
+
+class Sock(NamedTuple):
+    """One socket.  The address fields are None or empty while it has no address."""
+
+    name: str
+    protocol: str
+    family: str
+    user: int
+    now: int = 0
+    at_bind: int = 0
+    ever: int = 0
+    port: int = NO_PORT
+    #: ipv4 mapped dual ipv6: the shape of the address it is bound to
+    form: str = ""
+    #: wildcard specific multicast broadcast not-local
+    kind: str = ""
+    v4: str | None = None
+    v6: str | None = None
+    #: open bound listening connected close-wait fin-wait time-wait reset dead
+    state: str = "open"
+    #: number of the connection it is an end of, 0 when none
+    connection: int = 0
+    #: made by accept(), or still waiting for it
+    accepted: bool = False
+    #: of an accepted socket: the name of its listener while that is open, then "closed"
+    listener: str = ""
+    #: waits in its listener's queue
+    queued: bool = False
+    #: milliseconds until a TIME_WAIT ends
+    left: int = 0
+
+
+class Memory(NamedTuple):
+    """What a port remembers of earlier binds, where the expectation file says that it does (``remember``)."""
+
+    reuseaddr: str = "nothing"
+    reuseport: str = "nothing"
+    user: int = 0
+    form: str = ""
+    v4: str | None = None
+    v6: str | None = None
+
+
+NOTHING = Memory()
+
+
+class State(NamedTuple):
+    """Everything that may matter for the next step.  ``socks`` is in chain order, the newest bind first."""
+
+    user: int
+    socks: tuple[Sock, ...] = ()
+    memory: Memory = NOTHING
+
+
+class Address(NamedTuple):
+    """An address of the notation as the rules see it."""
+
+    text: str
+    #: ipv4 mapped dual ipv6; ``dual`` stands for ``::`` until V6ONLY is known
+    form: str
+    kind: str
+    #: its value in the space of its form
+    value: str
+    #: a link-local address that would need a scope id
+    needs_scope: bool
+
+
+@lru_cache(maxsize=4096)
+def address(text: str, local: tuple[str, ...]) -> Address:
+    """The address written ``text`` on a host whose own addresses lie in the networks ``local``."""
+    ip = ipaddress.ip_address(text)
+    form = "ipv4"
+    needs_scope = False
+    if isinstance(ip, ipaddress.IPv6Address):
+        mapped = ip.ipv4_mapped
+        if mapped is not None:
+            form, ip = "mapped", mapped
+        else:
+            form = "dual" if ip.is_unspecified else "ipv6"
+            needs_scope = ip.is_link_local or (ip.is_multicast and ip.packed[1] & 0x0F in (1, 2))
+    if ip.is_unspecified:
+        kind = "wildcard"
+    elif ip.is_multicast:
+        kind = "multicast"
+    elif str(ip) == "255.255.255.255":
+        kind = "broadcast"
+    elif any(ip in network for network in _networks(local) if network.version == ip.version):
+        kind = "specific"
+    else:
+        kind = "not-local"
+    return Address(text, form, kind, ANY if kind == "wildcard" else str(ip), needs_scope)
+
+
+@lru_cache(maxsize=64)
+def _networks(local: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(one) for one in local)
+
+
+#: relations, from the closest to none
+RELATIONS = ("same", "wider", "narrower", "apart")
+
+
+def relation(theirs: str | None, ours: str | None) -> str:
+    """How ``theirs`` lies to ``ours`` in one space: ``same wider narrower apart``; ``apart`` when one is not in it."""
+    if theirs is None or ours is None:
+        return "apart"
+    if theirs == ours:
+        return "same"
+    if theirs == ALL or (theirs == ANY and ours != ALL):
+        return "wider"
+    if ours in (ALL, ANY):
+        return "narrower"
+    return "apart"
+
+
+def relation_in(space: str, their_v4: str | None, their_v6: str | None, v4: str | None, v6: str | None) -> str:
+    """:func:`relation` in ``ipv4``, ``ipv6``, or with ``any`` the closest of both."""
+    if space == "ipv4":
+        return relation(their_v4, v4)
+    if space == "ipv6":
+        return relation(their_v6, v6)
+    first, second = relation(their_v4, v4), relation(their_v6, v6)
+    return min(first, second, key=RELATIONS.index)
+
+
+class Call(NamedTuple):
+    """The call that a section decides about, as far as it is not in the new socket itself."""
+
+    kind: str
+    user: int = 0
+    option: str = ""
+    value: int = 0
+    next_user: int = 0
+    needs_scope: bool = False
+
+
+def on_port(state: State, protocol: str) -> list[Sock]:
+    """The sockets of ``protocol`` on the scenario's port, in chain order."""
+    return [sock for sock in state.socks if sock.port == SCENARIO_PORT and sock.protocol == protocol]

@@ -1,0 +1,204 @@
+"""The closed vocabulary of the expectation files: one table of facts, and the names of everything else.
+
+A *fact* is a named property with a few values.  Conditions (``when``, ``unless``, ``among``) are mappings of facts to
+a value or a list of values; there are no other expressions.  This table is the only place where a fact is defined:
+the documentation is printed from it, ``lint`` enumerates it, and the compiler (``compiled.py``) pastes the expressions
+together.  The naive evaluator (``naive.py``) states each fact a second time in its own words; a test compares the two.
+
+In the expressions ``n`` is the new socket (the one that makes the call), ``x`` an existing one on the port, ``r`` how
+the address of ``x`` lies to that of ``n``, ``c`` the call, ``m`` the memory of the port, ``p`` the sockets on the port
+(``n`` among them).  ``{n.OPTION}`` and ``{x.OPTION}`` become the test of that option at the time at which it counts.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from conformance.notation import OPTIONS
+
+#: facts of the new socket and the call; of one existing socket; of the port's memory
+CALL, EXISTING = "call", "existing"
+
+
+class Fact(NamedTuple):
+    """``values`` maps each value to the expression that is true when the fact has it."""
+
+    name: str
+    scope: str
+    doc: str
+    values: dict[str, str]
+
+
+def _yes_no(name: str, scope: str, doc: str, expression: str) -> Fact:
+    return Fact(name, scope, doc, {"yes": expression, "no": f"not ({expression})"})
+
+
+def _one_of(name: str, scope: str, doc: str, subject: str, words: str) -> Fact:
+    return Fact(name, scope, doc, {word: f"{subject} == {word!r}" for word in words.split()})
+
+
+def _option_facts() -> list[Fact]:
+    facts = []
+    for option, constant in OPTIONS.items():
+        facts.append(_yes_no(f"new.{option}", CALL, f"the new socket has {constant}", f"{{n.{option}}}"))
+        if option == "v6only":
+            continue
+        facts += [
+            _yes_no(f"existing.{option}", EXISTING, f"the existing socket has {constant}", f"{{x.{option}}}"),
+            _yes_no(f"both.{option}", EXISTING, f"both have {constant}", f"{{n.{option}}} and {{x.{option}}}"),
+            _yes_no(f"either.{option}", EXISTING, f"one or both have {constant}", f"({{n.{option}}} or {{x.{option}}})"),
+        ]
+    return facts
+
+
+_FORMS = "ipv4 mapped dual ipv6"
+
+_FACTS: list[Fact] = [
+    _one_of("new.protocol", CALL, "the protocol", "n.protocol", "tcp udp"),
+    _one_of("new.family", CALL, "the address family of the socket, whatever its address", "n.family", "ipv4 ipv6"),
+    _one_of(
+        "new.form",
+        CALL,
+        "the form of the address: of an AF_INET socket; IPv4-mapped; `::` without V6ONLY; any other IPv6",
+        "n.form",
+        _FORMS,
+    ),
+    _one_of(
+        "new.address",
+        CALL,
+        "the kind of the address; a mapped address is what its IPv4 part is; not-local: none of this host's",
+        "n.kind",
+        "wildcard specific multicast broadcast not-local",
+    ),
+    _yes_no("new.needs-scope-id", CALL, "a link-local address, which the notation gives no scope id", "c.needs_scope"),
+    _yes_no("new.bound", CALL, "it has a port already", "n.port != 0"),
+    _one_of(
+        "new.state",
+        CALL,
+        "its state before the call; dead: a failed call left it unusable",
+        "n.state",
+        "open bound listening connected close-wait fin-wait time-wait reset dead",
+    ),
+    _yes_no("new.accepted", CALL, "made by accept()", "n.accepted"),
+    _yes_no("new.privileged", CALL, "made by root (effective user at socket())", "n.user == 0"),
+    Fact("user.now", CALL, "who makes the step", {"root": "c.user == 0", "ordinary": "c.user != 0"}),
+    Fact(
+        "user.next",
+        CALL,
+        "whom a `user=` step asks for",
+        {
+            "same": "c.next_user == c.user",
+            "root": "c.next_user == 0 and c.user != 0",
+            "ordinary": "c.next_user != 0 and c.next_user != c.user",
+        },
+    ),
+    _one_of("option", CALL, "the option of a setsockopt()", "c.option", " ".join(OPTIONS)),
+    Fact("value", CALL, "the value of a setsockopt()", {"0": "c.value == 0", "1": "c.value == 1"}),
+    _one_of("call", CALL, "the call", "c.kind", "set bind listen connect accept read close user deliver deliver_flow"),
+    _yes_no("port.empty", CALL, "no socket has the port, the new one included", "not p"),
+    _yes_no("port.crowded", CALL, "more than ten sockets of the protocol have the port", "len(p) > 10"),
+    Fact(
+        "memory.reuseport",
+        CALL,
+        "what the port remembers of an earlier bind with SO_REUSEPORT: nothing, its address, or that any address will do",
+        {word: f"m.reuseport == {word!r}" for word in ("nothing", "address", "anywhere")},
+    ),
+    _yes_no("memory.reuseaddr", CALL, "the port remembers that all its binds had SO_REUSEADDR", "m.reuseaddr == 'yes'"),
+    Fact(
+        "memory.user",
+        CALL,
+        "whose bind the port remembers",
+        {"same": "m.user == n.user", "other": "m.user != n.user"},
+    ),
+    Fact(
+        "memory.address",
+        CALL,
+        "how the remembered address lies to the new one",
+        {
+            word: f"relation_in('any', m.v4, m.v6, n.v4, n.v6) == {word!r}"
+            for word in ("same", "wider", "narrower", "apart")
+        },
+    ),
+    _one_of("memory.form", CALL, "the form of the remembered address", "m.form", _FORMS),
+    Fact(
+        "existing.address",
+        EXISTING,
+        "how the existing address lies to the new one, in the space the rule looks `in`: wider is a wildcard over it",
+        {word: f"r == {word!r}" for word in ("same", "wider", "narrower", "apart")},
+    ),
+    _yes_no("existing.overlaps", EXISTING, "their addresses are the same or one covers the other", "r != 'apart'"),
+    _one_of("existing.form", EXISTING, "the form of its address", "x.form", _FORMS),
+    _one_of("existing.family", EXISTING, "its address family", "x.family", "ipv4 ipv6"),
+    _one_of("existing.kind", EXISTING, "the kind of its address", "x.kind", "wildcard specific multicast broadcast"),
+    _yes_no("either.wildcard", EXISTING, "one or both are on a wildcard", "(n.kind == 'wildcard' or x.kind == 'wildcard')"),
+    _one_of(
+        "existing.state",
+        EXISTING,
+        "its state: fin-wait: closed here, not yet by the other side",
+        "x.state",
+        "bound listening connected close-wait fin-wait time-wait",
+    ),
+    _yes_no("existing.connected", EXISTING, "it has, or had, another end: connected, TIME_WAIT...", "x.connection != 0"),
+    _yes_no("existing.accepted", EXISTING, "it came to a listener: accepted, or waiting for accept()", "x.accepted"),
+    Fact(
+        "existing.listener",
+        EXISTING,
+        "of an accepted socket: whether its listener is still open; none: it was not accepted",
+        {
+            "open": "x.listener not in ('', 'closed')",
+            "closed": "x.listener == 'closed'",
+            "none": "x.listener == ''",
+        },
+    ),
+    Fact("existing.user", EXISTING, "whose it is", {"same": "x.user == n.user", "other": "x.user != n.user"}),
+    _yes_no("existing.privileged", EXISTING, "made by root", "x.user == 0"),
+    *_option_facts(),
+]
+
+FACTS: dict[str, Fact] = {fact.name: fact for fact in _FACTS}
+
+#: part of an expectation file -> what its rules decide
+SECTIONS: dict[str, str] = {
+    "user": "what a change of the effective user returns",
+    "set": "what setsockopt() returns",
+    "bind": "what bind() returns",
+    "listen": "what listen() returns",
+    "connect": "what connect() returns, before anybody is looked for to receive it",
+    "accept": "what accept() returns on a socket that cannot accept",
+    "chain": "where a bound socket goes in the port's chain: head (the default) or tail",
+    "remember": "what the port remembers after a successful bind() or listen()",
+    "time-wait": "what the end that closed first leaves on its port",
+    "deliver": "who receives a connection or a datagram",
+}
+
+#: how a rule chooses among the existing sockets that match ``among``
+ASKS: dict[str, str] = {
+    "every": "all of them; the rule decides as soon as it holds for one",
+    "closest": "the one with the fewest points of the list `closest`, the newest bind on ties",
+    "first": "the first of the port's chain",
+    "each-address": "all that share an address answer together: an option counts when all of them have it",
+}
+
+#: the space in which addresses are compared
+SPACES: dict[str, str] = {
+    "any": "where both are present, the closest relation counts",
+    "ipv4": "IPv4 alone, mapped addresses and the IPv4 half of a dual `::` included",
+    "ipv6": "IPv6 alone",
+}
+
+#: when the value of an option counts
+TIMES: dict[str, str] = {
+    "now": "the value at the moment of the call",
+    "at-bind": "the value that each socket had when it was bound",
+    "ever": "of an existing socket: once set, it stays; of the new one: now",
+    "absent": "the platform has no such option: ENOPROTOOPT",
+}
+
+#: kinds of evidence, the strongest first, with the word that a confidence is called by
+EVIDENCE: dict[str, str] = {
+    "observed": "recorded observations in expectations/evidence/HOST/SET.jsonl.gz",
+    "test": "a test of another project that asserts it on the real system",
+    "source": "the kernel's source",
+    "documentation": "a manual",
+    "report": "a bug report, an article or an experiment of somebody else",
+}
