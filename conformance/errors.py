@@ -28,6 +28,9 @@ class Place:
         return ":".join(parts)
 
 
+NOWHERE = Place("")
+
+
 class BindmatrixError(Exception):
     """Base of all errors of this project."""
 

@@ -178,8 +178,10 @@ def _socket_step(socket: str, verb: str, equals: str, value: str) -> Step:
     if verb == "bind":
         value, comma, port = value.partition(",")
         if comma and port != "0":
-            raise ValueError(f"expected ',0' (the kernel chooses the port), got ',{port}'; every other bind is to the "
-                             "scenario's own port")
+            raise ValueError(
+                f"expected ',0' (the kernel chooses the port), got ',{port}'; every other bind is to the "
+                "scenario's own port"
+            )
         chosen = int(bool(comma))
     address = _address(value, multicast=verb == "join")
     return Step(f"{socket}.{verb}={address}{',0' if chosen else ''}", verb, socket, "", address, chosen)

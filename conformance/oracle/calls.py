@@ -162,7 +162,7 @@ class Calls:
             return self._branches(rules, state, state)
         if at.kind != "specific" or sock.state not in ("open", "bound"):
             return [Branch("ok", API["unknown"], state, unknown=True)]
-        if sock.family == "ipv4" and at.form != "ipv4" or sock.family == "ipv6" and at.form == "ipv4":
+        if (sock.family == "ipv4" and at.form != "ipv4") or (sock.family == "ipv6" and at.form == "ipv4"):
             return [Branch("ok", API["unknown"], state, unknown=True)]
         number = 1 + max(one.connection for one in state.socks)
         done = self._connected(sock, at, number)
@@ -219,10 +219,11 @@ class Calls:
         return self._branches(rules, state, state._replace(user=step.value))
 
     def _wait(self, state: State, step: Step) -> list[Branch]:
-        socks = []
-        for sock in state.socks:
-            if not sock.left or sock.left > step.value:
-                socks.append(sock._replace(left=sock.left - step.value) if sock.left else sock)
+        socks = [
+            sock._replace(left=sock.left - step.value) if sock.left else sock
+            for sock in state.socks
+            if not sock.left or sock.left > step.value
+        ]
         return [Branch("ok", API["plain"], self._forget(state._replace(socks=tuple(socks))))]
 
     def _close(self, state: State, step: Step) -> list[Branch]:
@@ -230,7 +231,7 @@ class Calls:
         socks: list[Sock] = []
         for one in state.socks:
             if one is sock:
-                socks += self._left_behind(sock, state)
+                socks += _left_behind(sock)
             elif one.queued and one.listener == step.socket:
                 continue
             elif one.accepted and one.listener == step.socket:
@@ -253,12 +254,6 @@ class Calls:
             other.queued and other.listener == closed.name and other.connection == one.connection
             for other in state.socks
         )
-
-    def _left_behind(self, sock: Sock, state: State) -> list[Sock]:
-        """What stays on the port of a socket that is closed: the end that closes first waits for the other one."""
-        if sock.state == "connected" and sock.protocol == "tcp" and sock.port == SCENARIO_PORT:
-            return [sock._replace(name="", state="fin-wait")]
-        return []
 
     def _other_end(self, one: Sock, state: State) -> list[Sock]:
         """What becomes of the other end of a TCP connection when one end is closed."""
@@ -394,3 +389,10 @@ def _receives(sock: Sock, at: Address) -> bool:
         return False
     own = sock.v6 if at.form == "ipv6" else sock.v4 or (sock.v6 or "").removeprefix("::ffff:")
     return sock.kind == "wildcard" or own == at.value
+
+
+def _left_behind(sock: Sock) -> list[Sock]:
+    """What stays on the port of a socket that is closed: the end that closes first waits for the other one."""
+    if sock.state == "connected" and sock.protocol == "tcp" and sock.port == SCENARIO_PORT:
+        return [sock._replace(name="", state="fin-wait")]
+    return []

@@ -56,7 +56,9 @@ class CompiledEvaluator:
         exec(compile(source, f"<rules of {section}>", "exec"), scope)  # noqa: S102 - text of our own tables, see above
         return scope["decide"]  # type: ignore[return-value]
 
-    def _by_address(self, new: Sock, existing: list[Sock], among: Callable[[Sock, str], bool]) -> list[tuple[Sock, str]]:
+    def _by_address(
+        self, new: Sock, existing: list[Sock], among: Callable[[Sock, str], bool]
+    ) -> list[tuple[Sock, str]]:
         """One answer for each address and space: an option counts when all sockets there have it."""
         groups: dict[tuple[str, str], tuple[Sock, int]] = {}
         for sock in existing:
@@ -68,7 +70,10 @@ class CompiledEvaluator:
                 first, common = groups.get(key, (sock, _ALL_BITS))
                 groups[key] = (first, common & bits)
         return [
-            (first._replace(now=bits, at_bind=bits, ever=bits, connection=0), relation(value, new.v4 if space == "ipv4" else new.v6))
+            (
+                first._replace(now=bits, at_bind=bits, ever=bits, connection=0),
+                relation(value, new.v4 if space == "ipv4" else new.v6),
+            )
             for (space, value), (first, bits) in groups.items()
         ]
 
@@ -94,7 +99,9 @@ def section_source(rules: tuple[Rule, ...], stack: Stack) -> str:
     ]
     slots = {rule.effect.get("memory", "") for rule in rules}
     for index, rule in enumerate(rules):
-        collects = bool(rule.effect.get("memory")) or (stack.several == "any" and bool(rule.ask) and rule.action != ALLOW)
+        collects = bool(rule.effect.get("memory")) or (
+            stack.several == "any" and bool(rule.ask) and rule.action != ALLOW
+        )
         if rule.effect.get("memory"):
             found = [f"got += R[{index}]"]
             slot = rule.effect["memory"]
@@ -173,7 +180,8 @@ class _Code:
 
     def split(self, condition: Condition) -> tuple[list[str], list[str]]:
         """Terms about the call alone, and terms about the existing socket."""
-        call, pair = [], []
+        call: list[str] = []
+        pair: list[str] = []
         for name, values in condition:
             (pair if vocabulary.FACTS[name].scope == vocabulary.EXISTING else call).append(self.term(name, values))
         return call, pair

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from conformance.errors import Place
+from conformance.errors import NOWHERE, Place
 from conformance.oracle import releases, vocabulary
 from conformance.oracle.releases import EVER, Span
 
@@ -30,7 +30,7 @@ class Evidence:
     kind: str
     reference: str
     release: str = ""
-    place: Place = Place("")
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +54,7 @@ class Rule:
     span: Span = EVER
     why: str = ""
     evidence: tuple[Evidence, ...] = ()
-    place: Place = Place("")
+    place: Place = NOWHERE
 
     @property
     def outcome(self) -> str | tuple[str, ...] | None:
@@ -72,7 +72,7 @@ class Points:
 
     points: int
     when: Condition
-    place: Place = Place("")
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)

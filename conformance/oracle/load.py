@@ -89,7 +89,9 @@ class _Loader:
         reader.finish()
         if reader.root is None:
             raise Problems([Problem(Place(reader.name), "expected an expectation file, got an empty one")])
-        top = reader.known(reader.root, "an expectation file", ("os", "title", "covers", "names", "stack", *vocabulary.SECTIONS))
+        top = reader.known(
+            reader.root, "an expectation file", ("os", "title", "covers", "names", "stack", *vocabulary.SECTIONS)
+        )
         for key in ("os", "title", "covers", "stack", "bind", "listen", "set"):
             if key not in top:
                 reader.problem(reader.root, f"{key!r} is missing")
@@ -111,7 +113,7 @@ class _Loader:
         found = self.reader.known(node, "'covers'", ("from", "to"))
         for key in ("from", "to"):
             if key not in found:
-                self.reader.problem(node, f"{key!r} is missing; write 'covers: {{from: \"1.0\", to: \"2.0\"}}'")
+                self.reader.problem(node, f'{key!r} is missing; write \'covers: {{from: "1.0", to: "2.0"}}\'')
         return tuple(self.release(found[key]) if key in found else "0" for key in ("from", "to"))  # type: ignore[return-value]
 
     def release(self, node: yaml.Node) -> str:
@@ -131,15 +133,23 @@ class _Loader:
                 reader.problem(node, f"{key!r} is missing in 'stack'")
         return Stack(
             local=self.networks(found["local"]) if "local" in found else (),
-            v6only_default=int(reader.word(found["v6only-default"], "a default", ("0", "1"))) if "v6only-default" in found else 0,
+            v6only_default=int(reader.word(found["v6only-default"], "a default", ("0", "1")))
+            if "v6only-default" in found
+            else 0,
             options=self.option_times(found["options"]) if "options" in found else {},
             connections=self.connections(found["connections"]) if "connections" in found else {},
             occupies=self.occupies(found["occupies"]) if "occupies" in found else {},
             dual=reader.word(found["dual"], "'dual'", ("equal", "wider")) if "dual" in found else "equal",
-            children=reader.word(found["children"], "'children'", ("connection", "wildcard")) if "children" in found else "connection",
+            children=reader.word(found["children"], "'children'", ("connection", "wildcard"))
+            if "children" in found
+            else "connection",
             connected_dual=reader.text(found["connected-dual"], "an address") if "connected-dual" in found else "",
-            several=reader.word(found["several"], "'several'", ("first-rule", "any")) if "several" in found else "first-rule",
-            closest=tuple(self.points(one) for one in reader.items(found["closest"], "'closest'")) if "closest" in found else (),
+            several=reader.word(found["several"], "'several'", ("first-rule", "any"))
+            if "several" in found
+            else "first-rule",
+            closest=tuple(self.points(one) for one in reader.items(found["closest"], "'closest'"))
+            if "closest" in found
+            else (),
         )
 
     def networks(self, node: yaml.Node) -> tuple[str, ...]:
@@ -163,12 +173,16 @@ class _Loader:
                 if "counts" not in found:
                     self.reader.problem(row, "'counts' is missing")
                     continue
-                rows.append((self.span(found), self.reader.word(found["counts"], f"when {key} counts", vocabulary.TIMES)))
+                rows.append(
+                    (self.span(found), self.reader.word(found["counts"], f"when {key} counts", vocabulary.TIMES))
+                )
             self.options[key] = tuple(rows)
             times[key] = rows[-1][1] if rows else "absent"
         for option in OPTIONS:
             if option not in times:
-                self.reader.problem(node, f"{option!r} is missing in 'options'; write '{option}: absent' where there is none")
+                self.reader.problem(
+                    node, f"{option!r} is missing in 'options'; write '{option}: absent' where there is none"
+                )
         return times
 
     def connections(self, node: yaml.Node) -> dict[str, str]:
@@ -213,7 +227,9 @@ class _Loader:
             for one, is_last in [(one, one is nodes[-1]) for one in nodes]:
                 has = isinstance(one, yaml.MappingNode) and any(key.value == "otherwise" for key, _ in one.value)
                 if is_last and not has:
-                    self.reader.problem(one, f"the last rule of {section!r} must be 'otherwise: allow', an errno name or unknown")
+                    self.reader.problem(
+                        one, f"the last rule of {section!r} must be 'otherwise: allow', an errno name or unknown"
+                    )
                 if has and not is_last:
                     self.reader.problem(one, "rules after 'otherwise' can never decide; move it to the end")
         return tuple(rules)
@@ -254,7 +270,9 @@ class _Loader:
         if "why" not in found:
             reader.problem(node, f"rule {identity!r} does not say why; add 'why: ...' in one line")
         if not rule.evidence:
-            reader.problem(node, f"rule {identity!r} has no evidence; add 'evidence: [{{observed: HOST/SET}}]' or a source")
+            reader.problem(
+                node, f"rule {identity!r} has no evidence; add 'evidence: [{{observed: HOST/SET}}]' or a source"
+            )
         if not (otherwise or rule.when or ask or rule.among) and section in CALL_SECTIONS:
             reader.problem(node, f"rule {identity!r} has no condition; the rest is decided by 'otherwise'")
         self.ids.setdefault(identity, rule)
@@ -269,7 +287,10 @@ class _Loader:
             self.reader.problem(found["id"], f"expected an id such as 'fb.same-address', got {identity!r}")
         if identity in self.ids:
             first = self.ids[identity].place.line
-            self.reader.problem(found["id"], f"id {identity!r} is taken by the rule in line {first}; to use that again write 'repeat: {identity}'")
+            self.reader.problem(
+                found["id"],
+                f"id {identity!r} is taken by the rule in line {first}; to use that again write 'repeat: {identity}'",
+            )
         return identity
 
     def repeated(self, section: str, found: Mapping[str, yaml.Node]) -> list[Rule]:
@@ -285,7 +306,9 @@ class _Loader:
     def action(self, node: yaml.Node, found: Mapping[str, yaml.Node]) -> tuple[str, tuple[str, ...]]:
         given = [key for key in ("refuse", "allow", "unknown", "otherwise") if key in found]
         if len(given) != 1:
-            self.reader.problem(node, f"expected one of 'refuse', 'allow', 'unknown', 'otherwise', got {given or 'none'}")
+            self.reader.problem(
+                node, f"expected one of 'refuse', 'allow', 'unknown', 'otherwise', got {given or 'none'}"
+            )
             return ALLOW, ()
         key = given[0]
         if key in (ALLOW, UNKNOWN):

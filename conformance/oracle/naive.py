@@ -74,7 +74,9 @@ class NaiveEvaluator:
             for option in OPTIONS:
                 if not all(self._option(option, member, existing=True) for member in members):
                     keep = ~BITS[option]
-                    answer = answer._replace(now=answer.now & keep, at_bind=answer.at_bind & keep, ever=answer.ever & keep)
+                    answer = answer._replace(
+                        now=answer.now & keep, at_bind=answer.at_bind & keep, ever=answer.ever & keep
+                    )
                 else:
                     bit = BITS[option]
                     answer = answer._replace(now=answer.now | bit, at_bind=answer.at_bind | bit, ever=answer.ever | bit)

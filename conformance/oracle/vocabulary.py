@@ -46,7 +46,9 @@ def _option_facts() -> list[Fact]:
         facts += [
             _yes_no(f"existing.{option}", EXISTING, f"the existing socket has {constant}", f"{{x.{option}}}"),
             _yes_no(f"both.{option}", EXISTING, f"both have {constant}", f"{{n.{option}}} and {{x.{option}}}"),
-            _yes_no(f"either.{option}", EXISTING, f"one or both have {constant}", f"({{n.{option}}} or {{x.{option}}})"),
+            _yes_no(
+                f"either.{option}", EXISTING, f"one or both have {constant}", f"({{n.{option}}} or {{x.{option}}})"
+            ),
         ]
     return facts
 
@@ -100,7 +102,7 @@ _FACTS: list[Fact] = [
     Fact(
         "memory.reuseport",
         CALL,
-        "what the port remembers of an earlier bind with SO_REUSEPORT: nothing, its address, or that any address will do",
+        "what the port remembers of an earlier bind with SO_REUSEPORT: its address, or that any address will do",
         {word: f"m.reuseport == {word!r}" for word in ("nothing", "address", "anywhere")},
     ),
     _yes_no("memory.reuseaddr", CALL, "the port remembers that all its binds had SO_REUSEADDR", "m.reuseaddr == 'yes'"),
@@ -130,7 +132,9 @@ _FACTS: list[Fact] = [
     _one_of("existing.form", EXISTING, "the form of its address", "x.form", _FORMS),
     _one_of("existing.family", EXISTING, "its address family", "x.family", "ipv4 ipv6"),
     _one_of("existing.kind", EXISTING, "the kind of its address", "x.kind", "wildcard specific multicast broadcast"),
-    _yes_no("either.wildcard", EXISTING, "one or both are on a wildcard", "(n.kind == 'wildcard' or x.kind == 'wildcard')"),
+    _yes_no(
+        "either.wildcard", EXISTING, "one or both are on a wildcard", "(n.kind == 'wildcard' or x.kind == 'wildcard')"
+    ),
     _one_of(
         "existing.state",
         EXISTING,
@@ -138,7 +142,9 @@ _FACTS: list[Fact] = [
         "x.state",
         "bound listening connected close-wait fin-wait time-wait",
     ),
-    _yes_no("existing.connected", EXISTING, "it has, or had, another end: connected, TIME_WAIT...", "x.connection != 0"),
+    _yes_no(
+        "existing.connected", EXISTING, "it has, or had, another end: connected, TIME_WAIT...", "x.connection != 0"
+    ),
     _yes_no("existing.accepted", EXISTING, "it came to a listener: accepted, or waiting for accept()", "x.accepted"),
     Fact(
         "existing.listener",
