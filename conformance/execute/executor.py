@@ -24,6 +24,7 @@ children on those ports alone.  Nothing is sent to an address that is not this h
 
 from __future__ import annotations
 
+import _socket
 import errno
 import itertools
 import json
@@ -33,9 +34,9 @@ import select
 import struct
 import sys
 import time
-
-import _socket
 from _socket import socket
+from contextlib import closing
+from functools import lru_cache
 
 TYPE_CHECKING = False  # importing typing would cost a third of the start
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def parse(text: str) -> Tuple[List[Step], bool]:
     for word in text.split():
         step = _known.get(word) or _learn(word)
         code, name, argument = step
-        if code == SOCKET or code == ACCEPT:
+        if code in (SOCKET, ACCEPT):
             if made.get(name):
                 raise NotAScenario("%r makes a socket that is still open" % word)
             if code == ACCEPT:
@@ -133,6 +134,7 @@ def _learn(word: str) -> Step:
     head, equals, value = word.partition("=")
     name, dot, verb = head.partition(".")
     source, accept = value.partition(".")[::2]
+    step: Step
     if not dot and head in GLOBALS:
         step = (GLOBALS[head], "", _number(head, value) if head in MAXIMUM else _address(word, value))
     elif not _NAME.match(name) or (dot and name in GLOBALS):
@@ -208,10 +210,17 @@ def _error_name(number: int) -> str:
 # --- ports --------------------------------------------------------------------------------------------------------
 
 
-def _libc(name: str, *arguments: int) -> None:
-    import ctypes
+@lru_cache(maxsize=None)
+def _library() -> Any:
+    import ctypes  # a third of the start: only where it is needed
 
-    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) != 0:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _libc(name: str, *arguments: int) -> None:
+    if getattr(_library(), name)(*arguments) != 0:
+        import ctypes
+
         number = ctypes.get_errno()
         raise OSError(number, "%s: %s" % (name, os.strerror(number)))
 
@@ -243,6 +252,8 @@ class NamespacePorts:
     EPHEMERAL = (32768, 65535)
     #: connections a namespace carries; each may hold one port of EPHEMERAL for the length of TIME_WAIT
     CONNECTIONS = 8192
+    #: which namespace this is; sockets that outlive a scenario belong to one
+    number = 0
 
     def __init__(self, user: bool) -> None:
         self.kind = "user" if user else "own"
@@ -270,7 +281,7 @@ class NamespacePorts:
     def _furnish(self) -> None:
         import fcntl
 
-        with socket(INET, DGRAM) as sock:  # SIOCSIFFLAGS: lo up and running
+        with closing(socket(INET, DGRAM)) as sock:  # SIOCSIFFLAGS: lo up and running
             fcntl.ioctl(sock.fileno(), 0x8914, struct.pack("16sh22x", b"lo", 0x41))
         low, high = self.EPHEMERAL
         if not _write("/proc/sys/net/ipv4/ip_local_port_range", "%d %d" % (low, high)):
@@ -283,6 +294,7 @@ class NamespacePorts:
             raise OSError(errno.EADDRINUSE, "ip_local_port_range leaves no ports")
         self.plain: Callable[[], int] = itertools.cycle(ports[:1024]).__next__
         self._fresh = iter(ports[1024:])
+        self.number += 1
 
     def fresh(self, connections: int) -> int:
         """A port that no scenario used before in this namespace, for one that makes so many connections."""
@@ -314,23 +326,24 @@ class LeasedPorts:
     """
 
     kind = "none"
+    number = 0
     BLOCK = 1000
     ROUND = 64
     #: seconds: the longest TIME_WAIT is that of Solaris and Windows, four minutes
     REST = 250.0
-    #: where the ephemeral ports are not: FreeBSD takes them from 10000 upwards, OpenBSD from 1024 to 49151
-    REGIONS = {"freebsd": (2000, 10_000), "openbsd": (50_000, 65_000)}
 
     def __init__(self, ipv6: bool) -> None:
         self._families = (INET, INET6) if ipv6 else (INET,)
-        low, high = self.REGIONS.get(sys.platform.rstrip("0123456789.-"), (10_000, 32_000))
+        # away from the ephemeral ports: FreeBSD takes them from 10000 upwards, OpenBSD from 1024 to 49151
+        regions = {"freebsd": (2000, 10_000), "openbsd": (50_000, 65_000)}
+        low, high = regions.get(sys.platform.rstrip("0123456789.-"), (10_000, 32_000))
         blocks = list(range(low, high, self.BLOCK))
         turn = os.getpid() % len(blocks)
         self._blocks = blocks[turn:] + blocks[:turn]
         self._signs: List[socket] = []
         self._fresh: Iterator[int] = iter(())
         self._resting: List[Tuple[float, int]] = []
-        ring = [port for port in itertools.islice(self._candidates(), self.ROUND)]
+        ring = list(itertools.islice(self._candidates(), self.ROUND))
         if not ring:
             raise OSError(errno.EADDRINUSE, "every port from %d to %d is taken" % (low, high))
         self.plain = itertools.cycle(ring).__next__
@@ -361,7 +374,7 @@ class LeasedPorts:
         """Whether a socket of each kind can have the port for itself now."""
         for family in self._families:
             for kind in (STREAM, DGRAM):
-                with socket(family, kind) as sock:
+                with closing(socket(family, kind)) as sock:
                     try:
                         if WINDOWS:
                             sock.setsockopt(SOL_SOCKET, ~_socket.SO_REUSEADDR, 1)
@@ -423,13 +436,15 @@ class Executor:
         self._protocol = STREAM
         self._codes: Dict[int, int] = {}
         self._echo: Optional[socket] = None
+        self._echo_in = 0
         self.facts = host_facts(self._ports.kind)
         self._addresses = self.facts["addresses"]
         self._loopback_index = _loopback_index()
         self._limited = self._ports.kind == "none" or len(self._addresses) < 3
-        self._special = {
+        self._special: Dict[int, Callable[[str, Any], Optional[str]]] = {
             CHOSEN: self._chosen, CONNECT: self._connect, ACCEPT: self._accept, READ: self._read, JOIN: self._join,
-            USER: self._change_user, WAIT: self._wait, DELIVER: self._deliver, FLOW: self._deliver, LACKING: self._lacking,
+            USER: self._change_user, WAIT: self._wait, DELIVER: self._deliver, FLOW: self._deliver_flow,
+            LACKING: self._lacking,
         }  # fmt: skip
 
     def __enter__(self) -> Executor:
@@ -473,7 +488,8 @@ class Executor:
         sockets = self._sockets
         self._codes.clear()
         try:
-            return self._steps(steps, self._ports.plain())
+            self._port = port = self._ports.plain()
+            return self._steps(steps, port)
         finally:
             for sock in sockets.values():
                 sock.close()
@@ -505,27 +521,43 @@ class Executor:
             except OSError as error:
                 if code in (SOCKET, ACCEPT):
                     sockets[name] = _CLOSED
-                elif code == BIND and _other_family(error):
-                    error = self._foreign(sockets[name], "bind", argument, port)
-                add(self._outcome(error, len(outcomes)))
+                if code in (BIND, CHOSEN, CONNECT) and _other_family(error):
+                    add(self._foreign(code, sockets[name], argument, len(outcomes)))
+                else:
+                    add(self._outcome(error, len(outcomes)))
 
-    def _outcome(self, error: Optional[OSError], index: int) -> str:
-        if error is None:
-            return "ok"
+    def _outcome(self, error: OSError, index: int) -> str:
         raw = getattr(error, "winerror", None)
         if raw:
             self._codes[index] = raw
         number = raw or error.errno
         return "timeout" if number is None else _error_name(number)
 
+    def _foreign(self, code: int, sock: socket, address: str, index: int) -> str:
+        """An address of the other family: Python refuses to pass it on, so a second object on the same socket asks."""
+        if sock.fileno() < 0:
+            return "EBADF"
+        disguised = socket(INET6 if ":" in address else INET, sock.type, 0, sock.fileno())
+        try:
+            disguised.settimeout(LIMIT)
+            call = disguised.connect if code == CONNECT else disguised.bind
+            call((address, 0 if code == CHOSEN else self._port))
+        except OSError as error:
+            return self._outcome(error, index)
+        finally:
+            disguised.detach()
+        return "ok"
+
     def _run_special(self, steps: List[Step]) -> List[str]:
         connections = 0
         for code, _, argument in steps:
             self._supported(code, argument)
-            connections += 1 if code == CONNECT else DELIVERIES if code == DELIVER else 0
+            connections += code in (CONNECT, DELIVER)
+        if not any(code == SOCKET and argument[1] == STREAM for code, _, argument in steps):
+            connections = 0
         user = any(step[0] == USER for step in steps)
         self._port = port = self._ports.fresh(connections) if connections else self._ports.plain()
-        if connections and self._echo:
+        if self._echo and self._echo_in != self._ports.number:
             self._echo.close()
             self._echo = None
         self._connected = False
@@ -575,37 +607,25 @@ class Executor:
         if self._connected:
             self._settle()
 
-    def _chosen(self, name: str, address: str) -> Optional[str]:
-        try:
-            self._sockets[name].bind((address, 0))
-        except OSError as error:
-            if not _other_family(error):
-                raise
-            return self._raise(self._foreign(self._sockets[name], "bind", address, 0))
-        return None
+    def _chosen(self, name: str, address: str) -> None:
+        self._sockets[name].bind((address, 0))
 
-    def _connect(self, name: str, address: str) -> Optional[str]:
+    def _connect(self, name: str, address: str) -> None:
         sock = self._sockets[name]
         sock.settimeout(LIMIT)
-        try:
-            sock.connect((address, self._port))
-        except OSError as error:
-            if not _other_family(error):
-                raise
-            return self._raise(self._foreign(sock, "connect", address, self._port))
+        sock.connect((address, self._port))
         if sock.type == STREAM:
             self._connected = True
             self._settle()
-        return None
 
     def _accept(self, name: str, listener_name: str) -> None:
         listener = self._sockets[listener_name]
         listener.setblocking(False)
         try:
-            descriptor = listener._accept()[0]
+            descriptor = _accept(listener)
         except BlockingIOError:
             listener.settimeout(LIMIT)
-            descriptor = listener._accept()[0]
+            descriptor = _accept(listener)
         self._sockets[name] = socket(fileno=descriptor)
 
     def _read(self, name: str, _: None) -> None:
@@ -647,24 +667,6 @@ class Executor:
     def _lacking(self, name: str, _: str) -> str:
         return "EBADF" if self._sockets[name].fileno() < 0 else "ENOPROTOOPT"
 
-    def _raise(self, error: Optional[OSError]) -> None:
-        if error is not None:
-            raise error
-
-    def _foreign(self, sock: socket, call: str, address: str, port: int) -> Optional[OSError]:
-        """``call`` with an address of the other family: Python refuses to pass it, so a second object asks the kernel."""
-        if sock.fileno() < 0:
-            return OSError(errno.EBADF, "closed")
-        disguised = socket(INET6 if ":" in address else INET, sock.type, 0, sock.fileno())
-        try:
-            disguised.settimeout(LIMIT)
-            getattr(disguised, call)((address, port))
-        except OSError as error:
-            return error
-        finally:
-            disguised.detach()
-        return None
-
     def _settle(self) -> None:
         """Wait until the packets that the last call set off are processed.
 
@@ -673,7 +675,7 @@ class Executor:
         """
         try:
             if self._echo is None:
-                self._echo = socket(INET, DGRAM)
+                self._echo, self._echo_in = socket(INET, DGRAM), self._ports.number
                 self._echo.bind(("127.0.0.1", 0))
                 self._echo.connect(self._echo.getsockname())
                 self._echo.settimeout(0.2)
@@ -683,12 +685,414 @@ class Executor:
         except OSError:
             time.sleep(0.002)  # no IPv4 here: the queue of loopback is empty long before
 
-    # --- deliveries
-
     def _deliver(self, _: str, address: str) -> str:
-        raise NotImplementedError
+        return self._delivery(address, flow=False)
+
+    def _deliver_flow(self, _: str, address: str) -> str:
+        return self._delivery(address, flow=True)
+
+    def _delivery(self, address: str, flow: bool) -> str:
+        servers = [(name, sock) for name, sock in sorted(self._sockets.items()) if sock.fileno() >= 0]
+        kinds = [sock.type for _, sock in servers] or [self._protocol]
+        kind = DGRAM if flow or STREAM not in kinds or _multicast(address) else STREAM
+        family = INET6 if ":" in address else INET
+        servers = [(name, sock) for name, sock in servers if sock.type == kind]
+        if kind == STREAM:
+            return _deliver_connections(servers, family, (address, self._port))
+        return _deliver_datagrams(servers, family, (address, self._port), flow, self._loopback_index, self._settle)
+
+
+def _accept(listener: Any) -> int:
+    """The descriptor of the next connection: the call below socket.accept(), which costs half."""
+    descriptor: int = listener._accept()[0]
+    return descriptor
 
 
 def _other_family(error: OSError) -> bool:
     """Whether Python itself refused an address because it is not of the socket's family."""
     return isinstance(error, _socket.gaierror) or (error.errno is None and not isinstance(error, _socket.timeout))
+
+
+# --- deliveries ---------------------------------------------------------------------------------------------------
+
+
+def _client(family: int, kind: int) -> socket:
+    client = socket(family, kind)
+    client.setblocking(False)
+    if family == INET6:
+        client.setsockopt(IPPROTO_IPV6, V6ONLY, 0)  # so that it reaches ::ffff:127.0.0.1 on every system
+    return client
+
+
+def _ready(readers: Iterable[socket], writers: Iterable[socket], seconds: float) -> None:
+    """Wait until one of the sockets has something to say."""
+    if not hasattr(select, "poll"):
+        writers = list(writers)
+        select.select(list(readers), writers, writers, seconds)  # Windows reports a refused connection as exceptional
+        return
+    poller = select.poll()
+    for reader in readers:
+        poller.register(reader, select.POLLIN)
+    for writer in writers:
+        poller.register(writer, select.POLLOUT)
+    poller.poll(int(seconds * 1000) + 1)
+
+
+def _result(received: Dict[str, int], unreceived: Dict[str, int]) -> str:
+    """``a:15,b:17``; what nobody received comes last, and stands alone where nobody received anything."""
+    shares = ["%s:%d" % (name, count) for name, count in received.items() if count]
+    if not shares and len(unreceived) == 1:
+        return next(iter(unreceived))
+    return ",".join(shares + ["%s:%d" % pair for pair in sorted(unreceived.items())]) or "none"
+
+
+def _count(tally: Dict[str, int], number: int) -> None:
+    word = "refused" if number == errno.ECONNREFUSED else _error_name(number)
+    tally[word] = tally.get(word, 0) + 1
+
+
+def _deliver_connections(servers: List[Tuple[str, socket]], family: int, target: Address) -> str:
+    """All clients connect at once and stay open until every connection has been accepted, refused or given up."""
+    listeners = []
+    for name, sock in servers:
+        sock.setblocking(False)
+        try:
+            _socket.close(_accept(sock))
+        except BlockingIOError:
+            listeners.append((name, sock))
+            continue
+        except OSError:
+            continue  # not listening
+        raise NoVerdict("a connection of an earlier step waits at %r: accept it before the delivery" % name)
+    end = time.monotonic() + LIMIT
+    received = dict.fromkeys([name for name, _ in listeners], 0)
+    unreceived: Dict[str, int] = {}
+    clients: List[socket] = []
+    waiting: List[socket] = []
+    accepted = connected = 0
+    try:
+        for _ in range(DELIVERIES):
+            client = _client(family, STREAM)
+            clients.append(client)
+            number = client.connect_ex(target)
+            if number in (errno.EINPROGRESS, errno.EWOULDBLOCK, 10035):  # 10035: WSAEWOULDBLOCK
+                waiting.append(client)
+            elif number:
+                _count(unreceived, number)
+            else:
+                connected += 1
+        while waiting or accepted < connected:
+            left = end - time.monotonic()
+            if left <= 0:
+                break
+            _ready([sock for _, sock in listeners], waiting, left)
+            still = []
+            for client in waiting:
+                number = client.getsockopt(SOL_SOCKET, SO_ERROR)
+                if number:
+                    _count(unreceived, number)
+                elif _has_peer(client):
+                    connected += 1
+                else:
+                    still.append(client)
+            waiting = still
+            for name, sock in listeners:
+                try:
+                    while True:
+                        _socket.close(_accept(sock))
+                        received[name] += 1
+                        accepted += 1
+                except OSError:
+                    pass  # nothing more waits there
+    finally:
+        for client in clients:  # a reset leaves no TIME_WAIT on either side
+            client.setsockopt(SOL_SOCKET, _socket.SO_LINGER, RESET_ON_CLOSE)
+            client.close()
+    if waiting:
+        unreceived["timeout"] = len(waiting)
+    if accepted < connected:
+        unreceived["none"] = connected - accepted
+    return _result(received, unreceived)
+
+
+def _has_peer(client: socket) -> bool:
+    try:
+        client.getpeername()
+    except OSError:
+        return False
+    return True
+
+
+def _deliver_datagrams(
+    receivers: List[Tuple[str, socket]],
+    family: int,
+    target: Address,
+    flow: bool,
+    interface: int,
+    settle: Callable[[], None],
+) -> str:
+    """Every datagram carries its number; a refusal (ICMP) shows as an error of the client's connected socket."""
+    group = _multicast(target[0])
+    received = {name: 0 for name, _ in receivers}
+    unreceived: Dict[str, int] = {}
+    clients: List[socket] = []
+    for _, sock in receivers:
+        sock.setblocking(False)
+    _drain(receivers, {})
+    try:
+        for index in range(DELIVERIES):
+            if not (flow and clients):
+                client = _client(family, DGRAM)
+                clients.append(client)
+                if group:
+                    _stay_on_loopback(client, family, interface)
+            try:
+                if not group:
+                    client.connect(target)
+                    client.send(b"%d" % index)
+                elif family == INET6:
+                    client.sendto(b"%d" % index, (*target, 0, interface))
+                else:
+                    client.sendto(b"%d" % index, target)
+            except OSError as error:
+                _count(unreceived, getattr(error, "winerror", 0) or error.errno or 0)
+            if flow:
+                _refusals(clients, unreceived)
+        for patience in (None, settle, None if group else lambda: _ready([s for _, s in receivers], (), LIMIT / 2)):
+            if patience:
+                patience()
+            _drain(receivers, received)
+            if not flow:
+                _refusals(clients, unreceived)
+            known = sum(unreceived.values())
+            if known + (min(received.values(), default=0) if group else sum(received.values())) >= DELIVERIES:
+                break
+    finally:
+        for client in clients:
+            client.close()
+    lost = (
+        DELIVERIES - sum(unreceived.values()) - (max(received.values(), default=0) if group else sum(received.values()))
+    )
+    if lost > 0:
+        unreceived["none"] = lost
+    return _result(received, unreceived)
+
+
+def _refusals(clients: List[socket], tally: Dict[str, int]) -> None:
+    for client in clients:
+        number = client.getsockopt(SOL_SOCKET, SO_ERROR)
+        if number:
+            _count(tally, number)
+
+
+def _drain(receivers: List[Tuple[str, socket]], tally: Dict[str, int]) -> None:
+    for name, sock in receivers:
+        try:
+            while True:
+                sock.recv(16)
+                tally[name] = tally.get(name, 0) + 1
+        except OSError:
+            pass  # nothing more has arrived
+
+
+def _stay_on_loopback(client: socket, family: int, interface: int) -> None:
+    if family == INET6:
+        client.setsockopt(IPPROTO_IPV6, _socket.IPV6_MULTICAST_IF, struct.pack("@I", interface))
+        client.setsockopt(IPPROTO_IPV6, _socket.IPV6_MULTICAST_HOPS, 1)
+    else:
+        client.setsockopt(IPPROTO_IP, _socket.IP_MULTICAST_IF, _packed("127.0.0.1"))
+        client.setsockopt(IPPROTO_IP, _socket.IP_MULTICAST_TTL, 1)
+
+
+# --- facts about the host -----------------------------------------------------------------------------------------
+
+_SYSTEMS = {"darwin": "macos", "win32": "windows", "cygwin": "windows"}
+_SYSCTLS = (
+    "net.ipv6.bindv6only", "net.ipv4.tcp_max_tw_buckets", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_tw_reuse",
+    "net.ipv4.ip_autobind_reuse", "net.ipv4.ip_unprivileged_port_start",
+)  # fmt: skip
+
+
+def host_facts(namespace: str) -> Dict[str, Any]:
+    """What the host is, as far as it can be told without failing; seen from where the scenarios run."""
+    if hasattr(os, "uname"):
+        kernel, _, release, version, machine = os.uname()
+    else:
+        import platform
+
+        kernel, _, release, version, machine = platform.uname()[:5]
+        release = version
+    addresses = [text for text in ("127.0.0.1", "127.0.0.2", "::1") if _bindable(INET6 if ":" in text else INET, text)]
+    facts = {
+        "os": _system(release, version),
+        "kernel": kernel,
+        "release": release,
+        "version": version,
+        "machine": machine,
+        "python": "%s %s" % (sys.implementation.name, sys.version.split()[0]),
+        "privileged": namespace != "user" and hasattr(os, "geteuid") and os.geteuid() == 0,
+        "namespace": namespace,
+        "ipv6": "::1" in addresses,
+        "addresses": addresses,
+        "options": [name for name, option in OPTIONS.items() if option and _settable(option)],
+    }
+    sysctls = {name: _read("/proc/sys/" + name.replace(".", "/")).replace("\t", " ") for name in _SYSCTLS if LINUX}
+    facts["sysctls"] = {name: value for name, value in sysctls.items() if value}
+    container = _container(release)
+    if container:
+        facts["container"] = container
+    return facts
+
+
+def _system(release: str, version: str) -> str:
+    if LINUX:
+        return "gvisor" if _is_gvisor(release) else "linux"
+    if SUN:
+        return "solaris" if version.startswith("11.") else "illumos"
+    return _SYSTEMS.get(sys.platform) or sys.platform.rstrip("0123456789.-")
+
+
+def _is_gvisor(release: str) -> bool:
+    if "gvisor" in release or not release.startswith("4.4.0"):  # gVisor calls itself 4.4.0 or 4.19.0-gvisor
+        return "gvisor" in release
+    import ctypes
+
+    text = ctypes.create_string_buffer(16384)  # its kernel messages begin with "Starting gVisor"
+    return _library().klogctl(3, text, len(text)) > 0 and b"gVisor" in text.raw
+
+
+def _container(release: str) -> str:
+    if "icrosoft" in release:
+        return "wsl"
+    signs = (("/.dockerenv", "docker"), ("/run/.containerenv", "podman"))
+    found = [word for path, word in signs if os.path.exists(path)]
+    groups = _read("/proc/1/cgroup") if LINUX else ""
+    found += [word for word in ("docker", "kubepods", "lxc") if word in groups]
+    return next(iter(found), "")
+
+
+def _bindable(family: int, address: str) -> bool:
+    try:
+        with closing(socket(family, STREAM)) as sock:
+            sock.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
+def _settable(option: Tuple[int, int]) -> bool:
+    try:
+        with closing(socket(INET6 if option[0] == IPPROTO_IPV6 else INET, STREAM)) as sock:
+            sock.setsockopt(*option, 1)
+    except OSError:
+        return False
+    return True
+
+
+def _loopback_index() -> int:
+    for name in ("lo", "lo0"):
+        try:
+            return _socket.if_nametoindex(name)
+        except (OSError, AttributeError):
+            pass
+    return 1
+
+
+# --- as a program -------------------------------------------------------------------------------------------------
+
+
+def _unjudged(text: str, key: str, reason: str) -> str:
+    return json.dumps({"scenario": text, "outcomes": None, key: reason}, separators=(",", ":"))
+
+
+def _scenario_of(line: str) -> str:
+    """The scenario in a line of input; empty for a blank line and for the first line of an observation file."""
+    line = line.strip()
+    if line.startswith("{"):
+        try:
+            data = json.loads(line)
+        except ValueError:
+            return line
+        text = data.get("scenario", line if "format" not in data else "")
+        return text if isinstance(text, str) else line
+    return line
+
+
+def _die_with(parent: int) -> None:
+    """End this process when the thread that started it ends; at once if that is the case already."""
+    if LINUX:
+        _library().prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGKILL
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _emit(text: str) -> None:
+    data = memoryview(text.encode())
+    while data:
+        data = data[os.write(1, data) :]
+
+
+def main(arguments: List[str]) -> int:
+    options = dict(zip(arguments[::2], arguments[1::2]))  # noqa: B905 - Python 3.8 has no strict
+    namespace, parent = options.pop("--namespace", "auto"), int(options.pop("--parent", "0"))
+    if options or len(arguments) % 2:
+        sys.stderr.write("usage: executor.py [--namespace own|none|auto] [--parent PID] < scenarios\n")
+        return 2
+    if parent:
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too and decides
+        _die_with(parent)
+    try:
+        with Executor(namespace, parent) as executor:
+            _emit(executor.header() + "\n")
+            _serve_pipe(executor)
+    except BrokenPipeError:
+        return 1  # nobody reads any more
+    except OSError as error:
+        sys.stderr.write("executor: %s\n" % error)
+        return 2
+    return 0
+
+
+def _serve_pipe(executor: Executor) -> None:
+    stdin: Any = sys.stdin.buffer
+    rest = b""
+    out: List[str] = []
+    flushed = time.monotonic()
+    while True:
+        chunk = stdin.read1(65536)  # not os.read: LOADER may have buffered scenarios behind the program
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop() if chunk else b""
+        for line in lines:
+            text = _scenario_of(line.decode("utf-8", "replace"))
+            if text:
+                out.append(executor.line(text))
+                if len(out) >= 256 or time.monotonic() - flushed > 0.2:
+                    out.append("")
+                    _emit("\n".join(out))
+                    out.clear()
+                    flushed = time.monotonic()
+        if out:
+            out.append("")
+            _emit("\n".join(out))
+            out.clear()
+        if not chunk:
+            return
+
+
+def serve_channel(channel: Any) -> None:
+    """Answer an execnet channel: the header first, then a string for a string and a list for a list."""
+    with Executor("auto") as executor:
+        channel.send(executor.header())
+        for item in channel:
+            if isinstance(item, list):
+                channel.send([executor.line(_scenario_of(line)) for line in item])
+            else:
+                channel.send(executor.line(_scenario_of(item)))
+
+
+if __name__ == "__channelexec__":
+    serve_channel(globals()["channel"])
+elif __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
