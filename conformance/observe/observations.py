@@ -1,0 +1,228 @@
+"""Observation files: JSON Lines, plain or gzip.
+
+The first line of a file that a run wrote names its format and its host::
+
+    {"format": "bindmatrix-observations/1", "host": {"os": "linux", "release": "6.18.44", ...}}
+
+Every other line is one scenario with the outcome of each step, ``null`` where none is asserted::
+
+    {"scenario": "a=tcp4 a.bind=127.0.0.1", "outcomes": ["ok", "ok"]}
+
+``repeats`` holds outcomes of further runs of the same scenario; ``no_verdict`` or ``unsupported`` say why there are no
+outcomes.  A file may lack the first line (recorded evidence does); then its folder names the host.
+
+A file that breaks off or holds foreign lines is read as far as it goes: the lines that could not be read are counted,
+the first is described in ``Recording.problem``, and nothing that was readable is lost.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from conformance.errors import Place, Problem
+
+FORMAT = "bindmatrix-observations/1"
+_FORMAT_NAME = "bindmatrix-observations/"
+
+Outcomes = tuple[str | None, ...]
+
+#: a line longer than this is not one of ours
+MAX_LINE = 1 << 20
+_BATCH = 1 << 16
+
+
+class Observation(NamedTuple):
+    """One scenario on one host.  ``outcomes`` is None when there is a ``reason``."""
+
+    scenario: str
+    outcomes: Outcomes | None
+    #: "" or ``no-verdict`` or ``unsupported``
+    lack: str = ""
+    reason: str = ""
+    repeats: tuple[Outcomes, ...] = ()
+
+
+class Recording:
+    """The observations of one host, read once from the front.
+
+    ``host`` is complete when the first batch was read.
+    """
+
+    def __init__(self, stream: IO[bytes], name: str, host: Mapping[str, Any] | None = None) -> None:
+        self.name = name
+        self.host: dict[str, Any] = dict(host or {})
+        self.problem: Problem | None = None
+        self.bad_lines = 0
+        self._stream = stream
+        self._line = 0
+        #: text of a list of outcomes -> the tuple; a matrix has a few dozen different ones
+        self._outcomes: dict[bytes, Outcomes] = {}
+
+    def __iter__(self) -> Iterator[Observation]:
+        for batch in self.batches():
+            yield from batch
+
+    def batches(self) -> Iterator[list[Observation]]:
+        """The observations in pieces of some hundred lines."""
+        first = True
+        for lines in self._lines():
+            batch = []
+            for line in lines:
+                self._line += 1
+                if first:
+                    first = False
+                    if self._header(line):
+                        continue
+                observation = self._observation(line)
+                if observation is not None:
+                    batch.append(observation)
+            if batch:
+                yield batch
+
+    def _lines(self) -> Iterator[list[bytes]]:
+        while True:
+            try:
+                lines = self._stream.readlines(_BATCH)
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                self._complain(self._line, f"the file breaks off here ({error}); what came before it counts")
+                return
+            except OSError as error:
+                self._complain(self._line, f"cannot be read: {error.strerror or error}")
+                return
+            if not lines:
+                return
+            yield lines
+
+    def _header(self, line: bytes) -> bool:
+        if not line.startswith(b'{"format"'):
+            return False
+        try:
+            header = json.loads(line)
+            name, host = header["format"], header.get("host", {})
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return False
+        if name != FORMAT:
+            newer = isinstance(name, str) and name.startswith(_FORMAT_NAME)
+            advice = "; it was written by a newer bindmatrix: update this one" if newer else ""
+            raise Problem(Place(self.name, 1), f"expected format {FORMAT!r}, got {name!r}{advice}")
+        if not isinstance(host, dict):
+            raise Problem(Place(self.name, 1), "expected 'host' to hold the facts of the host")
+        self.host = {**host, **self.host}
+        return True
+
+    def _observation(self, line: bytes) -> Observation | None:
+        # the form that we write ourselves, taken apart without a JSON parser: three times as fast
+        if line.startswith(b'{"scenario":"') and line.endswith(b"]}\n"):
+            text, found, rest = line[13:].partition(b'","outcomes":')
+            if found and b"\\" not in text and b'"' not in text:
+                outcomes = self._outcomes.get(rest)
+                if outcomes is None:
+                    outcomes = self._remember(rest)
+                if outcomes is not None:
+                    return Observation(text.decode("ascii", "replace"), outcomes)
+        return self._parsed(line)
+
+    def _remember(self, rest: bytes) -> Outcomes | None:
+        if len(rest) > MAX_LINE or len(self._outcomes) > 100_000:
+            return None
+        try:
+            values = json.loads(rest[:-2])
+        except ValueError:
+            return None
+        outcomes = _outcomes(values)
+        if outcomes is not None:
+            self._outcomes[rest] = outcomes
+        return outcomes
+
+    def _parsed(self, line: bytes) -> Observation | None:
+        if not line.strip():
+            return None
+        if len(line) > MAX_LINE:
+            self._complain(self._line, f"a line of {len(line)} bytes is no observation")
+            return None
+        try:
+            data = json.loads(line)
+        except (ValueError, RecursionError):
+            cut = "" if line.endswith(b"\n") else " (the file breaks off here)"
+            self._complain(self._line, f'not JSON{cut}; expected {{"scenario": ..., "outcomes": [...]}}')
+            return None
+        if not isinstance(data, dict) or not isinstance(data.get("scenario"), str):
+            self._complain(self._line, "expected an object with a 'scenario'")
+            return None
+        scenario = data["scenario"]
+        for lack in ("no_verdict", "unsupported"):
+            if data.get(lack):
+                return Observation(scenario, None, lack.replace("_", "-"), str(data[lack]))
+        outcomes = _outcomes(data.get("outcomes"))
+        if outcomes is None:
+            self._complain(self._line, "expected 'outcomes' as a list of errno names, 'ok' or null")
+            return None
+        repeats = tuple(one for one in map(_outcomes, data.get("repeats") or ()) if one is not None)
+        return Observation(scenario, outcomes, repeats=repeats)
+
+    def _complain(self, line: int, message: str) -> None:
+        self.bad_lines += 1
+        if self.problem is None:
+            self.problem = Problem(Place(self.name, line), message)
+
+
+def _outcomes(values: object) -> Outcomes | None:
+    """A list of outcomes as a tuple of shared strings, None when it is none."""
+    if not isinstance(values, list):
+        return None
+    for value in values:
+        if value is not None and not isinstance(value, str):
+            return None
+    return tuple([None if value is None else sys.intern(value) for value in values])
+
+
+def read(path: str | Path) -> Recording:
+    """The recording in a file, ``-`` for standard input, or a folder of a run; raises :class:`Problem`."""
+    if str(path) == "-":
+        return Recording(_unpacked(sys.stdin.buffer), "<stdin>")
+    path = Path(path)
+    if path.is_dir():
+        inside = path / "observations.jsonl.gz"
+        if not inside.exists():
+            raise Problem(Place(str(path)), "a folder without observations.jsonl.gz; name an observation file")
+        path = inside
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from error
+    return Recording(_unpacked(stream), str(path), _host_of_folder(path))
+
+
+def _unpacked(stream: IO[bytes]) -> IO[bytes]:
+    buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[type-var]
+    if buffered.peek(2)[:2] == b"\x1f\x8b":
+        return io.BufferedReader(gzip.GzipFile(fileobj=buffered), 1 << 18)
+    return buffered
+
+
+def _host_of_folder(path: Path) -> dict[str, str]:
+    """``{"os", "release"}`` from a folder named like ``freebsd-13.0``, as recorded evidence is kept."""
+    os, dash, release = path.resolve().parent.name.partition("-")
+    return {"os": os, "release": release} if dash and path.parent.parent.name == "evidence" else {}
+
+
+def header(host: Mapping[str, Any]) -> bytes:
+    """The first line of an observation file."""
+    return json.dumps({"format": FORMAT, "host": dict(host)}, separators=(",", ":")).encode() + b"\n"
+
+
+def line(observation: Observation) -> bytes:
+    """An observation as a line, in the form that is read fastest."""
+    data: dict[str, Any] = {"scenario": observation.scenario, "outcomes": observation.outcomes}
+    if observation.repeats:
+        data["repeats"] = observation.repeats
+    if observation.lack:
+        data[observation.lack.replace("-", "_")] = observation.reason
+    return json.dumps(data, separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,71 @@
+"""Where the expectation files are, and how one is found by the name of a system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from conformance.errors import Place, Problem, nearest
+from conformance.oracle import releases
+from conformance.oracle.expectation import Expectations
+from conformance.oracle.load import load
+
+
+def folder() -> Path:
+    """The folder ``expectations``: beside the package in a checkout, inside it when installed."""
+    inside = Path(__file__).parent.parent / "expectations"
+    return inside if inside.is_dir() else Path(__file__).parent.parent.parent / "expectations"
+
+
+def names() -> list[str]:
+    """The systems that have an expectation file."""
+    return sorted(path.stem for path in folder().glob("*.yaml") if path.stem != "claims")
+
+
+@lru_cache(maxsize=32)
+def expectations(os: str) -> Expectations:
+    """The expectations of a system, or of a file when ``os`` is a path; raises :class:`Problem`."""
+    if os.endswith((".yaml", ".yml")):
+        return load(Path(os))
+    if os not in names():
+        raise Problem(
+            Place("--os"), f"no expectations for {os!r}{nearest(os, names())}; there are {', '.join(names())}"
+        )
+    return load(folder() / f"{os}.yaml")
+
+
+def release_of(expectation: Expectations, release: str) -> str:
+    """``release``, or the newest that the file covers when it is empty; raises :class:`Problem` when unreadable."""
+    if not release:
+        return expectation.covers[1]
+    try:
+        releases.parse(expectation.resolve(release))
+    except releases.ReleaseError as error:
+        known = ", ".join([*expectation.covers, *expectation.names])
+        hint = nearest(release, [*expectation.names, *expectation.covers])
+        raise Problem(Place("--release"), f"{error}{hint}; {expectation.title} has {known}") from error
+    return release
+
+
+def limit(expectation: Expectations, release: str) -> str:
+    """What to say about a release that the file does not cover, "" for one that it does."""
+    first, last = expectation.covers
+    version = releases.parse(expectation.resolve(release))[1]
+    if version > releases.parse(last)[1] and version[: len(releases.parse(last)[1])] != releases.parse(last)[1]:
+        return (
+            f"{release} is past {last}, the newest release that {expectation.title} was tested on: assumed to be alike"
+        )
+    if version < releases.parse(first)[1]:
+        return f"{release} is before {first}, the oldest release that {expectation.title} is described for"
+    return ""
+
+
+def of_host(host: Mapping[str, Any]) -> tuple[Expectations, str]:
+    """The expectations and the release for the facts of a host; raises :class:`Problem`."""
+    os = str(host.get("os") or "")
+    if not os:
+        raise Problem(Place("--os"), "the observations do not say which system they are from; name it with --os")
+    expectation = expectations(os)
+    return expectation, release_of(expectation, str(host.get("release") or ""))
