@@ -1005,17 +1005,16 @@ def _unjudged(text: str, key: str, reason: str) -> str:
     return json.dumps({"scenario": text, "outcomes": None, key: reason}, separators=(",", ":"))
 
 
-def _scenario_of(line: str) -> str:
-    """The scenario in a line of input; empty for a blank line and for the first line of an observation file."""
-    line = line.strip()
+def _scenario_of(line: str) -> Optional[str]:
+    """The scenario in a line of input; None for a blank line and for the first line of an observation file."""
     if line.startswith("{"):
         try:
             data = json.loads(line)
         except ValueError:
             return line
-        text = data.get("scenario", line if "format" not in data else "")
-        return text if isinstance(text, str) else line
-    return line
+        text = data.get("scenario", None if "format" in data else line)
+        return text if isinstance(text, str) or text is None else line
+    return line.rstrip("\r") if line.strip() else None
 
 
 def _die_with(parent: int) -> None:
@@ -1066,7 +1065,7 @@ def _serve_pipe(executor: Executor) -> None:
         rest = lines.pop() if chunk else b""
         for line in lines:
             text = _scenario_of(line.decode("utf-8", "replace"))
-            if text:
+            if text is not None:
                 out.append(executor.line(text))
                 if len(out) >= 256 or time.monotonic() - flushed > 0.2:
                     out.append("")
@@ -1087,9 +1086,9 @@ def serve_channel(channel: Any) -> None:
         channel.send(executor.header())
         for item in channel:
             if isinstance(item, list):
-                channel.send([executor.line(_scenario_of(line)) for line in item])
+                channel.send([executor.line(_scenario_of(line) or "") for line in item])
             else:
-                channel.send(executor.line(_scenario_of(item)))
+                channel.send(executor.line(_scenario_of(item) or ""))
 
 
 if __name__ == "__channelexec__":
