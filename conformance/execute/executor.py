@@ -40,10 +40,11 @@ from functools import lru_cache
 
 TYPE_CHECKING = False  # importing typing would cost a third of the start
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
     Step = Tuple[int, str, Any]
     Address = Tuple[Any, ...]
+    Servers = List[Tuple[str, socket]]
 
 FORMAT = "bindmatrix-observations/1"
 #: the program text of ``python3 -c``; its first argument is the size of this file in bytes
@@ -309,9 +310,6 @@ class NamespacePorts:
             return self.fresh(0)
         return port
 
-    def free(self, _port: int) -> bool:
-        return True
-
     def close(self) -> None:
         if self._home is not None:
             _libc("setns", self._home, self.NEWNET)
@@ -343,10 +341,25 @@ class LeasedPorts:
         self._signs: List[socket] = []
         self._fresh: Iterator[int] = iter(())
         self._resting: List[Tuple[float, int]] = []
-        ring = list(itertools.islice(self._candidates(), self.ROUND))
-        if not ring:
+        self._ring = list(itertools.islice(self._candidates(), self.ROUND))
+        if not self._ring:
             raise OSError(errno.EADDRINUSE, "every port from %d to %d is taken" % (low, high))
-        self.plain = itertools.cycle(ring).__next__
+        self._turn = iter(self._ring)
+        self._tried = time.monotonic()
+
+    def plain(self) -> int:
+        """A port for a scenario that leaves nothing behind; all of them are tried again once a second."""
+        port = next(self._turn, None)
+        if port is None:
+            if time.monotonic() - self._tried > 1:
+                self._ring = [port for port in self._ring if self.free(port)]
+                self._ring += itertools.islice(self._candidates(), self.ROUND - len(self._ring))
+                self._tried = time.monotonic()
+            self._turn = iter(self._ring)
+            port = next(self._turn, None)
+            if port is None:
+                raise NoVerdict("every leased port was taken by another process")
+        return port
 
     def _candidates(self) -> Iterator[int]:
         while True:
@@ -440,7 +453,8 @@ class Executor:
         self.facts = host_facts(self._ports.kind)
         self._addresses = self.facts["addresses"]
         self._loopback_index = _loopback_index()
-        self._limited = self._ports.kind == "none" or len(self._addresses) < 3
+        self._leased = self._ports.kind == "none"
+        self._limited = len(self._addresses) < 3
         self._special: Dict[int, Callable[[str, Any], Optional[str]]] = {
             CHOSEN: self._chosen, CONNECT: self._connect, ACCEPT: self._accept, READ: self._read, JOIN: self._join,
             USER: self._change_user, WAIT: self._wait, DELIVER: self._deliver, FLOW: self._deliver_flow,
@@ -489,11 +503,19 @@ class Executor:
         self._codes.clear()
         try:
             self._port = port = self._ports.plain()
-            return self._steps(steps, port)
+            outcomes = self._steps(steps, port)
         finally:
             for sock in sockets.values():
                 sock.close()
             sockets.clear()
+        if self._leased and "EADDRINUSE" in outcomes:
+            self._first_bind(steps, outcomes)
+        return outcomes
+
+    def _first_bind(self, steps: List[Step], outcomes: List[str]) -> None:
+        """Nothing of ours was on the port yet, so a refusal of the first bind is somebody else's doing."""
+        if next((outcome for step, outcome in zip(steps, outcomes) if step[0] == BIND), "") == "EADDRINUSE":  # noqa: B905
+            raise NoVerdict("the first bind failed: port %d was taken by another process" % self._port)
 
     def _steps(self, steps: List[Step], port: int) -> List[str]:
         sockets = self._sockets
@@ -569,8 +591,8 @@ class Executor:
             if user:
                 self._restore_user()
             self._close_all(reset=connections > 0)
-        if not connections and "EADDRINUSE" in outcomes and not self._ports.free(port):
-            raise NoVerdict("port %d was taken by another process" % port)
+        if self._leased:
+            self._first_bind(steps, outcomes)
         return outcomes
 
     def _supported(self, code: int, argument: Any) -> None:
@@ -724,184 +746,182 @@ def _client(family: int, kind: int) -> socket:
     return client
 
 
-def _ready(readers: Iterable[socket], writers: Iterable[socket], seconds: float) -> None:
-    """Wait until one of the sockets has something to say."""
+def _ready(readers: List[socket], writers: List[socket], seconds: float) -> List[int]:
+    """Wait until a socket has something to say; the descriptors of those."""
     if not hasattr(select, "poll"):
-        writers = list(writers)
-        select.select(list(readers), writers, writers, seconds)  # Windows reports a refused connection as exceptional
-        return
+        ready = select.select(readers, writers, writers, seconds)  # Windows: a refused connection is exceptional
+        return [sock.fileno() for some in ready for sock in some]
     poller = select.poll()
     for reader in readers:
         poller.register(reader, select.POLLIN)
     for writer in writers:
         poller.register(writer, select.POLLOUT)
-    poller.poll(int(seconds * 1000) + 1)
+    return [descriptor for descriptor, _ in poller.poll(int(seconds * 1000) + 1)]
 
 
-def _result(received: Dict[str, int], unreceived: Dict[str, int]) -> str:
-    """``a:15,b:17``; what nobody received comes last, and stands alone where nobody received anything."""
-    shares = ["%s:%d" % (name, count) for name, count in received.items() if count]
-    if not shares and len(unreceived) == 1:
-        return next(iter(unreceived))
-    return ",".join(shares + ["%s:%d" % pair for pair in sorted(unreceived.items())]) or "none"
+class _Tally:
+    """Who received what; ``text`` is the outcome of the delivery."""
+
+    def __init__(self, servers: Servers) -> None:
+        self.received = {name: 0 for name, _ in servers}
+        self.others: Dict[str, int] = {}
+
+    def fail(self, number: int) -> None:
+        self.add("refused" if number == errno.ECONNREFUSED else _error_name(number), 1)
+
+    def add(self, word: str, count: int) -> None:
+        if count > 0:
+            self.others[word] = self.others.get(word, 0) + count
+
+    def text(self) -> str:
+        """``a:15,b:17``; what nobody received comes last, and without its number where nobody received anything."""
+        shares = ["%s:%d" % (name, count) for name, count in self.received.items() if count]
+        if not shares and len(self.others) == 1:
+            return next(iter(self.others))
+        return ",".join(shares + ["%s:%d" % pair for pair in sorted(self.others.items())])
 
 
-def _count(tally: Dict[str, int], number: int) -> None:
-    word = "refused" if number == errno.ECONNREFUSED else _error_name(number)
-    tally[word] = tally.get(word, 0) + 1
-
-
-def _deliver_connections(servers: List[Tuple[str, socket]], family: int, target: Address) -> str:
-    """All clients connect at once and stay open until every connection has been accepted, refused or given up."""
-    listeners = []
+def _listening(servers: Servers) -> Servers:
+    found = []
     for name, sock in servers:
         sock.setblocking(False)
         try:
             _socket.close(_accept(sock))
         except BlockingIOError:
-            listeners.append((name, sock))
+            found.append((name, sock))
             continue
         except OSError:
-            continue  # not listening
+            continue  # bound at most
         raise NoVerdict("a connection of an earlier step waits at %r: accept it before the delivery" % name)
-    end = time.monotonic() + LIMIT
-    received = dict.fromkeys([name for name, _ in listeners], 0)
-    unreceived: Dict[str, int] = {}
+    return found
+
+
+def _deliver_connections(servers: Servers, family: int, target: Address) -> str:
+    """All clients connect at once and stay open until every connection has been accepted, refused or given up."""
+    listeners = _listening(servers)
+    tally = _Tally(listeners)
     clients: List[socket] = []
-    waiting: List[socket] = []
-    accepted = connected = 0
     try:
+        waiting = []
         for _ in range(DELIVERIES):
             client = _client(family, STREAM)
             clients.append(client)
             number = client.connect_ex(target)
-            if number in (errno.EINPROGRESS, errno.EWOULDBLOCK, 10035):  # 10035: WSAEWOULDBLOCK
+            if number in (0, errno.EINPROGRESS, errno.EWOULDBLOCK, 10035):  # 10035: WSAEWOULDBLOCK
                 waiting.append(client)
-            elif number:
-                _count(unreceived, number)
             else:
-                connected += 1
-        while waiting or accepted < connected:
-            left = end - time.monotonic()
-            if left <= 0:
-                break
-            _ready([sock for _, sock in listeners], waiting, left)
-            still = []
-            for client in waiting:
-                number = client.getsockopt(SOL_SOCKET, SO_ERROR)
-                if number:
-                    _count(unreceived, number)
-                elif _has_peer(client):
-                    connected += 1
-                else:
-                    still.append(client)
-            waiting = still
-            for name, sock in listeners:
-                try:
-                    while True:
-                        _socket.close(_accept(sock))
-                        received[name] += 1
-                        accepted += 1
-                except OSError:
-                    pass  # nothing more waits there
+                tally.fail(number)
+        _collect_connections(listeners, waiting, tally)
     finally:
         for client in clients:  # a reset leaves no TIME_WAIT on either side
             client.setsockopt(SOL_SOCKET, _socket.SO_LINGER, RESET_ON_CLOSE)
             client.close()
-    if waiting:
-        unreceived["timeout"] = len(waiting)
-    if accepted < connected:
-        unreceived["none"] = connected - accepted
-    return _result(received, unreceived)
+    return tally.text()
 
 
-def _has_peer(client: socket) -> bool:
-    try:
-        client.getpeername()
-    except OSError:
-        return False
-    return True
+def _collect_connections(listeners: Servers, waiting: List[socket], tally: _Tally) -> None:
+    end = time.monotonic() + LIMIT
+    missing = 0  # connections that the clients have and nobody accepted yet
+    while waiting or missing:
+        left = end - time.monotonic()
+        if left <= 0:
+            break
+        ready = _ready([sock for _, sock in listeners], waiting, left)
+        for client in [client for client in waiting if client.fileno() in ready]:
+            waiting.remove(client)
+            number = client.getsockopt(SOL_SOCKET, SO_ERROR)
+            if number:
+                tally.fail(number)
+            else:
+                missing += 1
+        for name, sock in listeners:
+            try:
+                while True:
+                    _socket.close(_accept(sock))
+                    tally.received[name] += 1
+                    missing -= 1
+            except OSError:
+                pass  # nothing more waits there
+    tally.add("timeout", len(waiting))
+    tally.add("none", missing)
 
 
 def _deliver_datagrams(
-    receivers: List[Tuple[str, socket]],
-    family: int,
-    target: Address,
-    flow: bool,
-    interface: int,
-    settle: Callable[[], None],
+    receivers: Servers, family: int, target: Address, flow: bool, interface: int, settle: Callable[[], None]
 ) -> str:
-    """Every datagram carries its number; a refusal (ICMP) shows as an error of the client's connected socket."""
-    group = _multicast(target[0])
-    received = {name: 0 for name, _ in receivers}
-    unreceived: Dict[str, int] = {}
-    clients: List[socket] = []
+    """A refusal (ICMP) shows as an error of the client's connected socket."""
+    tally = _Tally(receivers)
     for _, sock in receivers:
         sock.setblocking(False)
     _drain(receivers, {})
+    clients: List[socket] = []
     try:
-        for index in range(DELIVERIES):
-            if not (flow and clients):
-                client = _client(family, DGRAM)
-                clients.append(client)
-                if group:
-                    _stay_on_loopback(client, family, interface)
+        for _ in range(DELIVERIES):
             try:
-                if not group:
-                    client.connect(target)
-                    client.send(b"%d" % index)
-                elif family == INET6:
-                    client.sendto(b"%d" % index, (*target, 0, interface))
-                else:
-                    client.sendto(b"%d" % index, target)
+                if not (flow and clients):
+                    clients.append(_client(family, DGRAM))
+                    _direct(clients[-1], family, target, interface)
+                clients[-1].send(b".")
             except OSError as error:
-                _count(unreceived, getattr(error, "winerror", 0) or error.errno or 0)
+                tally.fail(getattr(error, "winerror", 0) or error.errno or 0)
             if flow:
-                _refusals(clients, unreceived)
-        for patience in (None, settle, None if group else lambda: _ready([s for _, s in receivers], (), LIMIT / 2)):
-            if patience:
-                patience()
-            _drain(receivers, received)
-            if not flow:
-                _refusals(clients, unreceived)
-            known = sum(unreceived.values())
-            if known + (min(received.values(), default=0) if group else sum(received.values())) >= DELIVERIES:
-                break
+                _refusals(clients, tally)
+        _collect_datagrams(receivers, clients, tally, _multicast(target[0]), settle)
     finally:
         for client in clients:
             client.close()
-    lost = (
-        DELIVERIES - sum(unreceived.values()) - (max(received.values(), default=0) if group else sum(received.values()))
-    )
-    if lost > 0:
-        unreceived["none"] = lost
-    return _result(received, unreceived)
+    return tally.text()
 
 
-def _refusals(clients: List[socket], tally: Dict[str, int]) -> None:
+def _direct(client: socket, family: int, target: Address, interface: int) -> None:
+    """Connect the client; a group is reached over the loopback interface only."""
+    if not _multicast(target[0]):
+        client.connect(target)
+    elif family == INET6:
+        client.setsockopt(IPPROTO_IPV6, _socket.IPV6_MULTICAST_IF, struct.pack("@I", interface))
+        client.setsockopt(IPPROTO_IPV6, _socket.IPV6_MULTICAST_HOPS, 1)
+        client.connect((*target, 0, interface))
+    else:
+        client.setsockopt(IPPROTO_IP, _socket.IP_MULTICAST_IF, _packed("127.0.0.1"))
+        client.setsockopt(IPPROTO_IP, _socket.IP_MULTICAST_TTL, 1)
+        client.connect(target)
+
+
+def _collect_datagrams(
+    receivers: Servers, clients: List[socket], tally: _Tally, group: bool, settle: Callable[[], None]
+) -> None:
+    """Look at once, again when the loopback queue has been worked off, and once more where silence is no answer."""
+    for attempt in range(3):
+        if attempt == 1:
+            settle()
+        elif attempt == 2 and not group:
+            _ready([sock for _, sock in receivers], [], LIMIT / 2)
+        _drain(receivers, tally.received)
+        _refusals(clients, tally)
+        counts = list(tally.received.values()) or [0]
+        arrived = min(counts) if group else sum(counts)  # every member of a group gets a copy of each
+        lost = DELIVERIES - sum(tally.others.values()) - arrived
+        if lost <= 0:
+            return
+    if not (group and any(counts)):
+        tally.add("none", lost)
+
+
+def _refusals(clients: List[socket], tally: _Tally) -> None:
     for client in clients:
         number = client.getsockopt(SOL_SOCKET, SO_ERROR)
         if number:
-            _count(tally, number)
+            tally.fail(number)
 
 
-def _drain(receivers: List[Tuple[str, socket]], tally: Dict[str, int]) -> None:
+def _drain(receivers: Servers, received: Dict[str, int]) -> None:
     for name, sock in receivers:
         try:
             while True:
                 sock.recv(16)
-                tally[name] = tally.get(name, 0) + 1
+                received[name] = received.get(name, 0) + 1
         except OSError:
             pass  # nothing more has arrived
-
-
-def _stay_on_loopback(client: socket, family: int, interface: int) -> None:
-    if family == INET6:
-        client.setsockopt(IPPROTO_IPV6, _socket.IPV6_MULTICAST_IF, struct.pack("@I", interface))
-        client.setsockopt(IPPROTO_IPV6, _socket.IPV6_MULTICAST_HOPS, 1)
-    else:
-        client.setsockopt(IPPROTO_IP, _socket.IP_MULTICAST_IF, _packed("127.0.0.1"))
-        client.setsockopt(IPPROTO_IP, _socket.IP_MULTICAST_TTL, 1)
 
 
 # --- facts about the host -----------------------------------------------------------------------------------------
