@@ -28,6 +28,7 @@ from conformance.oracle.ports import (
     Sock,
     State,
     address,
+    plain,
 )
 
 
@@ -118,7 +119,8 @@ class Calls:
         call = Call("set", state.user, step.what, step.value)
         bit = BITS[step.what]
         now = sock.now | bit if step.value else sock.now & ~bit
-        done = sock._replace(now=now, ever=sock.ever | (now & self._ever))
+        ever = (sock.ever | now if sock.port else now) & self._ever
+        done = sock._replace(now=now, ever=ever)
         return self._branches(self.decide("set", call, sock, state), state, _put(state, sock, done))
 
     def _bind(self, state: State, step: Step) -> list[Branch]:
@@ -273,9 +275,11 @@ class Calls:
     def _connected(self, sock: Sock, at: Address, number: int) -> Sock:
         """``sock`` as the client end of connection ``number`` to ``at``."""
         done = sock._replace(state="connected", connection=number, port=sock.port or OTHER_PORT)
-        if sock.port != SCENARIO_PORT or sock.kind != "wildcard":
+        if sock.port != SCENARIO_PORT:
             return done
-        return self._narrowed(done, at)
+        if self.stack.connect == "keeps":
+            return _in_space(done, at, ANY if sock.kind == "wildcard" else plain(sock.v4 or sock.v6))
+        return self._narrowed(done, at) if sock.kind == "wildcard" else done
 
     def _narrowed(self, sock: Sock, at: Address) -> Sock:
         """``sock``, bound to a wildcard, once a connection gave it the one address ``at``."""
@@ -293,10 +297,10 @@ class Calls:
         child = listener._replace(
             name="", state="connected", connection=number, accepted=True, listener=listener.name, queued=True
         )
+        keep = sum(BITS[option] for option in self.stack.inherits)
+        child = child._replace(now=child.now & keep, at_bind=child.at_bind & keep, ever=child.ever & keep)
         if self.stack.children == "wildcard":
-            form = "ipv6" if at.form == "ipv6" else "ipv4"
-            ours = {"v4": ANY if form == "ipv4" else None, "v6": ANY if form == "ipv6" else None}
-            return child._replace(form=form, kind="wildcard", **ours)  # type: ignore[arg-type]
+            return _in_space(child._replace(kind="wildcard"), at, ANY)
         return self._narrowed(child, at) if listener.kind == "wildcard" else child
 
     # -- helpers
@@ -380,6 +384,13 @@ def _get(state: State, name: str) -> Sock:
 def _put(state: State, old: Sock, new: Sock) -> State:
     """``state`` with ``new`` in the place of ``old``."""
     return state._replace(socks=tuple([new if sock is old else sock for sock in state.socks]))
+
+
+def _in_space(sock: Sock, at: Address, value: str | None) -> Sock:
+    """``sock`` with the address ``value`` in the space of ``at`` alone."""
+    if at.form == "ipv6":
+        return sock._replace(form="ipv6", v4=None, v6=value)
+    return sock._replace(form="ipv4", v4=value, v6=None)
 
 
 def _receives(sock: Sock, at: Address) -> bool:

@@ -126,7 +126,7 @@ def _rule_lines(rule: Rule, stack: Stack, found: list[str]) -> list[str]:
     lines = [f" if {guard}:"]
     if not rule.ask:
         return [*lines, f"  if {applies}:", *("   " + line for line in found)]
-    among = code.condition(rule.among) or "True"
+    among = " or ".join(f"({code.condition(one)})" for one in rule.among) or "True"
     if rule.ask == "each-address":
         return [
             *lines,
@@ -198,4 +198,4 @@ class _Code:
             return "relation(x.v4, n.v4)"
         if space == "ipv6":
             return "relation(x.v6, n.v6)"
-        return "relation_in('any', x.v4, x.v6, n.v4, n.v6)"
+        return f"relation_in({space!r}, x.v4, x.v6, n.v4, n.v6)"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from conformance.errors import NOWHERE, Place
+from conformance.notation import OPTIONS
 from conformance.oracle import releases, vocabulary
 from conformance.oracle.releases import EVER, Span
 
@@ -37,7 +38,8 @@ class Evidence:
 class Rule:
     """One rule of a section.
 
-    It holds when ``when`` does and none of ``unless``; with ``ask`` also for an existing socket that matches ``among``.
+    It holds when ``when`` does and none of ``unless``; with ``ask`` also for an existing socket that matches one of
+    ``among`` (any does when that is empty).
     ``effect`` carries what a section other than a call decides: ``memory write leaves for place pick``.
     """
 
@@ -49,7 +51,7 @@ class Rule:
     unless: tuple[Condition, ...] = ()
     ask: str = ""
     space: str = "any"
-    among: Condition = ()
+    among: tuple[Condition, ...] = ()
     effect: Mapping[str, str] = field(default_factory=dict)
     span: Span = EVER
     why: str = ""
@@ -85,6 +87,9 @@ class Stack:
     ``occupies``: protocol -> form of address -> the spaces it takes.
     ``dual``: how a dual ``::`` lies to 0.0.0.0: ``equal`` or ``wider``.
     ``children``: the address of an accepted socket, as later binds see it: ``connection`` or ``wildcard``.
+    ``inherits``: the options that an accepted socket has from its listener.
+    ``connect``: what connect() makes of a wildcard that a socket is bound to, as later binds see it: it ``narrows`` to
+    the address of the connection, or ``keeps``, in the space of the connection.
     ``connected_dual``: what the IPv4 half of a dual socket holds once it is connected over IPv6, "" for nothing.
     ``several``: when several existing sockets refuse with different errors: ``first-rule`` or ``any``.
     ``closest``: points, for ``ask: closest``.
@@ -97,6 +102,8 @@ class Stack:
     occupies: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     dual: str = "equal"
     children: str = "connection"
+    inherits: tuple[str, ...] = tuple(OPTIONS)
+    connect: str = "narrows"
     connected_dual: str = ""
     several: str = "first-rule"
     closest: tuple[Points, ...] = ()

@@ -27,6 +27,8 @@ _STACK_KEYS = (
     "occupies",
     "dual",
     "children",
+    "inherits",
+    "connect",
     "connected-dual",
     "several",
     "closest",
@@ -108,6 +110,8 @@ class _Loader:
             children=reader.word(found["children"], "'children'", ("connection", "wildcard"))
             if "children" in found
             else "connection",
+            inherits=tuple(self.inherited(found["inherits"])) if "inherits" in found else tuple(OPTIONS),
+            connect=reader.word(found["connect"], "'connect'", ("narrows", "keeps")) if "connect" in found else "narrows",
             connected_dual=reader.text(found["connected-dual"], "an address") if "connected-dual" in found else "",
             several=reader.word(found["several"], "'several'", ("first-rule", "any"))
             if "several" in found
@@ -153,6 +157,13 @@ class _Loader:
     def connections(self, node: yaml.Node) -> dict[str, str]:
         found = self.reader.known(node, "'connections'", OPTIONS)
         return {key: self.reader.word(value, "'connections'", ("always",)) for key, value in found.items()}
+
+    def inherited(self, node: yaml.Node) -> list[str]:
+        words = self.reader.words(node, "options")
+        for word, one in words:
+            if word not in OPTIONS:
+                self.reader.unknown(one, word, OPTIONS, "as an option")
+        return [word for word, _ in words]
 
     def occupies(self, node: yaml.Node) -> dict[str, dict[str, tuple[str, ...]]]:
         keys = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []

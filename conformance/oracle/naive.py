@@ -6,6 +6,8 @@ in its own words, from the documentation in ``vocabulary.py`` and not from the e
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from conformance.notation import OPTIONS
 from conformance.oracle.expectation import ALLOW, Condition, Expectations, Rule
 from conformance.oracle.ports import BITS, Call, Sock, State, on_port, relation
@@ -38,7 +40,7 @@ class NaiveEvaluator:
         others = [sock for sock in on_port(state, new.protocol) if not (sock.name and sock.name == new.name)]
         if rule.ask == "each-address":
             return self._by_address(rule, new, others, state, call)
-        matching = [sock for sock in others if self._all(rule.among, call, new, sock, rule.space, state)]
+        matching = [sock for sock in others if self._among(rule, call, new, sock, state)]
         if rule.ask == "first":
             return matching[:1]
         if rule.ask == "closest" and matching:
@@ -55,6 +57,10 @@ class NaiveEvaluator:
             return False
         return not any(self._all(excuse, call, new, sock, rule.space, state) for excuse in rule.unless)
 
+    def _among(self, rule: Rule, call: Call, new: Sock, sock: Sock, state: State) -> bool:
+        conditions = rule.among or ((),)
+        return any(self._all(condition, call, new, sock, rule.space, state) for condition in conditions)
+
     def _points(self, call: Call, new: Sock, sock: Sock, space: str, state: State) -> int:
         rows = self.stack.closest
         return sum(row.points for row in rows if self._all(row.when, call, new, sock, space, state))
@@ -66,7 +72,7 @@ class NaiveEvaluator:
                 if value is None or ours is None:
                     continue
                 half = sock._replace(v4=value, v6=None) if space == "ipv4" else sock._replace(v4=None, v6=value)
-                if self._all(rule.among, call, new, half, space, state):
+                if self._among(replace(rule, space=space), call, new, half, state):
                     groups.setdefault((space, value), []).append(half)
         answers = []
         for members in groups.values():
@@ -161,8 +167,14 @@ def _existing_fact(name: str, new: Sock, sock: Sock, space: str) -> str:
                 found.append(relation(sock.v4, new.v4))
             if space in ("any", "ipv6"):
                 found.append(relation(sock.v6, new.v6))
+            if space == "one":
+                values = [value.removeprefix("::ffff:") for value in (sock.v4, sock.v6) if value]
+                found = [relation(value, ours.removeprefix("::ffff:")) for value in values for ours in _values(new)]
             closest = next(one for one in ("same", "wider", "narrower", "apart") if one in found)
             return closest if name == "address" else _yes(closest != "apart")
+        case "space":
+            both = sock.v4 is not None and new.v4 is not None, sock.v6 is not None and new.v6 is not None
+            return "same" if any(both) else "other"
         case "wildcard":
             return _yes("wildcard" in (new.kind, sock.kind))
         case "connected":
@@ -178,6 +190,10 @@ def _existing_fact(name: str, new: Sock, sock: Sock, space: str) -> str:
         case "privileged":
             return _yes(not sock.user)
     raise LookupError(f"existing.{name}")
+
+
+def _values(sock: Sock) -> list[str]:
+    return [value for value in (sock.v4, sock.v6) if value]
 
 
 def _memory_fact(name: str, new: Sock, state: State) -> str:

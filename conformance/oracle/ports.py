@@ -141,12 +141,20 @@ def relation(theirs: str | None, ours: str | None) -> str:
     return "apart"
 
 
+def plain(value: str | None) -> str | None:
+    """The IPv4 address of a mapped one that lives in the IPv6 space; anything else is returned as it is."""
+    return value.removeprefix("::ffff:") if value else value
+
+
 def relation_in(space: str, their_v4: str | None, their_v6: str | None, v4: str | None, v6: str | None) -> str:
-    """:func:`relation` in ``ipv4``, ``ipv6``, or with ``any`` the closest of both."""
+    """:func:`relation` in ``ipv4``, ``ipv6``, the closest of both with ``any``, in both as one space with ``one``."""
     if space == "ipv4":
         return relation(their_v4, v4)
     if space == "ipv6":
         return relation(their_v6, v6)
+    if space == "one":
+        pairs = [(theirs, ours) for theirs in (their_v4, their_v6) for ours in (v4, v6)]
+        return min((relation(plain(theirs), plain(ours)) for theirs, ours in pairs), key=RELATIONS.index)
     first, second = relation(their_v4, v4), relation(their_v6, v6)
     return min(first, second, key=RELATIONS.index)
 

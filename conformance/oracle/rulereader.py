@@ -93,10 +93,10 @@ class RuleReader(Reader):
             action=action,
             errors=errors,
             when=self.condition(found["when"], existing=asks) if "when" in found else (),
-            unless=self.unless(found["unless"], existing=asks) if "unless" in found else (),
+            unless=self.conditions(found["unless"], existing=asks) if "unless" in found else (),
             ask=ask,
             space=self.word(found["in"], "a space", vocabulary.SPACES) if "in" in found else "any",
-            among=self.condition(found["among"], existing=True) if "among" in found else (),
+            among=self.conditions(found["among"], existing=True) if "among" in found else (),
             effect=self.effect(section, node, found),
             span=self.span(found),
             why=" ".join(self.text(found["why"], "the reason").split()) if "why" in found else "",
@@ -180,7 +180,7 @@ class RuleReader(Reader):
             return {key: self.release(value) for key, _, value in self.mapping(node, "releases by branch")}
         return {MAINLINE: self.release(node)}
 
-    def unless(self, node: yaml.Node, *, existing: bool) -> tuple[Condition, ...]:
+    def conditions(self, node: yaml.Node, *, existing: bool) -> tuple[Condition, ...]:
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
         return tuple(self.condition(one, existing=existing) for one in nodes)
 

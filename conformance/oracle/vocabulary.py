@@ -129,6 +129,15 @@ _FACTS: list[Fact] = [
         {word: f"r == {word!r}" for word in ("same", "wider", "narrower", "apart")},
     ),
     _yes_no("existing.overlaps", EXISTING, "their addresses are the same or one covers the other", "r != 'apart'"),
+    Fact(
+        "existing.space",
+        EXISTING,
+        "whether it takes one of the spaces (IPv4, IPv6) that the new one takes",
+        {
+            "same": "((x.v4 and n.v4) or (x.v6 and n.v6))",
+            "other": "not ((x.v4 and n.v4) or (x.v6 and n.v6))",
+        },
+    ),
     _one_of("existing.form", EXISTING, "the form of its address", "x.form", _FORMS),
     _one_of("existing.family", EXISTING, "its address family", "x.family", "ipv4 ipv6"),
     _one_of("existing.kind", EXISTING, "the kind of its address", "x.kind", "wildcard specific multicast broadcast"),
@@ -190,13 +199,14 @@ SPACES: dict[str, str] = {
     "any": "where both are present, the closest relation counts",
     "ipv4": "IPv4 alone, mapped addresses and the IPv4 half of a dual `::` included",
     "ipv6": "IPv6 alone",
+    "one": "both as one: a wildcard of either covers all of both, a mapped address is its IPv4 one",
 }
 
 #: when the value of an option counts
 TIMES: dict[str, str] = {
     "now": "the value at the moment of the call",
     "at-bind": "the value that each socket had when it was bound",
-    "ever": "of an existing socket: once set, it stays; of the new one: now",
+    "ever": "of an existing socket: set at its bind or since, whatever it is now; of the new one: now",
     "absent": "the platform has no such option: ENOPROTOOPT",
 }
 
