@@ -164,9 +164,10 @@ def _learn(word: str) -> Step:
 
 
 def _number(head: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit()) or int(value) > MAXIMUM[head]:
+    digits = value.lstrip("0")
+    if not (value.isascii() and value.isdigit()) or len(digits) > 10 or int(digits or "0") > MAXIMUM[head]:
         raise NotAScenario("%r needs a number from 0 to %d" % (head, MAXIMUM[head]))
-    return int(value)
+    return int(digits or "0")
 
 
 def _packed(address: str) -> bytes:
@@ -414,6 +415,20 @@ class LeasedPorts:
             sign.close()
 
 
+def _rehearse() -> None:
+    """Let a child try a user namespace: it cannot be left again, and some systems grant it without any right in it."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            NamespacePorts(True)
+            status = 0
+        finally:
+            os._exit(status)
+    if os.waitpid(child, 0)[1] != 0:
+        raise OSError(errno.EPERM, "no network namespace: neither as root nor inside a user namespace")
+
+
 def _make_ports(namespace: str) -> Any:
     if namespace not in ("own", "none", "auto"):
         raise ValueError("namespace is 'own', 'none' or 'auto', not %r" % namespace)
@@ -421,6 +436,8 @@ def _make_ports(namespace: str) -> Any:
     if namespace != "none" and LINUX:
         for user in (False, True):
             try:
+                if user:
+                    _rehearse()
                 return NamespacePorts(user)
             except OSError as error:
                 failure = error

@@ -1,0 +1,100 @@
+"""The executor may not import notation.py, so it has tables and a parser of its own: they must be twins."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conformance import notation
+from conformance.errors import Problem
+from conformance.execute import executor
+
+CODES = {
+    "socket": executor.SOCKET, "listen": executor.LISTEN, "connect": executor.CONNECT, "accept": executor.ACCEPT,
+    "read": executor.READ, "close": executor.CLOSE, "join": executor.JOIN, "user": executor.USER,
+    "wait": executor.WAIT, "deliver": executor.DELIVER, "deliver_flow": executor.FLOW,
+}  # fmt: skip
+FAMILIES = {"ipv4": executor.INET, "ipv6": executor.INET6}
+KINDS = {"tcp": executor.STREAM, "udp": executor.DGRAM}
+
+names = st.sampled_from(["a", "b", "c", "x", "a_1"])
+addresses = st.one_of(
+    st.sampled_from(
+        ["0.0.0.0", "127.0.0.1", "::", "::1", "::ffff:127.0.0.1", "224.0.0.251", "ff02::fb", "1.2.3", "::1%lo"]
+    ),
+    st.ip_addresses().map(str),
+)
+words = st.one_of(
+    st.builds("{}={}".format, names, st.sampled_from([*notation.SOCKET_KINDS, "tcp5"])),
+    st.builds("{}.{}={}".format, names, st.sampled_from([*notation.OPTIONS, "nodelay"]), st.sampled_from("012")),
+    st.builds("{}.{}={}".format, names, st.sampled_from(["bind", "connect", "join"]), addresses),
+    st.builds("{}.bind={},0".format, names, addresses),
+    st.builds("{}.{}".format, names, st.sampled_from(["listen", "read", "close"])),
+    st.builds("{}={}.accept".format, names, names),
+    st.builds("{}={}".format, st.sampled_from(["user", "wait"]), st.integers(-1, 2**32)),
+    st.builds("{}={}".format, st.sampled_from(["deliver", "deliver_flow"]), addresses),
+)
+noise = st.text(alphabet="ab.=:019,fuserlistnwcdvp_-%é", max_size=14)
+
+
+def test_tables_have_the_same_rows() -> None:
+    assert {
+        name: (FAMILIES[kind.family], KINDS[kind.protocol]) for name, kind in notation.SOCKET_KINDS.items()
+    } == executor.KINDS
+    assert list(notation.OPTIONS) == list(executor.OPTIONS)
+    assert set(notation.VERBS) == set(executor.VERBS)
+    assert set(notation.GLOBALS) == set(executor.GLOBALS)
+    assert executor.MAXIMUM == {"user": notation.MAX_USER, "wait": notation.MAX_WAIT}
+
+
+@given(st.lists(st.one_of(words, words, words, noise), max_size=8).map(" ".join))
+def test_both_parsers_read_the_same(text: str) -> None:
+    compare(text)
+
+
+@given(st.data())
+def test_both_parsers_read_well_formed_scenarios_the_same(data: st.DataObject) -> None:
+    steps = ["a=tcp4", "b=udp6"]
+    for _ in range(data.draw(st.integers(0, 6))):
+        word = data.draw(words.filter(lambda word: readable(" ".join([*steps, word]))))
+        steps.append(word)
+    assert readable(" ".join(steps))
+    compare(" ".join(steps))
+
+
+def compare(text: str) -> None:
+    try:
+        expected = notation.parse(text).steps
+    except Problem:
+        with pytest.raises(executor.NotAScenario):
+            executor.parse(text)
+        return
+    steps, _ = executor.parse(text)
+    assert steps == [translated(step, word) for step, word in zip(expected, text.split(), strict=True)]
+
+
+def translated(step: notation.Step, word: str) -> executor.Step:
+    """What the executor should make of a step; it keeps an address as it was written."""
+    if step.kind == "socket":
+        return (executor.SOCKET, step.socket, executor.KINDS[step.what])
+    if step.kind == "set":
+        option = executor.OPTIONS[step.what]
+        if option is None:
+            return (executor.LACKING, step.socket, step.what)
+        return (executor.SET, step.socket, (*option, step.value))
+    if step.kind == "bind":
+        written = word.partition("=")[2].partition(",")[0]
+        return (executor.CHOSEN if step.value else executor.BIND, step.socket, written)
+    argument = {"accept": step.what, "user": step.value, "wait": step.value}.get(step.kind)
+    if step.address:
+        argument = word.partition("=")[2]
+    return (CODES[step.kind], step.socket, argument)
+
+
+def readable(text: str) -> bool:
+    try:
+        notation.parse(text)
+    except Problem:
+        return False
+    return True
