@@ -126,14 +126,12 @@ class Calls:
     def _bind(self, state: State, step: Step) -> list[Branch]:
         sock = _get(state, step.socket)
         at = address(step.address, self.stack.local)
-        if (at.form == "ipv4") != (sock.family == "ipv4"):
-            return [Branch("ok", API["unknown"], state, unknown=True)]
         new = self._addressed(sock, at)
-        call = Call("bind", state.user, needs_scope=at.needs_scope)
+        call = Call("bind", state.user, needs_scope=at.needs_scope, fits=_fits(sock, at))
+        if not call.fits:
+            return self._refusals(self.decide("bind", call, new, state), state)
         if step.value:
-            # the kernel chooses a port that nobody has: only rules about the new socket alone can refuse
-            elsewhere = [one for one in state.socks if one.port != SCENARIO_PORT]
-            rules = self.decide("bind", call, new, state._replace(socks=tuple(elsewhere)))
+            rules = self.decide("bind", call, new, _elsewhere(state))
             done = _put(state, sock, new._replace(port=OTHER_PORT, state="bound"))
         else:
             rules = self.decide("bind", call, new, state)
@@ -144,7 +142,7 @@ class Calls:
     def _listen(self, state: State, step: Step) -> list[Branch]:
         sock = _get(state, step.socket)
         call = Call("listen", state.user)
-        rules = self.decide("listen", call, sock, state)
+        rules = self.decide("listen", call, sock, state if sock.port == SCENARIO_PORT else _elsewhere(state))
         done = sock._replace(state="listening", port=sock.port or OTHER_PORT)
         after = _put(state, sock, done)
         if done.port == SCENARIO_PORT and sock.state != "listening":
@@ -158,13 +156,14 @@ class Calls:
     def _connect(self, state: State, step: Step) -> list[Branch]:
         sock = _get(state, step.socket)
         at = address(step.address, self.stack.local)
-        call = Call("connect", state.user)
+        call = Call("connect", state.user, fits=_fits(sock, at), destination="ipv6" if at.form == "dual" else at.form)
         rules = self.decide("connect", call, sock, state)
         if rules and rules[0].action != ALLOW:
-            return self._branches(rules, state, state)
-        if at.kind != "specific" or sock.state not in ("open", "bound"):
-            return [Branch("ok", API["unknown"], state, unknown=True)]
-        if (sock.family == "ipv4" and at.form != "ipv4") or (sock.family == "ipv6" and at.form == "ipv4"):
+            refused = state
+            if not sock.port and any(rule.effect.get("then") == "autobound" for rule in rules):
+                refused = _put(state, sock, sock._replace(port=OTHER_PORT, state="bound"))
+            return self._branches(rules, refused, state)
+        if at.kind != "specific" or sock.state not in ("open", "bound") or not call.fits:
             return [Branch("ok", API["unknown"], state, unknown=True)]
         number = 1 + max(one.connection for one in state.socks)
         done = self._connected(sock, at, number)
@@ -353,6 +352,12 @@ class Calls:
             return state._replace(memory=NOTHING)
         return state
 
+    def _refusals(self, rules: tuple[Rule, ...], state: State) -> list[Branch]:
+        """The branches of a call that cannot succeed: a file that allows it has only not thought of it."""
+        if rules and all(rule.action == REFUSE for rule in rules):
+            return self._branches(rules, state, state)
+        return [Branch("ok", API["unknown"], state, unknown=True)]
+
     def _branches(self, rules: tuple[Rule, ...], refused: State, done: State) -> list[Branch]:
         """One branch where the rules say what happens, two where they do not."""
         if not rules:
@@ -379,6 +384,15 @@ def _get(state: State, name: str) -> Sock:
     if sock is None:
         raise LookupError(name)
     return sock
+
+
+def _fits(sock: Sock, at: Address) -> bool:
+    return (at.form == "ipv4") == (sock.family == "ipv4")
+
+
+def _elsewhere(state: State) -> State:
+    """``state`` as a call on another port sees it: only rules about the new socket alone can decide."""
+    return state._replace(socks=tuple([sock for sock in state.socks if sock.port != SCENARIO_PORT]))
 
 
 def _put(state: State, old: Sock, new: Sock) -> State:

@@ -148,6 +148,8 @@ def _new_fact(name: str, new: Sock, call: Call) -> str:
             return new.kind
         case "needs-scope-id":
             return _yes(call.needs_scope)
+        case "fits-family":
+            return _yes(call.fits)
         case "bound":
             return _yes(new.port > 0)
         case "accepted":
@@ -177,6 +179,8 @@ def _existing_fact(name: str, new: Sock, sock: Sock, space: str) -> str:
             return "same" if any(both) else "other"
         case "wildcard":
             return _yes("wildcard" in (new.kind, sock.kind))
+        case "listening":
+            return _yes(sock.state == "listening")
         case "connected":
             return _yes(sock.connection > 0)
         case "accepted":
@@ -217,6 +221,8 @@ def _call_fact(name: str, call: Call) -> str:
             return call.kind
         case "option":
             return call.option
+        case "destination":
+            return call.destination
         case "value":
             return str(call.value)
         case "user.now":

@@ -44,6 +44,7 @@ class Sock(NamedTuple):
     kind: str = ""
     v4: str | None = None
     v6: str | None = None
+    #: reset: the other end refused it after all; dead: a failed listen() left it unusable
     #: open bound listening connected close-wait fin-wait time-wait reset dead
     state: str = "open"
     #: number of the connection it is an end of, 0 when none
@@ -168,6 +169,10 @@ class Call(NamedTuple):
     value: int = 0
     next_user: int = 0
     needs_scope: bool = False
+    #: the address has the family of the socket
+    fits: bool = True
+    #: ipv4 mapped ipv6: the form of the address of a connect()
+    destination: str = ""
 
 
 def on_port(state: State, protocol: str) -> list[Sock]:

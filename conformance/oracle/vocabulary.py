@@ -73,6 +73,8 @@ _FACTS: list[Fact] = [
         "wildcard specific multicast broadcast not-local",
     ),
     _yes_no("new.needs-scope-id", CALL, "a link-local address, which the notation gives no scope id", "c.needs_scope"),
+    _yes_no("new.fits-family", CALL, "the address of the call has the family of the socket", "c.fits"),
+    _one_of("destination", CALL, "the form of the address of a connect()", "c.destination", "ipv4 mapped ipv6"),
     _yes_no("new.bound", CALL, "it has a port already", "n.port != 0"),
     _one_of(
         "new.state",
@@ -149,8 +151,9 @@ _FACTS: list[Fact] = [
         EXISTING,
         "its state: fin-wait: closed here, not yet by the other side",
         "x.state",
-        "bound listening connected close-wait fin-wait time-wait",
+        "bound listening connected close-wait fin-wait time-wait reset",
     ),
+    _yes_no("existing.listening", EXISTING, "it listens", "x.state == 'listening'"),
     _yes_no(
         "existing.connected", EXISTING, "it has, or had, another end: connected, TIME_WAIT...", "x.connection != 0"
     ),
