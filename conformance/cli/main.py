@@ -1,0 +1,73 @@
+"""The command `bindmatrix`: finds the verb, prints what goes wrong in one clear line.
+
+Exit status: 0 all conform, 1 something diverges, 2 the input or the set-up is wrong, 130 interrupted.  A verb is one
+module beside this one with ``configure(parser)`` and ``run(arguments) -> int``; only the verb that is asked for is
+imported, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from conformance import __version__
+from conformance.errors import BindmatrixError, nearest
+
+OK, DIVERGES, WRONG, INTERRUPTED = 0, 1, 2, 130
+
+#: verb -> one line; the order is that of the help
+VERBS: dict[str, str] = {
+    "run": "generate scenarios, run them on this kernel, judge, report",
+    "observe": "run given scenarios on this kernel and print what happened",
+    "judge": "compare observations of any host with what is expected of it",
+    "predict": "what a system returns, as JSON Lines",
+    "ask": "what every system returns for one scenario, side by side",
+    "diff": "what differs between two expectation files or two or three recordings",
+    "lint": "check the expectation files against each other and the evidence",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with ``argv`` (without the program's name) and return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _main(arguments)
+    except BindmatrixError as error:
+        sys.stdout.flush()
+        print(error, file=sys.stderr)
+        return WRONG
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader of our output has gone; Python would complain once more when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return WRONG
+
+
+def _main(arguments: list[str]) -> int:
+    top = argparse.ArgumentParser(
+        prog="bindmatrix",
+        description="What happens when sockets share a port, on this kernel and on others.",
+        epilog="verbs:\n" + "\n".join(f"  {verb:<10} {line}" for verb, line in VERBS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="bindmatrix [-h] [--version] VERB ...",
+    )
+    top.add_argument("--version", action="version", version=f"bindmatrix {__version__}")
+    top.add_argument("verb", metavar="VERB", help="one of the verbs below; 'bindmatrix VERB --help' says more")
+    if not arguments:
+        top.print_help()
+        return WRONG
+    verb = top.parse_args(arguments[:1]).verb
+    if verb not in VERBS:
+        print(f"bindmatrix: unknown verb {verb!r}{nearest(verb, VERBS)}; there are {', '.join(VERBS)}", file=sys.stderr)
+        return WRONG
+    module = importlib.import_module(f"conformance.cli.{verb}")
+    parser = argparse.ArgumentParser(prog=f"bindmatrix {verb}", description=f"{VERBS[verb].capitalize()}.")
+    module.configure(parser)
+    status: int = module.run(parser.parse_args(arguments[1:]))
+    sys.stdout.flush()
+    return status
