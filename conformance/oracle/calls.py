@@ -156,7 +156,8 @@ class Calls:
     def _connect(self, state: State, step: Step) -> list[Branch]:
         sock = _get(state, step.socket)
         at = address(step.address, self.stack.local)
-        call = Call("connect", state.user, fits=_fits(sock, at), destination="ipv6" if at.form == "dual" else at.form)
+        destination = "ipv6" if at.form == "dual" else at.form
+        call = Call("connect", state.user, fits=_fits(sock, at), destination=destination, ends=_ends(sock, at))
         rules = self.decide("connect", call, sock, state)
         if rules and rules[0].action != ALLOW:
             refused = state
@@ -168,7 +169,7 @@ class Calls:
         number = 1 + max(one.connection for one in state.socks)
         done = self._connected(sock, at, number)
         if sock.protocol == "udp":
-            return [Branch("ok", rules or API["plain"], _put(state, sock, done))]
+            return [Branch("ok", rules or API["plain"], self._put_connected(state, sock, done))]
         return self._offer(state, sock, done, at, number)
 
     def _offer(self, state: State, sock: Sock, done: Sock, at: Address, number: int) -> list[Branch]:
@@ -180,11 +181,11 @@ class Calls:
         # a socket that is bound and does not listen swallows or refuses connections on some systems
         deaf = [one for one in covering if one.state == "bound"]
         if not listeners and not deaf:
-            return [Branch("ECONNREFUSED", API["refused"], state)]
+            return [Branch("ECONNREFUSED", API["refused"], _put(state, sock, self._failed(sock, sock.state, "dead")))]
         branches = []
         for listener in listeners:
-            child = self._child(listener, at, number)
-            after = _put(state, sock, done)
+            child = self._child(listener, at, number)._replace(ends=">".join(reversed(done.ends.split(">"))))
+            after = self._put_connected(state, sock, done)
             branches.append(Branch("ok", API["listener"], after._replace(socks=(child, *after.socks)), bool(deaf)))
         if deaf:
             branches.append(Branch(ANY_ERROR, API["unknown"], state, unknown=True))
@@ -239,7 +240,7 @@ class Calls:
                 socks.append(one._replace(listener="closed"))
             elif one.connection and self._was_reset(one, sock, state):
                 if one.name:
-                    socks.append(one._replace(state="reset", connection=0))
+                    socks.append(self._failed(one, "reset", "reset"))
             elif sock.connection and one.connection == sock.connection and sock.protocol == "tcp":
                 socks += self._other_end(one, state)
             else:
@@ -271,9 +272,21 @@ class Calls:
             return []
         return [waiting._replace(left=int(effect.get("milliseconds", _TIME_WAIT_MS)))]
 
+    def _failed(self, sock: Sock, kept: str, lost: str) -> Sock:
+        """A client whose connection came to nothing: in state ``kept``, or ``lost`` and without its port."""
+        if self.stack.reset == "loses":
+            return sock._replace(state=lost, connection=0, ends="", port=OTHER_PORT)
+        return sock._replace(state=kept, connection=0, ends="")
+
+    def _put_connected(self, state: State, sock: Sock, done: Sock) -> State:
+        if self.stack.newest == "bind":
+            return _put(state, sock, done)
+        return state._replace(socks=(done, *[one for one in state.socks if one is not sock]))
+
     def _connected(self, sock: Sock, at: Address, number: int) -> Sock:
         """``sock`` as the client end of connection ``number`` to ``at``."""
-        done = sock._replace(state="connected", connection=number, port=sock.port or OTHER_PORT)
+        port = sock.port or OTHER_PORT
+        done = sock._replace(state="connected", connection=number, port=port, ends=_ends(sock, at))
         if sock.port != SCENARIO_PORT:
             return done
         if self.stack.connect == "keeps":
@@ -388,6 +401,14 @@ def _get(state: State, name: str) -> Sock:
 
 def _fits(sock: Sock, at: Address) -> bool:
     return (at.form == "ipv4") == (sock.family == "ipv4")
+
+
+def _ends(sock: Sock, at: Address) -> str:
+    """The two ends of a connection of ``sock`` to ``at`` where both are on the scenario's port, else ""."""
+    if sock.port != SCENARIO_PORT or at.kind != "specific":
+        return ""
+    own = at.value if sock.kind == "wildcard" else plain(sock.v4 or sock.v6)
+    return f"{own}>{at.value}"
 
 
 def _elsewhere(state: State) -> State:

@@ -90,6 +90,9 @@ class Stack:
     ``inherits``: the options that an accepted socket has from its listener.
     ``connect``: what connect() makes of a wildcard that a socket is bound to, as later binds see it: it ``narrows`` to
     the address of the connection, or ``keeps``, in the space of the connection.
+    ``newest``: the call that makes a socket the newest on its port: ``bind``, or ``connect`` for bind() and connect().
+    ``reset``: what becomes of a client whose connection was refused or reset: it ``keeps`` its port and its use, or
+    ``loses`` both.
     ``connected_dual``: what the IPv4 half of a dual socket holds once it is connected over IPv6, "" for nothing.
     ``several``: when several existing sockets refuse with different errors: ``first-rule`` or ``any``.
     ``closest``: points, for ``ask: closest``.
@@ -104,6 +107,8 @@ class Stack:
     children: str = "connection"
     inherits: tuple[str, ...] = tuple(OPTIONS)
     connect: str = "narrows"
+    newest: str = "bind"
+    reset: str = "keeps"
     connected_dual: str = ""
     several: str = "first-rule"
     closest: tuple[Points, ...] = ()

@@ -29,6 +29,8 @@ _STACK_KEYS = (
     "children",
     "inherits",
     "connect",
+    "newest",
+    "reset",
     "connected-dual",
     "several",
     "closest",
@@ -111,7 +113,11 @@ class _Loader:
             if "children" in found
             else "connection",
             inherits=tuple(self.inherited(found["inherits"])) if "inherits" in found else tuple(OPTIONS),
-            connect=reader.word(found["connect"], "'connect'", ("narrows", "keeps")) if "connect" in found else "narrows",
+            connect=reader.word(found["connect"], "'connect'", ("narrows", "keeps"))
+            if "connect" in found
+            else "narrows",
+            newest=reader.word(found["newest"], "'newest'", ("bind", "connect")) if "newest" in found else "bind",
+            reset=reader.word(found["reset"], "'reset'", ("keeps", "loses")) if "reset" in found else "keeps",
             connected_dual=reader.text(found["connected-dual"], "an address") if "connected-dual" in found else "",
             several=reader.word(found["several"], "'several'", ("first-rule", "any"))
             if "several" in found

@@ -114,7 +114,7 @@ class NaiveEvaluator:
         if scope in ("existing", "either"):
             if sock is None:
                 raise LookupError(f"{name} without an existing socket")
-            return _existing_fact(rest, new, sock, space)
+            return _existing_fact(rest, new, sock, space, call)
         if scope == "memory":
             return _memory_fact(rest, new, state)
         port = on_port(state, new.protocol)
@@ -159,41 +159,53 @@ def _new_fact(name: str, new: Sock, call: Call) -> str:
     raise LookupError(f"new.{name}")
 
 
-def _existing_fact(name: str, new: Sock, sock: Sock, space: str) -> str:
+def _existing_fact(name: str, new: Sock, sock: Sock, space: str, call: Call) -> str:
     match name:
         case "form" | "family" | "kind" | "state":
             return str(getattr(sock, name))
-        case "address" | "overlaps":
-            found = []
-            if space in ("any", "ipv4"):
-                found.append(relation(sock.v4, new.v4))
-            if space in ("any", "ipv6"):
-                found.append(relation(sock.v6, new.v6))
-            if space == "one":
-                values = [value.removeprefix("::ffff:") for value in (sock.v4, sock.v6) if value]
-                found = [relation(value, ours.removeprefix("::ffff:")) for value in values for ours in _values(new)]
-            closest = next(one for one in ("same", "wider", "narrower", "apart") if one in found)
-            return closest if name == "address" else _yes(closest != "apart")
+        case "address":
+            return _closest_relation(new, sock, space)
+        case "overlaps":
+            return _yes(_closest_relation(new, sock, space) != "apart")
         case "space":
             both = sock.v4 is not None and new.v4 is not None, sock.v6 is not None and new.v6 is not None
             return "same" if any(both) else "other"
         case "wildcard":
             return _yes("wildcard" in (new.kind, sock.kind))
+        case "user":
+            return "same" if sock.user == new.user else "other"
+        case "privileged":
+            return _yes(not sock.user)
+    return _state_fact(name, sock, call)
+
+
+def _state_fact(name: str, sock: Sock, call: Call) -> str:
+    match name:
         case "listening":
             return _yes(sock.state == "listening")
         case "connected":
             return _yes(sock.connection > 0)
+        case "same-connection":
+            return _yes(sock.ends != "" and sock.ends == call.ends)
         case "accepted":
             return _yes(sock.accepted)
         case "listener":
             if not sock.listener:
                 return "none"
             return "closed" if sock.listener == "closed" else "open"
-        case "user":
-            return "same" if sock.user == new.user else "other"
-        case "privileged":
-            return _yes(not sock.user)
     raise LookupError(f"existing.{name}")
+
+
+def _closest_relation(new: Sock, sock: Sock, space: str) -> str:
+    found = []
+    if space in ("any", "ipv4"):
+        found.append(relation(sock.v4, new.v4))
+    if space in ("any", "ipv6"):
+        found.append(relation(sock.v6, new.v6))
+    if space == "one":
+        values = [value.removeprefix("::ffff:") for value in (sock.v4, sock.v6) if value]
+        found = [relation(value, ours.removeprefix("::ffff:")) for value in values for ours in _values(new)]
+    return next(one for one in ("same", "wider", "narrower", "apart") if one in found)
 
 
 def _values(sock: Sock) -> list[str]:

@@ -49,6 +49,8 @@ class Sock(NamedTuple):
     state: str = "open"
     #: number of the connection it is an end of, 0 when none
     connection: int = 0
+    #: the addresses of that connection (``127.0.0.1>127.0.0.2``, ours first) where both ends are on the scenario's port
+    ends: str = ""
     #: made by accept(), or still waiting for it
     accepted: bool = False
     #: of an accepted socket: the name of its listener while that is open, then "closed"
@@ -173,6 +175,8 @@ class Call(NamedTuple):
     fits: bool = True
     #: ipv4 mapped ipv6: the form of the address of a connect()
     destination: str = ""
+    #: as ``Sock.ends``, of the connection that a connect() asks for
+    ends: str = ""
 
 
 def on_port(state: State, protocol: str) -> list[Sock]:

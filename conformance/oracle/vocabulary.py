@@ -157,6 +157,12 @@ _FACTS: list[Fact] = [
     _yes_no(
         "existing.connected", EXISTING, "it has, or had, another end: connected, TIME_WAIT...", "x.connection != 0"
     ),
+    _yes_no(
+        "existing.same-connection",
+        EXISTING,
+        "its connection, TIME_WAIT too, has the addresses and ports of the one that a connect() asks for",
+        "c.ends != '' and x.ends == c.ends",
+    ),
     _yes_no("existing.accepted", EXISTING, "it came to a listener: accepted, or waiting for accept()", "x.accepted"),
     Fact(
         "existing.listener",
