@@ -120,7 +120,8 @@ class Calls:
         bit = BITS[step.what]
         now = sock.now | bit if step.value else sock.now & ~bit
         ever = (sock.ever | now if sock.port else now) & self._ever
-        done = sock._replace(now=now, ever=ever)
+        at_bind = sock.at_bind if sock.port else now & self._at_bind
+        done = sock._replace(now=now, at_bind=at_bind, ever=ever)
         return self._branches(self.decide("set", call, sock, state), state, _put(state, sock, done))
 
     def _bind(self, state: State, step: Step) -> list[Branch]:

@@ -214,7 +214,7 @@ SPACES: dict[str, str] = {
 #: when the value of an option counts
 TIMES: dict[str, str] = {
     "now": "the value at the moment of the call",
-    "at-bind": "the value that each socket had when it was bound",
+    "at-bind": "the value that each socket had when it was bound; before that, the one it has",
     "ever": "of an existing socket: set at its bind or since, whatever it is now; of the new one: now",
     "absent": "the platform has no such option: ENOPROTOOPT",
 }
