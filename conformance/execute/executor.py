@@ -694,9 +694,14 @@ class Executor:
             if error.errno == errno.EINVAL:
                 raise Unsupported("user %d does not exist in this user namespace" % user) from None
             raise
+        finally:
+            self._die_with_parent()
 
     def _restore_user(self) -> None:
         os.seteuid(self._user or 0)
+        self._die_with_parent()
+
+    def _die_with_parent(self) -> None:
         if self._parent:
             _die_with(self._parent)  # Linux forgets the request whenever the effective user changes
 

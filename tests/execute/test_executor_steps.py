@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -19,11 +20,11 @@ linux_only = pytest.mark.skipif(not module.LINUX, reason="needs Linux's /proc")
 
 
 def open_descriptors() -> set[str]:
-    return {
-        os.readlink(f"/proc/self/fd/{name}")
-        for name in os.listdir("/proc/self/fd")
-        if os.path.exists(f"/proc/self/fd/{name}")
-    }
+    found = set()
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the descriptor that lists them
+            found.add(str(link.readlink()))
+    return found
 
 
 def test_an_observation_has_the_form_of_the_evidence(executor: Executor) -> None:
