@@ -70,12 +70,11 @@ class Verdict(NamedTuple):
 class _Entry:
     """A scenario whose outcomes are all certain, for the fast path of :meth:`Judge.judge`."""
 
-    __slots__ = ("count", "expected", "kind", "rules")
+    __slots__ = ("count", "expected", "rules")
 
-    def __init__(self, expected: Outcomes, rules: tuple[str, ...], kind: str) -> None:
+    def __init__(self, expected: Outcomes, rules: tuple[str, ...]) -> None:
         self.expected = expected
         self.rules = rules
-        self.kind = kind
         self.count = 0
 
 
@@ -135,7 +134,7 @@ class Judge:
         total = Counter(self.counts)
         for tails in self._heads.values():
             for entry in tails.values():
-                total[entry.kind] += entry.count
+                total[CONFORMS] += entry.count
         return {kind: total[kind] for kind in VERDICTS}
 
     def _other(self, observation: Observation) -> Verdict | None:
@@ -144,9 +143,10 @@ class Judge:
         if edges is not None:
             self._edges.update(edges)
             self.counts[CONFORMS] += 1
-            self._learn(observation, edges, CONFORMS)
+            self._learn(observation, edges)
             return None
-        verdict = self.verdict(observation)
+        verdict, edges = self._judged(observation)
+        self._edges.update(edges)
         self.counts[verdict.kind] += 1
         return None if verdict.kind == CONFORMS else verdict
 
@@ -183,44 +183,50 @@ class Judge:
         except Problem:
             return False
 
-    def _learn(self, observation: Observation, edges: list[Edge], kind: str) -> None:
+    def _learn(self, observation: Observation, edges: list[Edge]) -> None:
         """Let the fast path know a scenario of two sockets."""
         head, found, tail = observation.scenario.partition(" b=")
         if found and observation.outcomes is not None and len(tail) < 200:
             rules = tuple(rule.id for edge in edges for rule in edge.rules)
-            self._heads[head][tail] = _Entry(observation.outcomes, rules, kind)
+            self._heads[head][tail] = _Entry(observation.outcomes, rules)
 
     def verdict(self, observation: Observation) -> Verdict:
-        """The verdict on one observation, with everything a report needs; counts nothing but the rules."""
+        """The verdict on one observation, with everything a report needs; counts nothing."""
+        return self._judged(observation)[0]
+
+    def _judged(self, observation: Observation) -> tuple[Verdict, list[Edge]]:
+        """The verdict, and the edges of the run as far as it was followed."""
         if observation.outcomes is None:
-            return Verdict(observation.lack or NO_VERDICT, observation, reason=observation.reason)
+            return Verdict(observation.lack or NO_VERDICT, observation, reason=observation.reason), []
         try:
             steps = parse(observation.scenario).steps
         except Problem as problem:
-            return Verdict(NO_VERDICT, observation, reason=f"not a scenario: {problem.message}")
+            return Verdict(NO_VERDICT, observation, reason=f"not a scenario: {problem.message}"), []
         if len(steps) != len(observation.outcomes):
             reason = f"{len(observation.outcomes)} outcomes for {len(steps)} steps"
-            return Verdict(NO_VERDICT, observation, reason=reason)
-        verdict = self._of_run(observation, steps, observation.outcomes)
+            return Verdict(NO_VERDICT, observation, reason=reason), []
+        edges = self.oracle.follow(steps, observation.outcomes)
+        verdict = self._of_run(observation, steps, observation.outcomes, edges)
         for outcomes in observation.repeats:
-            again = self._of_run(observation, steps, outcomes) if len(outcomes) == len(steps) else verdict
+            if len(outcomes) != len(steps):
+                continue
+            again = self._of_run(observation, steps, outcomes, self.oracle.follow(steps, outcomes))
             if (again.kind, again.step) != (verdict.kind, verdict.step):
                 step = max(verdict.step, again.step)
                 seen = sorted({str(run[step]) for run in (observation.outcomes, *observation.repeats)})
-                return verdict._replace(kind=FLAKY, step=step, reason="repeats gave " + " and ".join(seen))
-        return verdict
+                return verdict._replace(kind=FLAKY, step=step, reason="repeats gave " + " and ".join(seen)), edges
+        return verdict, edges
 
-    def _of_run(self, observation: Observation, steps: tuple[Step, ...], outcomes: Outcomes) -> Verdict:
-        edges = self.oracle.follow(steps, outcomes)
-        self._edges.update(edges)
+    def _of_run(
+        self, observation: Observation, steps: tuple[Step, ...], outcomes: Outcomes, edges: list[Edge]
+    ) -> Verdict:
         blamed = _blamed(edges, outcomes)
         if blamed < 0:
-            kind = UNKNOWN if any(edge.expected is None for edge in edges) else CONFORMS
-            if self.diverged is not None and kind == CONFORMS:
+            if any(edge.expected is None for edge in edges):
+                return Verdict(UNKNOWN, observation)
+            if self.diverged is not None:
                 return self._resolved(observation, steps, outcomes)
-            if kind == CONFORMS and not observation.repeats:
-                self._learn(observation, edges, kind)
-            return Verdict(kind, observation)
+            return Verdict(CONFORMS, observation)
         lack, reason = self._setup_failure(steps, outcomes, blamed)
         edge = edges[blamed]
         verdict = Verdict(lack or DIVERGES, observation, blamed, edge.expected, edge.rules, reason=reason)

@@ -45,7 +45,8 @@ def _file(path: Path) -> Iterator[Line]:
             yield from _lines(stream, str(path))
     except OSError as error:
         raise Problem(
-            Place(str(path)), f"cannot be read: {error.strerror}; expected a scenario such as 'a=tcp4 a.bind=::' or a file"
+            Place(str(path)),
+            f"cannot be read: {error.strerror}; expected a scenario such as 'a=tcp4 a.bind=::' or a file",
         ) from error
 
 

@@ -73,6 +73,12 @@ def loads(text: str, name: str, expectations: Expectations) -> tuple[Divergence,
     return tuple(found)
 
 
+def of(expectations: Expectations, release: str) -> tuple[Divergence, ...]:
+    """The recorded divergences of a system that are in force in ``release``."""
+    path = Path(expectations.file).parent / "divergences" / f"{expectations.os}.yaml"
+    return in_force(load(path, expectations), expectations, release)
+
+
 def in_force(divergences: Sequence[Divergence], expectations: Expectations, release: str) -> tuple[Divergence, ...]:
     """The entries that hold for ``release``."""
     version = expectations.resolve(release)

@@ -1,0 +1,45 @@
+"""``bindmatrix observe``: scenarios in, observations out; nothing is judged."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from conformance.cli.main import OK, WRONG
+from conformance.errors import Problem
+from conformance.execute.local import LocalHost
+from conformance.notation import parse
+from conformance.observe import observations, scenarios
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.add_argument(
+        "scenario",
+        nargs="?",
+        metavar="SCENARIO|FILE",
+        help="a scenario, a file of them, or - (default) for standard input",
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one; the order is then kept)")
+    parser.add_argument("--json", action="store_true", help="accepted for symmetry: the output is JSON Lines anyway")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the scenarios here; bad ones are told and left out."""
+    status = OK
+    texts = []
+    for text, place in scenarios.given(arguments.scenario):
+        try:
+            texts.append(parse(text, name=place.name, line=place.line).text)
+        except Problem as problem:
+            print(problem, file=sys.stderr)
+            status = WRONG
+    if not texts:
+        return status
+    out = sys.stdout.buffer
+    with LocalHost(arguments.workers or 1) as host:
+        out.write(observations.header(host.facts))
+        for lines in host.run(texts):
+            out.writelines(lines)
+            out.flush()
+    return status

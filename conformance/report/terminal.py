@@ -1,0 +1,109 @@
+"""A summary on the terminal: with colours and tables on a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+import sys
+from typing import IO
+
+from conformance.judge.summary import Group, Summary
+from conformance.judge.verdicts import CONFORMS, DIVERGES, FLAKY, KNOWN, RESOLVED, UNKNOWN, VERDICTS
+from conformance.oracle.automaton import Expected
+
+_COLOURS = {
+    DIVERGES: "bold red",
+    FLAKY: "yellow",
+    RESOLVED: "cyan",
+    KNOWN: "magenta",
+    CONFORMS: "green",
+}
+#: how many rules and groups are shown before "... and N more"
+_RULES, _GROUPS = 12, 20
+
+
+def show(summary: Summary, stream: IO[str] | None = None) -> None:
+    """Print ``summary``; rich decides by terminal and NO_COLOR whether there are colours."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    out = stream or sys.stdout
+    console = Console(file=out, highlight=False, soft_wrap=not out.isatty(), width=None if out.isatty() else 200)
+    console.print(Text(heading(summary), style="bold"))
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_column(style="dim")
+    for kind, meaning in VERDICTS.items():
+        count = summary.verdicts.get(kind, 0)
+        if count or kind in (CONFORMS, DIVERGES):
+            table.add_row(f"{count:,}", Text(kind, style=_COLOURS.get(kind, "") if count else "dim"), meaning)
+    console.print(table)
+    for kind, reasons in summary.reasons.items():
+        for reason, count in list(reasons.items())[:5]:
+            console.print(Text(f"  {kind}: {count:,} x {reason}"))
+    _show_rules(console, summary)
+    for kind in (DIVERGES, FLAKY, RESOLVED, KNOWN, UNKNOWN):
+        groups = summary.of(kind)
+        for group in groups[:_GROUPS]:
+            console.print(Text("\n" + "\n".join(group_lines(group))))
+        if len(groups) > _GROUPS:
+            console.print(Text(f"\n... and {len(groups) - _GROUPS} more groups of {kind}"))
+    for note in summary.notes:
+        console.print(Text(f"note: {note}", style="yellow"))
+
+
+def _show_rules(console: object, summary: Summary) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    assert isinstance(console, Console)
+    rules = [(rule, count) for rule, count in summary.rules.items() if not rule.startswith("api.")]
+    if not rules:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(justify="right")
+    table.add_column()
+    for rule, count in rules[:_RULES]:
+        table.add_row(f"{count:,}", rule)
+    console.print("\nrules, by how many steps each decided")
+    console.print(table)
+    if len(rules) > _RULES:
+        console.print(f"... and {len(rules) - _RULES} more rules")
+
+
+def heading(summary: Summary) -> str:
+    """One line: which system, how many scenarios, how long."""
+    text = f"{summary.system} {summary.release}: {summary.total:,} scenarios"
+    if summary.seconds:
+        text += f" in {summary.seconds:.1f} s"
+    return text
+
+
+def group_lines(group: Group) -> list[str]:
+    """A group as lines: what, the shortest scenario, expected, actual, the rule and why, how to reproduce it."""
+    head = f"{group.kind}: {group.count:,} x"
+    if group.divergence:
+        head += f" {group.divergence}"
+    elif group.rule:
+        head += f" {group.rule}"
+    lines = [head, f"  {group.shortest}"]
+    if group.kind == UNKNOWN:
+        return [*lines, f"  not known: {group.why}"] if group.why else lines
+    if group.call:
+        lines.append(f"  {group.call}: expected {expected_text(group.expected)}, got {group.actual}")
+    if group.why:
+        lines.append(f"  why: {group.why}")
+    if group.reason:
+        lines.append(f"  {group.reason}")
+    if group.kind in (DIVERGES, FLAKY):
+        lines.append(f"  reproduce: bindmatrix observe '{group.shortest}'")
+    return lines
+
+
+def expected_text(expected: Expected) -> str:
+    """``ok``, ``ok or EADDRINUSE``, ``any error``, ``anything``."""
+    if expected is None:
+        return "anything (unknown)"
+    if isinstance(expected, tuple):
+        return " or ".join(expected)
+    return "any error" if expected == "refused" else expected

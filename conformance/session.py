@@ -1,0 +1,191 @@
+"""A run from end to end: generate, execute, observe, judge, and the repeats that a divergence needs.
+
+The host is anything with ``facts`` and ``run(scenarios)``: this machine (``execute/local.py``) or the fake kernel of
+the tests.  What the host says is written as it comes; judging never waits for it and can be done again later.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Protocol
+
+from conformance.generate.axes import DEFAULT_OPTIONS, FEATURES
+from conformance.generate.matrix import matrix
+from conformance.generate.sequences import random_sequences
+from conformance.judge.shrink import shrink
+from conformance.judge.summary import Collector, Group, Summary
+from conformance.judge.verdicts import DIVERGES, Judge, Verdict
+from conformance.observe.observations import Observation, Recording, line
+from conformance.observe.results import Results
+from conformance.oracle import catalog, divergences
+
+#: a divergence is believed after this many more runs
+REPEATS = 3
+#: divergences that are repeated, and groups that are shrunk, at most: a kernel that differs everywhere is known by then
+_MOST_REPEATED, _MOST_SHRUNK = 20_000, 12
+_FLUSH_SECONDS = 2.0
+
+
+class Host(Protocol):
+    """Runs scenarios."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The host as its executor describes it."""
+
+    def run(self, scenarios: Iterable[str]) -> Iterator[list[bytes]]:
+        """Raw observation lines, in batches, in any order."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run.  ``examples`` is the number of random sequences, ``shard`` is (k, n)."""
+
+    profile: str = "full"
+    examples: int = 20_000
+    seed: int = 0
+    shard: tuple[int, int] = (1, 1)
+    #: labels of protocols and endpoints that are left out, with the reason, are found by ``scenarios``
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def scenarios(self, facts: Mapping[str, Any]) -> list[str]:
+        """The scenarios for a host with these facts; what it cannot run is noted in ``skipped``."""
+        lacking = _lacking(facts)
+        users = "users" not in lacking
+        groups = matrix(self.profile, options=_options(facts), users=users, shard=self.shard)
+        texts: list[str] = []
+        for group in groups:
+            missing = lacking & group.needs
+            if missing:
+                for feature in missing:
+                    self.skipped.setdefault(feature, FEATURES[feature])
+                continue
+            texts += group.scenarios
+        if not users:
+            self.skipped.setdefault("users", FEATURES["users"])
+        part, parts = self.shard
+        # each shard draws its own sequences, and all shards together draw those of an undivided run
+        sequences = random_sequences(self.seed, self.examples, users=users, ipv6="ipv6" not in lacking)
+        texts += sequences[part - 1 :: parts]
+        return texts
+
+
+def _lacking(facts: Mapping[str, Any]) -> set[str]:
+    lacking = set()
+    if not facts.get("ipv6", True):
+        lacking.add("ipv6")
+    if not facts.get("users", facts.get("privileged", False)):
+        lacking.add("users")
+    addresses = facts.get("addresses")
+    if isinstance(addresses, Sequence) and "127.0.0.2" not in addresses:
+        lacking.add("127.0.0.2")
+    return lacking
+
+
+def _options(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """The options to combine: the two that everybody asks about, and what else the host has."""
+    have = facts.get("options") or ()
+    extra = [option for option in ("reuseport_lb", "exclusive", "exclbind") if option in have]
+    return (*DEFAULT_OPTIONS, *extra)
+
+
+class Session:
+    """One run on one host.  ``progress`` is called with the number of scenarios done."""
+
+    def __init__(
+        self, host: Host, results: Results | None = None, progress: Callable[[int], None] | None = None
+    ) -> None:
+        self.host = host
+        self.results = results
+        self.progress = progress or _silent
+        facts = host.facts
+        expectations, release = catalog.of_host(facts)
+        self.limit = catalog.limit(expectations, release)
+        in_force = divergences.of(expectations, release)
+        self.judge = Judge(expectations.at(release), in_force, facts)
+        self.collector = Collector(self.judge)
+        self.interrupted = False
+
+    def run(self, scenarios: Sequence[str], notes: Iterable[str] = ()) -> Summary:
+        """Run and judge; on Ctrl-C what was observed until then is summed up and ``interrupted`` is set."""
+        started = time.perf_counter()
+        try:
+            self._observe(scenarios)
+            self._repeat()
+        except KeyboardInterrupt:
+            self.interrupted = True
+        summary = self.collector.summary(
+            notes=[*([self.limit] if self.limit else []), *notes], seconds=time.perf_counter() - started
+        )
+        if not self.interrupted:
+            try:
+                self._shrink(summary.of(DIVERGES))
+            except KeyboardInterrupt:
+                self.interrupted = True
+            summary.seconds = time.perf_counter() - started
+        return summary
+
+    def _observe(self, scenarios: Sequence[str]) -> None:
+        done = 0
+        if self.results is not None and self.results.before:
+            before = self.results.before
+            self.collector.add(self.judge.judge(before))
+            have = {observation.scenario for observation in before}
+            scenarios = [text for text in scenarios if text not in have]
+            done = len(have)
+            self.progress(done)
+        flushed = time.monotonic()
+        for lines in self.host.run(scenarios):
+            if self.results is not None:
+                self.results.write(lines)
+                if time.monotonic() - flushed > _FLUSH_SECONDS:
+                    self.results.flush()
+                    flushed = time.monotonic()
+            self.collector.add(self.judge.judge(_parsed(lines)))
+            done += len(lines)
+            self.progress(done)
+
+    def _repeat(self) -> None:
+        """Run what diverges again on fresh ports: repeats that disagree make it flaky."""
+        diverging, self.collector.diverging = self.collector.diverging, []
+        first, rest = diverging[:_MOST_REPEATED], diverging[_MOST_REPEATED:]
+        repeats: dict[str, list[tuple[str | None, ...]]] = {}
+        if first:
+            texts = [verdict.observation.scenario for verdict in first]
+            for observation in chain.from_iterable(_parsed(lines) for lines in self.host.run(texts * REPEATS)):
+                if observation.outcomes is not None:
+                    repeats.setdefault(observation.scenario, []).append(observation.outcomes)
+        for verdict in first:
+            self._settle(verdict, tuple(repeats.get(verdict.observation.scenario, ())))
+        for verdict in rest:
+            self.collector.group(verdict)
+
+    def _settle(self, verdict: Verdict, repeats: tuple[tuple[str | None, ...], ...]) -> None:
+        observation = verdict.observation._replace(repeats=repeats)
+        again = self.judge.verdict(observation)
+        self.judge.counts[verdict.kind] -= 1
+        self.judge.counts[again.kind] += 1
+        if self.results is not None:
+            self.results.write([line(observation)])
+        self.collector.group(again)
+
+    def _shrink(self, groups: list[Group]) -> None:
+        for group in groups[:_MOST_SHRUNK]:
+            observation = Observation(group.scenario, group.outcomes)
+            group.shrunk = shrink(self.judge.verdict(observation), self.judge, self.observe)
+
+    def observe(self, texts: Sequence[str]) -> list[Observation]:
+        """Run ``texts`` now."""
+        return list(chain.from_iterable(_parsed(lines) for lines in self.host.run(texts)))
+
+
+def _silent(_done: int) -> None:
+    """No progress is shown."""
+
+
+def _parsed(lines: Sequence[bytes]) -> list[Observation]:
+    return list(Recording(io.BytesIO(b"".join(lines)), "host"))
