@@ -1,0 +1,112 @@
+"""What gVisor does where a simpler rule, or Linux, has it otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+SERVED = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept a.close"
+
+#: id, scenario, its steps that are not ok
+CASES = [
+    (
+        "listener-elsewhere",
+        "a=tcp4 a.reuseaddr=1 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1 b.listen",
+        "",
+    ),
+    (
+        "listener-here",
+        "a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1",
+        "b.bind=EADDRINUSE",
+    ),
+    (
+        "dual-listener",
+        "a=tcp6 a.v6only=0 a.reuseaddr=1 a.bind=:: a.listen b=tcp4 b.reuseaddr=1 b.bind=0.0.0.0",
+        "b.bind=EADDRINUSE",
+    ),
+    (
+        "common-bit-tcp",
+        (
+            "a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 c=tcp4 c.reuseaddr=1 c.reuseport=1 c.bind=127.0.0.1 "
+            "b=tcp4 b.reuseport=1 b.bind=127.0.0.1"
+        ),
+        "b.bind=EADDRINUSE",
+    ),
+    (
+        "common-bit-udp",
+        (
+            "a=udp4 a.reuseaddr=1 a.bind=127.0.0.1 c=udp4 c.reuseaddr=1 c.reuseport=1 c.bind=127.0.0.1 "
+            "b=udp4 b.reuseport=1 b.bind=127.0.0.1"
+        ),
+        "b.bind=EADDRINUSE",
+    ),
+    (
+        "common-bit-per-address",
+        (
+            "a=udp4 a.reuseaddr=1 a.bind=127.0.0.1 c=udp4 c.reuseport=1 c.bind=127.0.0.2 "
+            "b=udp4 b.reuseaddr=1 b.reuseport=1 b.bind=0.0.0.0"
+        ),
+        "",
+    ),
+    (
+        "no-memory",
+        (
+            "a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 c=tcp4 c.reuseaddr=1 c.reuseport=1 c.bind=127.0.0.1 c.close "
+            "b=tcp4 b.reuseport=1 b.bind=127.0.0.1"
+        ),
+        "b.bind=EADDRINUSE",
+    ),
+    ("set-late", "a=tcp4 a.bind=127.0.0.1 a.reuseport=1 b=tcp4 b.reuseport=1 b.bind=127.0.0.1", "b.bind=EADDRINUSE"),
+    (
+        "cleared-late-tcp",
+        "a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 a.reuseaddr=0 b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1",
+        "",
+    ),
+    (
+        "cleared-late-udp",
+        "a=udp4 a.reuseport=1 a.bind=127.0.0.1 a.reuseport=0 b=udp4 b.reuseport=1 b.bind=127.0.0.1",
+        "",
+    ),
+    (
+        "across-users",
+        "user=1001 a=tcp4 a.reuseport=1 a.bind=127.0.0.1 user=0 user=1002 b=tcp4 b.reuseport=1 b.bind=127.0.0.1",
+        "",
+    ),
+    ("child-reuseport", f"{SERVED} b=tcp4 b.reuseport=1 b.bind=127.0.0.1 b.listen", ""),
+    ("child-reuseaddr", f"{SERVED} b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1", "b.bind=EADDRINUSE"),
+    ("time-wait-reuseport", f"{SERVED} x.close c.close b=tcp4 b.reuseport=1 b.bind=127.0.0.1", ""),
+    ("time-wait-plain", f"{SERVED} x.close c.close b=tcp4 b.bind=127.0.0.1", "b.bind=EADDRINUSE"),
+    (
+        "failed-listen",
+        (
+            "a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1 a.listen "
+            "b.listen a.close b.listen"
+        ),
+        "b.listen=EADDRINUSE b.listen=EINVAL",
+    ),
+    (
+        "failed-listen-frees",
+        (
+            "a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1 a.listen b.listen a.close "
+            "c=tcp4 c.bind=127.0.0.1"
+        ),
+        "b.listen=EADDRINUSE",
+    ),
+    ("group-without-scope", "a=udp6 a.bind=ff02::fb", ""),
+    ("bound-twice", "a=tcp4 a.bind=127.0.0.1 a.bind=127.0.0.1", "a.bind=EINVAL"),
+    ("v6only-late", "a=udp6 a.v6only=0 a.bind=:: a.v6only=1", "a.v6only=EINVAL"),
+    ("mapped-wildcard", "a=udp6 a.v6only=0 a.bind=::ffff:0.0.0.0 b=udp4 b.bind=0.0.0.0", "b.bind=EADDRINUSE"),
+    (
+        "no-load-balancing",
+        "a=tcp4 a.reuseport_lb=1 a.exclusive=1",
+        "a.reuseport_lb=ENOPROTOOPT a.exclusive=ENOPROTOOPT",
+    ),
+    ("listen-unbound", "a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1 b.listen", "b.bind=EADDRINUSE"),
+    ("not-measured", "a=tcp6 a.v6only=1 a.bind=::ffff:127.0.0.1", "a.bind=?"),
+]
+
+
+@pytest.mark.parametrize(("scenario", "expected"), [row[1:] for row in CASES], ids=[row[0] for row in CASES])
+def test_gvisor(not_ok: Callable[[str, str, str], str], scenario: str, expected: str) -> None:
+    assert not_ok("gvisor", "20221219", scenario) == expected
