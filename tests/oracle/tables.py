@@ -1,4 +1,4 @@
-"""Two compact ways to write what an operating system does: scenarios one below the other, and the tables of the sheets."""
+"""Two compact ways to write what a system does: scenarios one below the other, and the tables of sixteen cases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import textwrap
 
 
 def read(text: str) -> list[tuple[str, str, str]]:
-    """Name, scenario and the steps that are not ok of paragraphs: ``NAME:`` and, indented, ``SCENARIO => b.bind=EINVAL``.
+    """Name, scenario and the steps that are not ok, of ``NAME:`` and, indented below, ``SCENARIO => b.bind=EINVAL``.
 
     A scenario without ``=>`` is ok in every step.
     """
