@@ -1,0 +1,183 @@
+"""The axes: every value that a generated scenario can take, once, as literal tables.
+
+The exhaustive matrix (``matrix.py``), the Hypothesis strategies (``strategies.py``) and the random sequences
+(``sequences.py``) all read these tables; a new endpoint, state or user relation is one new row here.  Each table goes
+from the plainest value to the most exotic one, which is the order that a failure shrinks along.
+
+The labels are part of the ids of groups, hence stable: letters, digits and hyphens, never a dot.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PROTOCOLS: tuple[str, ...] = ("tcp", "udp")
+
+#: what a host may lack -> the reason that a skip prints
+FEATURES: dict[str, str] = {
+    "ipv6": "needs IPv6 with ::1 on the loopback interface",
+    "127.0.0.2": "needs 127.0.0.2 on the loopback interface (BSDs and macOS: add it to lo0 first)",
+    "multicast": "needs a kernel that lets UDP sockets bind to multicast addresses",
+    "users": "needs the privilege to change the effective user",
+}
+
+#: options of the default matrix; hosts that have them add reuseport_lb, exclusive, exclbind
+DEFAULT_OPTIONS: tuple[str, ...] = ("reuseaddr", "reuseport")
+
+
+class Endpoint(NamedTuple):
+    """What a socket is bound to.
+
+    ``peer`` is an address of the same family that reaches this endpoint and nothing beyond this host; ``client_family``
+    and ``client`` are the plainest way there for a client of its own.  Both are empty for multicast.
+    """
+
+    label: str
+    family: str
+    #: value of IPV6_V6ONLY that is set before everything else; "" leaves the default of the host
+    v6only: str
+    address: str
+    peer: str
+    client_family: str
+    client: str
+    protocols: tuple[str, ...]
+    needs: frozenset[str]
+
+
+_BOTH = PROTOCOLS
+_UDP = ("udp",)
+_NONE: frozenset[str] = frozenset()
+_V6 = frozenset({"ipv6"})
+_MAPPED = "::ffff:127.0.0.1"
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint("any4", "4", "", "0.0.0.0", "127.0.0.1", "4", "127.0.0.1", _BOTH, _NONE),
+    Endpoint("lo4", "4", "", "127.0.0.1", "127.0.0.1", "4", "127.0.0.1", _BOTH, _NONE),
+    Endpoint("lo4b", "4", "", "127.0.0.2", "127.0.0.2", "4", "127.0.0.2", _BOTH, frozenset({"127.0.0.2"})),
+    Endpoint("dual", "6", "0", "::", "::1", "6", "::1", _BOTH, _V6),
+    Endpoint("any6", "6", "1", "::", "::1", "6", "::1", _BOTH, _V6),
+    Endpoint("lo6", "6", "", "::1", "::1", "6", "::1", _BOTH, _V6),
+    Endpoint("mapped-any", "6", "0", "::ffff:0.0.0.0", _MAPPED, "4", "127.0.0.1", _BOTH, _V6),
+    Endpoint("mapped-lo", "6", "0", _MAPPED, _MAPPED, "4", "127.0.0.1", _BOTH, _V6),
+    # dual or not by a sysctl: kept out of the pairs, there for what connections leave (as the recorded states have it)
+    Endpoint("default6", "6", "", "::", "::1", "6", "::1", _BOTH, _V6),
+    Endpoint("mcast4", "4", "", "224.0.0.251", "", "", "", _UDP, frozenset({"multicast"})),
+    Endpoint("mcast6", "6", "", "ff02::fb", "", "", "", _UDP, frozenset({"ipv6", "multicast"})),
+)
+
+ENDPOINT: dict[str, Endpoint] = {endpoint.label: endpoint for endpoint in ENDPOINTS}
+
+
+class Track(NamedTuple):
+    """What is done to one option of the first socket.
+
+    ``text`` is the programme: values set before bind, after bind, and after the state is reached, separated by bars;
+    ``1|0`` sets the option before bind and clears it after.  ``alone`` tracks are not combined with a second option:
+    they differ from a track that is only by a call that should change nothing.
+    """
+
+    text: str
+    gloss: str
+    alone: bool = False
+
+    @property
+    def moments(self) -> tuple[str, ...]:
+        """The values of each moment, always three texts of 0s and 1s."""
+        parts = self.text.split("|")
+        return tuple(parts + [""] * (3 - len(parts)))
+
+
+TRACKS: tuple[Track, ...] = (
+    Track("1", "set before bind"),
+    Track("|1", "set after bind"),
+    Track("||1", "set after listen or connect"),
+    Track("10", "set and cleared before bind"),
+    Track("|10", "set and cleared after bind"),
+    Track("||10", "set and cleared after listen or connect"),
+    Track("1|0", "set before bind, cleared after it"),
+    Track("1||0", "set before bind, cleared after listen or connect"),
+    Track("|1|0", "set after bind, cleared after listen or connect"),
+    Track("0", "cleared before bind, never set", alone=True),
+    Track("0|0", "cleared before and after bind", alone=True),
+    Track("0|1", "cleared before bind, set after it", alone=True),
+    Track("1|1", "set before bind and again after it", alone=True),
+    Track("0||0", "cleared before bind and after listen or connect", alone=True),
+    Track("0||1", "cleared before bind, set after listen or connect", alone=True),
+    Track("1||1", "set before bind and again after listen or connect", alone=True),
+)
+
+
+class State(NamedTuple):
+    """What the first socket, ``a``, has come to when the second one arrives.
+
+    ``steps`` follow its bind; ``{kind}`` and ``{client}`` stand for the client's kind of socket and where it connects,
+    ``{peer}`` for the address that a connected datagram socket names.  The steps of the leftovers are those of the
+    recorded ``states``.  No step can block: accept follows a connect, read follows the close of the other end.
+    """
+
+    label: str
+    protocols: tuple[str, ...]
+    steps: str
+    gloss: str
+    #: how many moments its tracks have: 2 = before and after bind, 3 = and after the last of ``steps``
+    moments: int
+    #: steps between the binding and the listening of the second socket
+    late: str = ""
+    #: cost of a scenario relative to two plain sockets: a connection is several calls more, a TIME_WAIT uses up a port
+    weight: int = 1
+
+
+_TCP = ("tcp",)
+_CONNECTION = "a.listen c={kind} c.connect={client} x=a.accept "
+
+STATES: tuple[State, ...] = (
+    State("bound", _BOTH, "", "bound", 2),
+    State("listening", _TCP, "a.listen", "listening", 3),
+    State("late-listening", _TCP, "", "bound; listens once the second is bound, before that one does", 2, "a.listen"),
+    State("connected", _UDP, "a.connect={peer}", "a datagram socket connected to its own host", 3),
+    State("child", _TCP, _CONNECTION + "a.close", "an accepted connection, its listener closed", 1, weight=3),
+    State("close-wait", _TCP, _CONNECTION + "c.close x.read a.close", "the same, closed by the client", 1, weight=3),
+    State(
+        "time-wait", _TCP, _CONNECTION + "x.close c.read c.close a.close", "TIME_WAIT on the server's side", 1, weight=4
+    ),
+    State(
+        "client-time-wait",
+        _TCP,
+        _CONNECTION + "c.close x.read x.close a.close",
+        "TIME_WAIT on the client's side",
+        1,
+        weight=4,
+    ),
+)
+
+STATE: dict[str, State] = {state.label: state for state in STATES}
+
+
+class Users(NamedTuple):
+    """Who makes the first socket and who the second.
+
+    The way from one user to the other leads through root, as the recorded ``users`` have it: a direct change between
+    two ordinary users is refused with EPERM.
+    """
+
+    label: str
+    first: str
+    second: str
+    gloss: str
+    needs: frozenset[str]
+
+
+_USERS = frozenset({"users"})
+
+USERS: tuple[Users, ...] = (
+    Users("one-user", "", "", "the user of the run makes both", _NONE),
+    Users("same-user", "user=1001", "user=0 user=1001", "an ordinary user makes both", _USERS),
+    Users("other-user", "user=1001", "user=0 user=1002", "two ordinary users", _USERS),
+    Users("user-after-root", "user=0", "user=0 user=1001", "root's socket, then an ordinary user's", _USERS),
+    Users("root-after-user", "user=1001", "user=0 user=0", "an ordinary user's socket, then root's", _USERS),
+)
+
+USER: dict[str, Users] = {users.label: users for users in USERS}
+
+#: user numbers that sequences change between; 0 is root
+USER_IDS: tuple[int, ...] = (0, 1001, 1002)
