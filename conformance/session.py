@@ -49,41 +49,34 @@ class Plan:
     examples: int = 20_000
     seed: int = 0
     shard: tuple[int, int] = (1, 1)
-    #: labels of protocols and endpoints that are left out, with the reason, are found by ``scenarios``
+    #: features that the host lacks, with what they need; filled by ``scenarios``
     skipped: dict[str, str] = field(default_factory=dict)
 
     def scenarios(self, facts: Mapping[str, Any]) -> list[str]:
         """The scenarios for a host with these facts; what it cannot run is noted in ``skipped``."""
-        lacking = _lacking(facts)
-        users = "users" not in lacking
-        groups = matrix(self.profile, options=_options(facts), users=users, shard=self.shard)
+        have_not = lacking(facts)
+        users = "users" not in have_not
         texts: list[str] = []
-        for group in groups:
-            missing = lacking & group.needs
-            if missing:
-                for feature in missing:
-                    self.skipped.setdefault(feature, FEATURES[feature])
-                continue
-            texts += group.scenarios
-        if not users:
-            self.skipped.setdefault("users", FEATURES["users"])
+        for group in matrix(self.profile, options=_options(facts), users=users, shard=self.shard):
+            if not have_not.keys() & group.needs:
+                texts += group.scenarios
+        self.skipped.update(have_not)
         part, parts = self.shard
         # each shard draws its own sequences, and all shards together draw those of an undivided run
-        sequences = random_sequences(self.seed, self.examples, users=users, ipv6="ipv6" not in lacking)
+        sequences = random_sequences(self.seed, self.examples, users=users, ipv6="ipv6" not in have_not)
         texts += sequences[part - 1 :: parts]
         return texts
 
 
-def _lacking(facts: Mapping[str, Any]) -> set[str]:
-    lacking = set()
-    if not facts.get("ipv6", True):
-        lacking.add("ipv6")
-    if not facts.get("users", facts.get("privileged", False)):
-        lacking.add("users")
+def lacking(facts: Mapping[str, Any]) -> dict[str, str]:
+    """The features of ``generate.axes.FEATURES`` that a host with these facts has not, with what they need."""
     addresses = facts.get("addresses")
-    if isinstance(addresses, Sequence) and "127.0.0.2" not in addresses:
-        lacking.add("127.0.0.2")
-    return lacking
+    missing = {
+        "ipv6": not facts.get("ipv6", True),
+        "users": not facts.get("users", facts.get("privileged", False)),
+        "127.0.0.2": isinstance(addresses, Sequence) and "127.0.0.2" not in addresses,
+    }
+    return {feature: FEATURES[feature] for feature, lacks in missing.items() if lacks}
 
 
 def _options(facts: Mapping[str, Any]) -> tuple[str, ...]:
@@ -177,6 +170,18 @@ class Session:
         for group in groups[:_MOST_SHRUNK]:
             observation = Observation(group.scenario, group.outcomes)
             group.shrunk = shrink(self.judge.verdict(observation), self.judge, self.observe)
+
+    def check(self, scenarios: Sequence[str]) -> tuple[list[Group], Summary]:
+        """Run, judge, repeat and shrink ``scenarios`` apart from all others: what diverges, and their summary.
+
+        The oracle keeps what it worked out for earlier ones, so this is for many small pieces.
+        """
+        self.collector = Collector(self.judge)
+        self._observe(scenarios)
+        self._repeat()
+        summary = self.collector.summary()
+        self._shrink(summary.of(DIVERGES))
+        return summary.of(DIVERGES), summary
 
     def observe(self, texts: Sequence[str]) -> list[Observation]:
         """Run ``texts`` now."""

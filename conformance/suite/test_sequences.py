@@ -1,0 +1,42 @@
+"""Free sequences of 2 to 6 sockets, drawn by Hypothesis; a failure shrinks to the shortest scenario."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+
+from conformance.generate.strategies import pairs, sequences
+from conformance.notation import Scenario
+from conformance.session import Session, lacking
+from conformance.suite import failures, settings
+
+_LIVE = hypothesis_settings(
+    max_examples=settings.examples(),
+    deadline=None,
+    derandomize=False,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+def _check(session: Session, scenario: Scenario) -> None:
+    have_not = lacking(session.host.facts)
+    if "users" in have_not and any(step.kind == "user" for step in scenario.steps):
+        return
+    groups, _ = session.check([scenario.text])
+    if groups:
+        pytest.fail(failures.text(groups), pytrace=False)
+
+
+@_LIVE
+@given(scenario=sequences())
+def test_sequences(session: Session, scenario: Scenario) -> None:
+    """Options toggled, sockets closed, listening and bound again in between."""
+    _check(session, scenario)
+
+
+@_LIVE
+@given(scenario=pairs())
+def test_drawn_pairs(session: Session, scenario: Scenario) -> None:
+    """A value of every axis: finds what the matrix leaves out, and shrinks it."""
+    _check(session, scenario)
