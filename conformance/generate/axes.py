@@ -65,6 +65,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("mcast6", "6", "", "ff02::fb", "", "", "", _UDP, frozenset({"ipv6", "multicast"})),
 )
 
+#: v6only where it should change nothing, or where bind() should refuse it: only sequences have them
+ODD_ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint("lo6-dual", "6", "0", "::1", "::1", "6", "::1", _BOTH, _V6),
+    Endpoint("lo6-only", "6", "1", "::1", "::1", "6", "::1", _BOTH, _V6),
+    Endpoint("mapped-only", "6", "1", _MAPPED, "", "", "", _BOTH, _V6),
+)
+
 ENDPOINT: dict[str, Endpoint] = {endpoint.label: endpoint for endpoint in ENDPOINTS}
 
 
@@ -107,19 +114,31 @@ TRACKS: tuple[Track, ...] = (
 )
 
 
+#: how a connection begins.  ``{a}`` is a listener, ``{c}`` its client, ``{x}`` the accepted child; ``{kind}`` and
+#: ``{client}`` are the client's kind of socket and where it connects
+CONNECTION = "{c}={kind} {c}.connect={client} {x}={a}.accept"
+
+#: how it goes on -> the steps, those of the recorded ``states``.  None can block: accept follows its own connect, read
+#: follows the close of the other end
+ENDINGS: dict[str, str] = {
+    "child": "",
+    "close-wait": " {c}.close {x}.read",
+    "time-wait": " {x}.close {c}.read {c}.close",
+    "client-time-wait": " {c}.close {x}.read {x}.close",
+}
+
+
 class State(NamedTuple):
     """What the first socket, ``a``, has come to when the second one arrives.
 
-    ``steps`` follow its bind; ``{kind}`` and ``{client}`` stand for the client's kind of socket and where it connects,
-    ``{peer}`` for the address that a connected datagram socket names.  The steps of the leftovers are those of the
-    recorded ``states``.  No step can block: accept follows a connect, read follows the close of the other end.
+    ``steps`` follow its bind, in the words of CONNECTION; ``{peer}`` is the address that a datagram socket connects to.
     """
 
     label: str
     protocols: tuple[str, ...]
     steps: str
     gloss: str
-    #: how many moments its tracks have: 2 = before and after bind, 3 = and after the last of ``steps``
+    #: how many moments its tracks have: 1 = before bind, 2 = and after it, 3 = and after the last of ``steps``
     moments: int
     #: steps between the binding and the listening of the second socket
     late: str = ""
@@ -128,26 +147,21 @@ class State(NamedTuple):
 
 
 _TCP = ("tcp",)
-_CONNECTION = "a.listen c={kind} c.connect={client} x=a.accept "
+
+
+def _leftover(label: str, gloss: str, weight: int) -> State:
+    return State(label, _TCP, f"{{a}}.listen {CONNECTION}{ENDINGS[label]} {{a}}.close", gloss, 1, weight=weight)
+
 
 STATES: tuple[State, ...] = (
     State("bound", _BOTH, "", "bound", 2),
-    State("listening", _TCP, "a.listen", "listening", 3),
+    State("listening", _TCP, "{a}.listen", "listening", 3),
     State("late-listening", _TCP, "", "bound; listens once the second is bound, before that one does", 2, "a.listen"),
-    State("connected", _UDP, "a.connect={peer}", "a datagram socket connected to its own host", 3),
-    State("child", _TCP, _CONNECTION + "a.close", "an accepted connection, its listener closed", 1, weight=3),
-    State("close-wait", _TCP, _CONNECTION + "c.close x.read a.close", "the same, closed by the client", 1, weight=3),
-    State(
-        "time-wait", _TCP, _CONNECTION + "x.close c.read c.close a.close", "TIME_WAIT on the server's side", 1, weight=4
-    ),
-    State(
-        "client-time-wait",
-        _TCP,
-        _CONNECTION + "c.close x.read x.close a.close",
-        "TIME_WAIT on the client's side",
-        1,
-        weight=4,
-    ),
+    State("connected", _UDP, "{a}.connect={peer}", "a datagram socket connected to its own host", 3),
+    _leftover("child", "an accepted connection, its listener closed", 3),
+    _leftover("close-wait", "the same, closed by the client", 3),
+    _leftover("time-wait", "TIME_WAIT on the server's side", 4),
+    _leftover("client-time-wait", "TIME_WAIT on the client's side", 4),
 )
 
 STATE: dict[str, State] = {state.label: state for state in STATES}

@@ -134,4 +134,6 @@ def _v6only(name: str, endpoint: Endpoint) -> str:
 
 
 def _filled(state: State, protocol: str, first: Endpoint) -> str:
-    return state.steps.format(kind=f"{protocol}{first.client_family}", client=first.client, peer=first.peer)
+    return state.steps.format(
+        a="a", c="c", x="x", kind=f"{protocol}{first.client_family}", client=first.client, peer=first.peer
+    )

@@ -1,0 +1,293 @@
+"""Free sequences: sockets that come one after another, and what happens to the open ones in between.
+
+Theory of operation.  A sequence is first drawn as a list of :class:`Arrival`, which says nothing about names or what is
+open, and then written out by :func:`render`, which knows both and leaves out the moves that have nothing to work on.
+So every list is a scenario that parses, whoever drew it: ``random_sequences`` here with plain random numbers, or
+Hypothesis in ``strategies.py``, which shrinks the list and never has to know what is legal.
+
+No step blocks.  A connection is made, and accepted in the same breath, only on a socket that certainly listens on the
+scenario's port: it was bound while no other stream socket and no leftover of a connection was on the port, it listened
+while it was alone, and it is alone again (BSDs hand a connection to the closest socket even if that does not listen).
+A read follows the close of the other end.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from conformance.generate.axes import (
+    CONNECTION,
+    DEFAULT_OPTIONS,
+    ENDINGS,
+    ENDPOINTS,
+    ODD_ENDPOINTS,
+    PROTOCOLS,
+    USER_IDS,
+    Endpoint,
+)
+
+
+class Move(NamedTuple):
+    """Something that happens between two arrivals.  ``target`` picks one of the open sockets, modulo their number."""
+
+    #: a row of MOVES
+    kind: str
+    target: int = 0
+    #: ``set``: ``option=value``; ``bind``: an address of any family; ``connect``: a row of ENDINGS; ``user``: its number
+    detail: str = ""
+
+
+class Arrival(NamedTuple):
+    """A socket that is made and bound, and what happens after that."""
+
+    protocol: str
+    endpoint: Endpoint
+    #: ``option=value``, set before bind in this order
+    options: tuple[str, ...] = ()
+    #: it takes the name of the socket that was closed first, if one was
+    again: bool = False
+    moves: tuple[Move, ...] = ()
+
+
+@dataclass(slots=True)
+class _Socket:
+    name: str
+    protocol: str
+    endpoint: Endpoint
+    #: bound by a step of its own; clients and children are not
+    binds: bool
+    #: certainly bound to the scenario's port
+    sure: bool = False
+    #: certainly listening there
+    serves: bool = False
+
+
+class _Writer:
+    """What is open while a scenario is written."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.open: list[_Socket] = []
+        self.closed: list[str] = []
+        self.named = 0
+        self.user = "0"
+        self.connections = False
+
+    def arrive(self, arrival: Arrival) -> None:
+        endpoint = arrival.endpoint
+        name = self.closed.pop(0) if arrival.again and self.closed else self.new_name()
+        steps = self.steps
+        steps.append(f"{name}={arrival.protocol}{endpoint.family}")
+        if endpoint.v6only:
+            steps.append(f"{name}.v6only={endpoint.v6only}")
+        for call in arrival.options:
+            steps.append(f"{name}.{call}")
+        steps.append(f"{name}.bind={endpoint.address}")
+        socket = _Socket(name, arrival.protocol, endpoint, binds=True)
+        socket.sure = bool(endpoint.client) and not self.connections and self.alone(socket)
+        self.open.append(socket)
+        for move in arrival.moves:
+            if self.open or move.kind == "user":
+                MOVES[move.kind](self, move)
+
+    def alone(self, socket: _Socket) -> bool:
+        """No other stream socket is bound or tried to be."""
+        return not any(one.binds and one.protocol == "tcp" and one is not socket for one in self.open)
+
+    def new_name(self) -> str:
+        # 26 letters are enough: at most 6 arrivals with a few connections each; beyond that a1, b1...
+        rounds, letter = divmod(self.named, 26)
+        self.named += 1
+        return "abcdefghijklmnopqrstuvwxyz"[letter] + (str(rounds) if rounds else "")
+
+    def target(self, move: Move) -> _Socket:
+        return self.open[move.target % len(self.open)]
+
+    def set(self, move: Move) -> None:
+        socket = self.target(move)
+        if not move.detail.startswith("v6only") or (socket.binds and socket.endpoint.family == "6"):
+            self.steps.append(f"{socket.name}.{move.detail}")
+
+    def listen(self, move: Move) -> None:
+        socket = self.target(move)
+        if socket.protocol == "tcp" and socket.binds:
+            self.steps.append(f"{socket.name}.listen")
+            socket.serves = socket.serves or (socket.sure and self.alone(socket))
+
+    def close(self, move: Move) -> None:
+        socket = self.target(move)
+        self.steps.append(f"{socket.name}.close")
+        self.open.remove(socket)
+        self.closed.append(socket.name)
+
+    def bind(self, move: Move) -> None:
+        socket = self.target(move)
+        if socket.binds and (":" in move.detail) == (socket.endpoint.family == "6"):
+            self.steps.append(f"{socket.name}.bind={move.detail}")
+
+    def connect(self, move: Move) -> None:
+        socket = self.target(move)
+        if not socket.binds or not socket.endpoint.peer:
+            return
+        if socket.protocol == "udp":
+            self.steps.append(f"{socket.name}.connect={socket.endpoint.peer}")
+        elif socket.serves and self.alone(socket):
+            client, child = self.new_name(), self.new_name()
+            endpoint = socket.endpoint
+            text = (CONNECTION + ENDINGS[move.detail]).format(
+                a=socket.name, c=client, x=child, kind=f"tcp{endpoint.client_family}", client=endpoint.client
+            )
+            self.steps.append(text)
+            self.connections = True
+            for name in (client, child):
+                if f"{name}.close" in text:
+                    self.closed.append(name)
+                else:
+                    self.open.append(_Socket(name, "tcp", endpoint, binds=False))
+
+    def change_user(self, move: Move) -> None:
+        if move.detail != self.user:
+            if "0" not in (move.detail, self.user):
+                # an ordinary user may not become another one
+                self.steps.append("user=0")
+            self.steps.append(f"user={move.detail}")
+            self.user = move.detail
+
+
+#: kind of move -> how it is written; the plainest first
+MOVES: dict[str, Callable[[_Writer, Move], None]] = {
+    "close": _Writer.close,
+    "listen": _Writer.listen,
+    "set": _Writer.set,
+    "bind": _Writer.bind,
+    "connect": _Writer.connect,
+    "user": _Writer.change_user,
+}
+
+
+def render(arrivals: Iterable[Arrival]) -> str:
+    """The scenario: sockets are named a, b, c... as they are made, and moves that fit nothing are left out."""
+    writer = _Writer()
+    for arrival in arrivals:
+        writer.arrive(arrival)
+    return " ".join(writer.steps)
+
+
+class Vocabulary:
+    """What sequences for one kind of host are made of; each field goes from the plainest to the most exotic."""
+
+    def __init__(
+        self,
+        options: Sequence[str] = DEFAULT_OPTIONS,
+        *,
+        users: bool = False,
+        connections: bool = True,
+        ipv6: bool = True,
+        lacking: Collection[str] = (),
+    ) -> None:
+        without = {*lacking, *(() if ipv6 else ("ipv6",))}
+        endpoints = [one for one in (*ENDPOINTS, *ODD_ENDPOINTS) if not one.needs & without]
+        self.endpoints = {
+            protocol: tuple(one for one in endpoints if protocol in one.protocols) for protocol in PROTOCOLS
+        }
+        self.calls = tuple(f"{option}={value}" for value in "10" for option in options)
+        self.late_calls = self.calls + (("v6only=1", "v6only=0") if "ipv6" not in without else ())
+        self.addresses = tuple(dict.fromkeys(one.address for one in self.endpoints["tcp"]))
+        self.users = tuple(str(user) for user in USER_IDS) if users and "users" not in without else ()
+        self.endings = tuple(ENDINGS) if connections else ()
+
+    def details(self, protocol: str) -> dict[str, tuple[str, ...]]:
+        """Kind of move -> what its detail may be; kinds that have nothing to choose from are left out."""
+        return {
+            "close": ("",),
+            **({"listen": ("",)} if protocol == "tcp" else {}),
+            **({"set": self.late_calls} if self.late_calls else {}),
+            "bind": self.addresses,
+            **({"connect": self.endings} if self.endings else {}),
+            **({"user": self.users} if self.users else {}),
+        }
+
+
+#: how often each kind of move is drawn by ``random_sequences``, relative to each other.  Few stream sockets may be
+#: connected to, hence many tries
+WEIGHTS: dict[str, dict[str, int]] = {
+    "tcp": {"close": 3, "listen": 5, "set": 4, "bind": 1, "connect": 6, "user": 2},
+    "udp": {"close": 3, "set": 4, "bind": 1, "connect": 2, "user": 2},
+}
+#: chance that a socket of a sequence is of the other protocol, whose port is another one
+OTHER_PROTOCOL = 0.06
+
+
+def random_sequences(
+    seed: int,
+    count: int,
+    *,
+    min_sockets: int = 2,
+    max_sockets: int = 6,
+    options: Sequence[str] = DEFAULT_OPTIONS,
+    users: bool = False,
+    connections: bool = True,
+    ipv6: bool = True,
+    lacking: Collection[str] = (),
+) -> list[str]:
+    """``count`` distinct sequences, the same for the same arguments on every machine.
+
+    A longer list starts with the shorter one.  ``lacking``: further features (rows of ``axes.FEATURES``) to do without.
+    Fewer than ``count`` only where the vocabulary is so small that twenty draws a sequence do not find as many.
+    """
+    draw = _Drawer(
+        random.Random(seed),  # noqa: S311 - not for secrets
+        Vocabulary(options, users=users, connections=connections, ipv6=ipv6, lacking=lacking),
+    )
+    found: dict[str, None] = {}
+    for _ in range(20 * count):
+        if len(found) == count:
+            break
+        found[render(draw.arrivals(min_sockets, max_sockets))] = None
+    return list(found)
+
+
+class _Drawer:
+    """Draws arrivals with plain random numbers: one ``random()`` a choice, which is the fastest there is."""
+
+    def __init__(self, source: random.Random, vocabulary: Vocabulary) -> None:
+        self.random = source.random
+        self.vocabulary = vocabulary
+        self.moves = {
+            protocol: tuple(
+                (kind, details)
+                for kind, details in vocabulary.details(protocol).items()
+                for _ in range(WEIGHTS[protocol][kind])
+            )
+            for protocol in PROTOCOLS
+        }
+
+    def arrivals(self, least: int, most: int) -> list[Arrival]:
+        number = self.random
+        protocol, other = PROTOCOLS if number() < 0.5 else PROTOCOLS[::-1]
+        return [
+            self.arrival(other if number() < OTHER_PROTOCOL else protocol)
+            for _ in range(least + int(number() * (most - least + 1)))
+        ]
+
+    def arrival(self, protocol: str) -> Arrival:
+        number = self.random
+        endpoints = self.vocabulary.endpoints[protocol]
+        calls = self.vocabulary.calls
+        # the first half of the calls set an option, the others clear it: 0.7 spreads over all that set and few others
+        options = tuple([calls[int(number() * len(calls) * 0.7)] for _ in range(int(number() * 3)) if calls])
+        # squared: half of the sockets stand on the plainest quarter of the endpoints, where most of them meet
+        endpoint = endpoints[int(number() ** 2 * len(endpoints))]
+        return Arrival(protocol, endpoint, options, number() < 0.4, self.some_moves(protocol))
+
+    def some_moves(self, protocol: str) -> tuple[Move, ...]:
+        number = self.random
+        choices = self.moves[protocol]
+        moves = []
+        while number() < 0.5:
+            kind, details = choices[int(number() * len(choices))]
+            moves.append(Move(kind, int(number() * 8), details[int(number() * len(details))]))
+        return tuple(moves)
