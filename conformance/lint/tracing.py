@@ -1,0 +1,71 @@
+"""An oracle that remembers which rules each of its edges rests on.
+
+A step may rest on several: a bind() asks the rules of ``bind``, then those of ``chain`` and ``remember``.  Only the
+first are on the edge as the rules that decided the outcome; the replay counts the others too, and the mutation score
+asks every decision again with a changed rule.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from conformance.notation import Step
+from conformance.oracle.automaton import Edge, Node, Oracle
+from conformance.oracle.calls import Evaluator
+from conformance.oracle.compiled import CompiledEvaluator
+from conformance.oracle.expectation import Expectations, Rule
+from conformance.oracle.ports import Call, Sock, State
+from conformance.oracle.rulereader import CALL_SECTIONS
+
+
+class Decision(NamedTuple):
+    """The rules that decided one question of ``calls.py``."""
+
+    section: str
+    call: Call
+    new: Sock
+    state: State
+    rules: tuple[Rule, ...]
+
+
+class _Recorder:
+    """An evaluator that writes down what the one below it is asked and answers."""
+
+    def __init__(self, below: Evaluator) -> None:
+        self.expectations = below.expectations
+        self.below = below
+        self.log: list[Decision] = []
+
+    def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
+        rules = self.below.decide(section, call, new, state)
+        self.log.append(Decision(section, call, new, state, rules))
+        return rules
+
+
+class TracingOracle(Oracle):
+    """``decisions`` maps every edge that was walked to what was asked on it, where ``keep`` is given."""
+
+    def __init__(self, expectations: Expectations, *, keep: bool = False) -> None:
+        self._recorder = _Recorder(CompiledEvaluator(expectations))
+        self._keep = keep
+        self.decisions: dict[Edge, tuple[Decision, ...]] = {}
+        #: edge -> ids of the rules of its effects, where there are any
+        self._effects: dict[Edge, tuple[str, ...]] = {}
+        super().__init__(expectations, self._recorder)
+
+    def _edge(self, node: Node, step: Step) -> Edge:
+        log = self._recorder.log = []
+        edge = super()._edge(node, step)
+        effects = tuple(rule.id for one in log if one.section not in CALL_SECTIONS for rule in one.rules)
+        if effects:
+            self._effects[edge] = effects
+        if self._keep:
+            self.decisions[edge] = tuple(log)
+        return edge
+
+    def applied(self, edge: Edge, *, succeeded: bool) -> set[str]:
+        """The ids of the rules behind a step: those of its outcome, and those of its effects where it succeeded."""
+        ids = {rule.id for rule in edge.rules}
+        if succeeded:
+            ids.update(self._effects.get(edge, ()))
+        return ids
