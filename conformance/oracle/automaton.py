@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from conformance.notation import Scenario, Step, parse
+from conformance.oracle import delivery
 from conformance.oracle.calls import Branch, Calls, Evaluator
 from conformance.oracle.compiled import CompiledEvaluator
 from conformance.oracle.expectation import ANY_ERROR, Expectations, Rule
@@ -73,6 +74,9 @@ def agrees(expected: Expected, outcome: str) -> bool:
     """Whether an observed ``outcome`` is one of the expected ones."""
     if expected is None or outcome == expected:
         return True
+    if ":" in outcome:
+        classes = (expected,) if isinstance(expected, str) else expected
+        return any(delivery.accepts(one, outcome) for one in classes)
     if expected == ANY_ERROR:
         return outcome != "ok"
     if isinstance(expected, tuple):

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from conformance.notation import Step
-from conformance.oracle.expectation import ALLOW, ANY_ERROR, REFUSE, UNKNOWN, Expectations, Rule
+from conformance.oracle import delivery
+from conformance.oracle.expectation import ALLOW, ANY_ERROR, REFUSE, UNKNOWN, Condition, Expectations, Rule
 from conformance.oracle.ports import (
     ALL,
     ANY,
@@ -36,6 +37,11 @@ class Evaluator(Protocol):
     """Decides with the rules of one release."""
 
     expectations: Expectations
+
+    def holds(
+        self, conditions: tuple[Condition, ...], call: Call, new: Sock, sock: Sock | None, space: str, state: State
+    ) -> bool:
+        """Whether one of ``conditions`` holds; none at all holds always."""
 
     def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
         """The rules that decide; empty where the section is missing or none holds."""
@@ -77,6 +83,7 @@ class Calls:
     """Applies steps to states, with the rules of one release of one system."""
 
     def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
         self.decide = evaluator.decide
         self.stack = evaluator.expectations.stack
         self.sections = evaluator.expectations.rules.keys()
@@ -95,6 +102,9 @@ class Calls:
             "close": self._close,
             "user": self._user,
             "wait": self._wait,
+            "join": self._join,
+            "deliver": self._deliver,
+            "deliver_flow": self._deliver,
         }
 
     def apply(self, state: State, step: Step) -> list[Branch]:
@@ -147,6 +157,7 @@ class Calls:
         done = sock._replace(state="listening", port=sock.port or OTHER_PORT)
         after = _put(state, sock, done)
         if done.port == SCENARIO_PORT and sock.state != "listening":
+            after = self._rechained(call, state, after, done)
             after = self._remember(call, done, after, after)
         refused = state
         if any(rule.effect.get("then") == "dead" for rule in rules):
@@ -175,6 +186,8 @@ class Calls:
 
     def _offer(self, state: State, sock: Sock, done: Sock, at: Address, number: int) -> list[Branch]:
         """A TCP connection looks for a listener."""
+        if "deliver" in self.sections:
+            return self._delivered(state, sock, done, at, number)
         covering = [
             one for one in state.socks if one.port == SCENARIO_PORT and one.protocol == "tcp" and _receives(one, at)
         ]
@@ -183,14 +196,55 @@ class Calls:
         deaf = [one for one in covering if one.state == "bound"]
         if not listeners and not deaf:
             return [Branch("ECONNREFUSED", API["refused"], _put(state, sock, self._failed(sock, sock.state, "dead")))]
-        branches = []
-        for listener in listeners:
-            child = self._child(listener, at, number)._replace(ends=">".join(reversed(done.ends.split(">"))))
-            after = self._put_connected(state, sock, done)
-            branches.append(Branch("ok", API["listener"], after._replace(socks=(child, *after.socks)), bool(deaf)))
+        branches = [
+            Branch("ok", API["listener"], self._established(state, sock, done, listener, at, number), bool(deaf))
+            for listener in listeners
+        ]
         if deaf:
             branches.append(Branch(ANY_ERROR, API["unknown"], state, unknown=True))
         return branches
+
+    def _delivered(self, state: State, sock: Sock, done: Sock, at: Address, number: int) -> list[Branch]:
+        """A TCP connection goes where the rules of ``deliver`` say."""
+        others = state._replace(socks=tuple([one for one in state.socks if one is not sock]))
+        found = delivery.receivers(self.evaluator, Call("deliver", state.user), delivery.target("tcp", at), others)
+        rules = found.rules or API["unknown"]
+        branches = [
+            Branch("ok", rules, self._established(state, sock, done, listener, at, number))
+            for listener in found.receivers
+        ]
+        failed = _put(state, sock, self._failed(sock, sock.state, "dead"))
+        if found.word == "unknown" or not found.rules:
+            # whoever listens there may get it
+            return [
+                Branch("ok", rules, _put(state, sock, done), unknown=True),
+                Branch(ANY_ERROR, rules, failed, unknown=True),
+            ]
+        if found.word:
+            branches.append(Branch({"refused": "ECONNREFUSED"}.get(found.word, found.word), rules, failed))
+        return branches
+
+    def _established(self, state: State, sock: Sock, done: Sock, listener: Sock, at: Address, number: int) -> State:
+        """``state`` once ``listener`` has the connection: its end waits in the queue."""
+        child = self._child(listener, at, number)._replace(ends=">".join(reversed(done.ends.split(">"))))
+        after = self._put_connected(state, sock, done)
+        return after._replace(socks=(child, *after.socks))
+
+    def _deliver(self, state: State, step: Step) -> list[Branch]:
+        at = address(step.address, self.stack.local)
+        protocol = "tcp" if any(sock.name and sock.protocol == "tcp" for sock in state.socks) else "udp"
+        found = delivery.receivers(self.evaluator, Call(step.kind, state.user), delivery.target(protocol, at), state)
+        expected = found.expected(flow=step.kind == "deliver_flow")
+        if expected is None:
+            return [Branch("ok", found.rules or API["unknown"], state, unknown=True)]
+        classes = expected if isinstance(expected, tuple) else (expected,)
+        return [Branch(one, found.rules, state) for one in classes]
+
+    def _join(self, state: State, step: Step) -> list[Branch]:
+        sock = _get(state, step.socket)
+        if sock.protocol != "udp" or step.address in sock.joined:
+            return [Branch("ok", API["unknown"], state, unknown=True)]
+        return [Branch("ok", API["plain"], _put(state, sock, sock._replace(joined=(*sock.joined, step.address))))]
 
     def _accept(self, state: State, step: Step) -> list[Branch]:
         listener = _find(state, step.what)
@@ -292,7 +346,10 @@ class Calls:
             return done
         if self.stack.connect == "keeps":
             return _in_space(done, at, ANY if sock.kind == "wildcard" else plain(sock.v4 or sock.v6))
-        return self._narrowed(done, at) if sock.kind == "wildcard" else done
+        if sock.kind != "wildcard":
+            return done
+        own = self.stack.source if at.form != "ipv6" else ""
+        return self._narrowed(done, at._replace(value=own or at.value))
 
     def _narrowed(self, sock: Sock, at: Address) -> Sock:
         """``sock``, bound to a wildcard, once a connection gave it the one address ``at``."""
@@ -340,6 +397,15 @@ class Calls:
         others = tuple(one for one in state.socks if one is not sock)
         tail = rules and rules[0].effect["place"] == "tail"
         return state._replace(socks=(*others, bound) if tail else (bound, *others))
+
+    def _rechained(self, call: Call, state: State, after: State, sock: Sock) -> State:
+        """``after`` with a new listener where a rule of ``chain`` about listen() puts it; else where it was."""
+        rules = self.decide("chain", call, sock, state)
+        if not rules or not any(name == "call" for name, _ in rules[0].when):
+            return after
+        others = tuple(one for one in after.socks if one is not sock)
+        tail = rules[0].effect["place"] == "tail"
+        return after._replace(socks=(*others, sock) if tail else (sock, *others))
 
     def _remember(self, call: Call, sock: Sock, before: State, after: State) -> State:
         """``after`` with what the port remembers of this bind() or listen()."""

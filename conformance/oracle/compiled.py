@@ -25,7 +25,7 @@ from collections.abc import Callable
 
 from conformance.oracle import vocabulary
 from conformance.oracle.expectation import ALLOW, Condition, Expectations, Points, Rule, Stack
-from conformance.oracle.ports import BITS, Call, Sock, State, relation, relation_in
+from conformance.oracle.ports import BITS, Call, Sock, State, on_port, relation, relation_in
 
 Decide = Callable[[Call, Sock, State], tuple[Rule, ...]]
 
@@ -38,12 +38,33 @@ class CompiledEvaluator:
     def __init__(self, expectations: Expectations) -> None:
         self.expectations = expectations
         self.stack = expectations.stack
-        self._functions = {section: self._compile(section, rules) for section, rules in expectations.rules.items()}
+        self._tests: dict[tuple[tuple[Condition, ...], str], Callable[..., bool]] = {}
+        self._functions = {
+            section: self._compile(section, rules)
+            for section, rules in expectations.rules.items()
+            if section != "deliver"
+        }
 
     def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
         """As :meth:`NaiveEvaluator.decide`."""
         function = self._functions.get(section)
         return function(call, new, state) if function else ()
+
+    def holds(
+        self, conditions: tuple[Condition, ...], call: Call, new: Sock, sock: Sock | None, space: str, state: State
+    ) -> bool:
+        """As :meth:`NaiveEvaluator.holds`."""
+        if not conditions:
+            return True
+        test = self._tests.get((conditions, space))
+        if test is None:
+            code = _Code(self.stack)
+            text = " or ".join(f"({code.condition(one) or 'True'})" for one in conditions)
+            relate = code.relation(space) if "r" in code.uses(text) else "''"
+            source = f"lambda c, n, x, m, p: [({text}) for r in ({relate},)][0]"
+            scope = {"relation": relation, "relation_in": relation_in}
+            test = self._tests[conditions, space] = eval(source, scope)  # noqa: S307 - text of our own tables
+        return bool(test(call, new, sock, state.memory, on_port(state, new.protocol)))
 
     def _compile(self, section: str, rules: tuple[Rule, ...]) -> Decide:
         source = section_source(rules, self.stack)

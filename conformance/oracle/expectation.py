@@ -53,6 +53,9 @@ class Rule:
     space: str = "any"
     among: tuple[Condition, ...] = ()
     effect: Mapping[str, str] = field(default_factory=dict)
+    #: ``deliver``: who shares with the socket that was picked; with whom a list of copies ends
+    share: tuple[Condition, ...] = ()
+    stop: tuple[Condition, ...] = ()
     span: Span = EVER
     why: str = ""
     evidence: tuple[Evidence, ...] = ()
@@ -93,6 +96,7 @@ class Stack:
     ``newest``: the call that makes a socket the newest on its port: ``bind``, or ``connect`` for bind() and connect().
     ``reset``: what becomes of a client whose connection was refused or reset: it ``keeps`` its port and its use, or
     ``loses`` both.
+    ``source``: the IPv4 source that a connection within the host gets, "" where it is the destination.
     ``connected_dual``: what the IPv4 half of a dual socket holds once it is connected over IPv6, "" for nothing.
     ``several``: when several existing sockets refuse with different errors: ``first-rule`` or ``any``.
     ``closest``: points, for ``ask: closest``.
@@ -109,6 +113,7 @@ class Stack:
     connect: str = "narrows"
     newest: str = "bind"
     reset: str = "keeps"
+    source: str = ""
     connected_dual: str = ""
     several: str = "first-rule"
     closest: tuple[Points, ...] = ()

@@ -31,6 +31,7 @@ _STACK_KEYS = (
     "connect",
     "newest",
     "reset",
+    "source",
     "connected-dual",
     "several",
     "closest",
@@ -118,6 +119,7 @@ class _Loader:
             else "narrows",
             newest=reader.word(found["newest"], "'newest'", ("bind", "connect")) if "newest" in found else "bind",
             reset=reader.word(found["reset"], "'reset'", ("keeps", "loses")) if "reset" in found else "keeps",
+            source=reader.text(found["source"], "an address") if "source" in found else "",
             connected_dual=reader.text(found["connected-dual"], "an address") if "connected-dual" in found else "",
             several=reader.word(found["several"], "'several'", ("first-rule", "any"))
             if "several" in found

@@ -35,6 +35,12 @@ class NaiveEvaluator:
                 return tuple(collected) or (rule,)
         return tuple(collected)
 
+    def holds(
+        self, conditions: tuple[Condition, ...], call: Call, new: Sock, sock: Sock | None, space: str, state: State
+    ) -> bool:
+        """Whether one of ``conditions`` holds; none at all holds always."""
+        return not conditions or any(self._all(one, call, new, sock, space, state) for one in conditions)
+
     def candidates(self, rule: Rule, new: Sock, state: State, call: Call) -> list[Sock]:
         """The existing sockets that the rule is about, before its ``when`` and ``unless``."""
         others = [sock for sock in on_port(state, new.protocol) if not (sock.name and sock.name == new.name)]
@@ -159,6 +165,13 @@ def _new_fact(name: str, new: Sock, call: Call) -> str:
     raise LookupError(f"new.{name}")
 
 
+def _joined(new: Sock, sock: Sock) -> str:
+    group = new.v4 if new.v4 is not None else new.v6
+    if group in sock.joined:
+        return "group"
+    return "other" if sock.joined else "none"
+
+
 def _existing_fact(name: str, new: Sock, sock: Sock, space: str, call: Call) -> str:
     match name:
         case "form" | "family" | "kind" | "state":
@@ -170,6 +183,10 @@ def _existing_fact(name: str, new: Sock, sock: Sock, space: str, call: Call) -> 
         case "space":
             both = sock.v4 is not None and new.v4 is not None, sock.v6 is not None and new.v6 is not None
             return "same" if any(both) else "other"
+        case "same-form":
+            return _yes(sock.form == new.form)
+        case "joined":
+            return _joined(new, sock)
         case "wildcard":
             return _yes("wildcard" in (new.kind, sock.kind))
         case "user":

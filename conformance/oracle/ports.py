@@ -57,6 +57,8 @@ class Sock(NamedTuple):
     listener: str = ""
     #: waits in its listener's queue
     queued: bool = False
+    #: multicast groups that it joined
+    joined: tuple[str, ...] = ()
     #: milliseconds until a TIME_WAIT ends
     left: int = 0
 

@@ -23,8 +23,14 @@ _EFFECTS: dict[str, dict[str, tuple[str, ...]]] = {
     "chain": {"place": ("head", "tail")},
     "remember": {"memory": ("reuseaddr", "reuseport"), "write": ("yes", "address", "anywhere", "nothing", "keep")},
     "time-wait": {"leaves": ("time-wait", "nothing"), "milliseconds": ()},
-    "deliver": {"pick": ("newest", "oldest", "spread", "every", "flow", "none", "refused", "timeout", "unknown")},
+    "deliver": {
+        "pick": ("newest", "oldest", "every", "none", "refused", "timeout", "unknown", "EHOSTUNREACH", "ENETUNREACH"),
+        "deaf": ("refused", "timeout"),
+        "share": (),
+        "stop": (),
+    },
 }
+_OPTIONAL_EFFECTS = ("milliseconds", "deaf", "share", "stop")
 _ID = re.compile(r"[a-z][a-z0-9]*(\.[a-z0-9]+(-[a-z0-9]+)*)+\Z")
 _ERRNOS = frozenset(errno.errorcode.values()) | {"EOPNOTSUPP", "ENOTSUP"}
 
@@ -98,6 +104,8 @@ class RuleReader(Reader):
             space=self.word(found["in"], "a space", vocabulary.SPACES) if "in" in found else "any",
             among=self.conditions(found["among"], existing=True) if "among" in found else (),
             effect=self.effect(section, node, found),
+            share=self.conditions(found["share"], existing=True) if "share" in found else (),
+            stop=self.conditions(found["stop"], existing=True) if "stop" in found else (),
             span=self.span(found),
             why=" ".join(self.text(found["why"], "the reason").split()) if "why" in found else "",
             evidence=self.evidence(found["evidence"]) if "evidence" in found else (),
@@ -161,8 +169,10 @@ class RuleReader(Reader):
             return {"then": self.word(found["then"], "'then'", ("dead", "autobound"))} if "then" in found else {}
         effect = {}
         for key, words in _EFFECTS[section].items():
+            if key in ("share", "stop"):
+                continue
             if key not in found:
-                if key != "milliseconds":
+                if key not in _OPTIONAL_EFFECTS:
                     self.problem(node, f"{key!r} is missing; expected one of {', '.join(words)}")
             elif words:
                 effect[key] = self.word(found[key], f"'{key}'", words)

@@ -141,6 +141,17 @@ _FACTS: list[Fact] = [
         },
     ),
     _one_of("existing.form", EXISTING, "the form of its address", "x.form", _FORMS),
+    _yes_no("existing.same-form", EXISTING, "its address has the form of the new one's", "x.form == n.form"),
+    Fact(
+        "existing.joined",
+        EXISTING,
+        "which multicast groups it joined: that of the address in question, only others, none",
+        {
+            "group": "(n.v4 or n.v6) in x.joined",
+            "other": "x.joined and (n.v4 or n.v6) not in x.joined",
+            "none": "not x.joined",
+        },
+    ),
     _one_of("existing.family", EXISTING, "its address family", "x.family", "ipv4 ipv6"),
     _one_of("existing.kind", EXISTING, "the kind of its address", "x.kind", "wildcard specific multicast broadcast"),
     _yes_no(

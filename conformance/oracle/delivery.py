@@ -1,0 +1,145 @@
+"""Who receives: the rules of the section ``deliver``, and when an observed delivery is as expected.
+
+The rules are asked in order, as if the destination were the new socket.  A rule looks at the existing sockets that
+match ``among``; when there are none (and it speaks of any) the next rule is asked.  ``pick`` says who of them gets it:
+
+* ``newest`` or ``oldest``, in the order of the port's chain; with ``share`` everybody for whom that condition holds
+  beside the one that was picked shares with it, by a hash of addresses and ports;
+* ``every``: a copy each; with ``stop`` the list ends with the first socket (newest first) for which that holds;
+* ``none refused timeout unknown`` and errno names: nobody, and how the sender learns it.
+
+``deaf`` says what a stream socket that is picked and does not listen makes of it.
+
+Expected outcomes are classes: ``a`` (all to a), ``spread:a,b``, ``every:a,b``, ``spread:a,refused``, or a word.  Observed
+ones are counts: ``a:15,b:17``.  A spread is as expected when nobody got anything but those named and **at least two of
+them got something**.  Of 32 deliveries that two sockets share evenly, all go to one of them with the probability
+2 / 2**32 = 4.7e-10; with more sockets it is less.  That is the chance of a false alarm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from conformance.oracle.expectation import Condition, Expectations, Rule
+from conformance.oracle.ports import Address, Call, Sock, State, on_port
+
+#: sends of one ``deliver`` step
+DELIVERIES = 32
+
+_PICKED = ("newest", "oldest", "every")
+
+
+class Matcher(Protocol):
+    """The part of an evaluator that deliveries need."""
+
+    expectations: Expectations
+
+    def holds(
+        self, conditions: tuple[Condition, ...], call: Call, new: Sock, sock: Sock | None, space: str, state: State
+    ) -> bool:
+        """Whether one of ``conditions`` holds; none at all holds always."""
+
+
+class Delivery(NamedTuple):
+    """What the rules say: who may receive, and the word for those who do not."""
+
+    rules: tuple[Rule, ...]
+    #: who gets it (each a share, or a copy each)
+    receivers: tuple[Sock, ...] = ()
+    #: a copy each
+    copies: bool = False
+    #: how the sender learns that nobody, or a picked socket that does not listen, takes it; "" for not at all
+    word: str = ""
+
+    def expected(self, *, flow: bool) -> str | tuple[str, ...] | None:
+        """The class of outcomes; one flow sticks to one of those who share."""
+        if self.word == "unknown" or not self.rules:
+            return None
+        names = sorted({sock.name for sock in self.receivers})
+        if any(not name for name in names):
+            return None
+        if self.word:
+            names.append(self.word)
+        if len(names) == 1:
+            return names[0]
+        if self.copies:
+            return "every:" + ",".join(names)
+        return tuple(names) if flow else "spread:" + ",".join(names)
+
+
+def target(protocol: str, at: Address) -> Sock:
+    """The destination, in the place of a new socket."""
+    if at.form == "ipv6" or at.form == "dual":
+        return Sock("", protocol, "ipv6", 0, form="ipv6", kind=at.kind, v6=at.value)
+    return Sock("", protocol, "ipv4", 0, form="ipv4", kind=at.kind, v4=at.value)
+
+
+def receivers(matcher: Matcher, call: Call, destination: Sock, state: State) -> Delivery:
+    """Who receives what is sent to ``destination``."""
+    port = on_port(state, destination.protocol)
+    for rule in matcher.expectations.rules.get("deliver", ()):
+        if rule.when and not matcher.holds((rule.when,), call, destination, None, rule.space, state):
+            continue
+        pick = rule.effect["pick"]
+        found = [sock for sock in port if _matches(matcher, rule, call, destination, sock, state)]
+        if (rule.among or pick in _PICKED) and not found:
+            continue
+        if pick not in _PICKED:
+            return Delivery((rule,), word=pick)
+        if pick == "every":
+            return Delivery((rule,), tuple(_until_stop(matcher, rule, call, destination, found, state)), copies=True)
+        picked = found[0] if pick == "newest" else found[-1]
+        group = [sock for sock in found if sock is picked or _shares(matcher, rule, call, picked, sock, state)]
+        hearing = [sock for sock in group if sock.protocol != "tcp" or sock.state == "listening"]
+        word = rule.effect.get("deaf", "") if len(hearing) < len(group) else ""
+        return Delivery((rule,), tuple(hearing), word=word)
+    return Delivery(())
+
+
+def _matches(matcher: Matcher, rule: Rule, call: Call, destination: Sock, sock: Sock, state: State) -> bool:
+    if not matcher.holds(rule.among, call, destination, sock, rule.space, state):
+        return False
+    return not (rule.unless and matcher.holds(rule.unless, call, destination, sock, rule.space, state))
+
+
+def _shares(matcher: Matcher, rule: Rule, call: Call, picked: Sock, sock: Sock, state: State) -> bool:
+    return bool(rule.share) and matcher.holds(rule.share, call, picked, sock, rule.space, state)
+
+
+def _until_stop(
+    matcher: Matcher, rule: Rule, call: Call, destination: Sock, found: Sequence[Sock], state: State
+) -> list[Sock]:
+    listed = []
+    for sock in found:
+        listed.append(sock)
+        if rule.stop and matcher.holds(rule.stop, call, destination, sock, rule.space, state):
+            break
+    return listed
+
+
+def accepts(expected: str, outcome: str) -> bool:
+    """Whether the counts of ``outcome`` belong to the class ``expected``."""
+    if ":" not in outcome:
+        return outcome == expected
+    got = counts(outcome)
+    if not got:
+        return False
+    kind, colon, listed = expected.partition(":")
+    names = set(listed.split(",")) if colon else {expected}
+    if kind == "every" and colon:
+        return got.keys() == names and set(got.values()) == {DELIVERIES}
+    if sum(got.values()) != DELIVERIES:
+        return False
+    return got.keys() <= names and len(got) >= min(2, len(names))
+
+
+def counts(outcome: str) -> dict[str, int]:
+    """``{"a": 15, "b": 17}`` of ``a:15,b:17``; empty when it is not of that form."""
+    got = {}
+    for part in outcome.split(","):
+        name, _, number = part.partition(":")
+        if not number.isdigit():
+            return {}
+        got[name] = int(number)
+    return {name: number for name, number in got.items() if number}
