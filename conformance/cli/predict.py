@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from conformance.cli.main import OK, WRONG
-from conformance.errors import Problem
+from conformance.errors import Place, Problem
 from conformance.observe import scenarios
 from conformance.oracle import catalog, divergences
 from conformance.oracle.prediction import Predictor
@@ -57,6 +57,6 @@ def run(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _within(problem: Problem, place: scenarios.Place) -> scenarios.Place:
+def _within(problem: Problem, place: Place) -> Place:
     """The place of a problem in the file that the scenario came from."""
-    return scenarios.Place(place.name, place.line, problem.place.column)
+    return Place(place.name, place.line, problem.place.column)

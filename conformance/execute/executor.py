@@ -653,7 +653,7 @@ class Executor:
         sock = self._sockets[name]
         sock.settimeout(LIMIT)
         if sock.type == STREAM and _has_peer(sock):
-            # Linux tells the end of a connect() that had a time limit to the next one, which then succeeds: take it here
+            # Linux tells the end of a connect() with a time limit to the next one, which then succeeds: take it here
             sock.connect_ex((address, self._port))
         sock.connect((address, self._port))
         if sock.type == STREAM:

@@ -9,10 +9,7 @@ from typing import Any
 
 from conformance.judge.verdicts import (
     DIVERGES,
-    FLAKY,
-    KNOWN,
     NO_VERDICT,
-    RESOLVED,
     UNKNOWN,
     UNSUPPORTED,
     VERDICTS,
@@ -143,16 +140,22 @@ class Collector:
         group.add(verdict)
         return group
 
-    def summary(self, *, notes: Iterable[str] = (), seconds: float = 0.0) -> Summary:
-        """The summary so far; what still waits to be repeated counts as it was met."""
+    def settled(self) -> list[Group]:
+        """The groups so far, the worst verdict and the largest group first."""
         for verdict in self.diverging:
             self.group(verdict)
         self.diverging = []
-        counts = self.judge.verdict_counts()
         order = list(VERDICTS)
-        groups = sorted(
-            self._groups.values(), key=lambda group: (order.index(group.kind), -group.count, group.scenario)
-        )
+        return sorted(self._groups.values(), key=lambda group: (order.index(group.kind), -group.count, group.scenario))
+
+    def reasons(self) -> dict[str, dict[str, int]]:
+        """Verdict -> reason -> how many, for unsupported and no-verdict."""
+        return {kind: dict(reasons.most_common()) for kind, reasons in self._reasons.items()}
+
+    def summary(self, *, notes: Iterable[str] = (), seconds: float = 0.0) -> Summary:
+        """The summary so far; what still waits to be repeated counts as it was met."""
+        groups = self.settled()
+        counts = self.judge.verdict_counts()
         expectations = self.judge.expectations
         return Summary(
             host=self.judge.host,
@@ -162,7 +165,7 @@ class Collector:
             verdicts=counts,
             rules=self.judge.rule_counts(),
             groups=groups,
-            reasons={kind: dict(reasons.most_common()) for kind, reasons in self._reasons.items()},
+            reasons=self.reasons(),
             notes=list(notes),
             seconds=seconds,
         )
@@ -175,6 +178,3 @@ def _unknown_rule(judge: Judge, verdict: Verdict) -> Any:
             if rule.action == UNKNOWN:
                 return rule
     return None
-
-
-__all__ = ["FLAKY", "KNOWN", "RESOLVED", "Collector", "Group", "Summary"]

@@ -3,15 +3,15 @@
 The rules are asked in order, as if the destination were the new socket.  A rule looks at the existing sockets that
 match ``among``; when there are none (and it speaks of any) the next rule is asked.  ``pick`` says who of them gets it:
 
-* ``newest`` or ``oldest``, in the order of the port's chain; with ``share`` everybody for whom that condition holds
+* ``newest`` or ``oldest``, in the order of the chain; with ``share`` everybody for whom that condition holds
   beside the one that was picked shares with it, by a hash of addresses and ports;
 * ``every``: a copy each; with ``stop`` the list ends with the first socket (newest first) for which that holds;
 * ``none refused timeout unknown`` and errno names: nobody, and how the sender learns it.
 
 ``deaf`` says what a stream socket that is picked and does not listen makes of it.
 
-Expected outcomes are classes: ``a`` (all to a), ``spread:a,b``, ``every:a,b``, ``spread:a,refused``, or a word.  Observed
-ones are counts: ``a:15,b:17``.  A spread is as expected when nobody got anything but those named and **at least two of
+Expected outcomes are classes: ``a`` (all to a), ``spread:a,b``, ``every:a,b``, ``spread:a,refused``, or a word.
+Observed ones are counts: ``a:15,b:17``.  A spread is as expected when nobody got anything but those named and **at least two of
 them got something**.  Of 32 deliveries that two sockets share evenly, all go to one of them with the probability
 2 / 2**32 = 4.7e-10; with more sockets it is less.  That is the chance of a false alarm.
 """

@@ -113,7 +113,7 @@ class NaiveEvaluator:
     def value(self, name: str, call: Call, new: Sock, sock: Sock | None, space: str, state: State) -> str:
         """The value of the fact ``name``; ``sock`` is the existing socket, None where the fact is about the new one."""
         scope, _, rest = name.partition(".")
-        if rest in OPTIONS:
+        if rest in OPTIONS and scope != "memory":
             return _yes(self._option_fact(scope, rest, new, sock))
         if scope == "new":
             return _new_fact(rest, new, call)

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conformance.judge.summary import Group
+import pytest
+
+from conformance.judge.summary import Collector, Group
+from conformance.judge.verdicts import DIVERGES
 from conformance.report.terminal import group_lines
 
 #: groups that are printed for one item
 _MOST = 10
+
+
+def fail(found: Collector) -> None:
+    """Fail the item when something diverges."""
+    groups = [group for group in found.settled() if group.kind == DIVERGES]
+    if groups:
+        pytest.fail(text(groups), pytrace=False)
 
 
 def text(groups: Sequence[Group]) -> str:

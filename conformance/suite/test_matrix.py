@@ -9,14 +9,14 @@ from conformance.session import Session, lacking
 from conformance.suite import failures, settings
 
 
-@pytest.mark.parametrize("group", matrix(settings.PROFILE, users=True), ids=lambda group: group.id)
+@pytest.mark.parametrize("group", list(matrix(settings.PROFILE, users=True)), ids=lambda group: group.id)
 def test_pairs(session: Session, group: Group) -> None:
     """Every scenario of the group returns what the expectation file of this system says."""
     missing = group.needs & lacking(session.host.facts).keys()
     if missing:
         pytest.skip(", ".join(lacking(session.host.facts)[feature] for feature in sorted(missing)))
-    groups, summary = session.check(group.scenarios)
-    if groups:
-        pytest.fail(failures.text(groups), pytrace=False)
-    if summary.reasons["unsupported"]:
-        pytest.skip("; ".join(summary.reasons["unsupported"]))
+    found = session.check(group.scenarios)
+    failures.fail(found)
+    unsupported = found.reasons()["unsupported"]
+    if unsupported:
+        pytest.skip("; ".join(unsupported))
