@@ -212,7 +212,12 @@ def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
         return
     unzip = zlib.decompressobj(31)
     while piece:
-        data = unzip.decompress(piece)
+        before = unzip.copy()
+        try:
+            data = unzip.decompress(piece)
+        except zlib.error:
+            yield from _undamaged(before, piece)
+            raise
         if data:
             yield data
         if unzip.eof and unzip.unused_data:
@@ -222,6 +227,17 @@ def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
             piece = stream.read(_BATCH)
     if not unzip.eof:
         raise EOFError("it was cut off")
+
+
+def _undamaged(unzip: Any, piece: bytes) -> Iterator[bytes]:
+    """What comes out of ``piece`` before the place where it is damaged."""
+    for index in range(len(piece)):
+        try:
+            data = unzip.decompress(piece[index : index + 1])
+        except zlib.error:
+            return
+        if data:
+            yield data
 
 
 def _host_of_folder(path: Path) -> dict[str, str]:

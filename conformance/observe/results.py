@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterable, Mapping
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,8 @@ class Results:
     def write(self, lines: Iterable[bytes]) -> None:
         """Append raw lines; raises :class:`Problem` when the disk is full."""
         try:
-            self._stream.writelines(lines)
+            with _uninterrupted():
+                self._stream.writelines(lines)
         except OSError as error:
             raise Problem(Place(str(self.path)), f"cannot be written: {error.strerror}") from error
 
@@ -73,6 +76,19 @@ class Results:
         self._stream.close()
         if os.environ.get("SUDO_UID"):
             _give_back(self.folder)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the block is done: half a write would damage the compressed file."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _give_back(folder: Path) -> None:

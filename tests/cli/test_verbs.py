@@ -1,0 +1,213 @@
+"""The command as a person types it: exit status, one clear line for what is wrong, no traceback ever."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import conformance
+from conformance.cli.main import VERBS, main
+from conformance.oracle import catalog
+
+CLASSIC = "a=tcp4 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1"
+EVIDENCE = catalog.folder() / "evidence"
+#: the package that is tested is the one that the command finds, wherever it is started
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(conformance.__file__).parent.parent)}
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> tuple[list[str], list[str]]:
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return captured.out.splitlines(), captured.err.splitlines()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([verb, "--help"])
+    assert stopped.value.code == 0
+    out, _ = lines(capsys)
+    assert out[0].startswith(f"usage: bindmatrix {verb}")
+
+
+def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    out, _ = lines(capsys)
+    assert all(any(line.strip().startswith(verb) for line in out) for verb in VERBS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["jugde", "x"], "did you mean 'judge'"),
+        (["predict", "--os", "linx", CLASSIC], "did you mean 'linux'"),
+        (["predict", "--os", "linux", "--release", "new", CLASSIC], "expected a release"),
+        (["predict", "--os", "linux", "a=tcp4 a.bnd=::"], "did you mean 'bind'"),
+        (["predict", "--os", "linux", "no-such-file"], "cannot be read"),
+        (["judge", "no-such-file"], "cannot be read"),
+        (["observe", "a=tcp4 b.listen"], "not a socket yet"),
+        (["run", "--resume", "no-such-folder"], "nothing to resume"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_status_2(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    out, err = lines(capsys)
+    assert words in err[0]
+    assert not out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", "--shard", "3/2"], ["run", "--examples", "many"], ["run", "--seed", "-1"], ["predict", CLASSIC]],
+)
+def test_bad_options_are_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    _, err = lines(capsys)
+    assert err[-1].startswith(f"bindmatrix {arguments[0]}: error: ")
+
+
+def test_predict_prints_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "--os", "linux", CLASSIC]) == 0
+    (out,), _ = lines(capsys)
+    data = json.loads(out)
+    assert data["scenario"] == CLASSIC
+    assert data["outcomes"] == ["ok", "ok", "ok", "ok", "ok", "EADDRINUSE"]
+    assert data["rules"][-1] == "linux.tcp-conflict"
+    assert data["confidence"]
+
+
+def test_predict_says_where_a_release_is_known_to_do_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "a=tcp6 a.v6only=0 a.bind=::ffff:0.0.0.0 b=tcp6 b.v6only=0 b.bind=::ffff:127.0.0.1"
+    assert main(["predict", "--os", "linux", "--release", "6.1.192", text]) == 0
+    (out,), _ = lines(capsys)
+    data = json.loads(out)
+    assert data["outcomes"][-1] == "EADDRINUSE"
+    assert (data["divergence"], data["actual"][-1]) == ("linux.mapped-wildcard-overlooked", "ok")
+
+
+def test_predict_reads_files_and_tells_bad_lines_with_their_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "scenarios.txt"
+    file.write_text(f'# a comment\n\n{CLASSIC}\na=tcp4 a.bind\n{{"scenario": "a=udp4"}}\n')
+    assert main(["predict", "--os", "linux", str(file)]) == 2
+    out, err = lines(capsys)
+    assert [json.loads(line)["scenario"] for line in out] == [CLASSIC, "a=udp4"]
+    assert err[0].startswith(f"{file}:4:8: ")
+
+
+def test_a_release_past_the_newest_tested_one_is_answered_with_that_limit(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "--os", "linux", "--release", "9.9", CLASSIC]) == 0
+    out, err = lines(capsys)
+    assert len(out) == 1
+    assert "past 7.3.4" in err[0]
+
+
+def test_judge_recorded_evidence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["judge", str(EVIDENCE / "linux-6.18.44" / "users.jsonl.gz")]) == 0
+    out, _ = lines(capsys)
+    assert out[0].startswith("Linux 6.18.44: 512 scenarios")
+
+
+def test_judge_the_evidence_of_another_release_diverges(capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(EVIDENCE / "linux-5.10.218" / "options-after-bind.jsonl.gz")
+    assert main(["judge", "--release", "6.18.44", "--json", file]) == 1
+    out, _ = lines(capsys)
+    (summary,) = json.loads("\n".join(out))
+    assert summary["verdicts"]["diverges"] == 12
+
+
+def test_judge_goes_as_far_as_a_broken_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = (EVIDENCE / "linux-6.18.44" / "users.jsonl.gz").read_bytes()
+    file = tmp_path / "cut.jsonl.gz"
+    file.write_bytes(whole[: len(whole) // 2])
+    assert main(["judge", "--os", "linux", "--release", "6.18.44", str(file)]) == 2
+    out, err = lines(capsys)
+    assert "breaks off" in err[0]
+    assert 0 < int(out[0].split()[2].replace(",", "")) < 512
+
+
+def test_judge_needs_to_know_the_system(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_text('{"scenario":"a=tcp4","outcomes":["ok"]}\n')
+    assert main(["judge", str(file)]) == 2
+    _, err = lines(capsys)
+    assert "--os" in err[0]
+
+
+def bindmatrix(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "conformance", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=ENVIRONMENT,
+        **options,
+    )  # type: ignore[call-overload,no-any-return]
+
+
+def test_observe_and_judge_in_a_pipe() -> None:
+    observed = bindmatrix("observe", "a=tcp4 a.bind=127.0.0.1 b=udp4 b.bind=127.0.0.1")
+    assert observed.returncode == 0, observed.stderr
+    judged = bindmatrix("judge", "-", input=observed.stdout)
+    assert judged.returncode == 0, judged.stderr
+    assert "1 scenarios" in judged.stdout
+
+
+def test_run_quick_writes_its_results(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    done = bindmatrix("run", "--quick", "--examples", "50", "--results", str(folder), cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {path.name for path in folder.iterdir()} == {"observations.jsonl.gz", "summary.md", "verdicts.json"}
+    verdicts = json.loads((folder / "verdicts.json").read_text())
+    assert verdicts["format"] == "bindmatrix-verdicts/1"
+    assert verdicts["verdicts"]["diverges"] == 0
+    assert verdicts["total"] > 3000
+    assert main(["judge", str(folder)]) == 0, path.read_bytes()[:300]
+    again = bindmatrix("run", "--quick", "--results", str(folder), cwd=tmp_path)
+    assert again.returncode == 2
+    assert "--resume" in again.stderr
+
+
+def test_run_into_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = bindmatrix("run", "--quick", "--results", str(tmp_path / "file" / "below"), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals and process groups are POSIX")
+def test_ctrl_c_keeps_what_was_observed_and_says_how_to_go_on(tmp_path: Path) -> None:
+    import signal
+
+    folder = tmp_path / "results"
+    command = [sys.executable, "-m", "conformance", "run", "--examples", "200000", "--results", str(folder)]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        start_new_session=True,
+    )
+    path = folder / "observations.jsonl.gz"
+    while process.poll() is None and not (path.exists() and path.stat().st_size > 5000):
+        pass
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert f"bindmatrix run --resume {folder} --examples 200000" in out
+    assert "Traceback" not in err
+    assert main(["judge", str(folder)]) == 0, path.read_bytes()[:300]
