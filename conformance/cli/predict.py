@@ -23,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--release", default="", help="its release, for example 6.1.192 (default: the newest described)"
     )
+    parser.add_argument("--port", type=int, default=1, metavar="N", help="the scenario's port, where its number matters")
     parser.add_argument(
         "scenario",
         nargs="?",
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     limit = catalog.limit(expectations, release)
     if limit:
         print(f"bindmatrix: {limit}", file=sys.stderr)
-    predictor = Predictor(expectations.at(release), divergences.of(expectations, release))
+    predictor = Predictor(expectations.at(release).on_port(arguments.port), divergences.of(expectations, release))
     status = OK
     lines: list[str] = []
     for text, place in scenarios.given(arguments.scenario):

@@ -62,13 +62,14 @@ class CompiledEvaluator:
             text = " or ".join(f"({code.condition(one) or 'True'})" for one in conditions)
             relate = code.relation(space) if "r" in code.uses(text) else "''"
             source = f"lambda c, n, x, m, p: [({text}) for r in ({relate},)][0]"
-            scope = {"relation": relation, "relation_in": relation_in}
+            scope = {"relation": relation, "relation_in": relation_in, "PORT": self.stack.port}
             test = self._tests[conditions, space] = eval(source, scope)  # noqa: S307 - text of our own tables
         return bool(test(call, new, sock, state.memory, on_port(state, new.protocol)))
 
     def _compile(self, section: str, rules: tuple[Rule, ...]) -> Decide:
         source = section_source(rules, self.stack)
         scope: dict[str, object] = {
+            "PORT": self.stack.port,
             "relation": relation,
             "relation_in": relation_in,
             "by_address": self._by_address,

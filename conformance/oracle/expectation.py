@@ -117,6 +117,8 @@ class Stack:
     connected_dual: str = ""
     several: str = "first-rule"
     closest: tuple[Points, ...] = ()
+    #: the number of the port, no part of the file; 1 stands for any that is not special
+    port: int = 1
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,10 @@ class Expectations:
     def resolve(self, release: str) -> str:
         """The release that a name such as ``xp`` stands for; anything else is returned as it is."""
         return self.names.get(release.lower(), release)
+
+    def on_port(self, port: int) -> Expectations:
+        """The same for a scenario whose port is ``port``."""
+        return replace(self, stack=replace(self.stack, port=port))
 
     def at(self, release: str) -> Expectations:
         """The part that holds for ``release``; raises :class:`~conformance.oracle.releases.ReleaseError`."""

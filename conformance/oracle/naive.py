@@ -126,6 +126,8 @@ class NaiveEvaluator:
         port = on_port(state, new.protocol)
         if name == "port.empty":
             return _yes(not port)
+        if name == "port.number":
+            return "other" if self.stack.port % 128 else "multiple-of-128"
         if name == "port.crowded":
             return _yes(len(port) > 10)
         return _call_fact(name, call)

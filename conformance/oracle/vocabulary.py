@@ -102,6 +102,12 @@ _FACTS: list[Fact] = [
     _yes_no("port.empty", CALL, "no socket has the port, the new one included", "not p"),
     _yes_no("port.crowded", CALL, "more than ten sockets of the protocol have the port", "len(p) > 10"),
     Fact(
+        "port.number",
+        CALL,
+        "the number of the scenario's port, as far as a rule may care; runs keep away from multiples of 128",
+        {"multiple-of-128": "PORT % 128 == 0", "other": "PORT % 128 != 0"},
+    ),
+    Fact(
         "memory.reuseport",
         CALL,
         "what the port remembers of an earlier bind with SO_REUSEPORT: its address, or that any address will do",
