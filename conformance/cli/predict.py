@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--release", default="", help="its release, for example 6.1.192 (default: the newest described)"
     )
-    parser.add_argument("--port", type=int, default=1, metavar="N", help="the scenario's port, where its number matters")
+    parser.add_argument("--port", type=int, default=1, metavar="N", help="the port, where its number matters")
     parser.add_argument(
         "scenario",
         nargs="?",

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from conformance.notation import Step
 from conformance.oracle.automaton import Edge, Node, Oracle
-from conformance.oracle.calls import Evaluator
+from conformance.oracle.branches import Evaluator
 from conformance.oracle.compiled import CompiledEvaluator
-from conformance.oracle.expectation import Expectations, Rule
+from conformance.oracle.expectation import Condition, Expectations, Rule
 from conformance.oracle.ports import Call, Sock, State
 from conformance.oracle.rulereader import CALL_SECTIONS
 
@@ -40,6 +40,11 @@ class _Recorder:
         rules = self.below.decide(section, call, new, state)
         self.log.append(Decision(section, call, new, state, rules))
         return rules
+
+    def holds(
+        self, conditions: tuple[Condition, ...], call: Call, new: Sock, sock: Sock | None, space: str, state: State
+    ) -> bool:
+        return self.below.holds(conditions, call, new, sock, space, state)
 
 
 class TracingOracle(Oracle):

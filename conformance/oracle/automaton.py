@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from conformance.notation import Scenario, Step, parse
 from conformance.oracle import delivery
-from conformance.oracle.calls import Branch, Calls, Evaluator
+from conformance.oracle.branches import Branch, Evaluator
+from conformance.oracle.calls import Calls
 from conformance.oracle.compiled import CompiledEvaluator
 from conformance.oracle.expectation import ANY_ERROR, Expectations, Rule
 from conformance.oracle.ports import State

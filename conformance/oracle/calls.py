@@ -11,11 +11,12 @@ connection.  Whoever follows a recorded run takes the branch that agrees with wh
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
 
 from conformance.notation import Step
 from conformance.oracle import delivery
-from conformance.oracle.expectation import ALLOW, ANY_ERROR, REFUSE, UNKNOWN, Condition, Expectations, Rule
+from conformance.oracle.branches import API, Branch, Evaluator
+from conformance.oracle.connections import Connections, ends, receives
+from conformance.oracle.expectation import ALLOW, ANY_ERROR, REFUSE, UNKNOWN, Rule
 from conformance.oracle.ports import (
     ALL,
     ANY,
@@ -29,54 +30,10 @@ from conformance.oracle.ports import (
     Sock,
     State,
     address,
-    plain,
+    find,
+    get,
+    put,
 )
-
-
-class Evaluator(Protocol):
-    """Decides with the rules of one release."""
-
-    expectations: Expectations
-
-    def holds(
-        self, conditions: tuple[Condition, ...], call: Call, new: Sock, sock: Sock | None, space: str, state: State
-    ) -> bool:
-        """Whether one of ``conditions`` holds; none at all holds always."""
-
-    def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
-        """The rules that decide; empty where the section is missing or none holds."""
-
-
-class Branch(NamedTuple):
-    """One way a step can go: ``outcome`` is ``ok``, an errno name, or ``refused`` for any error."""
-
-    outcome: str
-    rules: tuple[Rule, ...]
-    state: State
-    #: the outcome is not claimed: any other would do as well
-    unknown: bool = False
-
-
-def _api(name: str, why: str, action: str = ALLOW, error: str = "") -> tuple[Rule, ...]:
-    return (Rule(id=f"api.{name}", section="api", action=action, errors=(error,) if error else (), why=why),)
-
-
-#: what the socket interface itself says, on every system; these are no rules of any file
-API = {
-    "closed": _api("closed", "the socket is closed or was never made", REFUSE, "EBADF"),
-    "absent": _api("absent-option", "the platform has no such option", REFUSE, "ENOPROTOOPT"),
-    "plain": _api("plain", "nothing can go wrong here"),
-    "refused": _api("nobody-listens", "no socket listens at that address", REFUSE, "ECONNREFUSED"),
-    "listener": _api("listener", "a listener covers the address"),
-    "queue": _api("queue", "a connection waits to be accepted"),
-    "empty": _api("empty-queue", "nothing waits to be accepted", REFUSE, "timeout"),
-    "end": _api("end-of-file", "the other end has closed"),
-    "silent": _api("silence", "the other end is open and sends nothing", REFUSE, "timeout"),
-    "reset": _api("reset", "the listener was closed before it accepted", REFUSE, "ECONNRESET"),
-    "unknown": _api("not-described", "the expectation file does not describe this", UNKNOWN),
-}
-
-_TIME_WAIT_MS = 60_000
 
 
 class Calls:
@@ -86,6 +43,7 @@ class Calls:
         self.evaluator = evaluator
         self.decide = evaluator.decide
         self.stack = evaluator.expectations.stack
+        self.connections = Connections(evaluator)
         self.sections = evaluator.expectations.rules.keys()
         times = self.stack.options
         #: bits worth remembering; leaving the others out lets more states be equal
@@ -109,7 +67,7 @@ class Calls:
 
     def apply(self, state: State, step: Step) -> list[Branch]:
         """The ways in which ``step`` can go in ``state``."""
-        if step.socket and step.kind not in ("socket", "accept") and _find(state, step.socket) is None:
+        if step.socket and step.kind not in ("socket", "accept") and find(state, step.socket) is None:
             return [Branch("EBADF", API["closed"], state)]
         handler = self._steps.get(step.kind)
         return handler(state, step) if handler else [Branch("ok", API["unknown"], state, unknown=True)]
@@ -123,7 +81,7 @@ class Calls:
         return [Branch("ok", API["plain"], state._replace(socks=(*state.socks, sock)))]
 
     def _set(self, state: State, step: Step) -> list[Branch]:
-        sock = _get(state, step.socket)
+        sock = get(state, step.socket)
         if self.stack.options.get(step.what) == "absent":
             return [Branch("ENOPROTOOPT", API["absent"], state)]
         call = Call("set", state.user, step.what, step.value)
@@ -132,10 +90,10 @@ class Calls:
         ever = (sock.ever | now if sock.port else now) & self._ever
         at_bind = sock.at_bind if sock.port else now & self._at_bind
         done = sock._replace(now=now, at_bind=at_bind, ever=ever)
-        return self._branches(self.decide("set", call, sock, state), state, _put(state, sock, done))
+        return self._branches(self.decide("set", call, sock, state), state, put(state, sock, done))
 
     def _bind(self, state: State, step: Step) -> list[Branch]:
-        sock = _get(state, step.socket)
+        sock = get(state, step.socket)
         at = address(step.address, self.stack.local)
         new = self._addressed(sock, at)
         call = Call("bind", state.user, needs_scope=at.needs_scope, fits=_fits(sock, at))
@@ -143,7 +101,7 @@ class Calls:
             return self._refusals(self.decide("bind", call, new, state), state)
         if step.value:
             rules = self.decide("bind", call, new, _elsewhere(state))
-            done = _put(state, sock, new._replace(port=OTHER_PORT, state="bound"))
+            done = put(state, sock, new._replace(port=OTHER_PORT, state="bound"))
         else:
             rules = self.decide("bind", call, new, state)
             bound = new._replace(port=SCENARIO_PORT, state="bound")
@@ -151,37 +109,37 @@ class Calls:
         return self._branches(rules, state, done)
 
     def _listen(self, state: State, step: Step) -> list[Branch]:
-        sock = _get(state, step.socket)
+        sock = get(state, step.socket)
         call = Call("listen", state.user)
         rules = self.decide("listen", call, sock, state if sock.port == SCENARIO_PORT else _elsewhere(state))
         done = sock._replace(state="listening", port=sock.port or OTHER_PORT)
-        after = _put(state, sock, done)
+        after = put(state, sock, done)
         if done.port == SCENARIO_PORT and sock.state != "listening":
             after = self._rechained(call, state, after, done)
             after = self._remember(call, done, after, after)
         refused = state
         if any(rule.effect.get("then") == "dead" for rule in rules):
             dead = sock._replace(state="dead", port=OTHER_PORT)
-            refused = self._forget(_put(state, sock, dead))
+            refused = self._forget(put(state, sock, dead))
         return self._branches(rules, refused, after)
 
     def _connect(self, state: State, step: Step) -> list[Branch]:
-        sock = _get(state, step.socket)
+        sock = get(state, step.socket)
         at = address(step.address, self.stack.local)
         destination = "ipv6" if at.form == "dual" else at.form
-        call = Call("connect", state.user, fits=_fits(sock, at), destination=destination, ends=_ends(sock, at))
+        call = Call("connect", state.user, fits=_fits(sock, at), destination=destination, ends=ends(sock, at))
         rules = self.decide("connect", call, sock, state)
         if rules and rules[0].action != ALLOW:
             refused = state
             if not sock.port and any(rule.effect.get("then") == "autobound" for rule in rules):
-                refused = _put(state, sock, sock._replace(port=OTHER_PORT, state="bound"))
+                refused = put(state, sock, sock._replace(port=OTHER_PORT, state="bound"))
             return self._branches(rules, refused, state)
         if at.kind != "specific" or sock.state not in ("open", "bound") or not call.fits:
             return [Branch("ok", API["unknown"], state, unknown=True)]
         number = 1 + max(one.connection for one in state.socks)
-        done = self._connected(sock, at, number)
+        done = self.connections.connected(sock, at, number)
         if sock.protocol == "udp":
-            return [Branch("ok", rules or API["plain"], self._put_connected(state, sock, done))]
+            return [Branch("ok", rules or API["plain"], self.connections.put_connected(state, sock, done))]
         return self._offer(state, sock, done, at, number)
 
     def _offer(self, state: State, sock: Sock, done: Sock, at: Address, number: int) -> list[Branch]:
@@ -189,13 +147,17 @@ class Calls:
         if "deliver" in self.sections:
             return self._delivered(state, sock, done, at, number)
         covering = [
-            one for one in state.socks if one.port == SCENARIO_PORT and one.protocol == "tcp" and _receives(one, at)
+            one for one in state.socks if one.port == SCENARIO_PORT and one.protocol == "tcp" and receives(one, at)
         ]
         listeners = [one for one in covering if one.state == "listening"]
         # a socket that is bound and does not listen swallows or refuses connections on some systems
         deaf = [one for one in covering if one.state == "bound"]
         if not listeners and not deaf:
-            return [Branch("ECONNREFUSED", API["refused"], _put(state, sock, self._failed(sock, sock.state, "dead")))]
+            return [
+                Branch(
+                    "ECONNREFUSED", API["refused"], put(state, sock, self.connections.failed(sock, sock.state, "dead"))
+                )
+            ]
         branches = [
             Branch("ok", API["listener"], self._established(state, sock, done, listener, at, number), bool(deaf))
             for listener in listeners
@@ -213,11 +175,11 @@ class Calls:
             Branch("ok", rules, self._established(state, sock, done, listener, at, number))
             for listener in found.receivers
         ]
-        failed = _put(state, sock, self._failed(sock, sock.state, "dead"))
+        failed = put(state, sock, self.connections.failed(sock, sock.state, "dead"))
         if found.word == "unknown" or not found.rules:
             # whoever listens there may get it
             return [
-                Branch("ok", rules, _put(state, sock, done), unknown=True),
+                Branch("ok", rules, put(state, sock, done), unknown=True),
                 Branch(ANY_ERROR, rules, failed, unknown=True),
             ]
         if found.word:
@@ -226,8 +188,8 @@ class Calls:
 
     def _established(self, state: State, sock: Sock, done: Sock, listener: Sock, at: Address, number: int) -> State:
         """``state`` once ``listener`` has the connection: its end waits in the queue."""
-        child = self._child(listener, at, number)._replace(ends=">".join(reversed(done.ends.split(">"))))
-        after = self._put_connected(state, sock, done)
+        child = self.connections.child(listener, at, number)._replace(ends=">".join(reversed(done.ends.split(">"))))
+        after = self.connections.put_connected(state, sock, done)
         return after._replace(socks=(child, *after.socks))
 
     def _deliver(self, state: State, step: Step) -> list[Branch]:
@@ -241,13 +203,13 @@ class Calls:
         return [Branch(one, found.rules, state) for one in classes]
 
     def _join(self, state: State, step: Step) -> list[Branch]:
-        sock = _get(state, step.socket)
+        sock = get(state, step.socket)
         if sock.protocol != "udp" or step.address in sock.joined:
             return [Branch("ok", API["unknown"], state, unknown=True)]
-        return [Branch("ok", API["plain"], _put(state, sock, sock._replace(joined=(*sock.joined, step.address))))]
+        return [Branch("ok", API["plain"], put(state, sock, sock._replace(joined=(*sock.joined, step.address))))]
 
     def _accept(self, state: State, step: Step) -> list[Branch]:
-        listener = _find(state, step.what)
+        listener = find(state, step.what)
         if listener is None:
             return [Branch("EBADF", API["closed"], state)]
         if listener.state != "listening":
@@ -257,10 +219,10 @@ class Calls:
         if not waiting:
             return [Branch("timeout", API["empty"], state)]
         child = waiting[-1]
-        return [Branch("ok", API["queue"], _put(state, child, child._replace(name=step.socket, queued=False)))]
+        return [Branch("ok", API["queue"], put(state, child, child._replace(name=step.socket, queued=False)))]
 
     def _read(self, state: State, step: Step) -> list[Branch]:
-        sock = _get(state, step.socket)
+        sock = get(state, step.socket)
         if sock.state == "close-wait":
             return [Branch("ok", API["end"], state)]
         if sock.state == "reset":
@@ -284,94 +246,8 @@ class Calls:
         return [Branch("ok", API["plain"], self._forget(state._replace(socks=tuple(socks))))]
 
     def _close(self, state: State, step: Step) -> list[Branch]:
-        sock = _get(state, step.socket)
-        socks: list[Sock] = []
-        for one in state.socks:
-            if one is sock:
-                socks += _left_behind(sock)
-            elif one.queued and one.listener == step.socket:
-                continue
-            elif one.accepted and one.listener == step.socket:
-                socks.append(one._replace(listener="closed"))
-            elif one.connection and self._was_reset(one, sock, state):
-                if one.name:
-                    socks.append(self._failed(one, "reset", "reset"))
-            elif sock.connection and one.connection == sock.connection and sock.protocol == "tcp":
-                socks += self._other_end(one, state)
-            else:
-                socks.append(one)
-        return [Branch("ok", API["plain"], self._forget(state._replace(socks=tuple(socks))))]
-
-    # -- the life of a connection
-
-    @staticmethod
-    def _was_reset(one: Sock, closed: Sock, state: State) -> bool:
-        """Whether ``one`` is the client of a connection that waits in the queue of the listener being closed."""
-        return any(
-            other.queued and other.listener == closed.name and other.connection == one.connection
-            for other in state.socks
-        )
-
-    def _other_end(self, one: Sock, state: State) -> list[Sock]:
-        """What becomes of the other end of a TCP connection when one end is closed."""
-        if one.state == "connected":
-            return [one._replace(state="close-wait")]
-        if one.state != "fin-wait":
-            return [one]
-        waiting = one._replace(state="time-wait", left=_TIME_WAIT_MS)
-        rules = self.decide("time-wait", Call("close", state.user), waiting, state)
-        if not rules:
-            return [waiting]
-        effect = rules[0].effect
-        if effect["leaves"] == "nothing":
-            return []
-        return [waiting._replace(left=int(effect.get("milliseconds", _TIME_WAIT_MS)))]
-
-    def _failed(self, sock: Sock, kept: str, lost: str) -> Sock:
-        """A client whose connection came to nothing: in state ``kept``, or ``lost`` and without its port."""
-        if self.stack.reset == "loses":
-            return sock._replace(state=lost, connection=0, ends="", port=OTHER_PORT)
-        return sock._replace(state=kept, connection=0, ends="")
-
-    def _put_connected(self, state: State, sock: Sock, done: Sock) -> State:
-        if self.stack.newest == "bind":
-            return _put(state, sock, done)
-        return state._replace(socks=(done, *[one for one in state.socks if one is not sock]))
-
-    def _connected(self, sock: Sock, at: Address, number: int) -> Sock:
-        """``sock`` as the client end of connection ``number`` to ``at``."""
-        port = sock.port or OTHER_PORT
-        done = sock._replace(state="connected", connection=number, port=port, ends=_ends(sock, at))
-        if sock.port != SCENARIO_PORT:
-            return done
-        if self.stack.connect == "keeps":
-            return _in_space(done, at, ANY if sock.kind == "wildcard" else plain(sock.v4 or sock.v6))
-        if sock.kind != "wildcard":
-            return done
-        own = self.stack.source if at.form != "ipv6" else ""
-        return self._narrowed(done, at._replace(value=own or at.value))
-
-    def _narrowed(self, sock: Sock, at: Address) -> Sock:
-        """``sock``, bound to a wildcard, once a connection gave it the one address ``at``."""
-        value = at.value
-        if at.form == "ipv6":
-            v4 = self.stack.connected_dual or None if sock.form == "dual" else None
-            return sock._replace(kind="specific", v4=v4, v6=value, form="dual" if v4 else "ipv6")
-        form = "ipv4" if sock.family == "ipv4" else "mapped"
-        spaces = self.stack.occupies[sock.protocol][form]
-        v6 = f"::ffff:{value}" if "ipv6" in spaces else None
-        return sock._replace(kind="specific", form=form, v4=value if "ipv4" in spaces else None, v6=v6)
-
-    def _child(self, listener: Sock, at: Address, number: int) -> Sock:
-        """The server's end of a connection to ``at``."""
-        child = listener._replace(
-            name="", state="connected", connection=number, accepted=True, listener=listener.name, queued=True
-        )
-        keep = sum(BITS[option] for option in self.stack.inherits)
-        child = child._replace(now=child.now & keep, at_bind=child.at_bind & keep, ever=child.ever & keep)
-        if self.stack.children == "wildcard":
-            return _in_space(child._replace(kind="wildcard"), at, ANY)
-        return self._narrowed(child, at) if listener.kind == "wildcard" else child
+        done = self.connections.closed(get(state, step.socket), state)
+        return [Branch("ok", API["plain"], self._forget(done))]
 
     # -- helpers
 
@@ -452,60 +328,10 @@ class Calls:
         return [Branch(error, rules, refused) for error in errors]
 
 
-def _find(state: State, name: str) -> Sock | None:
-    for sock in state.socks:
-        if sock.name == name:
-            return sock
-    return None
-
-
-def _get(state: State, name: str) -> Sock:
-    sock = _find(state, name)
-    if sock is None:
-        raise LookupError(name)
-    return sock
-
-
 def _fits(sock: Sock, at: Address) -> bool:
     return (at.form == "ipv4") == (sock.family == "ipv4")
-
-
-def _ends(sock: Sock, at: Address) -> str:
-    """The two ends of a connection of ``sock`` to ``at`` where both are on the scenario's port, else ""."""
-    if sock.port != SCENARIO_PORT or at.kind != "specific":
-        return ""
-    own = at.value if sock.kind == "wildcard" else plain(sock.v4 or sock.v6)
-    return f"{own}>{at.value}"
 
 
 def _elsewhere(state: State) -> State:
     """``state`` as a call on another port sees it: only rules about the new socket alone can decide."""
     return state._replace(socks=tuple([sock for sock in state.socks if sock.port != SCENARIO_PORT]))
-
-
-def _put(state: State, old: Sock, new: Sock) -> State:
-    """``state`` with ``new`` in the place of ``old``."""
-    return state._replace(socks=tuple([new if sock is old else sock for sock in state.socks]))
-
-
-def _in_space(sock: Sock, at: Address, value: str | None) -> Sock:
-    """``sock`` with the address ``value`` in the space of ``at`` alone."""
-    if at.form == "ipv6":
-        return sock._replace(form="ipv6", v4=None, v6=value)
-    return sock._replace(form="ipv4", v4=value, v6=None)
-
-
-def _receives(sock: Sock, at: Address) -> bool:
-    """Whether a packet to ``at`` may find ``sock``, by its address and family alone."""
-    wanted = ("ipv6", "dual") if at.form == "ipv6" else ("ipv4", "mapped", "dual")
-    if sock.form not in wanted:
-        return False
-    own = sock.v6 if at.form == "ipv6" else sock.v4 or (sock.v6 or "").removeprefix("::ffff:")
-    return sock.kind == "wildcard" or own == at.value
-
-
-def _left_behind(sock: Sock) -> list[Sock]:
-    """What stays on the port of a socket that is closed: the end that closes first waits for the other one."""
-    if sock.state == "connected" and sock.protocol == "tcp" and sock.port == SCENARIO_PORT:
-        return [sock._replace(name="", state="fin-wait")]
-    return []

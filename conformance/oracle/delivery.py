@@ -11,9 +11,9 @@ match ``among``; when there are none (and it speaks of any) the next rule is ask
 ``deaf`` says what a stream socket that is picked and does not listen makes of it.
 
 Expected outcomes are classes: ``a`` (all to a), ``spread:a,b``, ``every:a,b``, ``spread:a,refused``, or a word.
-Observed ones are counts: ``a:15,b:17``.  A spread is as expected when nobody got anything but those named and **at least two of
-them got something**.  Of 32 deliveries that two sockets share evenly, all go to one of them with the probability
-2 / 2**32 = 4.7e-10; with more sockets it is less.  That is the chance of a false alarm.
+Observed ones are counts: ``a:15,b:17``.  A spread is as expected when nobody got anything but those named and **at
+least two of them got something**.  Of 32 deliveries that two sockets share evenly, all go to one of them with the
+probability 2 / 2**32 = 4.7e-10; with more sockets it is less.  That is the chance of a false alarm.
 """
 
 from __future__ import annotations

@@ -184,3 +184,24 @@ class Call(NamedTuple):
 def on_port(state: State, protocol: str) -> list[Sock]:
     """The sockets of ``protocol`` on the scenario's port, in chain order."""
     return [sock for sock in state.socks if sock.port == SCENARIO_PORT and sock.protocol == protocol]
+
+
+def find(state: State, name: str) -> Sock | None:
+    """The open socket called ``name``."""
+    for sock in state.socks:
+        if sock.name == name:
+            return sock
+    return None
+
+
+def get(state: State, name: str) -> Sock:
+    """The open socket called ``name``, which the caller knows to be there."""
+    sock = find(state, name)
+    if sock is None:
+        raise LookupError(name)
+    return sock
+
+
+def put(state: State, old: Sock, new: Sock) -> State:
+    """``state`` with ``new`` in the place of ``old``."""
+    return state._replace(socks=tuple([new if sock is old else sock for sock in state.socks]))
