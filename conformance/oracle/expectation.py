@@ -85,6 +85,7 @@ class Stack:
     """Settings of a network stack that are no rules.  Docstrings of the fields are the documentation of the file.
 
     ``local``: networks whose addresses are the host's own.
+    ``v6only_default``: V6ONLY of a new AF_INET6 socket, 0 or 1.
     ``options``: option -> when its value counts (``vocabulary.TIMES``).
     ``connections``: option -> ``always`` where it counts as set on every connection, whatever its value.
     ``occupies``: protocol -> form of address -> the spaces it takes.
