@@ -158,7 +158,7 @@ def _recordings(words: Sequence[str]) -> tuple[Comparison, list[Problem]]:
                 found.setdefault(observation.scenario, observation)
             if recording.problem is not None:
                 problems.append(recording.problem)
-                notes.append(f"{recording.bad_lines} lines of {recording.name} could not be read")
+                notes.append(f"{recording.name}: lines that could not be read: {recording.bad_lines}")
         sides.append(_recorded(word, recordings[0], found, notes))
     names = _distinct([side.name for side in sides], words)
     result = differences.of_recordings([side._replace(name=name) for side, name in zip(sides, names, strict=True)])
@@ -178,10 +178,14 @@ def _read(word: str) -> list[Recording]:
 
 
 def _recorded(word: str, recording: Recording, found: dict[str, Observation], notes: list[str]) -> Recorded:
-    host = recording.host
-    if not host.get("os"):
-        notes.append(f"{word} does not say which system it is from: no rules are named for it")
-        return Recorded(word, found, None)
-    expectations, release = catalog.of_host(host)
+    try:
+        expectations, release = catalog.of_host(recording.host)
+    except Problem as problem:
+        notes.append(f"{word}: no rules are named for it: {problem.message}")
+        return Recorded(_host_name(recording) or word, found, None)
     known = divergences.of(expectations, release)
     return Recorded(f"{expectations.os} {release}", found, expectations.at(release), known)
+
+
+def _host_name(recording: Recording) -> str:
+    return " ".join(str(recording.host[key]) for key in ("os", "release") if recording.host.get(key))

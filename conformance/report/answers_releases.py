@@ -109,12 +109,15 @@ def stretches(expectations: Expectations, known: Sequence[Divergence] = ()) -> l
     bounds: dict[str, set[str]] = {"": set()}
     for release in measured:
         bounds.setdefault(releases.parse(release)[0], set())
+    stable: set[str] = set()
     for branch, release in _bounds(expectations, known):
         if branch[0].isdigit():
             prefix = releases.parse(branch)[1]
-            bounds[""] |= {branch, release, _text((*prefix[:-1], prefix[-1] + 1))}
+            stable |= {branch, release, _text((*prefix[:-1], prefix[-1] + 1))}
         else:
             bounds.setdefault("" if branch == MAINLINE else branch, set()).add(release)
+    # a branch with a name has stable branches of its own, with the same bounds (``releases.Span``)
+    bounds = {branch: found | stable for branch, found in bounds.items()}
     return [one for branch in sorted(bounds) for one in _stretches(expectations, branch, bounds[branch], measured)]
 
 
@@ -183,7 +186,9 @@ def ranges(expectations: Expectations, chosen: Iterable[Stretch], every: Sequenc
 
 
 def _range(expectations: Expectations, first: Stretch, last: Stretch) -> str:
-    start, end = _named(expectations, first.first), _named(expectations, last.last)
+    start, end = first.first, last.last
+    if not first.branch:
+        start, end = _named(expectations, start), _named(expectations, end)
     text = start if start == end else f"{start} - {end}"
     return f"{first.branch}-{text}" if first.branch else text
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import IO
 
 from conformance.notation import Scenario
+from conformance.oracle.confidence import MEASURED
 from conformance.report.answers import Answer, outcome_text, telling_steps
 
 #: pieces of a line, each with a style of rich ("" for none)
@@ -33,11 +34,16 @@ def lines(scenario: Scenario, found: Sequence[Answer], width: int = PLAIN_WIDTH)
     if _table_width(found, heads, cells) > width:
         out += [[(f"[{step + 1}] {scenario.steps[step].text}", "dim")] for step in steps]
         heads = [f"[{step + 1}]" for step in steps]
+    listed = [""] * len(found)
+    if _table_width(found, heads, cells) > width:
+        # too many columns: the outcomes go under the row
+        listed = ["  ".join(f"{head}={cell}" for head, cell in zip(heads, row, strict=True)) for row in cells]
+        heads, cells = [], [[] for _ in found]
     widths = _widths(found, heads, cells)
     out.append([])
     out.append([(_GAP.join(word.ljust(size) for word, size in zip(_head(heads), widths, strict=True)).rstrip(), "dim")])
-    for answer, row in zip(found, cells, strict=True):
-        words = [answer.label, *row, answer.confidence]
+    for answer, row, under in zip(found, cells, listed, strict=True):
+        words = [answer.label, *row, _confidence(answer)]
         styles = ["bold", *(_style(cell) for cell in row), "dim"]
         out.append(
             [
@@ -45,6 +51,7 @@ def lines(scenario: Scenario, found: Sequence[Answer], width: int = PLAIN_WIDTH)
                 for index, (word, size, style) in enumerate(zip(words, widths, styles, strict=True))
             ]
         )
+        out += [[(line, "")] for line in wrapped(under, "    ", width)]
         out += _notes(answer, width)
     return out
 
@@ -54,7 +61,7 @@ def _head(heads: Sequence[str]) -> list[str]:
 
 
 def _widths(found: Sequence[Answer], heads: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
-    rows = [_head(heads), *([answer.label, *row, answer.confidence] for answer, row in zip(found, cells, strict=True))]
+    rows = [_head(heads), *([one.label, *row, _confidence(one)] for one, row in zip(found, cells, strict=True))]
     return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
@@ -66,6 +73,12 @@ def _table_width(found: Sequence[Answer], heads: Sequence[str], cells: Sequence[
 def _cell(answer: Answer, step: int) -> str:
     mark = _MARK if answer.outcomes[step] != answer.by_rules[step] else ""
     return outcome_text(answer.outcomes[step]) + mark
+
+
+def _confidence(answer: Answer) -> str:
+    """The word; what was measured says on which release, where the row stands for several."""
+    several = answer.releases != (answer.release,)
+    return f"measured on {answer.release}" if answer.confidence == MEASURED and several else answer.confidence
 
 
 def _style(cell: str) -> str:

@@ -25,9 +25,9 @@ def lines(result: Comparison, width: int = PLAIN_WIDTH) -> list[Line]:
 def heading(result: Comparison) -> str:
     """One sentence: what was compared with what, and the counts."""
     sides = ", ".join(result.sides[:-1]) + " and " + result.sides[-1]
-    text = f"{sides}: {result.compared:,} scenarios compared, {result.differ:,} differ"
+    text = f"{sides}: {_counted(result.compared, 'scenario')} compared, {result.differ:,} differ"
     if result.groups:
-        text += f" in {len(result.groups)} group{'s' if len(result.groups) > 1 else ''}"
+        text += f" in {_counted(len(result.groups), 'group')}"
     if result.unknown:
         text += f"; {result.unknown:,} others unknown on one side at least"
     only = [f"{count:,} in {name}" for name, count in result.only.items() if count]
@@ -37,8 +37,10 @@ def heading(result: Comparison) -> str:
 
 
 def _group(result: Comparison, number: int, group: Group, width: int) -> Iterator[Line]:
-    noun = "scenario" if group.count == 1 else "scenarios"
-    yield [(f"{number}. {group.count:,} {noun}", "bold"), (f"  {' | '.join(_rules(one) for one in group.sayings)}", "")]
+    yield [
+        (f"{number}. {_counted(group.count, 'scenario')}", "bold"),
+        (f"  {' | '.join(_rules(one) for one in group.sayings)}", ""),
+    ]
     for line in wrapped(group.scenario, _INDENT, width):
         yield [(line, "cyan")]
     words = group.scenario.split()
@@ -54,6 +56,10 @@ def _group(result: Comparison, number: int, group: Group, width: int) -> Iterato
         yield [(f"{_INDENT}{', '.join(names):<{size}}  ", ""), (outcome, style), (note, "")]
         for line in wrapped(saying.why, _INDENT * 2, width):
             yield [(line, "dim")]
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _rules(saying: Saying) -> str:
