@@ -33,6 +33,7 @@ from conformance.oracle.ports import (
     find,
     get,
     put,
+    with_socks,
 )
 
 
@@ -78,7 +79,7 @@ class Calls:
         protocol, family = step.what[:-1], "ipv6" if step.what.endswith("6") else "ipv4"
         v6only = BITS["v6only"] if family == "ipv6" and self.stack.v6only_default else 0
         sock = Sock(step.socket, protocol, family, state.user, now=v6only)
-        return [Branch("ok", API["plain"], state._replace(socks=(*state.socks, sock)))]
+        return [Branch("ok", API["plain"], with_socks(state, (*state.socks, sock)))]
 
     def _set(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
@@ -89,7 +90,7 @@ class Calls:
         now = sock.now | bit if step.value else sock.now & ~bit
         ever = (sock.ever | now if sock.port else now) & self._ever
         at_bind = sock.at_bind if sock.port else now & self._at_bind
-        done = sock._replace(now=now, at_bind=at_bind, ever=ever)
+        done = sock.with_options(now, at_bind, ever)
         return self._branches(self.decide("set", call, sock, state), state, put(state, sock, done))
 
     def _bind(self, state: State, step: Step) -> list[Branch]:
@@ -168,7 +169,7 @@ class Calls:
 
     def _delivered(self, state: State, sock: Sock, done: Sock, at: Address, number: int) -> list[Branch]:
         """A TCP connection goes where the rules of ``deliver`` say."""
-        others = state._replace(socks=tuple([one for one in state.socks if one is not sock]))
+        others = with_socks(state, tuple([one for one in state.socks if one is not sock]))
         found = delivery.receivers(self.evaluator, Call("deliver", state.user), delivery.target("tcp", at), others)
         rules = found.rules or API["unknown"]
         branches = [
@@ -190,7 +191,7 @@ class Calls:
         """``state`` once ``listener`` has the connection: its end waits in the queue."""
         child = self.connections.child(listener, at, number)._replace(ends=">".join(reversed(done.ends.split(">"))))
         after = self.connections.put_connected(state, sock, done)
-        return after._replace(socks=(child, *after.socks))
+        return with_socks(after, (child, *after.socks))
 
     def _deliver(self, state: State, step: Step) -> list[Branch]:
         at = address(step.address, self.stack.local)
@@ -243,7 +244,7 @@ class Calls:
             for sock in state.socks
             if not sock.left or sock.left > step.value
         ]
-        return [Branch("ok", API["plain"], self._forget(state._replace(socks=tuple(socks))))]
+        return [Branch("ok", API["plain"], self._forget(with_socks(state, tuple(socks))))]
 
     def _close(self, state: State, step: Step) -> list[Branch]:
         done = self.connections.closed(get(state, step.socket), state)
@@ -272,7 +273,7 @@ class Calls:
         rules = self.decide("chain", call, bound, state)
         others = tuple(one for one in state.socks if one is not sock)
         tail = rules and rules[0].effect["place"] == "tail"
-        return state._replace(socks=(*others, bound) if tail else (bound, *others))
+        return with_socks(state, (*others, bound) if tail else (bound, *others))
 
     def _rechained(self, call: Call, state: State, after: State, sock: Sock) -> State:
         """``after`` with a new listener where a rule of ``chain`` about listen() puts it; else where it was."""
@@ -281,7 +282,7 @@ class Calls:
             return after
         others = tuple(one for one in after.socks if one is not sock)
         tail = rules[0].effect["place"] == "tail"
-        return after._replace(socks=(*others, sock) if tail else (sock, *others))
+        return with_socks(after, (*others, sock) if tail else (sock, *others))
 
     def _remember(self, call: Call, sock: Sock, before: State, after: State) -> State:
         """``after`` with what the port remembers of this bind() or listen()."""
@@ -334,4 +335,4 @@ def _fits(sock: Sock, at: Address) -> bool:
 
 def _elsewhere(state: State) -> State:
     """``state`` as a call on another port sees it: only rules about the new socket alone can decide."""
-    return state._replace(socks=tuple([sock for sock in state.socks if sock.port != SCENARIO_PORT]))
+    return with_socks(state, tuple([sock for sock in state.socks if sock.port != SCENARIO_PORT]))

@@ -112,13 +112,13 @@ def _counted(sock: Sock, stack: Stack) -> int:
 
 def section_source(rules: tuple[Rule, ...], stack: Stack) -> str:
     """The text of the function that decides by ``rules``."""
-    lines = [
-        "def decide(c, n, state):",
-        " m = state.memory",
-        " p = [x for x in state.socks if x.port == 1 and x.protocol == n.protocol]",
-        " e = [x for x in p if not (x.name and x.name == n.name)]",
-        " got = ()",
-    ]
+    lines = ["def decide(c, n, state):", " m = state.memory"]
+    asks = any(rule.ask for rule in rules)
+    if asks or any(name.startswith("port.") for rule in rules for name, _ in _terms(rule)):
+        lines.append(" p = [x for x in state.socks if x.port == 1 and x.protocol == n.protocol]")
+    if asks:
+        lines.append(" e = [x for x in p if not (x.name and x.name == n.name)]")
+    lines.append(" got = ()")
     slots = {rule.effect.get("memory", "") for rule in rules}
     for index, rule in enumerate(rules):
         collects = bool(rule.effect.get("memory")) or (
@@ -136,6 +136,11 @@ def section_source(rules: tuple[Rule, ...], stack: Stack) -> str:
         lines += block
     lines.append(" return got")
     return "\n".join(lines) + "\n"
+
+
+def _terms(rule: Rule) -> Condition:
+    """All terms of a rule's own conditions, whatever they are there for."""
+    return tuple(term for condition in (rule.when, *rule.unless) for term in condition)
 
 
 def _rule_lines(rule: Rule, stack: Stack, found: list[str]) -> list[str]:

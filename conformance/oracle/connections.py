@@ -7,7 +7,19 @@ rules of ``time-wait`` say so.
 from __future__ import annotations
 
 from conformance.oracle.branches import Evaluator
-from conformance.oracle.ports import ANY, BITS, OTHER_PORT, SCENARIO_PORT, Address, Call, Sock, State, plain, put
+from conformance.oracle.ports import (
+    ANY,
+    BITS,
+    OTHER_PORT,
+    SCENARIO_PORT,
+    Address,
+    Call,
+    Sock,
+    State,
+    plain,
+    put,
+    with_socks,
+)
 
 _TIME_WAIT_MS = 60_000
 
@@ -36,7 +48,7 @@ class Connections:
                 socks += self.other_end(one, state)
             else:
                 socks.append(one)
-        return state._replace(socks=tuple(socks))
+        return with_socks(state, tuple(socks))
 
     def other_end(self, one: Sock, state: State) -> list[Sock]:
         """What becomes of the other end of a TCP connection when one end is closed."""
@@ -62,7 +74,7 @@ class Connections:
     def put_connected(self, state: State, sock: Sock, done: Sock) -> State:
         if self.stack.newest == "bind":
             return put(state, sock, done)
-        return state._replace(socks=(done, *[one for one in state.socks if one is not sock]))
+        return with_socks(state, (done, *[one for one in state.socks if one is not sock]))
 
     def connected(self, sock: Sock, at: Address, number: int) -> Sock:
         """``sock`` as the client end of connection ``number`` to ``at``."""

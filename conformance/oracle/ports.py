@@ -62,6 +62,10 @@ class Sock(NamedTuple):
     #: milliseconds until a TIME_WAIT ends
     left: int = 0
 
+    def with_options(self, now: int, at_bind: int, ever: int) -> Sock:
+        """The same with other options; setsockopt() is half of all steps, and ``_replace`` is slow."""
+        return Sock._make((*self[:4], now, at_bind, ever, *self[7:]))
+
 
 class Memory(NamedTuple):
     """What a port remembers of earlier binds, where the expectation file says that it does (``remember``)."""
@@ -186,6 +190,11 @@ def on_port(state: State, protocol: str) -> list[Sock]:
     return [sock for sock in state.socks if sock.port == SCENARIO_PORT and sock.protocol == protocol]
 
 
+def with_socks(state: State, socks: tuple[Sock, ...]) -> State:
+    """``state`` with other sockets; three times as fast as ``_replace``, which the automaton would feel."""
+    return State(state.user, socks, state.memory)
+
+
 def find(state: State, name: str) -> Sock | None:
     """The open socket called ``name``."""
     for sock in state.socks:
@@ -204,4 +213,4 @@ def get(state: State, name: str) -> Sock:
 
 def put(state: State, old: Sock, new: Sock) -> State:
     """``state`` with ``new`` in the place of ``old``."""
-    return state._replace(socks=tuple([new if sock is old else sock for sock in state.socks]))
+    return with_socks(state, tuple([new if sock is old else sock for sock in state.socks]))

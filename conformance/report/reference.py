@@ -9,11 +9,11 @@ from conformance.notation import GLOBALS, OPTIONS, SOCKET_KINDS, VERBS
 from conformance.oracle import confidence, delivery, expectation, vocabulary
 
 _INTRODUCTION = """\
-<!-- Printed from conformance/oracle/vocabulary.py by conformance/report/reference.py; a test compares.  Not edited by hand. -->
+<!-- Printed by conformance/report/reference.py from the tables of the loader; a test compares.  Not edited by hand. -->
 
 # Expectation files
 
-One file an operating system: `expectations/<os>.yaml`.  Ordered rules; in each section the first rule that holds decides.
+One file an operating system: `expectations/<os>.yaml`.  Ordered rules; in each section the first that holds decides.
 
     bind:
       - id: linux.tcp-conflict
@@ -21,7 +21,7 @@ One file an operating system: `expectations/<os>.yaml`.  Ordered rules; in each 
         among: {existing.overlaps: yes}                  # who of them counts; several mappings are alternatives
         when: {new.protocol: tcp}                        # when the rule holds: all of these facts
         unless: [{both.reuseport: yes, existing.user: same}]   # and none of these
-        refuse: EADDRINUSE                               # or `allow: yes`, `unknown: yes`; the last rule says `otherwise: ...`
+        refuse: EADDRINUSE                               # or `allow: yes`, `unknown: yes`; the last: `otherwise: ...`
         since: {mainline: "6.8", "6.1": "6.1.168"}       # first release that has it; `until`: the first that has not
         why: one line, for a person
         evidence: [{source: "file function()", release: "7.3"}, {observed: linux-6.18.44/pairs}]
