@@ -13,7 +13,7 @@ from conformance.notation import Step
 from conformance.oracle.automaton import Edge, Node, Oracle
 from conformance.oracle.branches import Evaluator
 from conformance.oracle.compiled import CompiledEvaluator
-from conformance.oracle.expectation import Condition, Expectations, Rule
+from conformance.oracle.expectation import ALLOW, Condition, Expectations, Rule
 from conformance.oracle.ports import Call, Sock, State
 from conformance.oracle.rulereader import CALL_SECTIONS
 
@@ -54,14 +54,14 @@ class TracingOracle(Oracle):
         self._recorder = _Recorder(CompiledEvaluator(expectations))
         self._keep = keep
         self.decisions: dict[Edge, tuple[Decision, ...]] = {}
-        #: edge -> ids of the rules of its effects, where there are any
+        #: edge -> ids of the rules of its effects, and of those that let it succeed, where there are any
         self._effects: dict[Edge, tuple[str, ...]] = {}
         super().__init__(expectations, self._recorder)
 
     def _edge(self, node: Node, step: Step) -> Edge:
         log = self._recorder.log = []
         edge = super()._edge(node, step)
-        effects = tuple(rule.id for one in log if one.section not in CALL_SECTIONS for rule in one.rules)
+        effects = tuple(rule.id for one in log for rule in one.rules if _lets(one.section, rule))
         if effects:
             self._effects[edge] = effects
         if self._keep:
@@ -69,8 +69,13 @@ class TracingOracle(Oracle):
         return edge
 
     def applied(self, edge: Edge, *, succeeded: bool) -> set[str]:
-        """The ids of the rules behind a step: those of its outcome, and those of its effects where it succeeded."""
+        """The ids of the rules behind a step: those of its outcome, and of all that let it be where it succeeded."""
         ids = {rule.id for rule in edge.rules}
         if succeeded:
             ids.update(self._effects.get(edge, ()))
         return ids
+
+
+def _lets(section: str, rule: Rule) -> bool:
+    """Whether the rule had a say in a step that succeeded: a connect() that is allowed still has to find a listener."""
+    return section not in CALL_SECTIONS or rule.action == ALLOW
