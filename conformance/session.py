@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Any, Protocol
 
 from conformance.generate.axes import DEFAULT_OPTIONS, FEATURES
+from conformance.generate.deliveries import random_deliveries
 from conformance.generate.matrix import matrix
 from conformance.generate.sequences import random_sequences
 from conformance.judge.shrink import shrink
@@ -43,7 +44,7 @@ class Host(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run.  ``examples`` is the number of random sequences, ``shard`` is (k, n)."""
+    """What to run.  ``examples`` and ``deliveries`` are numbers of random scenarios, ``shard`` is (k, n)."""
 
     profile: str = "full"
     examples: int = 20_000
@@ -51,6 +52,7 @@ class Plan:
     shard: tuple[int, int] = (1, 1)
     #: features that the host lacks, with what they need; filled by ``scenarios``
     skipped: dict[str, str] = field(default_factory=dict)
+    deliveries: int = 0
 
     def scenarios(self, facts: Mapping[str, Any]) -> list[str]:
         """The scenarios for a host with these facts; what it cannot run is noted in ``skipped``."""
@@ -67,7 +69,8 @@ class Plan:
         if "127.0.0.2" in have_not:
             sequences = [text for text in sequences if "127.0.0.2" not in text]
         texts += sequences[part - 1 :: parts]
-        return texts
+        deliveries = random_deliveries(self.seed, self.deliveries, options=_options(facts), lacking=have_not)
+        return texts + deliveries[part - 1 :: parts]
 
 
 def lacking(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -19,6 +19,8 @@ from conformance.session import Plan, Session
 
 _QUICK_EXAMPLES = 1000
 _EXAMPLES = 20_000
+_QUICK_DELIVERIES = 100
+_DELIVERIES = 600
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +29,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--examples", type=_whole, metavar="N", help=f"random sequences of 2 to 6 sockets (default {_EXAMPLES:,})"
     )
-    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="seed of the sequences (default 0)")
+    parser.add_argument(
+        "--deliveries",
+        type=_whole,
+        metavar="N",
+        help=f"random scenarios of who receives, some of 32 sends each (default {_DELIVERIES})",
+    )
+    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="seed of what is random (default 0)")
     parser.add_argument("--shard", type=_shard, default=(1, 1), metavar="K/N", help="run the K-th of N parts")
     parser.add_argument("--results", type=Path, metavar="FOLDER", help="where to write (default results/HOST-TIME)")
     parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with a run that broke off")
@@ -42,7 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
     examples = arguments.examples
     if examples is None:
         examples = _QUICK_EXAMPLES if arguments.quick else _EXAMPLES
-    plan = Plan("quick" if arguments.quick else "full", examples, arguments.seed, arguments.shard)
+    deliveries = arguments.deliveries
+    if deliveries is None:
+        deliveries = _QUICK_DELIVERIES if arguments.quick else _DELIVERIES
+    profile = "quick" if arguments.quick else "full"
+    plan = Plan(profile, examples, arguments.seed, arguments.shard, deliveries=deliveries)
     with LocalHost(arguments.workers) as host:
         facts = host.facts
         scenarios = plan.scenarios(facts)
@@ -88,6 +100,8 @@ def _again(arguments: argparse.Namespace) -> str:
     words = ["--quick"] if arguments.quick else []
     if arguments.examples is not None:
         words.append(f"--examples {arguments.examples}")
+    if arguments.deliveries is not None:
+        words.append(f"--deliveries {arguments.deliveries}")
     if arguments.seed:
         words.append(f"--seed {arguments.seed}")
     if arguments.shard != (1, 1):
