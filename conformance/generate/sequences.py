@@ -1,9 +1,11 @@
 """Free sequences: sockets that come one after another, and what happens to the open ones in between.
 
-Theory of operation.  A sequence is first drawn as a list of :class:`Arrival`, which says nothing about names or what is
-open, and then written out by :func:`render`, which knows both and leaves out the moves that have nothing to work on.
-So every list is a scenario that parses, whoever drew it: ``random_sequences`` here with plain random numbers, or
-Hypothesis in ``strategies.py``, which shrinks the list and never has to know what is legal.
+Theory of operation.  A sequence is first drawn as a list of events, :class:`Arrival` and :class:`Move`, which says
+nothing about names or what is open, and then written out by :func:`render`, which knows both and leaves out the moves
+that have nothing to work on.  So every list is a scenario that parses, whoever drew it: ``random_sequences`` here with
+plain random numbers, or Hypothesis in ``strategies.py``, which shrinks the list and never has to know what is legal.
+Moves count the open sockets from the newest, and beyond the oldest they mean the oldest: taking an event out of the
+list then changes little of what the others mean, which is what shrinking lives on.
 
 No step blocks.  A connection is made, and accepted in the same breath, only on a socket that certainly listens on the
 scenario's port: it was bound while no other stream socket and no leftover of a connection was on the port, it listened
@@ -31,17 +33,17 @@ from conformance.generate.axes import (
 
 
 class Move(NamedTuple):
-    """Something that happens between two arrivals.  ``target`` picks one of the open sockets, modulo their number."""
+    """Something that happens between two arrivals, to the open socket that ``target`` others came after."""
 
     #: a row of MOVES
     kind: str
     target: int = 0
-    #: ``set``: ``option=value``; ``bind``: an address of any family; ``connect``: a row of ENDINGS; ``user``: its number
+    #: of ``set``: ``option=value``; of ``bind``: an address; of ``connect``: a row of ENDINGS; of ``user``: its number
     detail: str = ""
 
 
 class Arrival(NamedTuple):
-    """A socket that is made and bound, and what happens after that."""
+    """A socket that is made and bound."""
 
     protocol: str
     endpoint: Endpoint
@@ -49,7 +51,9 @@ class Arrival(NamedTuple):
     options: tuple[str, ...] = ()
     #: it takes the name of the socket that was closed first, if one was
     again: bool = False
-    moves: tuple[Move, ...] = ()
+
+
+Event = Arrival | Move
 
 
 @dataclass(slots=True)
@@ -63,6 +67,8 @@ class _Socket:
     sure: bool = False
     #: certainly listening there
     serves: bool = False
+    #: a datagram socket connects once; what a second connect() does is no question of sharing ports
+    connected: bool = False
 
 
 class _Writer:
@@ -89,9 +95,6 @@ class _Writer:
         socket = _Socket(name, arrival.protocol, endpoint, binds=True)
         socket.sure = bool(endpoint.client) and not self.connections and self.alone(socket)
         self.open.append(socket)
-        for move in arrival.moves:
-            if self.open or move.kind == "user":
-                MOVES[move.kind](self, move)
 
     def alone(self, socket: _Socket) -> bool:
         """No other stream socket is bound or tried to be."""
@@ -104,7 +107,7 @@ class _Writer:
         return "abcdefghijklmnopqrstuvwxyz"[letter] + (str(rounds) if rounds else "")
 
     def target(self, move: Move) -> _Socket:
-        return self.open[move.target % len(self.open)]
+        return self.open[max(-1 - move.target, -len(self.open))]
 
     def set(self, move: Move) -> None:
         socket = self.target(move)
@@ -133,7 +136,9 @@ class _Writer:
         if not socket.binds or not socket.endpoint.peer:
             return
         if socket.protocol == "udp":
-            self.steps.append(f"{socket.name}.connect={socket.endpoint.peer}")
+            if not socket.connected:
+                self.steps.append(f"{socket.name}.connect={socket.endpoint.peer}")
+                socket.connected = True
         elif socket.serves and self.alone(socket):
             client, child = self.new_name(), self.new_name()
             endpoint = socket.endpoint
@@ -168,11 +173,14 @@ MOVES: dict[str, Callable[[_Writer, Move], None]] = {
 }
 
 
-def render(arrivals: Iterable[Arrival]) -> str:
+def render(events: Iterable[Event]) -> str:
     """The scenario: sockets are named a, b, c... as they are made, and moves that fit nothing are left out."""
     writer = _Writer()
-    for arrival in arrivals:
-        writer.arrive(arrival)
+    for event in events:
+        if isinstance(event, Arrival):
+            writer.arrive(event)
+        elif writer.open or event.kind == "user":
+            MOVES[event.kind](writer, event)
     return " ".join(writer.steps)
 
 
@@ -190,24 +198,25 @@ class Vocabulary:
     ) -> None:
         without = {*lacking, *(() if ipv6 else ("ipv6",))}
         endpoints = [one for one in (*ENDPOINTS, *ODD_ENDPOINTS) if not one.needs & without]
+        # those of both protocols first: a failure then keeps its endpoint while udp shrinks to tcp
+        endpoints.sort(key=lambda one: -len(one.protocols))
         self.endpoints = {
             protocol: tuple(one for one in endpoints if protocol in one.protocols) for protocol in PROTOCOLS
         }
         self.calls = tuple(f"{option}={value}" for value in "10" for option in options)
-        self.late_calls = self.calls + (("v6only=1", "v6only=0") if "ipv6" not in without else ())
-        self.addresses = tuple(dict.fromkeys(one.address for one in self.endpoints["tcp"]))
-        self.users = tuple(str(user) for user in USER_IDS) if users and "users" not in without else ()
-        self.endings = tuple(ENDINGS) if connections else ()
-
-    def details(self, protocol: str) -> dict[str, tuple[str, ...]]:
-        """Kind of move -> what its detail may be; kinds that have nothing to choose from are left out."""
-        return {
-            "close": ("",),
-            **({"listen": ("",)} if protocol == "tcp" else {}),
-            **({"set": self.late_calls} if self.late_calls else {}),
-            "bind": self.addresses,
-            **({"connect": self.endings} if self.endings else {}),
-            **({"user": self.users} if self.users else {}),
+        late_calls = self.calls + (("v6only=1", "v6only=0") if "ipv6" not in without else ())
+        #: kind of move -> what its detail may be; kinds that have nothing to choose from are left out
+        self.details: dict[str, tuple[str, ...]] = {
+            kind: details
+            for kind, details in {
+                "close": ("",),
+                "listen": ("",),
+                "set": late_calls,
+                "bind": tuple(dict.fromkeys(one.address for one in self.endpoints["tcp"])),
+                "connect": tuple(ENDINGS) if connections else (),
+                "user": tuple(str(user) for user in USER_IDS) if users and "users" not in without else (),
+            }.items()
+            if details
         }
 
 
@@ -246,7 +255,7 @@ def random_sequences(
     for _ in range(20 * count):
         if len(found) == count:
             break
-        found[render(draw.arrivals(min_sockets, max_sockets))] = None
+        found[render(draw.events(min_sockets, max_sockets))] = None
     return list(found)
 
 
@@ -258,20 +267,23 @@ class _Drawer:
         self.vocabulary = vocabulary
         self.moves = {
             protocol: tuple(
-                (kind, details)
-                for kind, details in vocabulary.details(protocol).items()
-                for _ in range(WEIGHTS[protocol][kind])
+                (kind, details) for kind, details in vocabulary.details.items() for _ in range(weights.get(kind, 0))
             )
-            for protocol in PROTOCOLS
+            for protocol, weights in WEIGHTS.items()
         }
 
-    def arrivals(self, least: int, most: int) -> list[Arrival]:
+    def events(self, least: int, most: int) -> list[Event]:
         number = self.random
         protocol, other = PROTOCOLS if number() < 0.5 else PROTOCOLS[::-1]
-        return [
-            self.arrival(other if number() < OTHER_PROTOCOL else protocol)
-            for _ in range(least + int(number() * (most - least + 1)))
-        ]
+        choices = self.moves[protocol]
+        events: list[Event] = []
+        for _ in range(least + int(number() * (most - least + 1))):
+            events.append(self.arrival(other if number() < OTHER_PROTOCOL else protocol))
+            while number() < 0.5:
+                kind, details = choices[int(number() * len(choices))]
+                # squared: the newest sockets most often
+                events.append(Move(kind, int(number() ** 2 * 6), details[int(number() * len(details))]))
+        return events
 
     def arrival(self, protocol: str) -> Arrival:
         number = self.random
@@ -280,14 +292,4 @@ class _Drawer:
         # the first half of the calls set an option, the others clear it: 0.7 spreads over all that set and few others
         options = tuple([calls[int(number() * len(calls) * 0.7)] for _ in range(int(number() * 3)) if calls])
         # squared: half of the sockets stand on the plainest quarter of the endpoints, where most of them meet
-        endpoint = endpoints[int(number() ** 2 * len(endpoints))]
-        return Arrival(protocol, endpoint, options, number() < 0.4, self.some_moves(protocol))
-
-    def some_moves(self, protocol: str) -> tuple[Move, ...]:
-        number = self.random
-        choices = self.moves[protocol]
-        moves = []
-        while number() < 0.5:
-            kind, details = choices[int(number() * len(choices))]
-            moves.append(Move(kind, int(number() * 8), details[int(number() * len(details))]))
-        return tuple(moves)
+        return Arrival(protocol, endpoints[int(number() ** 2 * len(endpoints))], options, number() < 0.4)

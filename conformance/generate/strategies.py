@@ -8,43 +8,58 @@ b, c in the order of arrival; ``tests/generate/test_strategies.py`` says what to
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from conformance.generate.axes import DEFAULT_OPTIONS, ENDPOINTS, PROTOCOLS, STATES, USERS, Endpoint, State
+from conformance.generate.axes import DEFAULT_OPTIONS, ENDPOINTS, PROTOCOLS, STATES, USERS, Endpoint, Users
 from conformance.generate.programs import PLAIN, Plan, first_part, plan, second_part, tracks_of
-from conformance.generate.sequences import Arrival, Move, Vocabulary, render
+from conformance.generate.sequences import Arrival, Event, Move, Vocabulary, render
 from conformance.notation import Scenario, parse
 
 
-@st.composite
 def pairs(
-    draw: st.DrawFn,
     *,
     options: Sequence[str] = DEFAULT_OPTIONS,
     users: bool = False,
     ipv6: bool = True,
     lacking: Collection[str] = (),
-) -> Scenario:
+) -> st.SearchStrategy[Scenario]:
     """Two sockets, a value of every axis drawn; also the combinations that the matrix leaves out.
 
     ``lacking``: further features (rows of ``axes.FEATURES``) to do without.
     """
     without = {*lacking, *(() if ipv6 else ("ipv6",)), *(() if users else ("users",))}
-    protocol = draw(st.sampled_from(PROTOCOLS))
-    state = draw(st.sampled_from([one for one in STATES if protocol in one.protocols]))
-    endpoints = [one for one in ENDPOINTS if protocol in one.protocols and not one.needs & without]
-    first = draw(st.sampled_from([one for one in endpoints if _reachable(one) or not _connects(state)]))
-    second = draw(st.sampled_from(endpoints))
-    between = draw(st.sampled_from([one for one in USERS if not one.needs & without]))
-    mine = draw(_plans(options, state.moments))
-    yours = draw(_plans(options, 0))
-    listens = protocol == "tcp" and draw(st.booleans())
-    return parse(
-        first_part(protocol, state, first, between, mine)
-        + " "
-        + second_part(protocol, state, second, between, yours, listens=listens)
+    endpoints = [one for one in ENDPOINTS if not one.needs & without]
+    between = st.sampled_from([one for one in USERS if not one.needs & without])
+    # made once, not in each draw: that halves the time of an example
+    return st.sampled_from(PROTOCOLS).flatmap(
+        {protocol: _pairs_of(protocol, endpoints, between, options) for protocol in PROTOCOLS}.__getitem__
     )
+
+
+def _pairs_of(
+    protocol: str, endpoints: Sequence[Endpoint], between: st.SearchStrategy[Users], options: Sequence[str]
+) -> st.SearchStrategy[Scenario]:
+    bindable = [one for one in endpoints if protocol in one.protocols]
+    anywhere = st.sampled_from(bindable)
+    reachable = st.sampled_from([one for one in bindable if one.peer])
+    states = st.sampled_from([one for one in STATES if protocol in one.protocols])
+    plans = {moments: _plans(options, moments) for moments in range(4)}
+
+    @st.composite
+    def scenario(draw: st.DrawFn) -> Scenario:
+        state = draw(states)
+        first = draw(reachable if ".connect" in state.steps else anywhere)
+        second = draw(anywhere)
+        users = draw(between)
+        mine, yours = draw(plans[state.moments]), draw(plans[0])
+        # drawn for datagrams too: a failure can then shrink from udp to tcp without becoming longer
+        listens = draw(st.booleans()) and protocol == "tcp"
+        head = first_part(protocol, state, first, users, mine)
+        return parse(f"{head} {second_part(protocol, state, second, users, yours, listens=listens)}")
+
+    return scenario()
 
 
 def sequences(
@@ -57,40 +72,72 @@ def sequences(
     ipv6: bool = True,
     lacking: Collection[str] = (),
 ) -> st.SearchStrategy[Scenario]:
-    """Free sequences, as ``sequences.random_sequences`` draws them; ``connections=False`` leaves out all connects."""
+    """Free sequences of the kind that ``sequences.random_sequences`` draws; ``connections=False``: nothing connects."""
     vocabulary = Vocabulary(options, users=users, connections=connections, ipv6=ipv6, lacking=lacking)
 
-    def of(protocol: str) -> st.SearchStrategy[list[Arrival]]:
-        other = next(one for one in PROTOCOLS if one != protocol)
-        # a seventh of the sockets are of the other protocol, whose port is another one
-        kinds = st.sampled_from([protocol] * 6 + [other])
-        return st.lists(
-            kinds.flatmap(lambda kind: _arrivals(vocabulary, kind)), min_size=min_sockets, max_size=max_sockets
-        )
+    def scenario(protocol: str, drawn: list[_Drawn]) -> Scenario:
+        return parse(render(_events(vocabulary, protocol, drawn, min_sockets, max_sockets)))
 
-    return st.sampled_from(PROTOCOLS).flatmap(of).map(_scenario)
-
-
-def _scenario(arrivals: list[Arrival]) -> Scenario:
-    return parse(render(arrivals))
-
-
-def _arrivals(vocabulary: Vocabulary, protocol: str) -> st.SearchStrategy[Arrival]:
-    calls = st.lists(st.sampled_from(vocabulary.calls), max_size=3) if vocabulary.calls else st.just([])
-    moves = st.one_of(
-        [
-            st.builds(Move, st.just(kind), st.integers(0, 7), st.sampled_from(details))
-            for kind, details in vocabulary.details(protocol).items()
-        ]
-    )
+    # one flat list, so that anything can be taken out.  Its least size only makes the lists long: the plainest element
+    # is no event at all
     return st.builds(
-        Arrival,
-        st.just(protocol),
-        st.sampled_from(vocabulary.endpoints[protocol]),
+        scenario, st.sampled_from(PROTOCOLS), st.lists(_drawn(vocabulary), min_size=_EVENTS, max_size=4 * _EVENTS)
+    )
+
+
+#: Hypothesis draws lists of about twice their least size
+_EVENTS = 7
+
+#: how often the elements of a list are arrivals and moves; the first is no event
+_KINDS = ("", "arrive", "arrive", "arrive", "arrive", "close", "listen", "set", "bind", "connect", "user")
+
+
+class _Coming(NamedTuple):
+    """An arrival before it is known which protocol the sequence has."""
+
+    #: "" is the protocol of the sequence.  The two by name, so that the sequence can shrink to tcp around this socket
+    protocol: str
+    #: place in the endpoints of its protocol
+    endpoint: int
+    options: tuple[str, ...]
+    again: bool
+
+
+_Drawn = _Coming | Move | None
+
+
+def _drawn(vocabulary: Vocabulary) -> st.SearchStrategy[_Drawn]:
+    """An element of the list; its kind is drawn first, the plainest is none."""
+    most = max(len(endpoints) for endpoints in vocabulary.endpoints.values())
+    calls = st.lists(st.sampled_from(vocabulary.calls), max_size=3) if vocabulary.calls else st.just([])
+    coming = st.builds(
+        _Coming,
+        # one in seven mixes: the port of the other protocol is another one
+        st.sampled_from(("",) * 12 + PROTOCOLS),
+        st.integers(0, most - 1),
         calls.map(tuple),
         st.booleans(),
-        st.lists(moves, max_size=4).map(tuple),
     )
+    of_kind: dict[str, st.SearchStrategy[_Drawn]] = {"": st.none(), "arrive": coming}
+    for kind, details in vocabulary.details.items():
+        of_kind[kind] = st.builds(Move, st.just(kind), st.integers(0, 5), st.sampled_from(details))
+    return st.sampled_from([kind for kind in _KINDS if kind in of_kind]).flatmap(of_kind.__getitem__)
+
+
+def _events(vocabulary: Vocabulary, protocol: str, drawn: list[_Drawn], least: int, most: int) -> list[Event]:
+    """No more than ``most`` arrivals; plain sockets at the end where there are fewer than ``least``."""
+    events: list[Event] = []
+    arrived = 0
+    for one in drawn:
+        if isinstance(one, Move):
+            events.append(one)
+        elif one is not None and arrived < most:
+            kind = one.protocol or protocol
+            endpoints = vocabulary.endpoints[kind]
+            events.append(Arrival(kind, endpoints[one.endpoint % len(endpoints)], one.options, one.again))
+            arrived += 1
+    plain = Arrival(protocol, vocabulary.endpoints[protocol][0])
+    return events + [plain] * (least - arrived)
 
 
 def _plans(options: Sequence[str], moments: int) -> st.SearchStrategy[Plan]:
@@ -100,11 +147,3 @@ def _plans(options: Sequence[str], moments: int) -> st.SearchStrategy[Plan]:
     tracks = st.sampled_from(tracks_of(moments)) if moments else st.just(PLAIN)
     tracked = st.tuples(st.sampled_from(options), tracks)
     return st.lists(tracked, max_size=len(options), unique_by=lambda one: one[0]).map(plan)
-
-
-def _reachable(endpoint: Endpoint) -> bool:
-    return bool(endpoint.peer)
-
-
-def _connects(state: State) -> bool:
-    return ".connect" in state.steps
