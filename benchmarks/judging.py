@@ -52,7 +52,7 @@ def show(name: str, observations: list[Observation]) -> None:
     count = len(observations)
     judge = Judge(catalog.expectations("linux").at(RELEASE))
     cold = rate(lambda: judge.judge(observations), count)
-    pairs = [(one, tuple([*(one.outcomes or ())])) for one in observations]
+    pairs = [(one, (*(one.outcomes or ()),)) for one in observations]
     rounds = [(rate(lambda: judge.judge(observations), count), rate(lambda: plain(pairs), count)) for _ in range(5)]
     warm, bare = sorted(rounds)[len(rounds) // 2]
     print(f"{name:<22} {count:>8,} {cold:>12,.0f} {warm:>12,.0f} {bare:>14,.0f} {warm / bare:>8.2f}")

@@ -66,7 +66,7 @@ def _main(arguments: list[str]) -> int:
     if verb not in VERBS:
         print(f"bindmatrix: unknown verb {verb!r}{nearest(verb, VERBS)}; there are {', '.join(VERBS)}", file=sys.stderr)
         return WRONG
-    # what the oracle works out is kept until the end: looking through it for garbage again and again would double the time
+    # what the oracle works out is kept until the end: looking for garbage in it again and again would double the time
     gc.set_threshold(200_000, 100, 100)
     module = importlib.import_module(f"conformance.cli.{verb}")
     parser = argparse.ArgumentParser(prog=f"bindmatrix {verb}", description=f"{VERBS[verb].capitalize()}.")

@@ -48,7 +48,7 @@ def _smaller(verdict: Verdict, judge: Judge, observe: Observe) -> Verdict | None
     candidates = []
     for candidate in _candidates(list(steps[: verdict.step + 1]), len(steps)):
         text = " ".join(one.text for one in candidate)
-        if text not in seen and _parses(text):
+        if text not in seen and _parses(text) and not _waits(text, judge):
             seen.add(text)
             candidates.append(text)
     by_text = {observation.scenario: observation for observation in observe(candidates)}
@@ -76,6 +76,11 @@ def _parses(text: str) -> bool:
     except Problem:
         return False
     return True
+
+
+def _waits(text: str, judge: Judge) -> bool:
+    """Whether a step would wait for what never comes: an accept() whose connection was left out takes a second."""
+    return "timeout" in judge.oracle.predict(text).outcomes
 
 
 def _candidates(steps: list[Step], length: int) -> Iterator[list[Step]]:

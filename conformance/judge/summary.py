@@ -16,6 +16,7 @@ from conformance.judge.verdicts import (
     Judge,
     Verdict,
 )
+from conformance.notation import step
 from conformance.oracle.automaton import Expected
 
 #: version of the JSON form of a summary (``verdicts.json``)
@@ -122,8 +123,7 @@ class Collector:
         rule = verdict.rules[0] if verdict.rules else None
         if verdict.kind == UNKNOWN:
             rule = _unknown_rule(self.judge, verdict)
-        call = verdict.observation.scenario.split()[verdict.step] if verdict.step >= 0 else ""
-        call = call.partition(".")[2].partition("=")[0] or call.partition("=")[0]
+        call = _call(verdict.observation.scenario.split()[verdict.step]) if verdict.step >= 0 else ""
         key = (verdict.kind, rule.id if rule else "", call, verdict.expected, verdict.actual, verdict.divergence)
         group = self._groups.get(key)
         if group is None:
@@ -169,6 +169,12 @@ class Collector:
             notes=list(notes),
             seconds=seconds,
         )
+
+
+def _call(word: str) -> str:
+    """What a step calls: the option of a setsockopt(), else the kind of the step."""
+    one = step(word)
+    return one.what if one.kind == "set" else one.kind
 
 
 def _unknown_rule(judge: Judge, verdict: Verdict) -> Any:

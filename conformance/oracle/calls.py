@@ -220,7 +220,10 @@ class Calls:
         if not waiting:
             return [Branch("timeout", API["empty"], state)]
         child = waiting[-1]
-        return [Branch("ok", API["queue"], put(state, child, child._replace(name=step.socket, queued=False)))]
+        user = state.user if self.stack.owner == "acceptor" else child.user
+        return [
+            Branch("ok", API["queue"], put(state, child, child._replace(name=step.socket, queued=False, user=user)))
+        ]
 
     def _read(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)

@@ -61,10 +61,10 @@ class CompiledEvaluator:
             code = _Code(self.stack)
             text = " or ".join(f"({code.condition(one) or 'True'})" for one in conditions)
             relate = code.relation(space) if "r" in code.uses(text) else "''"
-            source = f"lambda c, n, x, m, p: [({text}) for r in ({relate},)][0]"
+            source = f"lambda c, n, x, m, p, S: [({text}) for r in ({relate},)][0]"
             scope = {"relation": relation, "relation_in": relation_in, "PORT": self.stack.port}
             test = self._tests[conditions, space] = eval(source, scope)  # noqa: S307 - text of our own tables
-        return bool(test(call, new, sock, state.memory, on_port(state, new.protocol)))
+        return bool(test(call, new, sock, state.memory, on_port(state, new.protocol), state.socks))
 
     def _compile(self, section: str, rules: tuple[Rule, ...]) -> Decide:
         source = section_source(rules, self.stack)
@@ -112,7 +112,7 @@ def _counted(sock: Sock, stack: Stack) -> int:
 
 def section_source(rules: tuple[Rule, ...], stack: Stack) -> str:
     """The text of the function that decides by ``rules``."""
-    lines = ["def decide(c, n, state):", " m = state.memory"]
+    lines = ["def decide(c, n, state):", " m = state.memory", " S = state.socks"]
     asks = any(rule.ask for rule in rules)
     if asks or any(name.startswith("port.") for rule in rules for name, _ in _terms(rule)):
         lines.append(" p = [x for x in state.socks if x.port == 1 and x.protocol == n.protocol]")

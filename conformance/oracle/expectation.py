@@ -92,6 +92,7 @@ class Stack:
     ``dual``: how a dual ``::`` lies to 0.0.0.0: ``equal`` or ``wider``.
     ``children``: the address of an accepted socket, as later binds see it: ``connection`` or ``wildcard``.
     ``inherits``: the options that an accepted socket has from its listener.
+    ``owner``: whose an accepted socket is: its ``listener``'s, or of the user who called accept() (``acceptor``).
     ``connect``: what connect() makes of a wildcard that a socket is bound to, as later binds see it: it ``narrows`` to
     the address of the connection, or ``keeps``, in the space of the connection.
     ``newest``: the call that makes a socket the newest on its port: ``bind``, or ``connect`` for bind() and connect().
@@ -116,6 +117,7 @@ class Stack:
     reset: str = "keeps"
     source: str = ""
     connected_dual: str = ""
+    owner: str = "listener"
     several: str = "first-rule"
     closest: tuple[Points, ...] = ()
     #: the number of the port, no part of the file; 1 stands for any that is not special

@@ -28,6 +28,7 @@ _STACK_KEYS = (
     "dual",
     "children",
     "inherits",
+    "owner",
     "connect",
     "newest",
     "reset",
@@ -119,6 +120,7 @@ class _Loader:
             else "narrows",
             newest=reader.word(found["newest"], "'newest'", ("bind", "connect")) if "newest" in found else "bind",
             reset=reader.word(found["reset"], "'reset'", ("keeps", "loses")) if "reset" in found else "keeps",
+            owner=reader.word(found["owner"], "'owner'", ("listener", "acceptor")) if "owner" in found else "listener",
             source=reader.text(found["source"], "an address") if "source" in found else "",
             connected_dual=reader.text(found["connected-dual"], "an address") if "connected-dual" in found else "",
             several=reader.word(found["several"], "'several'", ("first-rule", "any"))

@@ -128,6 +128,9 @@ class NaiveEvaluator:
             return _yes(not port)
         if name == "port.number":
             return "other" if self.stack.port % 128 else "multiple-of-128"
+        if name == "group.joined":
+            group = new.v4 if new.v4 is not None else new.v6
+            return _yes(any(group in one.joined for one in state.socks))
         if name == "port.crowded":
             return _yes(len(port) > 10)
         return _call_fact(name, call)
@@ -208,6 +211,8 @@ def _state_fact(name: str, sock: Sock, call: Call) -> str:
             return _yes(sock.ends != "" and sock.ends == call.ends)
         case "accepted":
             return _yes(sock.accepted)
+        case "queued":
+            return _yes(sock.queued)
         case "listener":
             if not sock.listener:
                 return "none"

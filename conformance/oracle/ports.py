@@ -55,7 +55,7 @@ class Sock(NamedTuple):
     accepted: bool = False
     #: of an accepted socket: the name of its listener while that is open, then "closed"
     listener: str = ""
-    #: waits in its listener's queue
+    #: waits in its listener's queue: nobody accepted it yet
     queued: bool = False
     #: multicast groups that it joined
     joined: tuple[str, ...] = ()

@@ -6,8 +6,9 @@ the documentation is printed from it, ``lint`` enumerates it, and the compiler (
 together.  The naive evaluator (``naive.py``) states each fact a second time in its own words; a test compares the two.
 
 In the expressions ``n`` is the new socket (the one that makes the call), ``x`` an existing one on the port, ``r`` how
-the address of ``x`` lies to that of ``n``, ``c`` the call, ``m`` the memory of the port, ``p`` the sockets on the port
-(``n`` among them).  ``{n.OPTION}`` and ``{x.OPTION}`` become the test of that option at the time at which it counts.
+the address of ``x`` lies to that of ``n``, ``c`` the call, ``m`` the memory of the port, ``S`` all sockets, ``p`` those
+on the port (``n`` among them), ``PORT`` its number.  ``{n.OPTION}`` and ``{x.OPTION}`` become the test of that option at
+the time at which it counts.
 """
 
 from __future__ import annotations
@@ -107,6 +108,12 @@ _FACTS: list[Fact] = [
         "the number of the scenario's port, as far as a rule may care; runs keep away from multiples of 128",
         {"multiple-of-128": "PORT % 128 == 0", "other": "PORT % 128 != 0"},
     ),
+    _yes_no(
+        "group.joined",
+        CALL,
+        "some socket of the host has joined the multicast group of the address",
+        "any((n.v4 or n.v6) in y.joined for y in S)",
+    ),
     Fact(
         "memory.reuseport",
         CALL,
@@ -181,6 +188,7 @@ _FACTS: list[Fact] = [
         "c.ends != '' and x.ends == c.ends",
     ),
     _yes_no("existing.accepted", EXISTING, "it came to a listener: accepted, or waiting for accept()", "x.accepted"),
+    _yes_no("existing.queued", EXISTING, "it waits for accept()", "x.queued"),
     Fact(
         "existing.listener",
         EXISTING,
