@@ -446,6 +446,94 @@ def _make_ports(namespace: str) -> Any:
     return LeasedPorts(_bindable(INET6, "::1"))
 
 
+# --- what the kernel says of connections --------------------------------------------------------------------------
+
+
+class Link:
+    """A connection of the scenario: its ends, whether its child was accepted, how many of its named ends closed."""
+
+    def __init__(self, local: Address, peer: Address) -> None:
+        self.ends = (local, peer)
+        self.questions = StateTable.question(local, peer), StateTable.question(peer, local)
+        self.accepted = False
+        self.closed = 0
+
+    @staticmethod
+    def end(address: Address) -> Tuple[str, int]:
+        """An address without what differs between the two ends of one connection."""
+        return address[0].rpartition("ffff:")[2] if "." in address[0] else address[0], address[1]
+
+
+class StateTable:
+    """Asks a Linux kernel (sock_diag(7), one question a socket) in which state each end of a connection is.
+
+    The states that the calls of a scenario must have led to are known: this tells a leftover that is there from one
+    that is still on its way or that the kernel dropped (TIME_WAIT past ``tcp_max_tw_buckets``).
+    """
+
+    ESTABLISHED, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE_WAIT, LISTEN = 1, 4, 5, 6, 8, 10
+    NAMES = "? ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT1 FIN_WAIT2 TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK LISTEN CLOSING"
+    GONE = 0
+    PATIENCE = 0.1  # seconds that a packet may be on its way within this host
+
+    def __init__(self) -> None:
+        self._netlink: Optional[socket] = socket(16, _socket.SOCK_RAW, 4)  # AF_NETLINK, NETLINK_SOCK_DIAG
+        self._netlink.settimeout(0.2)
+
+    def close(self) -> None:
+        if self._netlink:
+            self._netlink.close()
+            self._netlink = None
+
+    @staticmethod
+    def question(local: Address, peer: Address) -> bytes:
+        """The netlink message that asks for the socket at ``local`` that is connected to ``peer``."""
+        family = INET6 if ":" in local[0] else INET
+        text = struct.pack("=BBBxI", family, 6, 0, 0xFFFFFFFF) + struct.pack("!HH", local[1], peer[1])
+        text += _packed(local[0]).ljust(16, b"\0") + _packed(peer[0]).ljust(16, b"\0")
+        text += struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)
+        return struct.pack("=IHHII", 16 + len(text), 20, 1, 0, 0) + text
+
+    def state(self, question: bytes) -> int:
+        """The state of the socket that was asked for, GONE for none."""
+        assert self._netlink
+        self._netlink.send(question)
+        answer = self._netlink.recv(4096)
+        if struct.unpack_from("=H", answer, 4)[0] != 20:
+            return self.GONE
+        state = answer[17]
+        return self.GONE if state == self.LISTEN else state  # where no connection is, its listener answers
+
+    def works(self, link: Link) -> bool:
+        """Whether a connection that is certainly there is found: not every kernel has the module."""
+        try:
+            return self._netlink is not None and self.state(link.questions[0]) == self.ESTABLISHED
+        except OSError:
+            return False
+
+    def verify(self, link: Link, settle: Callable[[], None]) -> None:
+        """Wait until both ends are where the calls have led them; raises NoVerdict when they do not get there."""
+        end = time.monotonic() + self.PATIENCE
+        while True:
+            here, there = self.state(link.questions[0]), self.state(link.questions[1])
+            if self._led_to(link, *sorted((here, there))):
+                return
+            if time.monotonic() > end:
+                names = self.NAMES.replace("?", "gone").split()
+                raise NoVerdict("a connection got stuck: its ends are %s and %s" % (names[here], names[there]))
+            settle()
+
+    def _led_to(self, link: Link, low: int, high: int) -> bool:
+        if (low, high) == (self.GONE, self.GONE):
+            return not link.accepted  # reset, because its listener was closed
+        if link.closed == 2:
+            return (low, high) == (self.GONE, self.TIME_WAIT)
+        if link.closed == 1:
+            # closed here alone; the other end may delay its acknowledgement for 40 ms, and rules know one such state
+            return low in (self.FIN_WAIT1, self.FIN_WAIT2) and high == self.CLOSE_WAIT
+        return (low, high) == (self.ESTABLISHED, self.ESTABLISHED)
+
+
 # --- the executor -------------------------------------------------------------------------------------------------
 
 
@@ -467,6 +555,10 @@ class Executor:
         self._codes: Dict[int, int] = {}
         self._echo: Optional[socket] = None
         self._echo_in = 0
+        self._table: Optional[StateTable] = None
+        self._table_works = LINUX
+        self._links: Dict[Any, Link] = {}  # by their ends, from the side of the client
+        self._link_of: Dict[str, Link] = {}
         self.facts = host_facts(self._ports.kind)
         self._addresses = self.facts["addresses"]
         self._loopback_index = _loopback_index()
@@ -488,6 +580,9 @@ class Executor:
         if self._echo:
             self._echo.close()
             self._echo = None
+        if self._table:
+            self._table.close()
+            self._table = None
         self._ports.close()
 
     def header(self) -> str:
@@ -596,10 +691,16 @@ class Executor:
             connections = 0
         user = any(step[0] == USER for step in steps)
         self._port = port = self._ports.fresh(connections) if connections else self._ports.plain()
-        if self._echo and self._echo_in != self._ports.number:
-            self._echo.close()
-            self._echo = None
+        if self._echo_in != self._ports.number:  # these see the namespace that they were made in
+            if self._echo:
+                self._echo.close()
+                self._echo = None
+            if self._table:
+                self._table.close()
+                self._table = None
         self._connected = False
+        self._links.clear()
+        self._link_of.clear()
         self._protocol = next((step[2][1] for step in steps if step[0] == SOCKET), STREAM)
         self._codes.clear()
         try:
@@ -645,6 +746,7 @@ class Executor:
         sock.close()
         if self._connected:
             self._settle()
+            self._unlink(name)
 
     def _chosen(self, name: str, address: str) -> None:
         self._sockets[name].bind((address, 0))
@@ -659,6 +761,35 @@ class Executor:
         if sock.type == STREAM:
             self._connected = True
             self._settle()
+            if self._table_works:
+                self._link(name, sock)
+
+    def _link(self, name: str, client: socket) -> None:
+        """Note a connection and see that it is there."""
+        link = Link(client.getsockname(), client.getpeername())
+        if link.ends[0] == link.ends[1] or client.proto not in (0, 6):
+            return
+        if self._table is None:
+            try:
+                self._table = StateTable()
+            except OSError:
+                self._table_works = False
+                return
+            if not self._table.works(link):
+                self._table_works = False
+                return
+        self._links[tuple(map(Link.end, link.ends))] = self._link_of[name] = link
+        self._table.verify(link, self._settle)
+
+    def _unlink(self, name: str) -> None:
+        """The socket was closed: see that its connection, or those that waited for it as a listener, followed."""
+        link = self._link_of.pop(name, None)
+        if link:
+            link.closed += 1
+        if self._table:
+            for one in [link] if link else self._links.values():
+                if link or not one.accepted:
+                    self._table.verify(one, self._settle)
 
     def _accept(self, name: str, listener_name: str) -> None:
         listener = self._sockets[listener_name]
@@ -668,7 +799,12 @@ class Executor:
         except BlockingIOError:
             listener.settimeout(LIMIT)
             descriptor = _accept(listener)
-        self._sockets[name] = socket(fileno=descriptor)
+        self._sockets[name] = child = socket(fileno=descriptor)
+        if self._links:
+            link = self._links.get((Link.end(child.getpeername()), Link.end(child.getsockname())))
+            if link:
+                link.accepted = True
+                self._link_of[name] = link
 
     def _read(self, name: str, _: None) -> None:
         sock = self._sockets[name]

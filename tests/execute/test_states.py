@@ -1,0 +1,106 @@
+"""The state that a connection is in is looked up before anything follows, and is what the scenario says."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from conformance.execute import executor as module
+from conformance.execute.executor import Executor, Link, NoVerdict, StateTable
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks sock_diag(7), which Linux alone has")
+
+CONNECTED = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept"
+
+
+class Watching(StateTable):
+    """Keeps the states of both ends as they were when each verification was content."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[set[int]] = []
+
+    def _led_to(self, link: Link, low: int, high: int) -> bool:
+        good = super()._led_to(link, low, high)
+        if good:
+            self.seen.append({low, high})
+        return good
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Executor]:
+    """An executor whose table of states is a Watching, where the kernel answers at all."""
+    monkeypatch.setattr(module, "StateTable", Watching)
+    with Executor("none") as made:
+        made.run(CONNECTED)
+        if not made._table_works:
+            pytest.skip("this kernel has no sock_diag for TCP")
+        yield made
+
+
+def states(executor: Executor, scenario: str) -> list[set[int]]:
+    table = executor._table
+    assert isinstance(table, Watching)
+    table.seen.clear()
+    executor.run(scenario)
+    return table.seen
+
+
+GONE, ESTABLISHED, TIME_WAIT, CLOSE_WAIT = (
+    StateTable.GONE,
+    StateTable.ESTABLISHED,
+    StateTable.TIME_WAIT,
+    StateTable.CLOSE_WAIT,
+)
+
+
+@pytest.mark.parametrize(
+    ("rest", "last"),
+    [
+        ("", {ESTABLISHED}),
+        ("x.close c.read c.close a.close", {GONE, TIME_WAIT}),
+        ("c.close x.read x.close a.close", {GONE, TIME_WAIT}),
+        ("a.close", {ESTABLISHED}),
+    ],
+)
+def test_leftovers_are_what_the_scenario_says(watched: Executor, rest: str, last: set[int]) -> None:
+    for text in (CONNECTED, CONNECTED.replace("c=tcp4", "c=tcp6 c.v6only=0").replace("connect=", "connect=::ffff:")):
+        assert states(watched, f"{text} {rest} b=tcp4 b.bind=127.0.0.1")[-1] == last
+
+
+def test_one_end_alone_waits(watched: Executor) -> None:
+    assert CLOSE_WAIT in states(watched, f"{CONNECTED} c.close x.read b=tcp4 b.bind=127.0.0.1")[-1]
+
+
+def test_a_backlog_is_reset_with_its_listener(watched: Executor) -> None:
+    text = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 a.close b=tcp4 b.bind=127.0.0.1"
+    assert states(watched, text)[-1] == {GONE}
+
+
+def test_a_dropped_time_wait_gives_no_verdict(watched: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the kernel had no room for one more TIME_WAIT."""
+    table = watched._table
+    assert table is not None
+    real = table.state
+
+    def full(question: bytes) -> int:
+        state = real(question)
+        return GONE if state == TIME_WAIT else state
+
+    monkeypatch.setattr(table, "state", full)
+    with pytest.raises(NoVerdict, match="its ends are gone and gone"):
+        watched.run(f"{CONNECTED} x.close c.read c.close a.close b=tcp4 b.bind=127.0.0.1")
+
+
+def test_without_the_kernels_help_the_calls_alone_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Missing(StateTable):
+        def state(self, question: bytes) -> int:
+            return self.GONE
+
+    monkeypatch.setattr(module, "StateTable", Missing)
+    with Executor("none") as made:
+        outcomes = made.run(f"{CONNECTED} x.close c.read c.close a.close b=tcp4 b.bind=127.0.0.1")
+        assert outcomes == ["ok"] * 11 + ["EADDRINUSE"]
+        assert not made._table_works
