@@ -1,0 +1,1 @@
+"""The HTML matrix: one file that needs nothing else."""

@@ -1,0 +1,199 @@
+"""The data of the HTML page: JSON for what is small, numbers in columns for what is many, all of it deflated.
+
+Layout before compression, little-endian::
+
+    u32   length of the JSON, padded with spaces so that what follows is aligned
+    ...   JSON: hosts, rules, first and second parts, tables of outcomes and results (``_header``)
+    u32   rows of each first part                     (one number a first part)
+    u32   second part of each row                     (rows in the order of the first parts)
+    u32   vector of each row
+    i32   result of each host, for each vector        (-1: not run)
+
+Each column is written byte by byte (all lowest bytes, then the next), which halves what deflate makes of it.
+``data.js`` reads this and must change with it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+import zlib
+from array import array
+from collections import Counter
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar
+
+from conformance.generate import places
+from conformance.generate.axes import ENDPOINTS, STATES, USERS
+from conformance.judge.columns import Result
+from conformance.judge.sidebyside import NOT_RUN, SideBySide
+from conformance.judge.verdicts import CONFORMS, UNKNOWN, VERDICTS
+from conformance.notation import OPTIONS
+
+#: scenarios outside of the matrix that the page lists one by one, at most; the others are counted
+MOST_OTHERS = 4000
+
+T = TypeVar("T", bound=Hashable)
+
+
+def encode(both: SideBySide) -> str:
+    """The data as base64 text."""
+    kept, left_out = _kept(both)
+    heads = _Table[str]()
+    tails = _Table[str]()
+    vectors = _Table[int]()
+    rows = Counter[int]()
+    tail_column, vector_column = array("I"), array("I")
+    for row in kept:
+        rows[heads.number(both.heads[both.head[row]])] += 1
+        tail_column.append(tails.number(both.tails[both.tail[row]]))
+        vector_column.append(vectors.number(both.vector[row]))
+    used = [both.vectors[vector] for vector in vectors.values]
+    header, numbers = _header(both, used, heads.values, tails.values)
+    header["left_out"] = left_out
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=True).encode()
+    text += b" " * (-len(text) % 4)
+    pieces = [
+        len(text).to_bytes(4, "little"),
+        text,
+        _bytes(array("I", [rows[number] for number in range(len(heads.values))])),
+        _bytes(tail_column),
+        _bytes(vector_column),
+        _bytes(numbers),
+    ]
+    return base64.b64encode(zlib.compress(b"".join(pieces), 6)).decode("ascii")
+
+
+class _Table(Generic[T]):
+    """Values and their numbers, in the order in which they were asked for."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[T, int] = {}
+
+    def number(self, value: T) -> int:
+        """The number of ``value``, a new one the first time."""
+        return self._numbers.setdefault(value, len(self._numbers))
+
+    @property
+    def values(self) -> list[T]:
+        """All values, by number."""
+        return list(self._numbers)
+
+
+def _bytes(column: array[int]) -> bytes:
+    """The numbers in planes: all lowest bytes first."""
+    raw = array("i" if column.typecode == "i" else "I", column)
+    if raw.itemsize != 4:
+        raise AssertionError("expected an array of 4 bytes a number")
+    if sys.byteorder == "big":
+        raw.byteswap()
+    data = raw.tobytes()
+    return b"".join([data[plane::4] for plane in range(4)])
+
+
+# -- which rows
+
+
+def _kept(both: SideBySide) -> tuple[list[int], int]:
+    """The rows to show, and how many are left out: all of the matrix, and the others that say most."""
+    placed_head = [places.first(text) is not None for text in both.heads]
+    placed_tail = [places.second(text) is not None for text in both.tails]
+    kept: list[int] = []
+    others: list[tuple[int, int, int]] = []
+    ranks: dict[int, int] = {}
+    for row, (head, tail) in enumerate(zip(both.head, both.tail, strict=True)):
+        if placed_head[head] and placed_tail[tail]:
+            kept.append(row)
+            continue
+        vector = both.vector[row]
+        if vector not in ranks:
+            ranks[vector] = _rank([one for one in both.results(vector) if one is not None])
+        rank = ranks[vector] if "deliver" not in both.tails[tail] else min(ranks[vector], 1)
+        others.append((rank, len(both.heads[head]) + len(both.tails[tail]), row))
+    others.sort()
+    kept += [row for _, _, row in others[:MOST_OTHERS]]
+    return sorted(kept), len(others) - min(len(others), MOST_OTHERS)
+
+
+def _rank(results: list[Result]) -> int:
+    """What a reader wants to see first: 0 what is not as expected, 2 hosts that differ, 3 the rest."""
+    if any(one.kind not in (CONFORMS, UNKNOWN) for one in results):
+        return 0
+    return 2 if len({one.outcomes for one in results}) > 1 else 3
+
+
+# -- the tables
+
+
+def _header(
+    both: SideBySide, vectors: list[tuple[int, ...]], heads: list[str], tails: list[str]
+) -> tuple[dict[str, Any], array[int]]:
+    """The JSON, and the results of the vectors by their new numbers."""
+    strings = _Table[str]()
+    outcomes = _Table[tuple[str | None, ...]]()
+    rules = _Table[tuple[tuple[str, ...], ...]]()
+    results: list[list[list[Any]]] = []
+    numbers = array("i", [NOT_RUN]) * (len(vectors) * len(both.hosts))
+    for index, host in enumerate(both.hosts):
+        used = _Table[int]()
+        for place, vector in enumerate(vectors):
+            if vector[index] != NOT_RUN:
+                numbers[place * len(both.hosts) + index] = used.number(vector[index])
+        results.append([_result(host.results[one], strings.number, outcomes.number, rules.number) for one in used.values])
+    described = {name: list(described) for host in both.hosts for name, described in host.rules.items()}
+    listed = sorted({name for steps in rules.values for step in steps for name in step})
+    rule_number = {name: number for number, name in enumerate(listed)}
+    header: dict[str, Any] = {
+        "hosts": [
+            {"name": host.name, "os": host.os, "summary": host.summary.as_dict(), "problems": host.problems}
+            for host in both.hosts
+        ],
+        "verdicts": VERDICTS,
+        "options": OPTIONS,
+        "endpoints": [[one.label, _shown(one.address, one.v6only, one.family)] for one in ENDPOINTS],
+        "states": {one.label: one.gloss for one in STATES},
+        "users": {one.label: one.gloss for one in USERS},
+        "rules": {name: described.get(name, ["", []]) for name in listed},
+        "divergences": {name: what for name, what in described.items() if name not in rule_number},
+        "rule_ids": listed,
+        "rule_lists": [[[rule_number[name] for name in step] for step in steps] for steps in rules.values],
+        "outcomes": [list(one) for one in outcomes.values],
+        "results": results,
+        "strings": strings.values,
+        "heads": [[text, *(places.first(text) or ())] for text in heads],
+        "tails": [[text, *(places.second(text) or ())] for text in tails],
+    }
+    return header, numbers
+
+
+def _result(
+    one: Result,
+    string: Callable[[str], int],
+    outcomes: Callable[[tuple[str | None, ...]], int],
+    rules: Callable[[tuple[tuple[str, ...], ...]], int],
+) -> list[Any]:
+    """``[kind, outcomes or -1, rules, confidence, step]`` and, where there is more to say, an object."""
+    row: list[Any] = [
+        string(one.kind),
+        -1 if one.outcomes is None else outcomes(one.outcomes),
+        rules(one.rules),
+        string(one.confidence),
+        one.step,
+    ]
+    more: dict[str, Any] = {}
+    if one.outcomes is None or one.expected != one.outcomes:
+        more["expected"] = one.expected
+    for key in ("divergence", "reason", "repeats"):
+        if getattr(one, key):
+            more[key] = getattr(one, key)
+    return [*row, more] if more else row
+
+
+def _shown(address: str, v6only: str, family: str) -> str:
+    """An endpoint as a column shows it."""
+    if family == "6" and address == "::":
+        return {"0": ":: dual", "1": ":: v6only"}.get(v6only, ":: default")
+    return address
+
+

@@ -1,0 +1,180 @@
+// The matrix: small multiples of endpoint x endpoint, one for each pair of option sets.
+
+const PANEL_ROWS = 8;
+const short = (host) => host.name;
+
+function planShape(plan) {
+  if (plan === "none") return "plain";
+  const parts = plan.split("+").map((part) => part.split(":"));
+  return parts.every(([, track]) => track === "1") ? "plain" : parts.map(([option]) => option).sort().join("+");
+}
+
+function planText(plan) {
+  if (plan === "none") return "no options";
+  return plan.split("+").map((part) => {
+    const [option, track] = part.split(":");
+    return track === "1" ? option : `${option} ${track.split("|").map((t) => t || "–").join(" then ")}`;
+  }).join(", ");
+}
+
+function stateText(model, state) {
+  const [label, quiet] = state.split("/");
+  return (model.info.states[label] || label) + (quiet ? "; the second does not listen" : "");
+}
+
+// Keys of model.families that fit, taken apart: [protocol, state, users].
+const families = (model) => [...model.families.keys()].map((key) => key.split(" "));
+
+function settle(model, want) {
+  // the nearest family that exists: a filter never ends in an empty page
+  const all = families(model);
+  const fit = (test) => all.find(test);
+  const found = fit(([p, s, u]) => p === want.proto && s === want.state && u === want.users)
+    || fit(([p, s]) => p === want.proto && s === want.state) || fit(([p]) => p === want.proto) || all[0];
+  if (found) [want.proto, want.state, want.users] = found;
+  return want;
+}
+
+function panels(model, want) {
+  const rows = model.families.get([want.proto, want.state, want.users].join(" ")) || [];
+  const firsts = new Map();
+  const seconds = new Set();
+  for (const row of rows) {
+    const head = model.heads[model.head[row]];
+    const tail = model.tails[model.tail[row]];
+    seconds.add(tail.plan);
+    if (planShape(head.plan) !== want.track || (want.second && tail.plan !== want.second)) continue;
+    if (!firsts.has(head.plan)) firsts.set(head.plan, new Map());
+    const grids = firsts.get(head.plan);
+    if (!grids.has(tail.plan)) grids.set(tail.plan, new Map());
+    grids.get(tail.plan).set(head.endpoint + " " + tail.endpoint, row);
+  }
+  return { firsts, seconds };
+}
+
+// What a cell shows: the kinds of the hosts asked about, whether they differ, and the gravest mark.
+function cellOf(model, row, hosts) {
+  const kinds = hosts.map((host) => model.kind(row, host));
+  const there = kinds.filter((kind) => kind !== "absent");
+  const verdicts = hosts.map((host) => model.at(row, host)?.kind);
+  return {
+    row, kinds, there, differ: new Set(there).size > 1,
+    mark: Object.keys(MARKS).find((verdict) => verdicts.includes(verdict)) || "",
+  };
+}
+
+const colour = (kind) => `var(--${kind})`;
+
+function fill(button, cell) {
+  const { kinds, there, differ } = cell;
+  if (kinds.length > 1 && kinds.length <= 3 && differ) {
+    button.append(...kinds.map((kind) => h("span", { class: "part k-" + kind }, KINDS[kind][0])));
+    button.classList.add("split");
+  } else if (differ) {
+    const order = Object.keys(KINDS).filter((kind) => there.includes(kind));
+    let at = 0;
+    const stops = order.map((kind) => {
+      const from = at;
+      at += (100 * there.filter((one) => one === kind).length) / there.length;
+      return `${colour(kind)} ${from}% ${at}%`;
+    });
+    button.style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
+    button.append(h("span", { class: "differ" }, "≠"));
+  } else {
+    const kind = there[0] || "absent";
+    button.classList.add("k-" + kind);
+    button.append(KINDS[kind][0]);
+  }
+  if (cell.mark) button.append(h("i", { class: "mark m-" + cell.mark }, MARKS[cell.mark][0]));
+}
+
+function cellLabel(model, cell, hosts, first, second) {
+  const words = cell.differ
+    ? hosts.map((host, i) => `${short(model.hosts[host])}: ${KINDS[cell.kinds[i]][1]}`).join("; ")
+    : KINDS[cell.there[0] || "absent"][1];
+  return `${model.address.get(first)}, then ${model.address.get(second)}: ${words}` + (cell.mark ? `; ${MARKS[cell.mark][1]}` : "");
+}
+
+function grid(model, want, cells, title, open) {
+  const hosts = want.hosts;
+  const inUse = (side) => model.endpoints.filter((label) => [...cells.keys()].some((key) => key.split(" ")[side] === label));
+  const [firsts, seconds] = [inUse(0), inUse(1)];
+  const table = h("table", { class: "grid" }, h("caption", {}, title));
+  table.append(h("thead", {}, h("tr", {}, h("td", {}), ...seconds.map((label) =>
+    h("th", { scope: "col" }, h("span", {}, model.address.get(label)))))));
+  const body = h("tbody", {});
+  for (const first of firsts) {
+    const line = h("tr", {}, h("th", { scope: "row" }, model.address.get(first)));
+    for (const second of seconds) {
+      const row = cells.get(first + " " + second);
+      if (row === undefined) {
+        line.append(h("td", {}));
+        continue;
+      }
+      const cell = cellOf(model, row, hosts);
+      const label = cellLabel(model, cell, hosts, first, second);
+      const button = h("button", { type: "button", class: "cell", tabindex: "-1", "aria-label": label, title: label });
+      if (want.diff && !cell.differ) button.classList.add("alike");
+      fill(button, cell);
+      button.dataset.row = row;
+      button.addEventListener("click", () => open(row, button));
+      line.append(h("td", {}, button));
+    }
+    body.append(line);
+  }
+  table.append(body);
+  return table;
+}
+
+// Arrow keys walk over the cells by where they are on the page; Home and End go to the ends of a line.
+function walk(event, area) {
+  const moves = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+  const from = event.target.closest?.(".cell");
+  if (!from || !(event.key in moves || event.key === "Home" || event.key === "End")) return;
+  event.preventDefault();
+  let to = null;
+  if (event.key === "Home" || event.key === "End") {
+    const line = from.closest("tr").querySelectorAll(".cell");
+    to = line[event.key === "Home" ? 0 : line.length - 1];
+  } else {
+    const [dx, dy] = moves[event.key];
+    const middle = (one) => {
+      const box = one.getBoundingClientRect();
+      return [box.x + box.width / 2, box.y + box.height / 2];
+    };
+    const [x, y] = middle(from);
+    let best = Infinity;
+    for (const one of area.querySelectorAll(".cell")) {
+      const [u, v] = middle(one);
+      const along = (u - x) * dx + (v - y) * dy;
+      const aside = Math.abs((u - x) * dy) + Math.abs((v - y) * dx);
+      if (along > 1 && aside < 12 && along + aside < best) [best, to] = [along + aside, one];
+    }
+  }
+  if (to) focusCell(to, area);
+}
+
+function focusCell(cell, area) {
+  area.querySelectorAll('.cell[tabindex="0"]').forEach((one) => one.setAttribute("tabindex", "-1"));
+  cell.setAttribute("tabindex", "0");
+  cell.focus();
+}
+
+// Hosts that gave the same kinds everywhere in the shown family.
+function alike(model, want) {
+  const rows = model.families.get([want.proto, want.state, want.users].join(" ")) || [];
+  const groups = new Map();
+  for (const host of want.hosts) {
+    let hash = 7;
+    let ran = 0;
+    const names = Object.keys(KINDS);
+    for (const row of rows) {
+      const kind = model.kind(row, host);
+      ran += kind !== "absent";
+      hash = (Math.imul(hash, 31) + names.indexOf(kind)) | 0;
+    }
+    if (!ran) hash = "not run";
+    groups.set(hash, [...(groups.get(hash) || []), host]);
+  }
+  return [...groups].sort((a, b) => b[1].length - a[1].length);
+}
