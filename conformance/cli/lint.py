@@ -22,8 +22,8 @@ from conformance.oracle import catalog, confidence
 _EPILOG = """\
 Exit status: 0 when nothing is wrong, 2 when something is (with --strict also when a mutant survives).
 With --json: {"files": [...], "problems": COUNT}; a file has "file", "os", "rules", "recorded" (observations),
-"problems" (each with "check", "file", "line", "column", "message"), "unmeasured" (rules), "decides" ({RULE: {HOST: {SET: COUNT}}})
-and with --mutate "mutation" ("mutants", "killed", "survivors").
+"problems" (each with "check", "file", "line", "column", "message"), "unmeasured" (rules), "decides"
+({RULE: {HOST: {SET: COUNT}}}) and with --mutate "mutation" ("mutants", "killed", "survivors").
 
 checks:
 """

@@ -48,6 +48,7 @@ CHECKS: tuple[Check, ...] = (
     Check("complete", checks_rules.complete),
     Check("dead", checks_rules.dead),
     Check("idle", checks_rules.idle),
+    Check("spaces", checks_rules.spaces),
     Check("duplicates", checks_rules.duplicates),
     Check("readable", checks_evidence.readable, replays=True),
     Check("agreement", checks_evidence.agreement, replays=True),

@@ -150,6 +150,16 @@ def idle(subject: Subject) -> Iterator[Problem]:
             )
 
 
+def spaces(subject: Subject) -> Iterator[Problem]:
+    """a rule that asks each address on its own names no space to look in"""
+    for rule in subject.rules:
+        if rule.ask == "each-address" and rule.space != "any":
+            yield subject.problem(
+                rule.place,
+                f"{rule.id!r} asks each address in its own space; delete 'in: {rule.space}', it means nothing",
+            )
+
+
 def duplicates(subject: Subject) -> Iterator[Problem]:
     """no two rules of a section have the same condition in the same releases, no alternative stands twice"""
     for section, rules in subject.loaded.rules.items():

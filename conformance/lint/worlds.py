@@ -31,7 +31,8 @@ SPACED = ("existing.address", "existing.overlaps")
 #: a list of boxes longer than this is given up on
 MAX_BOXES = 2000
 
-Vector = tuple[tuple[str, str], ...]
+#: facts that have a value only where the group that lists them says so
+_ELSEWHERE = ("destination", "option")
 
 
 class Group(NamedTuple):
@@ -62,10 +63,14 @@ class Worlds:
             _group(_users()),
             _group(_memories()),
             _group(_ports()),
-            _group({"port.number": value} for value in vocabulary.FACTS["port.number"].values),
-            _group({"existing.joined": value} for value in vocabulary.FACTS["existing.joined"].values),
             _group(_calls(section, stack)),
             *(_group(_option(option, stack)) for option in OPTIONS if option != "v6only"),
+        ]
+        known = {key.partition("@")[0] for group in groups for key, _ in group.masks}
+        groups += [
+            _group({name: value} for value in fact.values)
+            for name, fact in vocabulary.FACTS.items()
+            if name not in known and name not in _ELSEWHERE and (asks or fact.scope != vocabulary.EXISTING)
         ]
         self.groups = groups
         self.everything: Box = tuple(group.all for group in groups)
