@@ -27,6 +27,7 @@ VERBS: dict[str, str] = {
     "predict": "what a system returns, as JSON Lines",
     "ask": "what every system returns for one scenario, side by side",
     "diff": "what differs between two expectation files or two or three recordings",
+    "report": "results of one or several hosts as HTML, Markdown, JUnit XML and JSON",
     "lint": "check the expectation files against each other and the evidence",
 }
 

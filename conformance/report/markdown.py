@@ -1,48 +1,105 @@
-"""A summary as Markdown, made for a file beside the results and for the summary page of a CI job."""
+"""Summaries as Markdown, made for a file beside the results and for the summary page of a CI job.
+
+What needs somebody stands first and open; what is only good to know is folded.  Such a page holds a megabyte: of each
+kind the largest groups are shown and the others counted.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from conformance.judge.summary import Group, Summary
-from conformance.judge.verdicts import DIVERGES, FLAKY, KNOWN, RESOLVED, UNKNOWN, VERDICTS
+from conformance.judge.verdicts import CONFORMS, DIVERGES, FLAKY, KNOWN, RESOLVED, UNKNOWN, VERDICTS
 from conformance.report.terminal import expected_text, heading
 
+#: groups of a kind that are shown
+_MOST = 40
+#: characters of a host's word that are shown
+_LONGEST = 2000
+#: kinds that are folded: nobody has to act on them today
+_FOLDED = (KNOWN, UNKNOWN)
 
-def render(summary: Summary) -> str:
+
+def render(summary: Summary, level: int = 1) -> str:
     """The whole text; scenario texts stand in code, everything else that a host said is escaped."""
-    lines = [f"# {_escape(heading(summary))}", "", "| verdict | scenarios | meaning |", "|---|---:|---|"]
-    lines += [f"| {kind} | {summary.verdicts.get(kind, 0):,} | {meaning} |" for kind, meaning in VERDICTS.items()]
-    lines.append("")
-    lines += [f"> {_escape(note)}" for note in summary.notes]
+    mark = "#" * level
+    verdict = "✅" if summary.conforms and summary.total else "❌"
+    lines = [f"{mark} {verdict} {_escape(heading(summary))}", "", *_counts(summary), ""]
+    lines += [text for note in summary.notes for text in (f"> {_escape(note)}", "")]
     for kind in (DIVERGES, FLAKY, RESOLVED, KNOWN, UNKNOWN):
         groups = summary.of(kind)
         if groups:
-            lines += ["", f"## {kind}", ""]
-            lines += [text for group in groups for text in _group(group)]
+            title = "open questions" if kind == UNKNOWN else kind
+            lines += _section(mark, f"{title}: {VERDICTS[kind]}", _groups(groups), folded=kind in _FOLDED)
     for kind, reasons in summary.reasons.items():
         if reasons:
-            lines += ["", f"## {kind}", "", "| scenarios | reason |", "|---:|---|"]
-            lines += [f"| {count:,} | {_escape(reason)} |" for reason, count in reasons.items()]
+            rows = [f"| {count:,} | {_escape(reason)} |" for reason, count in list(reasons.items())[:_MOST]]
+            lines += _section(mark, kind, ["| scenarios | reason |", "|---:|---|", *rows], folded=True)
     rules = [(rule, count) for rule, count in summary.rules.items() if not rule.startswith("api.")]
-    lines += ["", "## Rules", "", "| steps decided | rule |", "|---:|---|"]
-    lines += [f"| {count:,} | `{rule}` |" for rule, count in rules]
+    if rules:
+        rows = [f"| {count:,} | `{_code(rule)}` |" for rule, count in rules]
+        lines += _section(
+            mark, f"{len(rules)} rules, by the steps that each decided", ["| steps | rule |", "|---:|---|", *rows]
+        )
     facts = ", ".join(f"{key} {value}" for key, value in summary.host.items() if isinstance(value, str | bool | int))
-    lines += ["", f"Host: {_escape(facts)}", ""]
+    lines += [f"Host: {_escape(facts)}", ""]
     return "\n".join(lines)
+
+
+def render_all(summaries: Mapping[str, Summary]) -> str:
+    """The text for hosts by name: one row a host, then each of them."""
+    if len(summaries) == 1:
+        return render(next(iter(summaries.values())))
+    kinds = [kind for kind in VERDICTS if any(one.verdicts.get(kind) for one in summaries.values())]
+    lines = [
+        "# bindmatrix",
+        "",
+        f"| | host | scenarios | {' | '.join(kinds)} |",
+        f"|---|---|---:|{'---:|' * len(kinds)}",
+    ]
+    for name, one in summaries.items():
+        counts = " | ".join(f"{one.verdicts.get(kind, 0):,}" for kind in kinds)
+        verdict = "✅" if one.conforms and one.total else "❌"
+        lines.append(f"| {verdict} | {_escape(name)} | {one.total:,} | {counts} |")
+    return "\n".join([*lines, "", *(render(one, level=2) for one in summaries.values())])
+
+
+def _counts(summary: Summary) -> list[str]:
+    """The verdicts that there are; conforms and diverges always."""
+    kinds = [kind for kind in VERDICTS if summary.verdicts.get(kind) or kind in (CONFORMS, DIVERGES)]
+    rows = [f"| {kind} | {summary.verdicts.get(kind, 0):,} | {VERDICTS[kind]} |" for kind in kinds]
+    return ["| verdict | scenarios | meaning |", "|---|---:|---|", *rows]
+
+
+def _section(mark: str, title: str, body: Iterable[str], *, folded: bool = True) -> list[str]:
+    if folded:
+        return ["<details>", f"<summary>{_escape(title)}</summary>", "", *body, "", "</details>", ""]
+    return [f"{mark}# {_escape(title)}", "", *body, ""]
+
+
+def _groups(groups: list[Group]) -> list[str]:
+    lines = [text for group in groups[:_MOST] for text in _group(group)]
+    if len(groups) > _MOST:
+        lines += ["", f"... and {len(groups) - _MOST:,} more groups"]
+    return lines
 
 
 def _group(group: Group) -> list[str]:
     name = group.divergence or group.rule or group.kind
-    lines = [f"- **{group.count:,} x `{name}`**", f"  `{_code(group.shortest)}`"]
+    lines = [f"- **{group.count:,} × `{_code(name)}`**  ", f"  `{_code(group.shortest)}`  "]
     if group.call:
-        lines.append(f"  {group.call}: expected {expected_text(group.expected)}, got {_escape(group.actual)}")
-    lines += [f"  {_escape(text)}" for text in (group.why, group.reason) if text]
+        actual = _escape(group.actual)
+        lines.append(f"  {_escape(group.call)}: expected {_escape(expected_text(group.expected))}, got **{actual}**  ")
+    lines += [f"  {_escape(text)}  " for text in (group.why, group.reason) if text]
+    if group.kind in (DIVERGES, FLAKY):
+        lines.append(f"  reproduce: `bindmatrix observe '{_code(group.shortest)}'`  ")
     return lines
 
 
 def _escape(text: str) -> str:
-    table = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
-    return text.replace("\n", " ").translate(table)
+    table = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#&"})
+    return " ".join(text[:_LONGEST].split()).translate(table)
 
 
 def _code(text: str) -> str:
-    return text.replace("`", "'").replace("\n", " ")
+    return " ".join(text[:_LONGEST].replace("`", "'").replace("|", "¦").split())

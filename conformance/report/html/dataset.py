@@ -140,7 +140,9 @@ def _header(
         for place, vector in enumerate(vectors):
             if vector[index] != NOT_RUN:
                 numbers[place * len(both.hosts) + index] = used.number(vector[index])
-        results.append([_result(host.results[one], strings.number, outcomes.number, rules.number) for one in used.values])
+        results.append(
+            [_result(host.results[one], strings.number, outcomes.number, rules.number) for one in used.values]
+        )
     described = {name: list(described) for host in both.hosts for name, described in host.rules.items()}
     listed = sorted({name for steps in rules.values for step in steps for name in step})
     rule_number = {name: number for number, name in enumerate(listed)}
@@ -195,5 +197,3 @@ def _shown(address: str, v6only: str, family: str) -> str:
     if family == "6" and address == "::":
         return {"0": ":: dual", "1": ":: v6only"}.get(v6only, ":: default")
     return address
-
-
