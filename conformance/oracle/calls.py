@@ -32,6 +32,7 @@ from conformance.oracle.ports import (
     address,
     find,
     get,
+    on_port,
     put,
     with_socks,
 )
@@ -50,6 +51,10 @@ class Calls:
         #: bits worth remembering; leaving the others out lets more states be equal
         self._at_bind = sum(bit for option, bit in BITS.items() if times.get(option) == "at-bind")
         self._ever = sum(bit for option, bit in BITS.items() if times.get(option) == "ever")
+        rules = evaluator.expectations.rules.get("deliver", ())
+        facts = {name for rule in rules for name in rule.facts}
+        self._at_bind |= sum(bit for option, bit in BITS.items() if f"existing.{option}-at-bind" in facts)
+        self._counts_sockets = any("order" in rule.effect for rule in rules)
         self._steps: dict[str, Callable[[State, Step], list[Branch]]] = {
             "socket": self._socket,
             "set": self._set,
@@ -78,7 +83,8 @@ class Calls:
     def _socket(self, state: State, step: Step) -> list[Branch]:
         protocol, family = step.what[:-1], "ipv6" if step.what.endswith("6") else "ipv4"
         v6only = BITS["v6only"] if family == "ipv6" and self.stack.v6only_default else 0
-        sock = Sock(step.socket, protocol, family, state.user, now=v6only)
+        made = 1 + max([0, *[one.made for one in state.socks]]) if self._counts_sockets else 0
+        sock = Sock(step.socket, protocol, family, state.user, now=v6only, made=made)
         return [Branch("ok", API["plain"], with_socks(state, (*state.socks, sock)))]
 
     def _set(self, state: State, step: Step) -> list[Branch]:
@@ -171,12 +177,16 @@ class Calls:
         """A TCP connection goes where the rules of ``deliver`` say."""
         others = with_socks(state, tuple([one for one in state.socks if one is not sock]))
         found = delivery.receivers(self.evaluator, Call("deliver", state.user), delivery.target("tcp", at), others)
+        state = _in_front(state, found.moved)
         rules = found.rules or API["unknown"]
         branches = [
             Branch("ok", rules, self._established(state, sock, done, listener, at, number))
             for listener in found.receivers
         ]
         failed = put(state, sock, self.connections.failed(sock, sock.state, "dead"))
+        if found.word == "unknown" and branches:
+            # one of them gets it, which is not known
+            return branches
         if found.word == "unknown" or not found.rules:
             # whoever listens there may get it
             return [
@@ -201,7 +211,8 @@ class Calls:
         if expected is None:
             return [Branch("ok", found.rules or API["unknown"], state, unknown=True)]
         classes = expected if isinstance(expected, tuple) else (expected,)
-        return [Branch(one, found.rules, state) for one in classes]
+        after = _in_front(state, found.moved)
+        return [Branch(one, found.rules, after) for one in classes]
 
     def _join(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
@@ -276,6 +287,8 @@ class Calls:
         rules = self.decide("chain", call, bound, state)
         others = tuple(one for one in state.socks if one is not sock)
         tail = rules and rules[0].effect["place"] == "tail"
+        if any(one.front for one in others):
+            bound = bound._replace(front=1 + max(one.front for one in others))
         return with_socks(state, (*others, bound) if tail else (bound, *others))
 
     def _rechained(self, call: Call, state: State, after: State, sock: Sock) -> State:
@@ -334,6 +347,13 @@ class Calls:
 
 def _fits(sock: Sock, at: Address) -> bool:
     return (at.form == "ipv4") == (sock.family == "ipv4")
+
+
+def _in_front(state: State, sock: Sock | None) -> State:
+    """``state`` with ``sock`` before the others of its protocol in the order of look-ups."""
+    if sock is None or delivery.in_front(on_port(state, sock.protocol))[0] is sock:
+        return state
+    return put(state, sock, sock._replace(front=1 + max(one.front for one in state.socks)))
 
 
 def _elsewhere(state: State) -> State:

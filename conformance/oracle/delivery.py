@@ -5,10 +5,16 @@ match ``among``; when there are none (and it speaks of any) the next rule is ask
 
 * ``newest`` or ``oldest``, in the order of the chain; with ``share`` everybody for whom that condition holds
   beside the one that was picked shares with it, by a hash of addresses and ports;
+* ``newest-group``: of the groups that ``share`` makes, the one whose oldest member is the newest;
 * ``every``: a copy each; with ``stop`` the list ends with the first socket (newest first) for which that holds;
-* ``none refused timeout unknown`` and errno names: nobody, and how the sender learns it.
+* ``none refused timeout unknown`` and errno names: nobody, and how the sender learns it.  ``unknown`` with ``among``:
+  one of those, nobody knows which.
 
-``deaf`` says what a stream socket that is picked and does not listen makes of it.
+``deaf`` says what a stream socket that is picked and does not listen makes of it.  ``order: socket`` puts the newest
+socket() first instead of the newest bind().  ``lists: family``: each address family has a list of its own, and
+``stop`` ends that alone.  ``moves: front``: the socket that was picked is the first to be found from then on, before
+all that were bound earlier.  ``ask: each-address``: ``when`` is asked of all together, and an option counts when every
+one of them has it.
 
 Expected outcomes are classes: ``a`` (all to a), ``spread:a,b``, ``every:a,b``, ``spread:a,refused``, or a word.
 Observed ones are counts: ``a:15,b:17``.  A spread is as expected when nobody got anything but those named and **at
@@ -18,7 +24,8 @@ probability 2 / 2**32 = 4.7e-10; with more sockets it is less.  That is the chan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import reduce
+from operator import and_
 from typing import NamedTuple, Protocol
 
 from conformance.oracle.expectation import Condition, Expectations, Rule
@@ -27,7 +34,7 @@ from conformance.oracle.ports import Address, Call, Sock, State, on_port
 #: sends of one ``deliver`` step
 DELIVERIES = 32
 
-_PICKED = ("newest", "oldest", "every")
+_PICKED = ("newest", "oldest", "newest-group", "every")
 
 
 class Matcher(Protocol):
@@ -51,6 +58,8 @@ class Delivery(NamedTuple):
     copies: bool = False
     #: how the sender learns that nobody, or a picked socket that does not listen, takes it; "" for not at all
     word: str = ""
+    #: who stands in front of the others from then on
+    moved: Sock | None = None
 
     def expected(self, *, flow: bool) -> str | tuple[str, ...] | None:
         """The class of outcomes; one flow sticks to one of those who share."""
@@ -77,24 +86,53 @@ def target(protocol: str, at: Address) -> Sock:
 
 def receivers(matcher: Matcher, call: Call, destination: Sock, state: State) -> Delivery:
     """Who receives what is sent to ``destination``."""
-    port = on_port(state, destination.protocol)
+    port = in_front(on_port(state, destination.protocol))
     for rule in matcher.expectations.rules.get("deliver", ()):
-        if rule.when and not matcher.holds((rule.when,), call, destination, None, rule.space, state):
+        together = rule.ask == "each-address"
+        if rule.when and not together and not matcher.holds((rule.when,), call, destination, None, rule.space, state):
             continue
         pick = rule.effect["pick"]
         found = [sock for sock in port if _matches(matcher, rule, call, destination, sock, state)]
-        if (rule.among or pick in _PICKED) and not found:
+        if (rule.among or together or pick in _PICKED) and not found:
             continue
-        if pick not in _PICKED:
-            return Delivery((rule,), word=pick)
+        if together and not matcher.holds((rule.when,), call, destination, _common(found), rule.space, state):
+            continue
         if pick == "every":
-            return Delivery((rule,), tuple(_until_stop(matcher, rule, call, destination, found, state)), copies=True)
-        picked = found[0] if pick == "newest" else found[-1]
-        group = [sock for sock in found if sock is picked or _shares(matcher, rule, call, picked, sock, state)]
-        hearing = [sock for sock in group if sock.protocol != "tcp" or sock.state == "listening"]
-        word = rule.effect.get("deaf", "") if len(hearing) < len(group) else ""
-        return Delivery((rule,), tuple(hearing), word=word)
+            return Delivery((rule,), tuple(_copies(matcher, rule, call, destination, found, state)), copies=True)
+        if pick not in _PICKED:
+            unsure = found if pick == "unknown" and rule.among and all(map(_hears, found)) else ()
+            return Delivery((rule,), tuple(unsure), word=pick)
+        return _picked(matcher, rule, call, found, state)
     return Delivery(())
+
+
+def in_front(socks: list[Sock]) -> list[Sock]:
+    """``socks`` in the order of look-ups: the chain, but what was moved to the front."""
+    return sorted(socks, key=lambda sock: -sock.front) if any(sock.front for sock in socks) else socks
+
+
+def _picked(matcher: Matcher, rule: Rule, call: Call, found: list[Sock], state: State) -> Delivery:
+    def group(leader: Sock) -> list[Sock]:
+        return [sock for sock in found if sock is leader or _shares(matcher, rule, call, leader, sock, state)]
+
+    pick = rule.effect["pick"]
+    if pick == "newest-group":
+        members = min((group(sock) for sock in found), key=lambda group: found.index(group[-1]))
+    else:
+        members = group(found[0] if pick == "newest" else found[-1])
+    hearing = tuple(filter(_hears, members))
+    word = rule.effect.get("deaf", "") if len(hearing) < len(members) else ""
+    return Delivery((rule,), hearing, word=word, moved=members[0] if "moves" in rule.effect else None)
+
+
+def _hears(sock: Sock) -> bool:
+    return sock.protocol != "tcp" or sock.state == "listening"
+
+
+def _common(found: list[Sock]) -> Sock:
+    """All of ``found`` as one socket, which has the options that every one of them has."""
+    now, at_bind, ever = (reduce(and_, bits) for bits in zip(*[one[4:7] for one in found], strict=True))
+    return found[0].with_options(now, at_bind, ever)
 
 
 def _matches(matcher: Matcher, rule: Rule, call: Call, destination: Sock, sock: Sock, state: State) -> bool:
@@ -107,14 +145,18 @@ def _shares(matcher: Matcher, rule: Rule, call: Call, picked: Sock, sock: Sock, 
     return bool(rule.share) and matcher.holds(rule.share, call, picked, sock, rule.space, state)
 
 
-def _until_stop(
-    matcher: Matcher, rule: Rule, call: Call, destination: Sock, found: Sequence[Sock], state: State
-) -> list[Sock]:
-    listed = []
+def _copies(matcher: Matcher, rule: Rule, call: Call, destination: Sock, found: list[Sock], state: State) -> list[Sock]:
+    if rule.effect.get("order") == "socket":
+        found = sorted(found, key=lambda sock: -sock.made)
+    listed: list[Sock] = []
+    ended: set[str] = set()
     for sock in found:
+        of_list = sock.family if "lists" in rule.effect else ""
+        if of_list in ended:
+            continue
         listed.append(sock)
         if rule.stop and matcher.holds(rule.stop, call, destination, sock, rule.space, state):
-            break
+            ended.add(of_list)
     return listed
 
 

@@ -62,6 +62,12 @@ class Rule:
     place: Place = NOWHERE
 
     @property
+    def facts(self) -> frozenset[str]:
+        """The facts that its conditions speak of."""
+        conditions = (self.when, *self.unless, *self.among, *self.share, *self.stop)
+        return frozenset(name for condition in conditions for name, _ in condition)
+
+    @property
     def outcome(self) -> str | tuple[str, ...] | None:
         """What a call returns when this rule decides: ``ok``, an errno name, several, ``refused``, None for unknown."""
         if self.action == UNKNOWN:

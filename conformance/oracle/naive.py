@@ -120,6 +120,8 @@ class NaiveEvaluator:
         if scope in ("existing", "either"):
             if sock is None:
                 raise LookupError(f"{name} without an existing socket")
+            if rest.endswith("-at-bind"):
+                return _yes(bool(sock.at_bind & BITS[rest.removesuffix("-at-bind")]))
             return _existing_fact(rest, new, sock, space, call)
         if scope == "memory":
             return _memory_fact(rest, new, state)

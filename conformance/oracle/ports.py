@@ -61,6 +61,10 @@ class Sock(NamedTuple):
     joined: tuple[str, ...] = ()
     #: milliseconds until a TIME_WAIT ends
     left: int = 0
+    #: place in the order of socket(), counted only where a rule of ``deliver`` asks for that order
+    made: int = 0
+    #: place in the order of look-ups, where finding a socket moves it to the front; 0 while nothing was moved
+    front: int = 0
 
     def with_options(self, now: int, at_bind: int, ever: int) -> Sock:
         """The same with other options; setsockopt() is half of all steps, and ``_replace`` is slow."""

@@ -24,13 +24,27 @@ _EFFECTS: dict[str, dict[str, tuple[str, ...]]] = {
     "remember": {"memory": ("reuseaddr", "reuseport"), "write": ("yes", "address", "anywhere", "nothing", "keep")},
     "time-wait": {"leaves": ("time-wait", "nothing"), "milliseconds": ()},
     "deliver": {
-        "pick": ("newest", "oldest", "every", "none", "refused", "timeout", "unknown", "EHOSTUNREACH", "ENETUNREACH"),
+        "pick": (
+            "newest",
+            "oldest",
+            "newest-group",
+            "every",
+            "none",
+            "refused",
+            "timeout",
+            "unknown",
+            "EHOSTUNREACH",
+            "ENETUNREACH",
+        ),
         "deaf": ("refused", "timeout"),
+        "order": ("socket",),
+        "lists": ("family",),
+        "moves": ("front",),
         "share": (),
         "stop": (),
     },
 }
-_OPTIONAL_EFFECTS = ("milliseconds", "deaf", "share", "stop")
+_OPTIONAL_EFFECTS = ("milliseconds", "deaf", "order", "lists", "moves", "share", "stop")
 _ID = re.compile(r"[a-z][a-z0-9]*(\.[a-z0-9]+(-[a-z0-9]+)*)+\Z")
 _ERRNOS = frozenset(errno.errorcode.values()) | {"EOPNOTSUPP", "ENOTSUP"}
 

@@ -7,8 +7,8 @@ together.  The naive evaluator (``naive.py``) states each fact a second time in 
 
 In the expressions ``n`` is the new socket (the one that makes the call), ``x`` an existing one on the port, ``r`` how
 the address of ``x`` lies to that of ``n``, ``c`` the call, ``m`` the memory of the port, ``S`` all sockets, ``p`` those
-on the port (``n`` among them), ``PORT`` its number.  ``{n.OPTION}`` and ``{x.OPTION}`` become the test of that option at
-the time at which it counts.
+on the port (``n`` among them), ``PORT`` its number.  ``{n.OPTION}`` and ``{x.OPTION}`` become the test of that option
+at the time at which it counts.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from conformance.notation import OPTIONS
+from conformance.oracle.ports import BITS
 
 #: facts of the new socket and the call; of one existing socket; of the port's memory
 CALL, EXISTING = "call", "existing"
@@ -49,6 +50,12 @@ def _option_facts() -> list[Fact]:
             _yes_no(f"both.{option}", EXISTING, f"both have {constant}", f"{{n.{option}}} and {{x.{option}}}"),
             _yes_no(
                 f"either.{option}", EXISTING, f"one or both have {constant}", f"({{n.{option}}} or {{x.{option}}})"
+            ),
+            _yes_no(
+                f"existing.{option}-at-bind",
+                EXISTING,
+                f"the existing socket had {constant} when it was bound, whenever the option counts elsewhere",
+                f"x.at_bind & {BITS[option]}",
             ),
         ]
     return facts
