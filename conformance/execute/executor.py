@@ -698,9 +698,6 @@ class Executor:
             if self._table:
                 self._table.close()
                 self._table = None
-        self._connected = False
-        self._links.clear()
-        self._link_of.clear()
         self._protocol = next((step[2][1] for step in steps if step[0] == SOCKET), STREAM)
         self._codes.clear()
         try:
@@ -709,6 +706,10 @@ class Executor:
             if user:
                 self._restore_user()
             self._close_all(reset=connections > 0)
+            # the next scenario may have no connection: nothing of this one may be asked for then
+            self._connected = False
+            self._links.clear()
+            self._link_of.clear()
         if self._leased:
             self._first_bind(steps, outcomes)
         return outcomes
