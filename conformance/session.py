@@ -189,11 +189,16 @@ class Session:
 
     def observe(self, texts: Sequence[str]) -> list[Observation]:
         """Run ``texts`` now."""
-        return list(chain.from_iterable(_parsed(lines) for lines in self.host.run(texts)))
+        return observed(self.host.run(texts))
 
 
 def _silent(_done: int) -> None:
     """No progress is shown."""
+
+
+def observed(batches: Iterable[Sequence[bytes]]) -> list[Observation]:
+    """The observations in what :meth:`Host.run` gives."""
+    return list(chain.from_iterable(_parsed(lines) for lines in batches))
 
 
 def _parsed(lines: Sequence[bytes]) -> list[Observation]:

@@ -27,7 +27,10 @@ VERBS: dict[str, str] = {
     "predict": "what a system returns, as JSON Lines",
     "ask": "what every system returns for one scenario, side by side",
     "diff": "what differs between two expectation files or two or three recordings",
+    "claims": "what the literature says, and where it holds",
+    "ports": "what happens with ports that the kernel chooses",
     "report": "results of one or several hosts as HTML, Markdown, JUnit XML and JSON",
+    "reproduce": "a C and a Python program and the text of a bug report for one scenario",
     "lint": "check the expectation files against each other and the evidence",
 }
 

@@ -1,0 +1,82 @@
+"""``bindmatrix claims``: what the literature says of SO_REUSEADDR and SO_REUSEPORT, and where it holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from conformance.cli.main import DIVERGES, OK
+from conformance.errors import Place, Problem, nearest
+from conformance.execute.local import HostError, LocalHost
+from conformance.judge import claims
+from conformance.judge.claims import Claim
+from conformance.observe.observations import Observation
+from conformance.oracle import catalog
+from conformance.report import answers_text, claims_text
+from conformance.report import claims as view
+from conformance.session import lacking, observed
+
+_EPILOG = """\
+verdicts:
+""" + "".join(f"  {verdict:<15} {meaning}\n" for verdict, meaning in claims.VERDICTS.items())
+
+_JSON = """
+--json prints {"host", "claims": [{"id", "says", "sources", "about", "scenarios": [{"run", "then"}], "systems": [{"os",
+"releases", "verdict"; where it does not hold: "scenario", "step" (from 0), "outcome"}], "here": {"verdict", ...}}]}.
+Exit status 1: this kernel and the expectations of its system come to different verdicts.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG + _JSON
+    parser.add_argument("ids", nargs="*", metavar="CLAIM", help="only these (default: all)")
+    parser.add_argument("--os", action="append", default=[], help="only this system (repeatable)")
+    parser.add_argument(
+        "--live", action=argparse.BooleanOptionalAction, default=None, help="run them here too (default: where it can)"
+    )
+    parser.add_argument("--json", action="store_true", help="an object, see below")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print every claim with where it holds."""
+    asked = _chosen(arguments.ids)
+    for os in arguments.os:
+        catalog.expectations(os)
+    host, ran = _live(asked, required=arguments.live is True) if arguments.live is not False else ({}, [])
+    found = view.results(asked, arguments.os or catalog.names(), ran, host)
+    name = f"{host.get('os')} {host.get('release')}" if host else ""
+    if arguments.json:
+        print(json.dumps({"host": host or None, "claims": [one.as_dict() for one in found]}, indent=1))
+    else:
+        answers_text.show(claims_text.lines(found, name, answers_text.width_of(sys.stdout)))
+    return DIVERGES if any(one.surprising for one in found) else OK
+
+
+def _chosen(ids: list[str]) -> list[Claim]:
+    every = {claim.id: claim for claim in claims.read()}
+    for name in ids:
+        if name not in every:
+            raise Problem(Place("CLAIM"), f"there is no claim {name!r}{nearest(name, every)}")
+    return [every[name] for name in ids] if ids else list(every.values())
+
+
+def _live(asked: list[Claim], required: bool) -> tuple[dict[str, Any], list[Observation]]:
+    texts = list(dict.fromkeys(case.scenario.text for claim in asked for case in claim.cases))
+    try:
+        with LocalHost() as local:
+            facts = local.facts
+            if facts.get("os") not in catalog.names():
+                raise HostError(f"there are no expectations for {facts.get('os')}")
+            ran = observed(local.run(texts))
+    except HostError as error:
+        if required:
+            raise
+        print(f"nothing was run here: {error}", file=sys.stderr)
+        return {}, []
+    for feature, reason in lacking(facts).items():
+        print(f"not run: {feature}: {reason}", file=sys.stderr)
+    return facts, ran

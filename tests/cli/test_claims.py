@@ -1,0 +1,65 @@
+"""``bindmatrix claims``: here the claims come out as the expectations of this system say."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from conformance.cli.main import DIVERGES, OK, WRONG, main
+from conformance.execute.local import LocalHost
+from conformance.judge.claims import REFUTED
+from conformance.oracle import catalog
+
+
+@pytest.fixture(scope="module")
+def system() -> str:
+    with LocalHost(1) as host:
+        os = str(host.facts["os"])
+    if os not in catalog.names():
+        pytest.skip(f"there are no expectations for {os}")
+    return os
+
+
+def test_the_kernel_here_agrees_with_its_expectations(system: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["claims", "--live", "--json", "--os", system]) == OK
+    data = json.loads(capsys.readouterr().out)
+    assert data["host"]["os"] == system
+    assert len(data["claims"]) > 30
+    assert all("verdict" in one["here"] for one in data["claims"])
+    sure = [one for one in data["claims"] if one["here"]["verdict"] in ("holds", REFUTED)]
+    assert len(sure) > 20
+
+
+def test_the_text_names_the_scenario_that_refutes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["claims", "--no-live", "reuseaddr-not-against-a-listener", "--os", "windows", "--os", "linux"]) == OK
+    out = capsys.readouterr().out
+    assert "  holds           linux 5.10" in out
+    assert "  does not hold   windows" in out
+    assert "b.bind=127.0.0.1 is ok: a=tcp4 a.reuseaddr=1" in out
+    assert "here" not in out
+
+
+def test_a_kernel_that_contradicts_its_expectations_is_told(
+    system: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = LocalHost.run
+
+    def lies(self: LocalHost, scenarios: list[str]) -> object:
+        for batch in real(self, scenarios):
+            yield [line.replace(b'"EADDRINUSE"', b'"ok"') for line in batch]
+
+    monkeypatch.setattr(LocalHost, "run", lies)
+    assert main(["claims", "default-is-exclusive", "--os", system]) == DIVERGES
+    assert "the expectations of this system say otherwise" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["reuseport-on-al"], "did you mean 'reuseport-on-all'"), (["--os", "linus"], "did you mean 'linux'")],
+)
+def test_bad_input_is_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["claims", "--no-live", *words]) == WRONG
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
