@@ -169,19 +169,13 @@ class Reach:
             if not left:
                 found.append(Dead(section, rule, ()))
                 continue
-            by = []
-            for earlier, region in zip(rules[:index], regions, strict=False):
-                if not self._precedes(earlier, rule):
-                    continue
-                rest = _without(left, region)
-                if rest != left:
-                    by.append(earlier.id)
-                left = rest
-                if not left:
-                    found.append(Dead(section, rule, tuple(by)))
-                    break
-                if len(left) > MAX_BOXES:
-                    break
+            before = [
+                (earlier, region)
+                for earlier, region in zip(rules[:index], regions, strict=False)
+                if self._precedes(earlier, rule) and _without(left, region) != left
+            ]
+            if before and not _left(left, before):
+                found.append(Dead(section, rule, tuple(earlier.id for earlier, _ in _needed(left, before))))
         return found
 
     def _precedes(self, earlier: Rule, later: Rule) -> bool:
@@ -203,6 +197,24 @@ def _without(left: list[Box], region: list[Box]) -> list[Box]:
         if not left or len(left) > MAX_BOXES:
             break
     return left
+
+
+def _left(boxes: list[Box], before: Sequence[tuple[Rule, list[Box]]]) -> list[Box]:
+    """What all of ``before`` leave."""
+    for _, region in before:
+        boxes = _without(boxes, region)
+        if not boxes or len(boxes) > MAX_BOXES:
+            break
+    return boxes
+
+
+def _needed(boxes: list[Box], before: list[tuple[Rule, list[Box]]]) -> list[tuple[Rule, list[Box]]]:
+    """Those of ``before``, which leave nothing, that cannot be done without."""
+    for one in list(before):
+        rest = [other for other in before if other is not one]
+        if rest and not _left(boxes, rest):
+            before = rest
+    return before
 
 
 def _asks(rule: Rule) -> bool:

@@ -13,7 +13,7 @@ from conformance.errors import Place, Problem, Problems
 from conformance.lint import decided
 from conformance.lint.reach import Reach, releases_of
 from conformance.lint.replay import Recorded, Replay, SetReplay, recorded_sets
-from conformance.oracle import catalog, divergences
+from conformance.oracle import catalog, divergences, releases
 from conformance.oracle.divergences import Divergence
 from conformance.oracle.expectation import Expectations, Rule
 from conformance.oracle.load import load
@@ -115,12 +115,20 @@ class Subject:
     @cached_property
     def releases(self) -> list[str]:
         """Releases that stand for all that the file covers."""
-        return releases_of(self.loaded, [one.release for one in self.sets if one.release])
+        return releases_of(self.loaded, [one.release for one in self.sets if _is_release(one.release)])
 
     @cached_property
     def reaches(self) -> list[Reach]:
         """What the rules can decide, for each of ``releases``."""
         return [Reach(self.loaded.at(release)) for release in self.releases]
+
+
+def _is_release(text: str) -> bool:
+    try:
+        releases.parse(text)
+    except ReleaseError:
+        return False
+    return True
 
 
 @contextmanager

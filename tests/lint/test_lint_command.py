@@ -1,0 +1,130 @@
+"""``bindmatrix lint``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from conformance.cli.main import main
+from conformance.lint import checks
+from conformance.oracle import catalog
+from tests.lint.conftest import GOOD, Folder
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_clean(folder: Folder, capsys: Capture) -> None:
+    assert main(["lint", str(folder.file)]) == 0
+    out, err = capsys.readouterr()
+    assert out == "1 files, 5 rules, 55 recorded observations of 1 hosts: no problems\n"
+    assert err == ""
+
+
+def test_problems_have_place_line_and_the_name_of_the_check(folder: Folder, capsys: Capture) -> None:
+    folder.change("why: it is taken", "why: " + "x" * 201)
+    assert main(["lint", str(folder.file)]) == 2
+    out, err = capsys.readouterr()
+    assert f"{folder.file}:20:5: 'why' of 'demo.conflict' has 201 characters" in err
+    assert "[why]\n    - id: demo.conflict\n      ^" in err
+    assert out.endswith(": 1 problem\n")
+
+
+def test_all_files_are_checked_when_one_cannot_be_read(folder: Folder, capsys: Capture) -> None:
+    bad = folder.file.with_name("bad.yaml")
+    bad.write_text("os: [")
+    missing = folder.file.with_name("missing.yaml")
+    folder.change("demo.bound-twice", "dm.bound-twice")
+    assert main(["lint", str(bad), str(missing), str(folder.file)]) == 2
+    out, err = capsys.readouterr()
+    assert f"{bad}:2:1: not YAML" in err
+    assert f"{missing}: cannot be read: No such file or directory" in err
+    assert "[ids]" in err
+    assert out == "3 files, 5 rules, 55 recorded observations of 1 hosts: 3 problems\n"
+
+
+def test_unknown_system(capsys: Capture) -> None:
+    assert main(["lint", "--os", "linus"]) == 2
+    assert "--os: no expectations for 'linus'; did you mean 'linux'?; there are" in capsys.readouterr().err
+
+
+def test_update(folder: Folder, capsys: Capture) -> None:
+    folder.write(GOOD.replace("demo.conflict", "demo.taken"), update=False)
+    path = folder.evidence / "decided.json"
+    path.write_text('{"other": {"other.rule": {"other-1": {"pairs": 1}}}}')
+    assert main(["lint", str(folder.file)]) == 2
+    assert "[decided]" in capsys.readouterr().err
+    assert main(["lint", "--update", str(folder.file)]) == 0
+    assert "wrote" in capsys.readouterr().err
+    written = json.loads(path.read_text())
+    assert written["other"] == {"other.rule": {"other-1": {"pairs": 1}}}
+    assert written["demo"]["demo.taken"]["demo-1.0"]["pairs"] > 10
+    assert main(["lint", str(folder.file)]) == 0
+
+
+def test_a_broken_decided_file(folder: Folder, capsys: Capture) -> None:
+    (folder.evidence / "decided.json").write_text("{")
+    assert main(["lint", str(folder.file)]) == 2
+    assert "write it again with 'bindmatrix lint --update'" in capsys.readouterr().err
+
+
+def test_decides(folder: Folder, capsys: Capture) -> None:
+    assert main(["lint", "--decides", str(folder.file)]) == 0
+    rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()[1:-1]}
+    assert rows["demo.bound-twice"] == ["0", "0", "source"]
+    assert int(rows["demo.conflict"][0]) > 10
+    assert rows["demo.conflict"][2] == "measured-nearby"
+
+
+def test_verbose_lists_what_is_not_measured(folder: Folder, capsys: Capture) -> None:
+    assert main(["lint", "-v", str(folder.file)]) == 0
+    out = capsys.readouterr().out
+    assert f"{folder.file}:15:5: demo.bound-twice decides no recorded outcome; it rests on: source" in out
+    assert "demo.conflict" not in out
+
+
+def test_mutate(folder: Folder, capsys: Capture) -> None:
+    assert main(["lint", "--mutate", "--strict", str(folder.file)]) == 0
+    out = capsys.readouterr().out
+    assert "demo.yaml: 7 of 11 mutants noticed by recorded outcomes (64 %)" in out
+    assert f"    {folder.file}:15:5: demo.bound-twice in bind: dropped" in out
+
+
+def test_strict(folder: Folder, capsys: Capture) -> None:
+    folder.change("{both.reuseaddr: yes}, ", "{both.reuseaddr: yes}, {existing.user: other, new.protocol: udp}, ")
+    assert main(["lint", "--mutate", str(folder.file)]) == 0
+    assert main(["lint", "--mutate", "--strict", str(folder.file)]) == 2
+    assert "not noticed, though the rule is observed:" in capsys.readouterr().out
+
+
+def test_json(folder: Folder, capsys: Capture) -> None:
+    folder.change("demo.bound-twice", "dm.bound-twice")
+    assert main(["lint", "--json", "--mutate", str(folder.file)]) == 2
+    data = json.loads(capsys.readouterr().out)
+    [file] = data["files"]
+    assert data["problems"] == 1
+    [problem] = file["problems"]
+    assert (problem["check"], problem["line"], problem["column"]) == ("ids", 15, 5)
+    assert file["os"] == "demo"
+    assert file["recorded"] == 55
+    assert file["unmeasured"] == ["dm.bound-twice", "demo.listen"]
+    assert file["mutation"]["mutants"] == 11
+    assert file["decides"]["demo.conflict"]["demo-1.0"]["pairs"] > 10
+
+
+def test_help_lists_the_checks(capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["lint", "--help"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    for check in checks.CHECKS:
+        assert f"  {check.name:<12} {check.description}" in out
+
+
+def test_a_copy_elsewhere_is_checked_against_the_installed_evidence(capsys: Capture, tmp_path: Path) -> None:
+    copy = tmp_path / "mine.yaml"
+    copy.write_text((catalog.folder() / "openbsd.yaml").read_text().replace("refuse: EADDRINUSE", "refuse: EACCES", 1))
+    assert main(["lint", str(copy)]) == 2
+    err = capsys.readouterr().err
+    assert "recorded outcomes are otherwise than openbsd." in err
