@@ -55,9 +55,7 @@ def _skeletons() -> tuple[dict[str, tuple[str, str, str, str]], dict[str, tuple[
     return firsts, seconds
 
 
-def _add_first(
-    firsts: dict[str, tuple[str, str, str, str]], protocol: str, state: State, endpoint: Endpoint
-) -> None:
+def _add_first(firsts: dict[str, tuple[str, str, str, str]], protocol: str, state: State, endpoint: Endpoint) -> None:
     for users in USERS:
         text = first_part(protocol, state, endpoint, users, NO_OPTIONS) + _between(users)
         # a bound socket that listens late has the first part of one that does not

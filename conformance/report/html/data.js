@@ -36,18 +36,19 @@ class Model {
     this.hosts = info.hosts;
     this.heads = info.heads.map(([text, protocol, endpoint, state, users, plan]) => {
       const words = text.split(" ");
-      return { text, words, protocol, endpoint, state, users, plan, bind: words.findIndex((w) => /\.bind=/.test(w)) };
+      const bind = words.findIndex((w) => /\.bind=/.test(w));
+      return { text, words, protocol, endpoint, state, users, plan, shape: plan && planShape(plan), bind, lists: [] };
     });
     this.tails = info.tails.map(([text, protocol, endpoint, plan, late, listens]) => {
       const words = text ? ("b=" + text).split(" ") : [];
       const bind = words.findIndex((w) => w.startsWith("b.bind="));
-      return { text, words, protocol, endpoint, plan, late, listens, bind };
+      const listen = words.map((w, i) => i).filter((i) => i > bind && words[i].endsWith(".listen"));
+      return { text, words, protocol, endpoint, plan, late, listens, bind, listen };
     });
     this.endpoints = info.endpoints.map(([label]) => label);
     this.address = new Map(info.endpoints);
     this.results = info.results.map((list) => list.map((raw) => this.result(raw)));
     this.families = new Map();
-    this.places = [];
     for (let row = 0; row < this.rows; row++) this.place(row);
   }
 
@@ -63,13 +64,18 @@ class Model {
     const head = this.heads[this.head[row]];
     const tail = this.tails[this.tail[row]];
     if (!head.protocol || head.protocol !== tail.protocol) {
-      this.places.push(row);
-      return;
+      return; // not of the matrix
     }
+    const variant = (tail.late ? 2 : 0) + (tail.listens ? 1 : 0);
+    const list = head.lists[variant] ||= this.family(head, tail);
+    list.push(row);
+  }
+
+  family(head, tail) {
     const state = (tail.late ? "late-listening" : head.state) + (head.protocol === "tcp" && !tail.listens ? "/quiet" : "");
     const key = [head.protocol, state, head.users].join(" ");
     if (!this.families.has(key)) this.families.set(key, []);
-    this.families.get(key).push(row);
+    return this.families.get(key);
   }
 
   text(row) {
@@ -110,8 +116,8 @@ class Model {
     if (result.outcomes[head.bind] !== "ok") return "first";
     const outcome = result.outcomes[head.words.length + tail.bind];
     if (outcome === "ok") {
-      const listens = tail.words.findIndex((word, i) => i > tail.bind && word.endsWith(".listen") && bad(result.outcomes[head.words.length + i]));
-      return listens < 0 ? "ok" : "listen";
+      for (const i of tail.listen) if (bad(result.outcomes[head.words.length + i])) return "listen";
+      return "ok";
     }
     if (outcome == null) return "lack";
     return outcome === "EADDRINUSE" ? "inuse" : outcome === "EACCES" || outcome === "EPERM" ? "access" : "invalid";

@@ -43,9 +43,9 @@ function behaviour(model, row, words, members) {
     section.append(h("p", {}, result.reason));
     return section;
   }
-  section.append(scroll("Steps", h("table", { class: "list tight" },
+  section.append(scroll(`Steps on ${members.map((host) => short(model.hosts[host])).join(", ")}`, h("table", { class: "list tight" },
     h("thead", {}, h("tr", {}, ...["step", "outcome", "expected"].map((one) => h("th", { scope: "col" }, one)))),
-    h("tbody", {}, ...words.map((word, step) => ({ word, step })).filter(({ word, step }) => telling(word, result, step))
+    h("tbody", {}, ...words.map((word, step) => ({ word, step })).filter(({ word, step }) => worthTelling(word, result, step))
       .map(({ word, step }) => h("tr", { class: step === result.step ? "blamed" : "" }, h("td", {}, h("code", {}, word)),
         h("td", {}, outcome(result.outcomes[step])), h("td", {}, expectedAt(result, step))))))));
   if (result.reason) section.append(h("p", {}, result.reason));
@@ -63,7 +63,7 @@ function behaviour(model, row, words, members) {
   return section;
 }
 
-const telling = (word, result, step) => /\.bind=|\.listen|\.connect=|^deliver|\.join=/.test(word) || result.outcomes[step] !== "ok"
+const worthTelling = (word, result, step) => /\.bind=|\.listen|\.connect=|^deliver|\.join=/.test(word) || result.outcomes[step] !== "ok"
   || step === result.step || result.expected[step] === null;
 
 function expectedAt(result, step) {

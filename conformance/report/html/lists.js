@@ -95,9 +95,11 @@ function bar(text) {
 
 function showFindings(model, want, open) {
   const out = [];
-  for (const host of want.hosts) {
+  const told = (host) => model.hosts[host].summary.groups.filter((group) => group.kind !== "unknown");
+  // hosts with findings first
+  for (const host of [...want.hosts].sort((a, b) => (told(b).length > 0) - (told(a).length > 0))) {
     const { summary, name } = model.hosts[host];
-    const groups = summary.groups.filter((group) => group.kind !== "unknown");
+    const groups = told(host);
     const counts = Object.entries(summary.verdicts).filter(([, count]) => count);
     out.push(h("section", { class: "card" }, h("h3", {}, name),
       h("p", { class: "chips" }, ...counts.map(([kind, count]) => h("span", { class: "chip v-" + kind },
@@ -105,8 +107,7 @@ function showFindings(model, want, open) {
       ...summary.notes.map((note) => h("p", { class: "note" }, note)),
       ...Object.entries(summary.reasons).flatMap(([kind, reasons]) => Object.entries(reasons).map(([reason, count]) =>
         h("p", { class: "note" }, `${kind}: ${number(count)} × ${reason}`))),
-      ...(groups.length ? groups.map((group) => finding(group, open)) : [h("p", { class: "quiet" },
-        summary.verdicts.diverges ? "" : "Nothing diverges.")])));
+      ...groups.map((group) => finding(group, open))));
   }
   return out;
 }
@@ -149,7 +150,7 @@ function received(model, row, host) {
     list.append(h("li", {}, h("code", {}, word.replace("=", " ")), " ", outcome(result.outcomes[step]),
       ...result.repeats.map((run) => h("span", { class: "again" }, outcome(run[step])))));
   });
-  return h("div", { class: "received" }, h("h4", {}, short(model.hosts[host])), list);
+  return h("div", { class: "received" }, h("h3", {}, short(model.hosts[host])), list);
 }
 
 function showQuestions(model, want, open) {

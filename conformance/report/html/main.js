@@ -97,7 +97,11 @@ class Page {
       matrix: () => this.matrix(), differences: () => showDifferences(model, want, open), findings: () => showFindings(model, want, open),
       deliveries: () => showDeliveries(model, want, open), questions: () => showQuestions(model, want, open), hosts: () => showHosts(model),
     };
-    this.area.replaceChildren(h("h2", {}, VIEWS[want.view]), ...views[want.view]());
+    this.area.replaceChildren(h("h2", { class: want.view === "matrix" ? "unseen" : "" }, VIEWS[want.view]), ...views[want.view]());
+    // only what really scrolls is a stop of the tab key
+    this.area.querySelectorAll(".scroll").forEach((one) => {
+      if (one.scrollWidth <= one.clientWidth) one.removeAttribute("tabindex");
+    });
   }
 
   select(name, title, values) {
@@ -114,18 +118,16 @@ class Page {
       const all = families(model);
       const distinct = (values) => [...new Set(values)];
       const here = all.filter(([proto]) => proto === want.proto);
-      const rows = model.families.get([want.proto, want.state, want.users].join(" "));
-      const shapes = distinct(rows.map((row) => planShape(model.heads[model.head[row]].plan)));
-      if (!shapes.includes(want.track)) want.track = shapes[0];
-      const seconds = panels(model, { ...want, second: "" }).seconds;
-      if (!seconds.has(want.second)) want.second = "";
+      const { seconds, shapes } = panels(model, { ...want, second: "" });
+      if (!shapes.has(want.track)) want.track = [...shapes][0];
+      if (!seconds.includes(want.second)) want.second = "";
       out.push(
         this.select("proto", "Protocol", distinct(all.map(([proto]) => proto)).map((one) => [one, one.toUpperCase()])),
         this.select("state", "First socket", distinct(here.map(([, state]) => state)).map((one) => [one, stateText(model, one)])),
         this.select("users", "Users", distinct(here.filter(([, state]) => state === want.state).map(([, , users]) => users))
           .map((one) => [one, model.info.users[one] || one])),
-        this.select("track", "Its options", shapes.map((one) => [one, one === "plain" ? "set before bind" : `${one.replace("+", " and ")}: changed`])),
-        this.select("second", "Second's options", [["", "every set"], ...[...seconds].map((one) => [one, planText(one)])]));
+        this.select("track", "Its options", [...shapes].sort((a, b) => (b === "plain") - (a === "plain") || a.length - b.length).map((one) => [one, one === "plain" ? "set before bind" : `${one.replace("+", " and ")}: changed`])),
+        this.select("second", "Second's options", [["", "every set"], ...seconds.map((one) => [one, planText(one)])]));
     }
     if (want.view !== "hosts") out.push(this.hostFilter());
     if (want.view === "matrix" && want.hosts.length > 1) {
@@ -159,33 +161,36 @@ class Page {
     const { model, want } = this;
     if (!model.families.size) return [h("p", {}, "No scenario of these hosts is a pair of the matrix; see Findings and Differences.")];
     if (!want.hosts.length) return [h("p", {}, "Choose a host above.")];
-    const { firsts } = panels(model, want);
+    const firsts = telling(model, want, panels(model, want).firsts);
     const open = (row, button) => {
       this.opener = button;
       this.show(model.text(row), row);
     };
     const lines = h("div", { class: "multiples" });
-    const button = more([...firsts], ([plan, grids]) => h("section", { class: "line" }, h("h3", {}, "first: " + planText(plan)),
-      h("div", { class: "panels" }, ...[...grids].map(([second, cells]) =>
-        scroll(`first ${planText(plan)}, second ${planText(second)}`, grid(model, want, cells, "second: " + planText(second), open))))), lines, PANEL_ROWS);
+    const button = more([...firsts], ([plan, grids]) => h("section", { class: "line" }, h("h3", {}, h("small", {}, "first socket"), planText(plan)),
+      h("div", { class: "panels" }, ...plainest(grids).map(([second, cells]) =>
+        scroll(`first ${planText(plan)}, second ${planText(second)}`, grid(model, want, cells, ["second: ", h("b", {}, planText(second))], open))))), lines, PANEL_ROWS);
+    if (!firsts.size) lines.append(h("p", {}, want.diff ? "The chosen hosts do not differ here." : "None of the chosen hosts ran this."));
     lines.querySelector(".cell")?.setAttribute("tabindex", "0");
-    lines.querySelectorAll(".scroll").forEach((one) => one.removeAttribute("tabindex"));
     return [h("p", { class: "lead" }, `${want.proto.toUpperCase()}; first socket ${stateText(model, want.state)}; `
       + `${model.info.users[want.users] || want.users}. Rows: where the first socket is bound, columns: the second. Arrow keys walk, Enter opens.`),
-    this.legend(), this.alikeness(), lines, button];
+    this.legend(), this.alikeness(firsts), lines, button];
   }
 
   legend() {
     const used = Object.entries(KINDS).filter(([kind]) => kind !== "absent");
-    return h("div", { class: "legend" }, ...used.map(([kind, [symbol, gloss]]) => h("span", {}, h("i", { class: "key k-" + kind }, symbol), gloss)),
-      this.want.hosts.length > 1 ? h("span", {}, h("i", { class: "key" }, "≠"), "hosts differ") : "",
-      ...Object.entries(MARKS).map(([kind, [symbol, gloss]]) => h("span", {}, h("i", { class: "key m-" + kind }, symbol), gloss)));
+    const box = h("details", { class: "symbols" }, h("summary", {}, "Symbols"));
+    box.open = window.matchMedia("(min-width: 641px), print").matches;
+    box.append(h("div", { class: "legend" }, ...used.map(([kind, [symbol, gloss]]) => h("span", {}, h("i", { class: "key k-" + kind }, symbol), gloss)),
+      this.want.hosts.length > 3 ? h("span", {}, h("i", { class: "key k-mixed" }, h("span", { class: "differ" }, "5")), "hosts differ: on so many both share") : "",
+      ...Object.entries(MARKS).map(([kind, [symbol, gloss]]) => h("span", {}, h("i", { class: "key m-" + kind }, symbol), gloss))));
+    return box;
   }
 
-  alikeness() {
+  alikeness(firsts) {
     if (this.want.hosts.length < 2) return "";
-    const groups = alike(this.model, this.want);
-    return h("p", { class: "alikeness" }, h("b", {}, "Alike in all of these: "), ...groups.map(([hash, hosts]) =>
+    const groups = alike(this.model, this.want, firsts);
+    return h("p", { class: "alikeness" }, h("b", {}, "Alike in every cell below: "), ...groups.map(([hash, hosts]) =>
       h("span", { class: "chip" }, hosts.map((host) => short(this.model.hosts[host])).join(" = ") + (hash === "not run" ? " (not run)" : ""))));
   }
 

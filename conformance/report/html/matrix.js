@@ -35,21 +35,43 @@ function settle(model, want) {
   return want;
 }
 
+// Of the panels only those that have something to show: a cell that a chosen host ran, or one in which they differ.
+function telling(model, want, firsts) {
+  const tells = (row) => {
+    const { there, differ } = cellOf(model, row, want.hosts);
+    return want.diff ? differ : there.length > 0;
+  };
+  const out = new Map();
+  for (const [plan, grids] of firsts) {
+    const kept = new Map([...grids].filter(([, cells]) => [...cells.values()].some(tells)));
+    if (kept.size) out.set(plan, kept);
+  }
+  return out;
+}
+
 function panels(model, want) {
   const rows = model.families.get([want.proto, want.state, want.users].join(" ")) || [];
   const firsts = new Map();
   const seconds = new Set();
+  const shapes = new Set();
   for (const row of rows) {
     const head = model.heads[model.head[row]];
     const tail = model.tails[model.tail[row]];
     seconds.add(tail.plan);
-    if (planShape(head.plan) !== want.track || (want.second && tail.plan !== want.second)) continue;
+    shapes.add(head.shape);
+    if (head.shape !== want.track || (want.second && tail.plan !== want.second)) continue;
     if (!firsts.has(head.plan)) firsts.set(head.plan, new Map());
     const grids = firsts.get(head.plan);
     if (!grids.has(tail.plan)) grids.set(tail.plan, new Map());
     grids.get(tail.plan).set(head.endpoint + " " + tail.endpoint, row);
   }
-  return { firsts, seconds };
+  return { firsts: new Map(plainest(firsts)), seconds: plainest(new Map([...seconds].map((one) => [one]))).map(([one]) => one), shapes };
+}
+
+// Entries by plan: no options first, then few, then many.
+function plainest(plans) {
+  const weight = (plan) => (plan === "none" ? 0 : 100 * plan.split("+").length + plan.length);
+  return [...plans].sort(([a], [b]) => weight(a) - weight(b) || (a < b ? -1 : 1));
 }
 
 // What a cell shows: the kinds of the hosts asked about, whether they differ, and the gravest mark.
@@ -79,7 +101,7 @@ function fill(button, cell) {
       return `${colour(kind)} ${from}% ${at}%`;
     });
     button.style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
-    button.append(h("span", { class: "differ" }, "≠"));
+    button.append(h("span", { class: "differ" }, there.filter((kind) => kind === "ok").length));
   } else {
     const kind = there[0] || "absent";
     button.classList.add("k-" + kind);
@@ -99,7 +121,7 @@ function grid(model, want, cells, title, open) {
   const hosts = want.hosts;
   const inUse = (side) => model.endpoints.filter((label) => [...cells.keys()].some((key) => key.split(" ")[side] === label));
   const [firsts, seconds] = [inUse(0), inUse(1)];
-  const table = h("table", { class: "grid" }, h("caption", {}, title));
+  const table = h("table", { class: "grid" }, h("caption", {}, ...title));
   table.append(h("thead", {}, h("tr", {}, h("td", {}), ...seconds.map((label) =>
     h("th", { scope: "col" }, h("span", {}, model.address.get(label)))))));
   const body = h("tbody", {});
@@ -160,14 +182,14 @@ function focusCell(cell, area) {
   cell.focus();
 }
 
-// Hosts that gave the same kinds everywhere in the shown family.
-function alike(model, want) {
-  const rows = model.families.get([want.proto, want.state, want.users].join(" ")) || [];
+// Hosts that gave the same kinds in every cell of the view.
+function alike(model, want, firsts) {
+  const rows = [...firsts.values()].flatMap((grids) => [...grids.values()].flatMap((cells) => [...cells.values()]));
+  const names = Object.keys(KINDS);
   const groups = new Map();
   for (const host of want.hosts) {
     let hash = 7;
     let ran = 0;
-    const names = Object.keys(KINDS);
     for (const row of rows) {
       const kind = model.kind(row, host);
       ran += kind !== "absent";

@@ -1,0 +1,103 @@
+"""``bindmatrix report``: what it reads, what it writes, and its exit status."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from conformance.cli.main import main
+from conformance.observe.observations import Observation, header, line
+from conformance.oracle import catalog
+from tests.report.pages import BOUND, CLASSIC, predicted
+
+EVIDENCE = catalog.folder() / "evidence"
+
+
+def results(folder: Path, observations: list[Observation], **facts: object) -> Path:
+    """A folder as ``run`` writes it."""
+    folder.mkdir(parents=True)
+    data = header({"os": "linux", "release": "6.18.44", **facts}) + b"".join([line(one) for one in observations])
+    (folder / "observations.jsonl.gz").write_bytes(gzip.compress(data))
+    return folder
+
+
+def test_every_report_of_two_hosts(tmp_path: Path) -> None:
+    good = results(tmp_path / "runs" / "good", predicted("linux", "6.18.44", [CLASSIC, BOUND]))
+    results(tmp_path / "runs" / "bad", [Observation(BOUND, ("ok", "ok", "ok", "ok", "ok"))])
+    files = {kind: tmp_path / f"out.{kind}" for kind in ("html", "markdown", "junit", "json")}
+    options = [word for kind, file in files.items() for word in (f"--{kind}", str(file))]
+    assert main(["report", str(good), *options]) == 0
+    assert main(["report", str(tmp_path / "runs"), *options]) == 1
+    assert "2 hosts, 2 scenarios" in files["html"].read_text()
+    assert "linux 6.18.44 (bad)" in files["markdown"].read_text()
+    assert ET.parse(files["junit"]).getroot().get("failures") == "1"
+    assert [one["total"] for one in json.loads(files["json"].read_text())] == [1, 2]
+
+
+def test_the_files_of_a_folder_are_one_host(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = EVIDENCE / "linux-6.12.43"
+    assert main(["report", str(folder), "--json"]) == 0
+    (summary,) = json.loads(capsys.readouterr().out)
+    assert summary["total"] == sum(len(gzip.decompress(file.read_bytes()).splitlines()) for file in folder.iterdir())
+
+
+def test_two_runs_of_a_host_that_disagree_are_flaky(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (once,) = predicted("linux", "6.18.44", [BOUND])
+    other = once._replace(outcomes=("ok",) * 5)
+    results(tmp_path / "run", [once, other])
+    assert main(["report", str(tmp_path / "run"), "--json"]) == 0
+    (summary,) = json.loads(capsys.readouterr().out)
+    assert summary["verdicts"]["flaky"] == summary["total"] == 1
+    assert summary["groups"][0]["reason"] == "repeats gave EADDRINUSE and ok"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["no-such-folder"], "cannot be read"),
+        (["{empty}"], "a folder without observations.jsonl.gz"),
+        (["{newer}", "--html", "{empty}/x.html"], "written by a newer bindmatrix: update this one"),
+        (["{good}", "--html", "{empty}/no/x.html"], "cannot be written"),
+        (["{good}", "-"], "standard input is the results of one host"),
+        (["{good}", "--html", "-", "--json", "-"], "only one of the reports"),
+        (["{nameless}"], "do not say which system"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_status_2(
+    tmp_path: Path, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    observations = predicted("linux", "6.18.44", [BOUND])
+    places = {name: tmp_path / name for name in ("empty", "newer", "good", "nameless")}
+    places["empty"].mkdir()
+    results(places["good"], observations)
+    newer = results(places["newer"], observations) / "observations.jsonl.gz"
+    newer.write_bytes(newer.read_bytes() and gzip.compress(b'{"format":"bindmatrix-observations/2","host":{}}\n'))
+    places["nameless"].mkdir()
+    (places["nameless"] / "observations.jsonl.gz").write_bytes(gzip.compress(line(observations[0])))
+    assert main(["report", *(word.format(**places) for word in arguments)]) == 2
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert len(captured.err.splitlines()) == 1
+    assert not captured.out
+
+
+def test_what_could_be_read_of_a_damaged_file_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = results(tmp_path / "run", predicted("linux", "6.18.44", [BOUND, CLASSIC] * 50))
+    file = folder / "observations.jsonl.gz"
+    file.write_bytes(file.read_bytes()[:-12])
+    assert main(["report", str(folder), "--json"]) == 2
+    captured = capsys.readouterr()
+    assert "breaks off" in captured.err
+    assert json.loads(captured.out)[0]["total"] == 2
+
+
+def test_the_plain_summary_has_no_colours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = results(tmp_path / "run", predicted("linux", "6.18.44", [BOUND]))
+    assert main(["report", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Linux 6.18.44: 1 scenarios")
+    assert "\x1b" not in out

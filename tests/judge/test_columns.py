@@ -1,0 +1,81 @@
+"""Columns come to the same verdicts as the judge, whatever shortcut they take."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from conformance.generate.sequences import random_sequences
+from conformance.judge.columns import of_recordings
+from conformance.judge.sidebyside import NOT_RUN, side_by_side
+from conformance.judge.summary import Collector
+from conformance.judge.verdicts import Judge
+from conformance.observe.observations import Observation, read
+from conformance.oracle import catalog, divergences
+from tests.report.pages import ALIKE, BOUND, CLASSIC, DUAL, host, predicted, recording
+
+
+def judge_of(os: str, release: str) -> Judge:
+    expectations = catalog.expectations(os)
+    return Judge(expectations.at(release), divergences.of(expectations, release), {"os": os, "release": release})
+
+
+@pytest.mark.parametrize(("os", "release"), [("linux", "6.18.44"), ("linux", "6.1.192"), ("gvisor", "20221219")])
+def test_the_same_verdicts_as_the_judge_on_outcomes_that_are_often_wrong(os: str, release: str) -> None:
+    draw = random.Random(5)
+    observations = []
+    for one in predicted(os, release, dict.fromkeys([*random_sequences(7, 300), BOUND, CLASSIC, DUAL, ALIKE])):
+        outcomes = list(one.outcomes or ())
+        for step in range(len(outcomes)):
+            if draw.random() < 0.05:
+                outcomes[step] = draw.choice(["ok", "EADDRINUSE", "EINVAL", "EADDRNOTAVAIL"])
+        if draw.random() < 0.05:
+            outcomes.pop()
+        observations.append(Observation(one.scenario, tuple(outcomes)))
+    columns = of_recordings([recording(os, release, observations)])
+    judge = judge_of(os, release)
+    for row, observation in enumerate(observations):
+        assert columns.text(row) == observation.scenario
+        result = columns.results[columns.result[row]]
+        verdict = judge.verdict(observation)
+        mine = (result.kind, result.outcomes, result.step, result.divergence, result.reason)
+        assert mine == (verdict.kind, observation.outcomes, verdict.step, verdict.divergence, verdict.reason)
+    assert len(columns.summary.verdicts) == 8
+    assert columns.summary.verdicts["diverges"] > 10
+
+
+def test_the_same_summary_as_the_collector() -> None:
+    file = catalog.folder() / "evidence" / "linux-6.1.192" / "pairs.jsonl.gz"
+    columns = of_recordings([read(file)])
+    collector = Collector(judge_of("linux", "6.1.192"))
+    for batch in read(file).batches():
+        collector.add(collector.judge.judge(batch))
+    expected = collector.summary()
+    assert columns.summary.verdicts == expected.verdicts
+    assert columns.summary.rules == expected.rules
+    assert columns.summary.groups == expected.groups
+
+
+def test_a_line_with_repeats_settles_the_line_before() -> None:
+    (once,) = predicted("linux", "6.18.44", [BOUND])
+    wrong = once._replace(outcomes=("ok",) * 5)
+    columns = host("linux", "6.18.44", [wrong, wrong._replace(repeats=(wrong.outcomes or (),) * 3)])
+    assert (columns.summary.total, columns.summary.verdicts["diverges"]) == (1, 1)
+    assert len(columns.results[columns.result[0]].repeats) == 3
+
+
+def test_side_by_side_keeps_every_result_and_knows_what_was_not_run() -> None:
+    linux = host("linux", "6.18.44", predicted("linux", "6.18.44", [CLASSIC, BOUND, DUAL]))
+    freebsd = host("freebsd", "13.0", predicted("freebsd", "13.0", [DUAL, ALIKE]))
+    both = side_by_side([linux, freebsd])
+    found = {}
+    for row in range(len(both.vector)):
+        tail = both.tails[both.tail[row]]
+        text = both.heads[both.head[row]] + (f" b={tail}" if tail else "")
+        found[text] = [result and result.outcomes for result in both.results(both.vector[row])]
+    assert found.keys() == {CLASSIC, BOUND, DUAL, ALIKE}
+    assert found[ALIKE][0] is None
+    assert found[BOUND][1] is None
+    assert found[DUAL] == [("ok",) * 4 + ("EADDRINUSE", "ok"), ("ok",) * 6]
+    assert any(NOT_RUN in vector for vector in both.vectors)
