@@ -1,0 +1,116 @@
+"""``bindmatrix reproduce``: a C and a Python program and the text of a bug report for one scenario."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from conformance.cli.main import OK
+from conformance.errors import Place, Problem
+from conformance.execute.local import LocalHost
+from conformance.notation import Scenario, parse
+from conformance.observe import observations, scenarios
+from conformance.report import reproduce
+from conformance.report.reproduce_files import files
+
+_EPILOG = """\
+The programs choose a free port (or take one as argument), use the loopback interface alone and exit with 0 when every
+step is as expected, 1 when one is not, 2 when the set-up failed.
+
+Without --host the scenario is run here and this machine is the host.  With it nothing is run: the outcomes are those
+of the results folder, where it holds the scenario, else what is known of that release.
+
+--expect takes one outcome a step: ok, the name of an error, alternatives joined by |, 'error' for any, '?' for
+anything, or a JSON list.  Without it the rules of the system are expected.
+
+  bindmatrix reproduce 'a=tcp4 a.bind=0.0.0.0 b=tcp4 b.bind=127.0.0.1'
+  bindmatrix reproduce 'a=tcp6 a.bind=::1' --lang c --expect 'ok EADDRINUSE'
+  bindmatrix reproduce FILE --host results/ --output report/
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
+    parser.add_argument("scenario", metavar="SCENARIO", help="a scenario, a file with one, or - for standard input")
+    parser.add_argument("--host", metavar="FACTS", help="a JSON file with the facts of a host, or the results of a run")
+    parser.add_argument("--expect", metavar="OUTCOMES", help="what is expected instead of the rules, see below")
+    parser.add_argument("--lang", choices=("c", "python", "winsock", "report", "all"), default="all")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="the port, where its number matters")
+    parser.add_argument("--output", metavar="DIR", help="write files there instead of printing")
+    parser.add_argument("--json", action="store_true", help="print an object: file name to text")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print or write what was asked for."""
+    if not 0 <= arguments.port <= 65535:
+        raise Problem(Place("--port"), f"expected a port from 1 to 65535, got {arguments.port}")
+    scenario = _one(arguments.scenario)
+    facts, observed = _host(arguments.host, scenario)
+    expect = reproduce.given_outcomes(arguments.expect, scenario) if arguments.expect is not None else None
+    case = reproduce.build(scenario, facts, expect=expect, observed=observed, port=arguments.port)
+    made = files(case, arguments.lang)
+    if arguments.output:
+        _write(Path(arguments.output), made)
+    elif arguments.json:
+        print(json.dumps(made, indent=1))
+    else:
+        # a report holds both programs in full
+        shown = {"report.txt": made["report.txt"]} if arguments.lang == "all" else made
+        print("\n".join(shown.values()), end="")
+    return OK
+
+
+def _one(word: str) -> Scenario:
+    found = [parse(line.text, name=line.place.name, line=line.place.line) for line in scenarios.given(word)]
+    if len(found) != 1:
+        raise Problem(Place(word), f"expected one scenario, got {len(found)}")
+    return found[0]
+
+
+def _host(word: str | None, scenario: Scenario) -> tuple[Mapping[str, Any], tuple[str | None, ...] | None]:
+    """The facts of the host, and what was observed on it; raises :class:`Problem`."""
+    if word is None:
+        with LocalHost(1) as host:
+            lines = [line for batch in host.run([scenario.text]) for line in batch]
+            return host.facts, json.loads(lines[0]).get("outcomes")
+    path = Path(word)
+    if path.suffix == ".json":
+        return _facts(path), None
+    recording = observations.read(path)
+    outcomes = None
+    for observation in recording:
+        if observation.scenario == scenario.text and observation.outcomes is not None:
+            outcomes = observation.outcomes
+    if not recording.host:
+        raise Problem(Place(word), "does not say which host it is from; expected a first line with its facts")
+    if outcomes is not None and len(outcomes) != len(scenario.steps):
+        raise Problem(Place(word), f"has {len(outcomes)} outcomes for the {len(scenario.steps)} steps of the scenario")
+    return recording.host, outcomes
+
+
+def _facts(path: Path) -> Mapping[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise Problem(Place(str(path)), f"not JSON: {error}") from error
+    facts = data.get("host", data) if isinstance(data, dict) else None
+    if not isinstance(facts, dict) or not facts.get("os"):
+        raise Problem(Place(str(path)), 'expected the facts of a host: {"os": "linux", "release": "6.18.44", ...}')
+    return facts
+
+
+def _write(folder: Path, made: Mapping[str, str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in made.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Problem(Place(str(folder)), f"cannot be written: {error.strerror}; name another --output") from error
+    print("\n".join(str(folder / name) for name in made))

@@ -1,0 +1,261 @@
+"""What a reproducer is made from: a scenario, what is expected of each step, what was observed, and why.
+
+One :class:`Case` feeds the C program, the Python program and the bug report, so that they cannot disagree.  Expected
+outcomes are *patterns*: words joined by ``|``, where ``?`` accepts everything and ``error`` everything but ``ok``.  The
+programs print a delivery as its class (``a``, ``spread:a,b``, ``every:a,b``, ``refused``), so a pattern lists classes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from conformance.errors import Place, Problem
+from conformance.notation import Scenario, Step
+from conformance.oracle import catalog
+from conformance.oracle.automaton import Expected, agrees
+from conformance.oracle.delivery import DELIVERIES, counts
+from conformance.oracle.expectation import ANY_ERROR, Rule
+from conformance.report.answers import answers
+from conformance.report.answers_releases import variant_of
+
+ANYTHING, ANY_FAILURE = "?", "error"
+_WORD = re.compile(r"\?|error|ok|E[A-Z0-9]+|[a-z][a-z0-9_:,]*|errno \d+")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One step.  ``pattern`` is what the programs compare with; ``observed`` is "" where nothing is known."""
+
+    step: Step
+    expected: Expected
+    pattern: str
+    observed: str
+    rules: tuple[Rule, ...]
+
+    @property
+    def surprising(self) -> bool:
+        """Whether something else than expected was observed."""
+        return bool(self.observed) and not agrees(self.expected, self.observed)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything that the programs and the report say."""
+
+    scenario: Scenario
+    lines: tuple[Line, ...]
+    os: str
+    title: str
+    release: str
+    facts: Mapping[str, Any]
+    #: ids of the recorded divergences that make the difference
+    divergences: tuple[str, ...] = ()
+    #: whether ``observed`` was seen on the host, or is what recorded runs and rules say of it
+    seen: bool = False
+    #: whether the expectation was given, instead of taken from the rules
+    given: bool = False
+    #: the port to use when the program is given none, 0 for any
+    port: int = 0
+    #: why the given expectation is reasonable
+    because: str = ""
+
+    @property
+    def surprise(self) -> Line | None:
+        """The first step that did otherwise."""
+        return next((line for line in self.lines if line.surprising), None)
+
+    @property
+    def host(self) -> str:
+        """``Linux 6.18.44``."""
+        return f"{self.title} {self.release}"
+
+
+def build(
+    scenario: Scenario,
+    facts: Mapping[str, Any],
+    *,
+    expect: Sequence[Expected] | None = None,
+    observed: Sequence[str | None] | None = None,
+    port: int = 0,
+    because: str = "",
+) -> Case:
+    """The case of ``scenario`` on the host with ``facts``; raises :class:`Problem` for a host nobody describes.
+
+    ``expect`` replaces what the rules say; without ``observed`` what is known of the release stands in for it.
+    """
+    expectations, release = catalog.of_host(facts)
+    variant = variant_of(expectations.on_port(port or 1), release)
+    by_rules = variant.oracle.predict(scenario)
+    actual = (variant.diverged or variant.oracle).predict(scenario)
+    shown = (
+        tuple(_certain(one) for one in actual.outcomes) if observed is None else tuple(one or "" for one in observed)
+    )
+    lines = tuple(
+        Line(step, want, pattern(want, step), got, rules)
+        for step, want, got, rules in zip(
+            scenario.steps, by_rules.outcomes if expect is None else expect, shown, actual.rules, strict=True
+        )
+    )
+    differs = actual.outcomes != by_rules.outcomes
+    return Case(
+        scenario=scenario,
+        lines=lines,
+        os=expectations.os,
+        title=expectations.title,
+        release=release,
+        facts=facts,
+        divergences=tuple(one.id for one in variant.responsible(scenario.text)) if differs else (),
+        seen=observed is not None,
+        given=expect is not None,
+        port=port,
+        because=because,
+    )
+
+
+def releases(case: Case) -> tuple[list[str], list[str]]:
+    """The releases of the system that are known to do as observed, and the others."""
+    same: list[str] = []
+    others: list[str] = []
+    for row in answers(case.scenario, [case.os]):
+        agree = all(
+            agrees(one, line.observed) for one, line in zip(row.outcomes, case.lines, strict=True) if line.observed
+        )
+        (same if agree else others).extend(row.releases)
+    return same, others
+
+
+def _certain(expected: Expected) -> str:
+    return expected if isinstance(expected, str) and expected != ANY_ERROR else ""
+
+
+def pattern(expected: Expected, step: Step) -> str:
+    """The pattern of an expected outcome; a spread over some sockets is met by any two of them."""
+    if expected is None:
+        return ANYTHING
+    words: list[str] = []
+    for one in (expected,) if isinstance(expected, str) else expected:
+        if step.kind.startswith("deliver"):
+            words += _classes(one)
+        else:
+            words.append(ANY_FAILURE if one == ANY_ERROR else one)
+    return "|".join(dict.fromkeys(words))
+
+
+def _classes(expected: str) -> list[str]:
+    """The classes that the programs may print for an expected delivery."""
+    kind, _, listed = delivery_class(expected).partition(":")
+    if kind != "spread":
+        return [delivery_class(expected)]
+    names = listed.split(",")
+    return ["spread:" + ",".join(some) for size in range(2, len(names) + 1) for some in combinations(names, size)]
+
+
+def delivery_class(outcome: str) -> str:
+    """The class of observed counts (``a:15,b:17`` is ``spread:a,b``); anything else is returned as it is."""
+    got = counts(outcome)
+    if not got:
+        return outcome
+    names = ",".join(got)
+    if set(got.values()) == {DELIVERIES}:
+        return names if len(got) == 1 else f"every:{names}"
+    return f"spread:{names}" if sum(got.values()) == DELIVERIES else outcome
+
+
+def given_outcomes(text: str, scenario: Scenario) -> tuple[Expected, ...]:
+    """The outcomes of ``--expect``: one word a step, or a JSON list; raises :class:`Problem`."""
+    place = Place("--expect", 1)
+    if text.lstrip().startswith("["):
+        try:
+            raw = json.loads(text)
+        except ValueError as error:
+            raise Problem(place, f"not JSON: {error}; write one word a step, such as 'ok ok EADDRINUSE'") from error
+        words = [None if one is None else "|".join(one) if _is_list(one) else one for one in raw]
+    else:
+        words = list(text.split())
+    if len(words) != len(scenario.steps):
+        raise Problem(
+            place,
+            f"{len(words)} outcomes for {len(scenario.steps)} steps; write one for each, '?' where any will do",
+        )
+    return tuple(_given(word, place) for word in words)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _given(word: object, place: Place) -> Expected:
+    if word is None or word == ANYTHING:
+        return None
+    parts = word.split("|") if isinstance(word, str) else [""]
+    for part in parts:
+        if not _WORD.fullmatch(part):
+            raise Problem(place, f"expected 'ok', the name of an error, 'error' (any) or '?', got {word!r}")
+    named = tuple(ANY_ERROR if part == ANY_FAILURE else delivery_class(part) for part in parts)
+    return named[0] if len(named) == 1 else named
+
+
+def variable(name: str) -> str:
+    """A socket's name as a variable: as it is where no word of C, Python or the programs can be meant."""
+    return name if re.fullmatch(r"[a-z]\d*", name) else f"s_{name}"
+
+
+def sockets(scenario: Scenario) -> list[str]:
+    """The names of the sockets, in the order in which they are made."""
+    return list(dict.fromkeys(step.socket for step in scenario.steps if step.kind in ("socket", "accept")))
+
+
+def receivers(scenario: Scenario) -> dict[int, tuple[str, list[str]]]:
+    """Index of each delivery -> (``udp`` or ``tcp``, the open sockets of that protocol, sorted)."""
+    found = {}
+    open_now: dict[str, str] = {}
+    protocols = [step.what[:3] for step in scenario.steps if step.kind == "socket"]
+    for index, step in enumerate(scenario.steps):
+        if step.kind in ("socket", "accept"):
+            open_now[step.socket] = step.what[:3] if step.kind == "socket" else "tcp"
+        elif step.kind == "close":
+            open_now.pop(step.socket, None)
+        elif step.kind.startswith("deliver"):
+            kinds = set(open_now.values()) or set(protocols[:1])
+            stream = "tcp" in kinds and step.kind == "deliver" and not multicast(step.address)
+            protocol = "tcp" if stream or (not kinds and step.kind == "deliver") else "udp"
+            found[index] = (protocol, sorted(name for name, kind in open_now.items() if kind == protocol))
+    return found
+
+
+def connects_again(scenario: Scenario) -> bool:
+    """Whether a socket that is connected may be asked to connect."""
+    joined = [step.socket for step in scenario.steps if step.kind in ("connect", "accept")]
+    accepted = {step.socket for step in scenario.steps if step.kind == "accept"}
+    connected = {step.socket for step in scenario.steps if step.kind == "connect"}
+    return len(joined) != len(set(joined)) or bool(accepted & connected)
+
+
+def multicast(address: str) -> bool:
+    """Whether the address is a group."""
+    return address.startswith("ff") or (":" not in address and 224 <= int(address.partition(".")[0]) < 240)
+
+
+def needs(scenario: Scenario) -> list[str]:
+    """Addresses that the host must have: 127.0.0.1 is everywhere, others have to be added on some systems."""
+    wanted = ["::1"] if any(step.what.endswith("6") for step in scenario.steps if step.kind == "socket") else []
+    for step in scenario.steps:
+        plain = step.address.rpartition("ffff:")[2] if "." in step.address else step.address
+        if plain in ("127.0.0.2", "::1") and plain not in wanted:
+            wanted.append(plain)
+    return wanted
+
+
+def wrapped(words: Iterable[str], width: int) -> list[str]:
+    """Lines of whole words; a step is never broken."""
+    lines = [""]
+    for word in words:
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append("")
+        lines[-1] += (" " if lines[-1] else "") + word
+    return lines

@@ -1,0 +1,155 @@
+"""The C program, the Python program and the executor return the same, for hundreds of scenarios."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from conformance.execute import executor
+from conformance.execute.local import LocalHost
+from conformance.generate.sequences import random_sequences
+from conformance.notation import parse
+from conformance.report import reproduce, reproduce_c, reproduce_python
+from tests.report import reproduce_driver
+
+#: what the random sequences never hold: things that wait, groups, chosen ports, deliveries, several of a name
+SPECIAL = [
+    "a=tcp4 a.bind=127.0.0.1 a.listen x=a.accept x.close",
+    "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept c.read x.close c.read c.close a.close",
+    "a=tcp4 a.bind=127.0.0.1 c=tcp4 c.connect=127.0.0.1 c.read x=a.accept",
+    "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 c.connect=127.0.0.1 a.connect=127.0.0.1 a.read",
+    "a=tcp4 a.close a.close a.bind=127.0.0.1 a.listen a.reuseaddr=1 a.exclusive=1 x=a.accept a.read",
+    "a=tcp4 a.exclusive=1 a.exclbind=0 a.reuseport_lb=1 a.v6only=1 a.bind=::1 a.connect=::1 a.bind=127.0.0.1",
+    "a=tcp6 a.v6only=1 a.bind=::ffff:127.0.0.1 a.bind=127.0.0.1 a.v6only=0 a.bind=::ffff:127.0.0.1 a.v6only=1",
+    "a=tcp4 a.bind=127.0.0.1,0 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1 b.close b=udp6 b.bind=:: b.bind=::,0",
+    "a=udp4 a.bind=0.0.0.0 a.join=224.0.0.251 a.join=224.0.0.251 b=udp6 b.join=ff02::fb a.listen a.join=ff02::fb",
+    "user=1001 a=tcp4 a.reuseport=1 a.bind=0.0.0.0 user=0 b=tcp4 b.reuseport=1 b.bind=0.0.0.0 user=1001 user=1002",
+    "a=udp4 a.bind=192.0.2.1 a.bind=255.255.255.255 b=tcp4 b.bind=224.0.0.251 wait=3 d=tcp6 d.bind=ff02::fb",
+    "a=udp4 a.reuseport=1 a.bind=127.0.0.1 b=udp4 b.reuseport=1 b.bind=127.0.0.1 deliver=127.0.0.1 deliver=127.0.0.2",
+    "a=udp4 a.reuseaddr=1 a.bind=0.0.0.0 a.join=224.0.0.251 b=udp4 b.reuseaddr=1 b.bind=224.0.0.251 deliver=224.0.0.251",
+    "a=tcp4 a.reuseport=1 a.bind=127.0.0.1 a.listen b=tcp4 b.reuseport=1 b.bind=127.0.0.1 b.listen deliver=127.0.0.1",
+    "a=tcp6 a.v6only=0 a.bind=:: a.listen deliver=127.0.0.1 deliver=::1 a.close deliver=127.0.0.1",
+    "a=udp6 a.v6only=0 a.bind=:: deliver=::ffff:127.0.0.1 deliver_flow=127.0.0.1 a.close deliver_flow=::1 deliver=::1",
+    "a=tcp4 a.bind=127.0.0.1 deliver=127.0.0.1 b=udp4 deliver_flow=127.0.0.1",
+    "a=udp4 a.bind=127.0.0.1 a.connect=127.0.0.1 a.connect=::1 b=udp6 b.v6only=0 b.bind=::1 b.connect=127.0.0.1",
+]  # fmt: skip
+RANDOM = 200
+#: defined by each program for itself
+MACROS = {"E", "LACKING"}
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[reproduce.Case]:
+    """One case for each scenario that runs here; expected is what the executor saw."""
+    texts = [*SPECIAL, *random_sequences(5, RANDOM, users=True)]
+    with LocalHost(2) as host:
+        seen = {}
+        for batch in host.run(texts):
+            for line in batch:
+                data = json.loads(line)
+                seen[data["scenario"]] = data["outcomes"]
+    found = []
+    for text in dict.fromkeys(texts):
+        outcomes = seen.get(text)
+        if outcomes is not None:
+            expect = [reproduce.delivery_class(one) for one in outcomes]
+            found.append(reproduce.build(parse(text), {"os": "linux", "release": "6.18.44"}, expect=expect))
+    assert len(found) > 100  # without root those that change the user are left out
+    return found
+
+
+def statics(program: str) -> set[str]:
+    """The names at file level of a C program."""
+    names = set(re.findall(r"^static [^=;{]*?[ *](\w+)\(", program, re.MULTILINE))
+    names |= set(re.findall(r"^(?:struct|union) (\w+) \{", program, re.MULTILINE))
+    return names | {"main", "errors", "port", "failures", *MACROS}
+
+
+def batch(programs: Sequence[str]) -> str:
+    """All programs in one file: the names of each get its number, so that one compilation does for all."""
+    text = ""
+    for index, program in enumerate(programs):
+        names = sorted(statics(program))
+        text += "".join(f"#define {name} {name}_{index}\n" for name in names if name not in MACROS)
+        text += program
+        text += "".join(f"#undef {name}\n" for name in names)
+    calls = ", ".join(f"main_{index}" for index in range(len(programs)))
+    return text + (
+        "int main(int argc, char **argv)\n{\n"
+        f"    static int (*const all[])(int, char **) = {{{calls}}};\n"
+        "    return all[atoi(argv[1])](argc - 1, argv + 1);\n}\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def compiler() -> str:
+    found = shutil.which("cc")
+    if found is None:
+        pytest.skip("no C compiler (cc) in PATH")
+    return found
+
+
+def compile_c(compiler: str, text: str, folder: Path, name: str) -> Path:
+    source = folder / f"{name}.c"
+    source.write_text(text)
+    target = folder / name
+    command = [compiler, "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-o", str(target), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[:4000]
+    return target
+
+
+def run_all(compiler: str, cases: Sequence[reproduce.Case], folder: Path) -> list[list[tuple[int, str]]]:
+    """(status, output) of the C and of the Python form of every case."""
+    compile_c(compiler, batch([reproduce_c.program(case) for case in cases]), folder, "batch")
+    for index, case in enumerate(cases):
+        (folder / f"{index}.py").write_text(reproduce_python.program(case))
+    command = [sys.executable, "-I", "-S", reproduce_driver.__file__, executor.__file__, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_c_python_and_executor_agree(compiler: str, cases: list[reproduce.Case], tmp_path: Path) -> None:
+    halves = [cases[::2], cases[1::2]]
+    folders = [tmp_path / "0", tmp_path / "1"]
+    for folder in folders:
+        folder.mkdir()
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda pair: run_all(compiler, *pair), zip(halves, folders, strict=True)))
+    for half, results in zip(halves, found, strict=True):
+        assert len(results) == len(half)
+        for case, (c, python) in zip(half, results, strict=True):
+            assert c == [0, python[1]], (case.scenario.text, c, python)
+            assert python[0] == 0, (case.scenario.text, python)
+            rows = [row.split(None, 1) for row in c[1].splitlines()[:-1]]
+            assert [row[0] for row in rows] == [line.step.text for line in case.lines]
+
+
+def test_another_outcome_ends_with_1(compiler: str, tmp_path: Path) -> None:
+    """A program that could not fail would prove nothing."""
+    text = "a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1"
+    facts = {"os": "linux", "release": "6.18.44"}
+    wrong = [
+        ["ok", "ok", "ok", "ok"],
+        ["ok", "EACCES", "ok", "EADDRINUSE"],
+        ["ok", "ok", "refused", "EADDRINUSE"],
+        ["ok", "ok", "ok", ("EACCES", "ok")],
+    ]
+    right = [
+        ["ok", "ok", "ok", "EADDRINUSE"],
+        [None, None, None, None],
+        ["ok", "ok", "ok", ("EACCES", "EADDRINUSE")],
+        ["ok", "ok", "ok", "refused"],
+    ]
+    cases = [reproduce.build(parse(text), facts, expect=expect) for expect in [*wrong, *right]]
+    results = run_all(compiler, cases, tmp_path)
+    assert [(c[0], python[0]) for c, python in results] == [(1, 1)] * 2 + [(1, 1)] * 2 + [(0, 0)] * 4
+    assert "b.bind=127.0.0.1         EADDRINUSE, expected ok" in results[0][0][1]
