@@ -38,7 +38,8 @@ def work(port: int, number: int) -> int:
         except OSError as error:
             print(f"worker {number}: port {port}: {error.strerror}", file=sys.stderr)
             return 1
-        print(f"worker {number} is process {os.getpid()}", flush=True)
+        sys.stdout.write(f"worker {number} is process {os.getpid()}\n")  # one write: the workers share the terminal
+        sys.stdout.flush()
         while True:
             ready, _, _ = select.select([listener, sys.stdin], [], [])
             if sys.stdin in ready:

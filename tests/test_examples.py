@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,66 +27,73 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def started(*words: object, lines: int = 1) -> tuple[subprocess.Popen[str], list[str]]:
-    """A program that has said as many lines as it says when it is ready."""
-    program = subprocess.Popen([sys.executable, *map(str, words)], stdout=subprocess.PIPE, text=True)
-    assert program.stdout is not None
-    return program, [program.stdout.readline() for _ in range(lines)]
+@contextmanager
+def started(*words: object, lines: int = 1) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """A program that has said as many lines as it says when it is ready; it ends with the block, whatever happens."""
+    with subprocess.Popen([sys.executable, *map(str, words)], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        try:
+            yield program, [program.stdout.readline() for _ in range(lines)]
+        finally:
+            program.kill()
 
 
 def ask(port: int) -> str:
     with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
         text = b""
         while not text.endswith(b"\n"):
-            text += client.recv(99)
+            piece = client.recv(99)
+            assert piece, "closed without a line"
+            text += piece
         assert client.recv(1) == b""  # the server closes first
     return text.decode().strip()
 
 
-def end(program: subprocess.Popen[str], number: int = signal.SIGINT) -> int:
-    program.send_signal(number)
-    status = program.wait(10)
-    assert program.stdout is not None
-    program.stdout.close()
-    return status
+def end(program: subprocess.Popen[str]) -> int:
+    program.send_signal(signal.SIGINT)
+    return program.wait(10)
 
 
 def restart(port: int) -> None:
     """A restart over TIME_WAIT works with SO_REUSEADDR, and fails without."""
     server = EXAMPLES / "restartable_server.py"
-    program, (line,) = started(server, port)
-    assert line.strip() == f"process {program.pid} listens on 127.0.0.1:{port}"
-    assert ask(port) == f"hello from process {program.pid}"
-    assert end(program) == 0
+    with started(server, port) as (program, (line,)):
+        assert line.strip() == f"process {program.pid} listens on 127.0.0.1:{port}"
+        assert ask(port) == f"hello from process {program.pid}"
+        assert end(program) == 0
     without = subprocess.run([sys.executable, str(server), str(port), "--without"], capture_output=True, text=True)
     assert (without.returncode, without.stderr) == (1, f"port {port}: Address already in use\n")
-    again, (line,) = started(server, port)
-    assert str(again.pid) in line
-    assert ask(port) == f"hello from process {again.pid}"
-    # not against an active listener
-    second = subprocess.run([sys.executable, str(server), str(port)], capture_output=True, text=True)
-    assert second.returncode == 1
-    assert end(again) == 0
+    with started(server, port) as (again, (line,)):
+        assert str(again.pid) in line
+        assert ask(port) == f"hello from process {again.pid}"
+        # not against an active listener
+        second = subprocess.run([sys.executable, str(server), str(port)], capture_output=True, text=True)
+        assert second.returncode == 1
+        assert end(again) == 0
 
 
 def workers(port: int) -> None:
     """Two processes share the port; when one ends the other gets everything, and none outlives the program."""
-    program, lines = started(EXAMPLES / "reuseport_workers.py", port, lines=2)
-    pids = {line.split()[1]: int(line.split()[-1]) for line in lines}
-    assert set(pids) == {"0", "1"}
-    assert os.getpid() not in pids.values()
-    answers = Counter(ask(port) for _ in range(64))
-    # one of two shares of 64 is empty with the probability 1 in 2**63
-    assert set(answers) == {"worker 0", "worker 1"}
-    os.kill(pids["1"], signal.SIGKILL)
-    while alive(pids["1"]):
-        time.sleep(0.001)
-    assert {ask(port) for _ in range(16)} == {"worker 0"}
-    end(program, signal.SIGKILL)
+    with started(EXAMPLES / "reuseport_workers.py", port, lines=2) as (program, lines):
+        pids = {line.split()[1]: int(line.split()[-1]) for line in lines}
+        assert set(pids) == {"0", "1"}
+        assert len({os.getpid(), program.pid, *pids.values()}) == 4
+        answers = Counter(ask(port) for _ in range(64))
+        # one of two shares of 64 is empty with the probability 1 in 2**63
+        assert set(answers) == {"worker 0", "worker 1"}
+        os.kill(pids["1"], signal.SIGKILL)
+        gone(pids["1"])
+        assert {ask(port) for _ in range(16)} == {"worker 0"}
+        program.kill()
+        gone(pids["0"])
+
+
+def gone(pid: int) -> None:
+    """Wait until a process has ended."""
     limit = time.monotonic() + 10
-    while alive(pids["0"]) and time.monotonic() < limit:
+    while alive(pid):
+        assert time.monotonic() < limit, f"process {pid} lives on"
         time.sleep(0.001)
-    assert not alive(pids["0"])
 
 
 def alive(pid: int) -> bool:

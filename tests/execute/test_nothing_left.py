@@ -1,0 +1,146 @@
+"""No run leaves a process, a socket, a namespace or a changed sysctl behind, killed in the middle or not.
+
+Everything happens in a network namespace of the test's own, where nobody else's sockets are: there the kernel's own
+tables can be counted exactly.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+
+ROOT = Path(__file__).parents[2]
+
+#: runs in a namespace of its own; prints what there is before, during and after
+SCRIPT = r"""
+import json, os, signal, subprocess, sys, time
+from pathlib import Path
+from conformance.execute import executor
+from conformance.generate.deliveries import random_deliveries
+from conformance.generate.sequences import random_sequences
+
+mode, namespace = sys.argv[1:]
+try:
+    executor._make_ports("own")
+except OSError:
+    sys.exit(77)
+
+STATES = (
+    "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept x.close c.read c.close a.close",
+    "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept c.close x.read a.close",
+    "a=tcp6 a.v6only=0 a.bind=:: a.listen c=tcp4 c.connect=127.0.0.1 a.close",
+    "a=udp4 a.bind=0.0.0.0 a.connect=127.0.0.1 a.join=224.0.0.251",
+)
+SCENARIOS = [*STATES * 10, *random_sequences(7, 150, users=os.geteuid() == 0), *random_deliveries(7, 40)]
+
+CHILD = '''
+import itertools, json, os, sys
+from conformance.execute.local import LocalHost
+with LocalHost(2, namespace=sys.argv[1]) as host:
+    print(*[worker._process.pid for worker in host._workers], flush=True)
+    scenarios = json.loads(sys.argv[2])
+    for batch in host.run(scenarios if sys.argv[3] == "whole" else itertools.cycle(scenarios)):
+        if sys.argv[3] != "whole":
+            print("running", flush=True)
+    print("done", flush=True)
+'''
+
+def sockets():
+    # TIME_WAIT (06) is what a scenario asked for; no process has it
+    found = []
+    for table in ("tcp", "tcp6", "udp", "udp6"):
+        for line in Path(f"/proc/self/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] != "06":
+                found.append((table, words[1], words[2], words[3]))
+    return found
+
+def sysctls():
+    names = ("ipv4/ip_local_port_range", "ipv4/tcp_max_tw_buckets", "ipv6/bindv6only", "ipv4/tcp_tw_reuse")
+    return {name: Path(f"/proc/sys/net/{name}").read_text() for name in names if Path(f"/proc/sys/net/{name}").exists()}
+
+def processes(pids):
+    alive = []
+    for pid in pids:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                alive.append(pid)
+        except OSError:
+            pass
+    return alive
+
+def namespaces():
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/ns/net"):
+        try:
+            found.add(os.readlink(path))
+        except OSError:
+            pass
+    return found
+
+before = {"sockets": sockets(), "sysctls": sysctls(), "files": sorted(os.listdir("/proc/self/fd"))}
+child = subprocess.Popen([sys.executable, "-c", CHILD, namespace, json.dumps(SCENARIOS), mode], stdout=subprocess.PIPE)
+pids = [int(word) for word in child.stdout.readline().split()]
+used = {os.readlink(f"/proc/{pid}/ns/net") for pid in pids} - {os.readlink("/proc/self/ns/net")}
+if mode == "whole":
+    said = child.stdout.read()
+else:
+    said = child.stdout.readline()
+    os.kill(pids[0] if mode == "kill-worker" else child.pid, signal.SIGKILL)
+    if mode == "kill-worker":
+        said = child.stdout.readline()  # it goes on with another worker
+        child.kill()
+child.stdout.close()
+child.wait()
+end = time.monotonic() + 10
+while (processes(pids) or used & namespaces() or sockets() != before["sockets"]) and time.monotonic() < end:
+    time.sleep(0.01)
+after = {"sockets": sockets(), "sysctls": sysctls(), "files": sorted(os.listdir("/proc/self/fd"))}
+print(json.dumps({"before": before, "after": after, "said": said.decode(), "workers": len(pids), "used": len(used),
+                  "left": processes(pids), "namespaces": sorted(used & namespaces())}))
+"""
+
+
+def run(mode: str, namespace: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, mode, namespace], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    if done.returncode == 77:
+        pytest.skip("no network namespace here")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("namespace", ["none", "auto"])
+@pytest.mark.parametrize("mode", ["whole", "kill", "kill-worker"])
+def test_nothing_is_left(mode: str, namespace: str) -> None:
+    found = run(mode, namespace)
+    assert found["workers"] == 2
+    assert found["said"] == ("done\n" if mode == "whole" else "running\n")
+    assert found["left"] == []
+    assert found["namespaces"] == []
+    assert found["after"] == found["before"]
+    if namespace == "auto":
+        assert found["used"] == 2  # there was something to leave behind
+
+
+def test_the_count_would_see_a_socket_that_stays() -> None:
+    """The look at the kernel's table is not blind."""
+    stays = "child.wait(); import socket; s = socket.socket(); s.bind(('', 0)); s.listen()"
+    script = SCRIPT.replace("child.wait()", stays)
+    script = script.replace("monotonic() + 10", "monotonic() + 0.1")
+    done = subprocess.run(
+        [sys.executable, "-c", script, "kill", "auto"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    if done.returncode == 77:
+        pytest.skip("no network namespace here")
+    found = json.loads(done.stdout)
+    assert len(found["after"]["sockets"]) == len(found["before"]["sockets"]) + 1
