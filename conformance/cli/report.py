@@ -7,8 +7,9 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,8 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise Problem(Place("--os"), message)
         given = {"os": arguments.os, "release": arguments.release}
         sources = [sources[0]._replace(facts={key: value for key, value in given.items() if value})]
-    hosts = _named(_read(sources), sources)
-    _write_all(arguments, hosts)
+    with _no_collecting():
+        hosts = _named(_read(sources), sources)
+        _write_all(arguments, hosts)
     if not targets:
         for host in hosts:
             if len(hosts) > 1:
@@ -166,13 +168,20 @@ def _read(sources: list[_Source]) -> list[Columns]:
 
 def _columns(source: _Source) -> Columns | str:
     """One host, or what is wrong with its files: problems do not travel between processes, their text does."""
-    # a full run makes millions of small tuples and no cycles: looking for cycles would take a third of the time
+    try:
+        with _no_collecting():
+            return of_recordings([observations.read(path) for path in source.paths], facts=source.facts)
+    except BindmatrixError as problem:
+        return str(problem)
+
+
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """A full run makes millions of small tuples and no cycles: to look for cycles would take a third of the time."""
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return of_recordings([observations.read(path) for path in source.paths], facts=source.facts)
-    except BindmatrixError as problem:
-        return str(problem)
+        yield
     finally:
         if collecting:
             gc.enable()

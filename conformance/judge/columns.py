@@ -147,6 +147,7 @@ class Builder:
     def add(self, observations: Iterable[Observation]) -> None:
         """Append a row for each observation, or settle the row that its scenario has already."""
         heads, tails = self._heads, self._tails
+        add_head, add_tail, add_result = self.head.append, self.tail.append, self.result.append
         for observation in observations:
             text, outcomes, _, _, repeats = observation
             first, _, second = text.partition(CUT)
@@ -167,12 +168,12 @@ class Builder:
                 known = way.known.get((second, outcomes)) if way is not None else None
                 number = self._number(head, way, second, observation) if known is None else known
             head.rows[second] = len(self.result)
-            self.head.append(head.number)
+            add_head(head.number)
             tail = tails.get(second)
             if tail is None:
                 tail = tails[second] = len(tails)
-            self.tail.append(tail)
-            self.result.append(number)
+            add_tail(tail)
+            add_result(number)
 
     def _way(self, head: _Head, outcomes: Outcomes) -> _Way | None:
         """The way of a first part with these outcomes."""

@@ -40,26 +40,25 @@ T = TypeVar("T", bound=Hashable)
 def encode(both: SideBySide) -> str:
     """The data as base64 text."""
     kept, left_out = _kept(both)
-    heads = _Table[str]()
-    tails = _Table[str]()
-    vectors = _Table[int]()
-    rows = Counter[int]()
-    tail_column, vector_column = array("I"), array("I")
-    for row in kept:
-        rows[heads.number(both.heads[both.head[row]])] += 1
-        tail_column.append(tails.number(both.tails[both.tail[row]]))
-        vector_column.append(vectors.number(both.vector[row]))
-    used = [both.vectors[vector] for vector in vectors.values]
-    header, numbers = _header(both, used, heads.values, tails.values)
+    heads, head_column = _numbered([both.head[row] for row in kept])
+    tails, tail_column = _numbered([both.tail[row] for row in kept])
+    vectors, vector_column = _numbered([both.vector[row] for row in kept])
+    rows = Counter(head_column)
+    header, numbers = _header(
+        both,
+        [both.vectors[vector] for vector in vectors],
+        [both.heads[head] for head in heads],
+        [both.tails[tail] for tail in tails],
+    )
     header["left_out"] = left_out
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=True).encode()
     text += b" " * (-len(text) % 4)
     pieces = [
         len(text).to_bytes(4, "little"),
         text,
-        _bytes(array("I", [rows[number] for number in range(len(heads.values))])),
-        _bytes(tail_column),
-        _bytes(vector_column),
+        _bytes(array("I", [rows[number] for number in range(len(heads))])),
+        _bytes(array("I", tail_column)),
+        _bytes(array("I", vector_column)),
         _bytes(numbers),
     ]
     return base64.b64encode(zlib.compress(b"".join(pieces), 6)).decode("ascii")
@@ -79,6 +78,13 @@ class _Table(Generic[T]):
     def values(self) -> list[T]:
         """All values, by number."""
         return list(self._numbers)
+
+
+def _numbered(values: list[int]) -> tuple[list[int], list[int]]:
+    """The different values in the order in which they come, and for each value its number in that list."""
+    different = list(dict.fromkeys(values))
+    numbers = dict(zip(different, range(len(different)), strict=True))
+    return different, [numbers[value] for value in values]
 
 
 def _bytes(column: array[int]) -> bytes:
@@ -136,13 +142,11 @@ def _header(
     results: list[list[list[Any]]] = []
     numbers = array("i", [NOT_RUN]) * (len(vectors) * len(both.hosts))
     for index, host in enumerate(both.hosts):
-        used = _Table[int]()
-        for place, vector in enumerate(vectors):
-            if vector[index] != NOT_RUN:
-                numbers[place * len(both.hosts) + index] = used.number(vector[index])
-        results.append(
-            [_result(host.results[one], strings.number, outcomes.number, rules.number) for one in used.values]
-        )
+        column = [vector[index] for vector in vectors]
+        used = [number for number in dict.fromkeys(column) if number != NOT_RUN]
+        renumbered = {NOT_RUN: NOT_RUN, **dict(zip(used, range(len(used)), strict=True))}
+        numbers[index :: len(both.hosts)] = array("i", [renumbered[number] for number in column])
+        results.append([_result(host.results[one], strings.number, outcomes.number, rules.number) for one in used])
     described = {name: list(described) for host in both.hosts for name, described in host.rules.items()}
     listed = sorted({name for steps in rules.values for step in steps for name in step})
     rule_number = {name: number for number, name in enumerate(listed)}
