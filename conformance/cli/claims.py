@@ -12,6 +12,7 @@ from conformance.errors import Place, Problem, nearest
 from conformance.execute.local import HostError, LocalHost
 from conformance.judge import claims
 from conformance.judge.claims import Claim
+from conformance.observe import observations
 from conformance.observe.observations import Observation
 from conformance.oracle import catalog
 from conformance.report import answers_text, claims_text
@@ -23,6 +24,10 @@ verdicts:
 """ + "".join(f"  {verdict:<15} {meaning}\n" for verdict, meaning in claims.VERDICTS.items())
 
 _JSON = """
+On another host, without this package:
+  bindmatrix claims --scenarios > claims.txt          python3 executor.py < claims.txt > there.jsonl
+  bindmatrix claims --observed there.jsonl
+
 --json prints {"host", "claims": [{"id", "says", "sources", "about", "scenarios": [{"run", "then"}], "systems": [{"os",
 "releases", "verdict"; where it does not hold: "scenario", "step" (from 0), "outcome"}], "here": {"verdict", ...}}]}.
 Exit status 1: this kernel and the expectations of its system come to different verdicts.
@@ -38,15 +43,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--live", action=argparse.BooleanOptionalAction, default=None, help="run them here too (default: where it can)"
     )
+    parser.add_argument(
+        "--observed", metavar="FILE", help="take what another host did from this observation file ('-': standard input)"
+    )
+    parser.add_argument("--scenarios", action="store_true", help="print only the scenarios, for 'observe' elsewhere")
     parser.add_argument("--json", action="store_true", help="an object, see below")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print every claim with where it holds."""
     asked = _chosen(arguments.ids)
+    if arguments.scenarios:
+        print("\n".join(_texts(asked)))
+        return OK
     for os in arguments.os:
         catalog.expectations(os)
-    host, ran = _live(asked, required=arguments.live is True) if arguments.live is not False else ({}, [])
+    host, ran = _ran(asked, arguments.observed, arguments.live)
     found = view.results(asked, arguments.os or catalog.names(), ran, host)
     name = f"{host.get('os')} {host.get('release')}" if host else ""
     if arguments.json:
@@ -64,14 +76,30 @@ def _chosen(ids: list[str]) -> list[Claim]:
     return [every[name] for name in ids] if ids else list(every.values())
 
 
+def _texts(asked: list[Claim]) -> list[str]:
+    return list(dict.fromkeys(case.scenario.text for claim in asked for case in claim.cases))
+
+
+def _ran(asked: list[Claim], file: str | None, live: bool | None) -> tuple[dict[str, Any], list[Observation]]:
+    """The facts of a host and what it did: of the file, else of this one; nothing where it is not to be asked."""
+    if file is not None:
+        if live:
+            raise Problem(Place("--observed"), "is another host; leave out --live")
+        recording = observations.read(file)
+        ran = list(recording)
+        if not recording.host:
+            raise Problem(Place(file), "does not say which host it is from: its first line is missing")
+        return dict(recording.host), ran
+    return _live(asked, required=live is True) if live is not False else ({}, [])
+
+
 def _live(asked: list[Claim], required: bool) -> tuple[dict[str, Any], list[Observation]]:
-    texts = list(dict.fromkeys(case.scenario.text for claim in asked for case in claim.cases))
     try:
         with LocalHost() as local:
             facts = local.facts
             if facts.get("os") not in catalog.names():
                 raise HostError(f"there are no expectations for {facts.get('os')}")
-            ran = observed(local.run(texts))
+            ran = observed(local.run(_texts(asked)))
     except HostError as error:
         if required:
             raise

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from conformance.cli.main import DIVERGES, OK, WRONG, main
 from conformance.execute.local import LocalHost
+from conformance.execute.worker import COMMAND
 from conformance.judge.claims import REFUTED
 from conformance.oracle import catalog
 
@@ -52,6 +55,25 @@ def test_a_kernel_that_contradicts_its_expectations_is_told(
     monkeypatch.setattr(LocalHost, "run", lies)
     assert main(["claims", "default-is-exclusive", "--os", system]) == DIVERGES
     assert "the expectations of this system say otherwise" in " ".join(capsys.readouterr().out.split())
+
+
+def test_another_host_is_judged_by_what_it_recorded(
+    system: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``--scenarios | executor | --observed`` comes to the same as running them here."""
+    assert main(["claims", "--scenarios"]) == OK
+    scenarios = capsys.readouterr().out
+    assert scenarios.count("\n") > 60
+    there = subprocess.run(COMMAND, input=scenarios, capture_output=True, text=True, check=True)
+    path = tmp_path / "there.jsonl"
+    path.write_text(there.stdout)
+    assert main(["claims", "--observed", str(path), "--json", "--os", system]) == OK
+    data = json.loads(capsys.readouterr().out)
+    assert data["host"]["os"] == system
+    assert sum(one["here"]["verdict"] in ("holds", REFUTED) for one in data["claims"]) > 20
+    path.write_text(there.stdout.partition("\n")[2])
+    assert main(["claims", "--observed", str(path)]) == WRONG
+    assert "does not say which host" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
