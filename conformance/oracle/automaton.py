@@ -30,10 +30,14 @@ Expected = str | tuple[str, ...] | None
 class Edge:
     """One step from one node."""
 
-    __slots__ = ("branches", "expected", "node", "rules")
+    __slots__ = ("branches", "delivers", "expected", "node", "rules")
 
-    def __init__(self, expected: Expected, rules: tuple[Rule, ...], node: Node, branches: dict[str, Node]) -> None:
+    def __init__(
+        self, expected: Expected, rules: tuple[Rule, ...], node: Node, branches: dict[str, Node], *, delivers: bool
+    ) -> None:
         self.expected = expected
+        #: a step that asks who receives: its outcomes are classes, and ``refused`` is one of them
+        self.delivers = delivers
         self.rules = rules
         #: where the walk goes when nothing was observed
         self.node = node
@@ -42,7 +46,11 @@ class Edge:
 
     def accepts(self, outcome: str) -> bool:
         """Whether ``outcome`` is as expected; anything is where nothing is known."""
-        return agrees(self.expected, outcome)
+        if not self.delivers:
+            return agrees(self.expected, outcome)
+        expected = self.expected
+        classes = (expected,) if isinstance(expected, str) else expected
+        return classes is None or any(delivery.accepts(one, outcome) for one in classes)
 
     def after(self, outcome: str) -> Node:
         """Where the walk goes once ``outcome`` was observed."""
@@ -72,7 +80,10 @@ class Prediction(NamedTuple):
 
 
 def agrees(expected: Expected, outcome: str) -> bool:
-    """Whether an observed ``outcome`` is one of the expected ones."""
+    """Whether an observed ``outcome`` is one of the expected ones; ``refused`` is any failure.
+
+    Of a step that asks who receives, :meth:`Edge.accepts` knows better: there ``refused`` is one of the classes.
+    """
     if expected is None or outcome == expected:
         return True
     if ":" in outcome:
@@ -84,6 +95,10 @@ def agrees(expected: Expected, outcome: str) -> bool:
         return outcome in expected or (ANY_ERROR in expected and outcome != "ok")
     # evidence may say no more than that a call fails
     return outcome == ANY_ERROR and expected != "ok"
+
+
+def _delivers(step: Step) -> bool:
+    return step.kind in ("deliver", "deliver_flow")
 
 
 class Oracle:
@@ -138,10 +153,10 @@ class Oracle:
             branches = [branch for state in node.states for branch in self._calls.apply(state, step)]
         if len(branches) == 1 and not branches[0].unknown:
             only = branches[0]
-            return Edge(only.outcome, only.rules, self._node((only.state,)), {})
-        return self._forked(branches)
+            return Edge(only.outcome, only.rules, self._node((only.state,)), {}, delivers=_delivers(step))
+        return self._forked(branches, delivers=_delivers(step))
 
-    def _forked(self, branches: list[Branch]) -> Edge:
+    def _forked(self, branches: list[Branch], *, delivers: bool) -> Edge:
         outcomes = sorted({branch.outcome for branch in branches})
         expected: Expected = outcomes[0] if len(outcomes) == 1 else tuple(outcomes)
         if any(branch.unknown for branch in branches):
@@ -151,7 +166,7 @@ class Oracle:
             outcome: self._node_of([branch for branch in branches if branch.outcome == outcome]) for outcome in outcomes
         }
         node = self._node_of(branches)
-        return Edge(expected, rules, node, by_outcome if len(by_outcome) > 1 else {})
+        return Edge(expected, rules, node, by_outcome if len(by_outcome) > 1 else {}, delivers=delivers)
 
     def _node_of(self, branches: list[Branch]) -> Node:
         return self._node(tuple(dict.fromkeys(branch.state for branch in branches)))

@@ -7,14 +7,13 @@ match ``among``; when there are none (and it speaks of any) the next rule is ask
   beside the one that was picked shares with it, by a hash of addresses and ports;
 * ``newest-group``: of the groups that ``share`` makes, the one whose oldest member is the newest;
 * ``every``: a copy each; with ``stop`` the list ends with the first socket (newest first) for which that holds;
-* ``none refused timeout unknown`` and errno names: nobody, and how the sender learns it.  ``unknown`` with ``among``:
-  one of those, nobody knows which.
+* ``one``: one of them, and which is not known;
+* ``none refused timeout`` and errno names: nobody, and how the sender learns it; ``unknown``: nothing is known.
 
 ``deaf`` says what a stream socket that is picked and does not listen makes of it.  ``order: socket`` puts the newest
 socket() first instead of the newest bind().  ``lists: family``: each address family has a list of its own, and
 ``stop`` ends that alone.  ``moves: front``: the socket that was picked is the first to be found from then on, before
-all that were bound earlier.  ``ask: each-address``: ``when`` is asked of all together, and an option counts when every
-one of them has it.
+all that were bound earlier.  ``ask: each-address``: the rule decides when ``when`` holds for every one of them.
 
 Expected outcomes are classes: ``a`` (all to a), ``spread:a,b``, ``every:a,b``, ``spread:a,refused``, or a word.
 Observed ones are counts: ``a:15,b:17``.  A spread is as expected when nobody got anything but those named and **at
@@ -24,8 +23,6 @@ probability 2 / 2**32 = 4.7e-10; with more sockets it is less.  That is the chan
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import and_
 from typing import NamedTuple, Protocol
 
 from conformance.oracle.expectation import Condition, Expectations, Rule
@@ -34,7 +31,7 @@ from conformance.oracle.ports import Address, Call, Sock, State, on_port
 #: sends of one ``deliver`` step
 DELIVERIES = 32
 
-_PICKED = ("newest", "oldest", "newest-group", "every")
+_PICKED = ("newest", "oldest", "newest-group", "every", "one")
 
 
 class Matcher(Protocol):
@@ -95,13 +92,19 @@ def receivers(matcher: Matcher, call: Call, destination: Sock, state: State) -> 
         found = [sock for sock in port if _matches(matcher, rule, call, destination, sock, state)]
         if (rule.among or together or pick in _PICKED) and not found:
             continue
-        if together and not matcher.holds((rule.when,), call, destination, _common(found), rule.space, state):
+        if together and not all(
+            matcher.holds((rule.when,), call, destination, sock, rule.space, state) for sock in found
+        ):
             continue
         if pick == "every":
             return Delivery((rule,), tuple(_copies(matcher, rule, call, destination, found, state)), copies=True)
+        if pick == "one":
+            hearing = tuple(filter(_hears, found))
+            if len(hearing) < len(found):
+                return Delivery((rule,), word="unknown")
+            return Delivery((rule,), hearing, word="unknown" if len(hearing) > 1 else "")
         if pick not in _PICKED:
-            unsure = found if pick == "unknown" and rule.among and all(map(_hears, found)) else ()
-            return Delivery((rule,), tuple(unsure), word=pick)
+            return Delivery((rule,), word=pick)
         return _picked(matcher, rule, call, found, state)
     return Delivery(())
 
@@ -127,12 +130,6 @@ def _picked(matcher: Matcher, rule: Rule, call: Call, found: list[Sock], state: 
 
 def _hears(sock: Sock) -> bool:
     return sock.protocol != "tcp" or sock.state == "listening"
-
-
-def _common(found: list[Sock]) -> Sock:
-    """All of ``found`` as one socket, which has the options that every one of them has."""
-    now, at_bind, ever = (reduce(and_, bits) for bits in zip(*[one[4:7] for one in found], strict=True))
-    return found[0].with_options(now, at_bind, ever)
 
 
 def _matches(matcher: Matcher, rule: Rule, call: Call, destination: Sock, sock: Sock, state: State) -> bool:

@@ -29,6 +29,7 @@ _EFFECTS: dict[str, dict[str, tuple[str, ...]]] = {
             "oldest",
             "newest-group",
             "every",
+            "one",
             "none",
             "refused",
             "timeout",
