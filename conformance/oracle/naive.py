@@ -231,7 +231,7 @@ def _closest_relation(new: Sock, sock: Sock, space: str) -> str:
     if space == "one":
         values = [value.removeprefix("::ffff:") for value in (sock.v4, sock.v6) if value]
         found = [relation(value, ours.removeprefix("::ffff:")) for value in values for ours in _values(new)]
-    return next(one for one in ("same", "wider", "narrower", "apart") if one in found)
+    return next((one for one in ("same", "wider", "narrower") if one in found), "apart")
 
 
 def _values(sock: Sock) -> list[str]:
