@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from conformance.cli.main import OK, WRONG
 from conformance.errors import Place, Problem, nearest
@@ -88,7 +87,7 @@ def _asked(words: list[str]) -> list[scenarios.Line]:
     """The scenarios that the command line means; raises :class:`Problem`."""
     text = " ".join(words)
     parts = text.split()
-    if len(words) == 1 and parts and Path(text).exists():
+    if len(words) == 1 and parts and scenarios.is_there(text):
         return list(scenarios.given(text))
     if not parts or "=" in parts[0]:
         return [scenarios.Line(text, Place("scenario", 1))]

@@ -30,9 +30,17 @@ def given(word: str | None) -> Iterator[Line]:
     """
     if word is None or word == "-":
         return _lines(sys.stdin, "<stdin>")
-    if "=" in word and not Path(word).exists():
+    if "=" in word and not is_there(word):
         return iter([Line(word, Place("scenario", 1))])
     return _file(Path(word))
+
+
+def is_there(word: str) -> bool:
+    """Whether ``word`` names a file; a long scenario is too long for the name of one."""
+    try:
+        return Path(word).exists()
+    except OSError:
+        return False
 
 
 def _file(path: Path) -> Iterator[Line]:

@@ -34,7 +34,7 @@ SPECIAL = [
     "user=1001 a=tcp4 a.reuseport=1 a.bind=0.0.0.0 user=0 b=tcp4 b.reuseport=1 b.bind=0.0.0.0 user=1001 user=1002",
     "a=udp4 a.bind=192.0.2.1 a.bind=255.255.255.255 b=tcp4 b.bind=224.0.0.251 wait=3 d=tcp6 d.bind=ff02::fb",
     "a=udp4 a.reuseport=1 a.bind=127.0.0.1 b=udp4 b.reuseport=1 b.bind=127.0.0.1 deliver=127.0.0.1 deliver=127.0.0.2",
-    "a=udp4 a.reuseaddr=1 a.bind=0.0.0.0 a.join=224.0.0.251 b=udp4 b.reuseaddr=1 b.bind=224.0.0.251 deliver=224.0.0.251",
+    "a=udp4 a.reuseaddr=1 a.bind=0.0.0.0 a.join=224.0.0.251 b=udp4 b.reuseaddr=1 b.bind=0.0.0.0 deliver=224.0.0.251",
     "a=tcp4 a.reuseport=1 a.bind=127.0.0.1 a.listen b=tcp4 b.reuseport=1 b.bind=127.0.0.1 b.listen deliver=127.0.0.1",
     "a=tcp6 a.v6only=0 a.bind=:: a.listen deliver=127.0.0.1 deliver=::1 a.close deliver=127.0.0.1",
     "a=udp6 a.v6only=0 a.bind=:: deliver=::ffff:127.0.0.1 deliver_flow=127.0.0.1 a.close deliver_flow=::1 deliver=::1",

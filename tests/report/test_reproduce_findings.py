@@ -1,0 +1,81 @@
+"""``findings/`` is what is generated from its list, and its programs tell the truth about this kernel."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conformance.execute import executor
+from conformance.execute.local import LocalHost
+from conformance.oracle import catalog
+from conformance.report import reproduce, reproduce_findings
+from tests.report import reproduce_driver
+from tests.report.test_reproduce_agreement import batch, compile_c
+
+FOLDER = catalog.folder().parent / "findings"
+LISTED = reproduce_findings.findings(FOLDER / "findings.yaml")
+
+
+def test_folders_are_what_is_generated() -> None:
+    made = reproduce_findings.render(LISTED)
+    there = {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file()}
+    assert there == {*made, "findings.yaml"}
+    for name, text in made.items():
+        found = (FOLDER / name).read_text(encoding="utf-8")
+        assert found == text, f"{name}: run 'python -m conformance.report.reproduce_findings' and look at the diff"
+
+
+def test_every_finding_shows_on_its_host() -> None:
+    for one in LISTED:
+        line = one.case().surprise
+        assert line is not None, one.name
+        assert (line.step, line.observed == one.expect) == (one.scenario.steps[-1], False), one.name
+
+
+def test_index_has_each_system_under_each_finding() -> None:
+    parts = reproduce_findings.index(LISTED).split("\n## ")[1:]
+    assert len(parts) == len(LISTED)
+    for one, part in zip(LISTED, parts, strict=True):
+        rows = [line for line in part.splitlines() if line.startswith("| ") and not line.startswith("| system")]
+        assert {row.split()[1] for row in rows} == set(catalog.names())
+        assert any(row.startswith(f"| {one.os} ") and "| shows it |" in row for row in rows), one.name
+
+
+def test_programs_on_this_kernel(tmp_path: Path) -> None:
+    """Status 1 exactly where the executor sees a step do otherwise than the folder expects."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler (cc) in PATH")
+    with LocalHost(1) as host:
+        facts = host.facts
+        lines = [line for texts in host.run([one.scenario.text for one in LISTED]) for line in texts]
+    seen = {data["scenario"]: data["outcomes"] for data in map(json.loads, lines)}
+    compile_c(compiler, batch([(FOLDER / one.name / "repro.c").read_text() for one in LISTED]), tmp_path, "batch")
+    for index, one in enumerate(LISTED):
+        shutil.copy(FOLDER / one.name / "repro.py", tmp_path / f"{index}.py")
+    command = [sys.executable, "-I", "-S", reproduce_driver.__file__, executor.__file__, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    statuses = {}
+    for one, (c, python) in zip(LISTED, results, strict=True):
+        outcomes = seen[one.scenario.text]
+        if outcomes is None:
+            assert (c[0], python[0]) == (2, 2), one.name  # without root
+            continue
+        patterns = [reproduce.pattern(line.expected, line.step) for line in one.case().lines]
+        expected = int(any(outcome not in words.split("|") for outcome, words in zip(outcomes, patterns, strict=True)))
+        assert (c[0], python[0]) == (expected, expected), (one.name, c, python)
+        statuses[one.name] = c[0]
+    if facts["os"] == "linux" and facts["release"].startswith("6.18.44"):
+        assert {name: status for name, status in statuses.items() if name.startswith("linux")} == {
+            "linux-tcp-order": 1,
+            "linux-udp-hidden": 1,
+            "linux-mapped-wildcard": 0,
+            "linux-udp-crowded": 0,
+            "linux-dual-connected": 1,
+        }
