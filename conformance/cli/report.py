@@ -177,7 +177,10 @@ def _columns(source: _Source) -> Columns | str:
 
 @contextmanager
 def _no_collecting() -> Iterator[None]:
-    """A full run makes millions of small tuples and no cycles: to look for cycles would take a third of the time."""
+    """To look for cycles again and again among millions of small tuples would take a third of the time: once will do.
+
+    The automaton of a host is one, so memory would grow from host to host without that.
+    """
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -185,6 +188,7 @@ def _no_collecting() -> Iterator[None]:
     finally:
         if collecting:
             gc.enable()
+            gc.collect()
 
 
 def _named(hosts: list[Columns], sources: list[_Source]) -> list[Columns]:

@@ -9,7 +9,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-import conformance
 from conformance.cli.main import main
 from conformance.judge.summary import Group, Summary
 from conformance.observe.observations import Observation
@@ -17,7 +16,7 @@ from conformance.oracle import catalog
 from conformance.report import junit
 from tests.report.pages import BOUND, CLASSIC, host, two_hosts
 
-SCHEMA = Path(conformance.__file__).parent.parent / "docs" / "schema" / "verdicts.schema.json"
+SCHEMA = Path(__file__).parent.parent.parent / "docs" / "schema" / "verdicts.schema.json"
 
 
 def parsed(summaries: dict[str, Summary]) -> ET.Element:

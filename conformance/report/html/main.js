@@ -190,6 +190,7 @@ class Page {
   alikeness(firsts) {
     if (this.want.hosts.length < 2) return "";
     const groups = alike(this.model, this.want, firsts);
+    if (groups.length === this.want.hosts.length) return h("p", { class: "alikeness" }, "No two of these hosts are alike in every cell below.");
     return h("p", { class: "alikeness" }, h("b", {}, "Alike in every cell below: "), ...groups.map(([hash, hosts]) =>
       h("span", { class: "chip" }, hosts.map((host) => short(this.model.hosts[host])).join(" = ") + (hash === "not run" ? " (not run)" : ""))));
   }

@@ -1,0 +1,65 @@
+"""How long `bindmatrix report --html` takes for eight hosts of 150,000 scenarios, and how large page and memory get.
+
+    python benchmarks/report_rate.py [FOLDER]
+
+Writes observations as eight systems would make them by the rules into FOLDER (default: a temporary one; a folder that
+has them is used as it is), then times the command as a process of its own.  Wanted: 5 s, 500 MB, 3 MB.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from conformance.generate.matrix import matrix
+from conformance.generate.sequences import random_sequences
+from conformance.observe.observations import Observation, header, line
+from conformance.oracle import catalog
+from conformance.oracle.automaton import Oracle
+
+HOSTS, SCENARIOS, SEQUENCES = 8, 150_000, 20_000
+
+
+def main() -> None:
+    """Make the data, run the command, print what it took."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(sys.argv[1] if len(sys.argv) > 1 else temporary)
+        texts = [text for group in matrix("full", users=True) for text in group.scenarios]
+        texts = texts[: SCENARIOS - SEQUENCES] + list(random_sequences(0, SEQUENCES, users=True))
+        for os_name in catalog.names()[:HOSTS]:
+            if not (folder / os_name).exists():
+                write(folder / os_name, os_name, texts)
+        page = folder / "page.html"
+        started = time.perf_counter()
+        command = [sys.executable, "-m", "conformance", "report", str(folder), "--html", str(page)]
+        status = subprocess.run(command, check=False).returncode
+        seconds = time.perf_counter() - started
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        print(f"exit status {status}, {seconds:.1f} s on {os.cpu_count()} cores (load {os.getloadavg()[0]:.1f})")
+        cpu = used.ru_utime + used.ru_stime
+        print(f"{cpu:.1f} s of processor time, {used.ru_maxrss // 1024} MB in the largest process")
+        print(f"{page.stat().st_size / 1e6:.2f} MB")
+
+
+def write(folder: Path, os_name: str, texts: list[str]) -> None:
+    """A results folder of a host that does what its rules say; of several outcomes the first."""
+    expectations = catalog.expectations(os_name)
+    release = expectations.covers[1]
+    oracle = Oracle(expectations.at(release))
+    folder.mkdir(parents=True)
+    with gzip.open(folder / "observations.jsonl.gz", "wb", compresslevel=1) as stream:
+        stream.write(header({"os": os_name, "release": release}))
+        for text in texts:
+            outcomes = oracle.predict(text).outcomes
+            certain = tuple("ok" if one is None else one if isinstance(one, str) else one[0] for one in outcomes)
+            stream.write(line(Observation(text, certain)))
+
+
+if __name__ == "__main__":
+    main()
