@@ -159,7 +159,7 @@ def _what(case: Case) -> str:
 
 
 def _steps(case: Case) -> str:
-    rows = [("step", "expected", "observed")]
+    rows = [("step", "expected", "observed" if case.seen else "known of it")]
     rows += [(line.step.text, outcome_text(line.expected), line.observed or "unknown") for line in case.lines]
     one, two = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     marks = ["", *("  <--" if line.surprising else "" for line in case.lines)]
@@ -196,14 +196,16 @@ def _since(case: Case) -> str:
     if not any(line.observed for line in case.lines):
         return "Unknown.\n"
     same, others = releases(case)
-    text = f"Releases that are known to do as observed: {case.title} {', '.join(same) or 'none that is described'}.\n"
+    listed = ", ".join(same) or "none that is described"
+    text = f"Releases that do so, by their rules and recorded runs: {case.title} {listed}.\n"
     return text + (f"Releases that do otherwise: {', '.join(others)}.\n" if others else "")
 
 
 def _host(case: Case) -> str:
     facts = case.facts
     words = [str(facts[key]) for key in ("kernel", "release", "version", "machine") if facts.get(key)]
-    rows = [f"uname: {' '.join(words) or case.host}"]
+    uname = " ".join(words) if facts.get("kernel") else "not recorded"
+    rows = [f"host: {case.host}", f"uname: {uname}"]
     rows += [f"sysctl: {name} = {value}" for name, value in sorted(dict(facts.get("sysctls") or {}).items())]
     for key in ("container", "namespace", "privileged", "addresses"):
         if key in facts:

@@ -45,14 +45,17 @@ def test_writes_files_for_another_host(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_takes_what_a_recording_saw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "seen.jsonl"
-    header = {"format": "bindmatrix-observations/1", "host": {"os": "openbsd", "release": "7.9", "machine": "amd64"}}
+    header = {
+        "format": "bindmatrix-observations/1",
+        "host": {"os": "openbsd", "release": "7.9", "kernel": "OpenBSD", "machine": "amd64"},
+    }
     seen = {"scenario": PAIR, "outcomes": ["ok", "ok", "ok", "ok", "EACCES"]}
     path.write_text(json.dumps(header) + "\n" + json.dumps(seen) + "\n")
     assert main(["reproduce", PAIR, "--host", str(path), "--lang", "report"]) == 0
     text = capsys.readouterr().out
     assert "`b.bind=127.0.0.1` gives EACCES; EADDRINUSE was expected" in text
     assert "sendbug" in text
-    assert "7.9 amd64" in text
+    assert "uname: OpenBSD 7.9 amd64" in text
 
 
 @pytest.mark.parametrize("os", catalog.names())

@@ -50,7 +50,7 @@ MACROS = {"E", "LACKING"}
 def cases() -> list[reproduce.Case]:
     """One case for each scenario that runs here; expected is what the executor saw."""
     texts = [*SPECIAL, *random_sequences(5, RANDOM, users=True)]
-    with LocalHost(2) as host:
+    with LocalHost(4) as host:
         seen = {}
         for batch in host.run(texts):
             for line in batch:
@@ -118,15 +118,16 @@ def run_all(compiler: str, cases: Sequence[reproduce.Case], folder: Path) -> lis
 
 
 def test_c_python_and_executor_agree(compiler: str, cases: list[reproduce.Case], tmp_path: Path) -> None:
-    halves = [cases[::2], cases[1::2]]
-    folders = [tmp_path / "0", tmp_path / "1"]
+    # more parts than cores: most of the time is spent in calls that wait
+    parts = [cases[start::4] for start in range(4)]
+    folders = [tmp_path / str(start) for start in range(4)]
     for folder in folders:
         folder.mkdir()
-    with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda pair: run_all(compiler, *pair), zip(halves, folders, strict=True)))
-    for half, results in zip(halves, found, strict=True):
-        assert len(results) == len(half)
-        for case, (c, python) in zip(half, results, strict=True):
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda pair: run_all(compiler, *pair), zip(parts, folders, strict=True)))
+    for part, results in zip(parts, found, strict=True):
+        assert len(results) == len(part)
+        for case, (c, python) in zip(part, results, strict=True):
             assert c == [0, python[1]], (case.scenario.text, c, python)
             assert python[0] == 0, (case.scenario.text, python)
             rows = [row.split(None, 1) for row in c[1].splitlines()[:-1]]
@@ -153,3 +154,30 @@ def test_another_outcome_ends_with_1(compiler: str, tmp_path: Path) -> None:
     results = run_all(compiler, cases, tmp_path)
     assert [(c[0], python[0]) for c, python in results] == [(1, 1)] * 2 + [(1, 1)] * 2 + [(0, 0)] * 4
     assert "b.bind=127.0.0.1         EADDRINUSE, expected ok" in results[0][0][1]
+
+
+#: one for each helper that a program may need
+ALONE = [
+    *SPECIAL,
+    "int=tcp4 int.bind=127.0.0.1 int.listen def=tcp4 def.connect=127.0.0.1 errno=int.accept def.read",
+    "a=udp4 wait=1",
+    "a=udp4 a.bind=127.0.0.1 a.connect=127.0.0.1",
+    "a=tcp4 a.read",
+    "a=udp4 deliver_flow=127.0.0.1",
+    "user=1001",
+]
+
+
+def test_each_program_includes_what_it_needs(compiler: str) -> None:
+    """In a batch the headers of one program serve the others."""
+
+    def check(text: str) -> None:
+        case = reproduce.build(parse(text), {"os": "linux", "release": "6.18.44"})
+        compile(reproduce_python.program(case), "repro.py", "exec")
+        command = [compiler, "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", "-x", "c", "-"]
+        program = reproduce_c.program(case)
+        done = subprocess.run(command, input=program, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (text, done.stderr)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(check, ALONE))
