@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 
 import pytest
 
+from conformance.execute.local import LocalHost
 from conformance.generate.axes import FEATURES
 from conformance.generate.deliveries import GROUP, TEAMS, random_deliveries
 from conformance.notation import parse
 from conformance.oracle import catalog
 from conformance.oracle.automaton import Oracle
+from conformance.session import Plan, Session
 
 TEXTS = random_deliveries(0, 1500)
 
@@ -79,3 +82,27 @@ def test_linux_expects_every_kind_of_answer() -> None:
                 kinds[word.partition(":")[0]] += 1
     assert kinds["unknown"] == 0
     assert min(kinds[word] for word in ("a", "b", "c", "spread", "every", "refused", "one-of")) >= 10
+
+
+def test_they_are_part_of_a_run_and_of_its_shards() -> None:
+    facts = {"ipv6": True, "users": False, "addresses": ["127.0.0.1"], "options": ["reuseaddr", "reuseport"]}
+
+    def asked(shard: tuple[int, int]) -> list[str]:
+        texts = Plan("quick", examples=0, shard=shard, deliveries=31).scenarios(facts)
+        return [text for text in texts if "deliver" in text]
+
+    whole = asked((1, 1))
+    assert len(whole) == 31
+    assert not any("127.0.0.2" in text for text in whole)
+    assert sorted(asked((1, 2)) + asked((2, 2))) == sorted(whole)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the rules that are compared are those of Linux")
+def test_the_kernel_here_delivers_as_its_rules_say() -> None:
+    with LocalHost(2) as host:
+        if host.facts["os"] != "linux":
+            pytest.skip("the rules that are compared are those of Linux")
+        summary = Session(host).run(TEXTS[:120])
+    assert summary.total == 120
+    assert summary.verdicts["diverges"] == 0, [group.shortest for group in summary.groups]
+    assert summary.verdicts["conforms"] >= 115
