@@ -108,8 +108,8 @@ def test_only_the_scenario_that_ends_a_worker_is_blamed(fake: list[str], poison:
 
 
 def test_patience_knows_what_a_scenario_asks_to_wait() -> None:
-    with LocalHost(1, patience=0.1) as host:
-        assert answers(host, ["a=tcp4 wait=400"])[0]["outcomes"] == ["ok", "ok"]
+    with LocalHost(1, patience=0.5) as host:  # in which the worker also has to start
+        assert answers(host, ["a=tcp4 wait=700"])[0]["outcomes"] == ["ok", "ok"]
 
 
 def test_a_program_that_does_not_start_is_an_error_with_its_words() -> None:
