@@ -515,7 +515,10 @@ class StateTable:
         """Wait until both ends are where the calls have led them; raises NoVerdict when they do not get there."""
         end = time.monotonic() + self.PATIENCE
         while True:
-            here, there = self.state(link.questions[0]), self.state(link.questions[1])
+            try:
+                here, there = self.state(link.questions[0]), self.state(link.questions[1])
+            except OSError as error:  # must not be taken for the outcome of the step
+                raise NoVerdict("the states of connections cannot be looked up: %s" % error) from None
             if self._led_to(link, *sorted((here, there))):
                 return
             if time.monotonic() > end:

@@ -94,6 +94,15 @@ def test_a_dropped_time_wait_gives_no_verdict(watched: Executor, monkeypatch: py
         watched.run(f"{CONNECTED} x.close c.read c.close a.close b=tcp4 b.bind=127.0.0.1")
 
 
+def test_a_failed_look_up_is_not_the_outcome_of_a_step(watched: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def deaf(question: bytes) -> int:
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(watched._table, "state", deaf)
+    with pytest.raises(NoVerdict, match="cannot be looked up: timed out"):
+        watched.run(CONNECTED)
+
+
 def test_without_the_kernels_help_the_calls_alone_count(monkeypatch: pytest.MonkeyPatch) -> None:
     class Missing(StateTable):
         def state(self, question: bytes) -> int:
