@@ -109,7 +109,7 @@ def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: 
         ("systems: {linux: x}\nquestions: [{id: q, question: t, cells: {linux: {answer: maybe}}}]", "got 'maybe'"),
         ("systems: {linux: x}\nquestions: [{id: q, question: t, cells: {linux: {answer: never}}}]", "'evidence'"),
         (
-            "systems: {linux: x}\nquestions: [{id: q, question: t, cells: {bsd: {answer: never, evidence: [{test: y}]}}}]",
+            "systems: {a: x}\nquestions: [{id: q, question: t, cells: {bsd: {answer: never, evidence: [{test: y}]}}}]",
             "'bsd' is not among 'systems'",
         ),
     ],
