@@ -39,6 +39,8 @@ Exit status: 0 all conform, 1 something diverges, 2 bad input (what could be rea
 
 #: compressed bytes of all files from which several hosts are read in processes of their own
 _LARGE = 500_000
+#: objects that were made and not freed, from which it pays to look for cycles
+_MANY = 500_000
 
 
 class _Source(NamedTuple):
@@ -173,14 +175,15 @@ def _columns(source: _Source) -> Columns | str:
             return of_recordings([observations.read(path) for path in source.paths], facts=source.facts)
     except BindmatrixError as problem:
         return str(problem)
+    finally:
+        # the automaton that judged the host refers to itself; with many free sequences it is the largest thing there is
+        if gc.get_count()[0] > _MANY:
+            gc.collect()
 
 
 @contextmanager
 def _no_collecting() -> Iterator[None]:
-    """To look for cycles again and again among millions of small tuples would take a third of the time: once will do.
-
-    The automaton of a host is one, so memory would grow from host to host without that.
-    """
+    """To look for cycles again and again among millions of small tuples would take a third of the time."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -188,7 +191,6 @@ def _no_collecting() -> Iterator[None]:
     finally:
         if collecting:
             gc.enable()
-            gc.collect()
 
 
 def _named(hosts: list[Columns], sources: list[_Source]) -> list[Columns]:
