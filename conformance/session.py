@@ -59,9 +59,10 @@ class Plan:
         have_not = lacking(facts)
         users = "users" not in have_not
         texts: list[str] = []
-        for group in matrix(self.profile, options=_options(facts), users=users, shard=self.shard):
+        for group in matrix(self.profile, users=users, shard=self.shard):
             if not have_not.keys() & group.needs:
                 texts += group.scenarios
+        texts += self._further_options(facts, have_not, users, set(texts))
         self.skipped.update(have_not)
         part, parts = self.shard
         # each shard draws its own sequences, and all shards together draw those of an undivided run
@@ -71,6 +72,23 @@ class Plan:
         texts += sequences[part - 1 :: parts]
         deliveries = random_deliveries(self.seed, self.deliveries, options=_options(facts), lacking=have_not)
         return texts + deliveries[part - 1 :: parts]
+
+    def _further_options(
+        self, facts: Mapping[str, Any], have_not: Mapping[str, str], users: bool, seen: set[str]
+    ) -> list[str]:
+        """The pairs in which an option beyond the two is set: every combination of three would be 640,000."""
+        options = _options(facts)
+        if options == DEFAULT_OPTIONS:
+            return []
+        profile = "quick" if self.profile == "quick" else "pairs"
+        groups = matrix(profile, options=options, users=users, shard=self.shard)
+        return [
+            text
+            for group in groups
+            if not have_not.keys() & group.needs
+            for text in group.scenarios
+            if text not in seen and any(f".{option}=" in text for option in options[len(DEFAULT_OPTIONS) :])
+        ]
 
 
 def lacking(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -100,6 +100,16 @@ def test_axes_that_the_host_lacks_are_left_out_with_the_reason() -> None:
     assert {"users", "ipv6"} <= set(plan.skipped)
 
 
+def test_options_that_only_some_hosts_have_are_combined_in_pairs() -> None:
+    plain = Plan("quick", examples=0, deliveries=0).scenarios(FACTS)
+    options = [*FACTS["options"], "reuseport_lb"]  # type: ignore[list-item]
+    more = Plan("quick", examples=0, deliveries=0).scenarios({**FACTS, "options": options})
+    assert more[: len(plain)] == plain
+    assert len(more) > len(plain) + 1000
+    assert all(".reuseport_lb=" in text for text in more[len(plain) :])
+    assert len(set(more)) == len(more)
+
+
 def test_shards_together_are_the_whole() -> None:
     whole = Plan("quick", examples=101).scenarios(FACTS)
     parts = [Plan("quick", examples=101, shard=(part, 3)).scenarios(FACTS) for part in (1, 2, 3)]
