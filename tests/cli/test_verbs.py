@@ -173,7 +173,7 @@ def test_run_quick_writes_its_results(tmp_path: Path) -> None:
     assert verdicts["format"] == "bindmatrix-verdicts/1"
     assert verdicts["verdicts"]["diverges"] == 0
     assert verdicts["total"] > 3000
-    assert main(["judge", str(folder)]) == 0, path.read_bytes()[:300]
+    assert main(["judge", str(folder)]) == 0
     again = bindmatrix("run", "--quick", "--results", str(folder), cwd=tmp_path)
     assert again.returncode == 2
     assert "--resume" in again.stderr
@@ -210,4 +210,4 @@ def test_ctrl_c_keeps_what_was_observed_and_says_how_to_go_on(tmp_path: Path) ->
     assert process.returncode == 130, out + err
     assert f"bindmatrix run --resume {folder} --examples 200000" in out
     assert "Traceback" not in err
-    assert main(["judge", str(folder)]) == 0, path.read_bytes()[:300]
+    assert main(["judge", str(folder)]) == 0
