@@ -66,12 +66,13 @@ class Plan:
         self.skipped.update(have_not)
         part, parts = self.shard
         # each shard draws its own sequences, and all shards together draw those of an undivided run
-        sequences = random_sequences(self.seed, self.examples, users=users, ipv6="ipv6" not in have_not)
-        if "127.0.0.2" in have_not:
-            sequences = [text for text in sequences if "127.0.0.2" not in text]
-        texts += sequences[part - 1 :: parts]
+        sequences = random_sequences(
+            self.seed, self.examples, users=users, ipv6="ipv6" not in have_not, lacking=tuple(have_not)
+        )
         deliveries = random_deliveries(self.seed, self.deliveries, options=_options(facts), lacking=have_not)
-        return texts + deliveries[part - 1 :: parts]
+        texts += sequences[part - 1 :: parts] + deliveries[part - 1 :: parts]
+        # a short sequence may be a pair of the matrix
+        return list(dict.fromkeys(texts))
 
     def _further_options(
         self, facts: Mapping[str, Any], have_not: Mapping[str, str], users: bool, seen: set[str]

@@ -26,14 +26,14 @@ def _check(session: Session, scenario: Scenario) -> None:
 
 
 @_LIVE
-@given(scenario=sequences())
+@given(scenario=sequences(users=True))
 def test_sequences(session: Session, scenario: Scenario) -> None:
     """Options toggled, sockets closed, listening and bound again in between."""
     _check(session, scenario)
 
 
 @_LIVE
-@given(scenario=pairs())
+@given(scenario=pairs(users=True))
 def test_drawn_pairs(session: Session, scenario: Scenario) -> None:
     """A value of every axis: finds what the matrix leaves out, and shrinks it."""
     _check(session, scenario)
