@@ -123,9 +123,10 @@ def show(text: Iterable[Line], stream: IO[str] | None = None) -> None:
         for line in text:
             print("".join(word for word, _ in line), file=out)
         return
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=out, highlight=False, soft_wrap=True)
+    from conformance.report.console import console
+
+    terminal = console(out, soft_wrap=True)
     for line in text:
-        console.print(Text.assemble(*line))
+        terminal.print(Text.assemble(*line))

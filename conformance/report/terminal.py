@@ -22,12 +22,13 @@ _RULES, _GROUPS = 12, 20
 
 def show(summary: Summary, stream: IO[str] | None = None) -> None:
     """Print ``summary``; rich decides by terminal and NO_COLOR whether there are colours."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from conformance.report.console import console as make_console
+
     out = stream or sys.stdout
-    console = Console(file=out, highlight=False, soft_wrap=not out.isatty(), width=None if out.isatty() else 200)
+    console = make_console(out, soft_wrap=not out.isatty(), width=None if out.isatty() else 200)
     console.print(Text(heading(summary), style="bold"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(justify="right")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -177,6 +178,26 @@ def test_run_quick_writes_its_results(tmp_path: Path) -> None:
     again = bindmatrix("run", "--quick", "--results", str(folder), cwd=tmp_path)
     assert again.returncode == 2
     assert "--resume" in again.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and shells of POSIX")
+@pytest.mark.parametrize("arguments", [["predict", "--os", "linux", "-"], ["judge", "-"]])
+def test_a_reader_that_goes_away_is_neither_a_traceback_nor_a_divergence(arguments: list[str]) -> None:
+    """Failed first: rich ended the program with 1, the status of a divergence."""
+    recorded = gzip.decompress((EVIDENCE / "linux-6.18.44" / "pairs.jsonl.gz").read_bytes())
+    recorded = b'{"format":"bindmatrix-observations/1","host":{"os":"linux","release":"6.18.44"}}\n' + recorded
+    process = subprocess.Popen(
+        [sys.executable, "-m", "conformance", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    _, err = process.communicate(recorded, timeout=60)
+    assert process.returncode == 2
+    assert b"Traceback" not in err
 
 
 def test_run_into_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
