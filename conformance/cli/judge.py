@@ -8,6 +8,7 @@ import sys
 import time
 
 from conformance.cli.main import DIVERGES, OK, WRONG
+from conformance.errors import Place, Problem
 from conformance.judge.summary import Collector, Summary
 from conformance.judge.verdicts import Judge
 from conformance.observe import observations
@@ -61,7 +62,8 @@ def judge(recording: observations.Recording, os: str = "", release: str = "") ->
             collector = _collector(recording, os, release)
         collector.add(collector.judge.judge(batch))
     if collector is None:
-        collector = _collector(recording, os, release)
+        expected = 'holds no observations; expected JSON Lines of {"scenario": ..., "outcomes": [...]}'
+        raise recording.problem or Problem(Place(recording.name), expected)
     notes = []
     limit = catalog.limit(collector.judge.expectations, collector.judge.expectations.release)
     if limit:

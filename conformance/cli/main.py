@@ -73,7 +73,9 @@ def _main(arguments: list[str]) -> int:
     # what the oracle works out is kept until the end: looking for garbage in it again and again would double the time
     gc.set_threshold(200_000, 100, 100)
     module = importlib.import_module(f"conformance.cli.{verb}")
-    parser = argparse.ArgumentParser(prog=f"bindmatrix {verb}", description=f"{VERBS[verb].capitalize()}.")
+    parser = argparse.ArgumentParser(
+        prog=f"bindmatrix {verb}", description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}."
+    )
     module.configure(parser)
     status: int = module.run(parser.parse_args(arguments[1:]))
     sys.stdout.flush()

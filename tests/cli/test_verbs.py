@@ -138,6 +138,18 @@ def test_judge_goes_as_far_as_a_broken_file(tmp_path: Path, capsys: pytest.Captu
     assert 0 < int(out[0].split()[2].replace(",", "")) < 512
 
 
+@pytest.mark.parametrize(("text", "words"), [("", "holds no observations"), ("root:x:0:0\n", "1: not JSON")])
+def test_judge_of_what_is_no_recording(
+    text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "foreign"
+    file.write_text(text)
+    assert main(["judge", "--os", "linux", str(file)]) == 2
+    out, err = lines(capsys)
+    assert words in err[0]
+    assert not out
+
+
 def test_judge_needs_to_know_the_system(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "x.jsonl"
     file.write_text('{"scenario":"a=tcp4","outcomes":["ok"]}\n')
