@@ -25,6 +25,8 @@ from conformance.execute.worker import Worker
 
 #: scenarios handed to a worker at once; two of them are under way, so that it never waits for us
 CHUNK = 512
+#: select() knows no pipes on Windows
+_PIPES_CAN_BE_WATCHED = os.name != "nt"
 _WAITS = re.compile(r"wait=(\d+)")
 _SLOW = re.compile(r"\.connect=|\.accept|\.read|deliver")
 
@@ -110,6 +112,11 @@ class LocalHost:
         """Start the workers, all at once, and wait until every one has said what the host is."""
         if self._workers:
             return
+        if not _PIPES_CAN_BE_WATCHED:
+            raise HostError(
+                "running scenarios on Windows is not done yet; give them to 'python executor.py' on standard input "
+                "and its output to 'bindmatrix judge -'"
+            )
         self._workers.extend(self._new() for _ in range(self._count))
         for worker in self._workers:
             self._await_header(worker)
