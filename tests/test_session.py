@@ -18,16 +18,6 @@ from tests.fake_kernel import FACTS, FakeKernel
 QUICK = Plan("quick", examples=300)
 
 
-def run(kernel: FakeKernel, plan: Plan = QUICK) -> Session:
-    session = Session(kernel)
-    session.summary = session.run(plan.scenarios(kernel.facts))  # type: ignore[attr-defined]
-    return session
-
-
-def without(rule_id: str) -> object:
-    return lambda rule: None if rule.id == rule_id else rule
-
-
 def test_a_kernel_that_follows_the_rules_conforms() -> None:
     kernel = FakeKernel()
     summary = Session(kernel).run(QUICK.scenarios(kernel.facts))

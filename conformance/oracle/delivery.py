@@ -23,26 +23,16 @@ probability 2 / 2**32 = 4.7e-10; with more sockets it is less.  That is the chan
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from conformance.oracle.expectation import Condition, Expectations, Rule
+from conformance.oracle.branches import Evaluator
+from conformance.oracle.expectation import Rule
 from conformance.oracle.ports import Address, Call, Sock, State, on_port
 
 #: sends of one ``deliver`` step
 DELIVERIES = 32
 
 _PICKED = ("newest", "oldest", "newest-group", "every", "one")
-
-
-class Matcher(Protocol):
-    """The part of an evaluator that deliveries need."""
-
-    expectations: Expectations
-
-    def holds(
-        self, conditions: tuple[Condition, ...], call: Call, new: Sock, sock: Sock | None, space: str, state: State
-    ) -> bool:
-        """Whether one of ``conditions`` holds; none at all holds always."""
 
 
 class Delivery(NamedTuple):
@@ -81,23 +71,23 @@ def target(protocol: str, at: Address) -> Sock:
     return Sock("", protocol, "ipv4", 0, form="ipv4", kind=at.kind, v4=at.value)
 
 
-def receivers(matcher: Matcher, call: Call, destination: Sock, state: State) -> Delivery:
+def receivers(evaluator: Evaluator, call: Call, destination: Sock, state: State) -> Delivery:
     """Who receives what is sent to ``destination``."""
     port = in_front(on_port(state, destination.protocol))
-    for rule in matcher.expectations.rules.get("deliver", ()):
+    for rule in evaluator.expectations.rules.get("deliver", ()):
         together = rule.ask == "each-address"
-        if rule.when and not together and not matcher.holds((rule.when,), call, destination, None, rule.space, state):
+        if rule.when and not together and not evaluator.holds((rule.when,), call, destination, None, rule.space, state):
             continue
         pick = rule.effect["pick"]
-        found = [sock for sock in port if _matches(matcher, rule, call, destination, sock, state)]
+        found = [sock for sock in port if _matches(evaluator, rule, call, destination, sock, state)]
         if (rule.among or together or pick in _PICKED) and not found:
             continue
         if together and not all(
-            matcher.holds((rule.when,), call, destination, sock, rule.space, state) for sock in found
+            evaluator.holds((rule.when,), call, destination, sock, rule.space, state) for sock in found
         ):
             continue
         if pick == "every":
-            return Delivery((rule,), tuple(_copies(matcher, rule, call, destination, found, state)), copies=True)
+            return Delivery((rule,), tuple(_copies(evaluator, rule, call, destination, found, state)), copies=True)
         if pick == "one":
             hearing = tuple(filter(_hears, found))
             if len(hearing) < len(found):
@@ -105,7 +95,7 @@ def receivers(matcher: Matcher, call: Call, destination: Sock, state: State) -> 
             return Delivery((rule,), hearing, word="unknown" if len(hearing) > 1 else "")
         if pick not in _PICKED:
             return Delivery((rule,), word=pick)
-        return _picked(matcher, rule, call, found, state)
+        return _picked(evaluator, rule, call, found, state)
     return Delivery(())
 
 
@@ -114,9 +104,9 @@ def in_front(socks: list[Sock]) -> list[Sock]:
     return sorted(socks, key=lambda sock: -sock.front) if any(sock.front for sock in socks) else socks
 
 
-def _picked(matcher: Matcher, rule: Rule, call: Call, found: list[Sock], state: State) -> Delivery:
+def _picked(evaluator: Evaluator, rule: Rule, call: Call, found: list[Sock], state: State) -> Delivery:
     def group(leader: Sock) -> list[Sock]:
-        return [sock for sock in found if sock is leader or _shares(matcher, rule, call, leader, sock, state)]
+        return [sock for sock in found if sock is leader or _shares(evaluator, rule, call, leader, sock, state)]
 
     pick = rule.effect["pick"]
     if pick == "newest-group":
@@ -132,17 +122,19 @@ def _hears(sock: Sock) -> bool:
     return sock.protocol != "tcp" or sock.state == "listening"
 
 
-def _matches(matcher: Matcher, rule: Rule, call: Call, destination: Sock, sock: Sock, state: State) -> bool:
-    if not matcher.holds(rule.among, call, destination, sock, rule.space, state):
+def _matches(evaluator: Evaluator, rule: Rule, call: Call, destination: Sock, sock: Sock, state: State) -> bool:
+    if not evaluator.holds(rule.among, call, destination, sock, rule.space, state):
         return False
-    return not (rule.unless and matcher.holds(rule.unless, call, destination, sock, rule.space, state))
+    return not (rule.unless and evaluator.holds(rule.unless, call, destination, sock, rule.space, state))
 
 
-def _shares(matcher: Matcher, rule: Rule, call: Call, picked: Sock, sock: Sock, state: State) -> bool:
-    return bool(rule.share) and matcher.holds(rule.share, call, picked, sock, rule.space, state)
+def _shares(evaluator: Evaluator, rule: Rule, call: Call, picked: Sock, sock: Sock, state: State) -> bool:
+    return bool(rule.share) and evaluator.holds(rule.share, call, picked, sock, rule.space, state)
 
 
-def _copies(matcher: Matcher, rule: Rule, call: Call, destination: Sock, found: list[Sock], state: State) -> list[Sock]:
+def _copies(
+    evaluator: Evaluator, rule: Rule, call: Call, destination: Sock, found: list[Sock], state: State
+) -> list[Sock]:
     if rule.effect.get("order") == "socket":
         found = sorted(found, key=lambda sock: -sock.made)
     listed: list[Sock] = []
@@ -152,7 +144,7 @@ def _copies(matcher: Matcher, rule: Rule, call: Call, destination: Sock, found: 
         if of_list in ended:
             continue
         listed.append(sock)
-        if rule.stop and matcher.holds(rule.stop, call, destination, sock, rule.space, state):
+        if rule.stop and evaluator.holds(rule.stop, call, destination, sock, rule.space, state):
             ended.add(of_list)
     return listed
 
