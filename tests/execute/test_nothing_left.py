@@ -76,19 +76,23 @@ def processes(pids):
             pass
     return alive
 
-def namespaces():
-    found = set()
+def inside(held):
+    # held by a descriptor, a namespace keeps its number: nobody else's can be taken for it
+    numbers = {os.fstat(descriptor).st_ino for descriptor in held}
+    found = []
     for path in Path("/proc").glob("[0-9]*/ns/net"):
         try:
-            found.add(os.readlink(path))
+            if path.stat().st_ino in numbers:
+                found.append(str(path))
         except OSError:
             pass
-    return found
+    return sorted(found)
 
 before = {"sockets": sockets(), "sysctls": sysctls(), "files": sorted(os.listdir("/proc/self/fd"))}
 child = subprocess.Popen([sys.executable, "-c", CHILD, namespace, json.dumps(SCENARIOS), mode], stdout=subprocess.PIPE)
 pids = [int(word) for word in child.stdout.readline().split()]
-used = {os.readlink(f"/proc/{pid}/ns/net") for pid in pids} - {os.readlink("/proc/self/ns/net")}
+home = os.stat("/proc/self/ns/net").st_ino
+held = [os.open(f"/proc/{pid}/ns/net", os.O_RDONLY) for pid in pids if os.stat(f"/proc/{pid}/ns/net").st_ino != home]
 if mode == "whole":
     said = child.stdout.read()
 else:
@@ -100,11 +104,13 @@ else:
 child.stdout.close()
 child.wait()
 end = time.monotonic() + 10
-while (processes(pids) or used & namespaces() or sockets() != before["sockets"]) and time.monotonic() < end:
+while (processes(pids) or inside(held) or sockets() != before["sockets"]) and time.monotonic() < end:
     time.sleep(0.01)
+left = {"used": len(held), "left": processes(pids), "namespaces": inside(held)}
+for descriptor in held:
+    os.close(descriptor)
 after = {"sockets": sockets(), "sysctls": sysctls(), "files": sorted(os.listdir("/proc/self/fd"))}
-print(json.dumps({"before": before, "after": after, "said": said.decode(), "workers": len(pids), "used": len(used),
-                  "left": processes(pids), "namespaces": sorted(used & namespaces())}))
+print(json.dumps({"before": before, "after": after, "said": said.decode(), "workers": len(pids), **left}))
 """
 
 
