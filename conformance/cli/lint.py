@@ -50,6 +50,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "recorded outcomes notice; print those that they do not",
     )
     parser.add_argument(
+        "--propose",
+        action="store_true",
+        help="--mutate, and for each of those the shortest scenario that would notice it, which is what to record next",
+    )
+    parser.add_argument(
         "--strict", action="store_true", help="a surviving mutant of a rule that is observed is an error"
     )
     parser.add_argument(
@@ -74,9 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
     for subject in subjects:
         findings = checks.run(subject)
         score = None
-        if arguments.mutate and subject.expectations is not None:
+        if (arguments.mutate or arguments.propose) and subject.expectations is not None:
             with quiet_collector():
-                score = mutate.score(subject, status.mutating)
+                score = mutate.score(subject, status.mutating, propose=arguments.propose)
         status.clear()
         results.append(_Result(subject, findings, score))
         if not arguments.json:
@@ -199,6 +204,8 @@ def _survivors(title: str, survivors: Iterable[Survivor]) -> None:
     for one in found:
         rule = one.mutant.original
         print(f"    {rule.place}: {rule.id} in {one.mutant.section}: {one.mutant.change}")
+        if one.proposal:
+            print(f"        {one.proposal}")
 
 
 def _summary(results: Sequence[_Result], found: int) -> None:

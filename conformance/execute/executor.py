@@ -77,7 +77,10 @@ OPTIONS: Dict[str, Optional[Tuple[int, int]]] = {
 }
 
 SET, BIND, LISTEN, SOCKET, CLOSE = range(5)  # what most scenarios are made of; Executor._steps has them inline
-CHOSEN, CONNECT, ACCEPT, READ, JOIN, USER, WAIT, DELIVER, FLOW, LACKING = range(5, 15)
+MAPPED = 5  # bind() to an IPv4-mapped address: Python would pass it on to an AF_INET socket as the IPv4 one
+CHOSEN, CONNECT, ACCEPT, READ, JOIN, USER, WAIT, DELIVER, FLOW, LACKING = range(6, 16)
+BINDS = (BIND, MAPPED)
+ADDRESSED = (BIND, MAPPED, CHOSEN, CONNECT)
 VERBS = {"bind": BIND, "listen": LISTEN, "connect": CONNECT, "read": READ, "close": CLOSE, "join": JOIN}
 GLOBALS = {"user": USER, "wait": WAIT, "deliver": DELIVER, "deliver_flow": FLOW}
 MAXIMUM = {"user": 2**32 - 2, "wait": 600_000}
@@ -121,7 +124,7 @@ def parse(text: str) -> Tuple[List[Step], bool]:
             made[name] = True
         elif name not in made:
             raise NotAScenario("%r is on a socket that is not made yet" % word)
-        elif code > CLOSE:
+        elif code > MAPPED:
             special = True
         elif code == CLOSE:
             made[name] = False
@@ -153,6 +156,8 @@ def _learn(word: str) -> Step:
         step = (CHOSEN, name, _address(word, value[:-2]))
     elif verb in ("bind", "connect", "join"):
         step = (VERBS[verb], name, _address(word, value))
+        if verb == "bind" and ":" in value and "." in value:
+            step = (MAPPED, *step[1:])
         if verb == "join" and not _multicast(value):
             raise NotAScenario("%r needs a multicast address" % word)
     else:
@@ -565,10 +570,13 @@ class Executor:
         self.facts = host_facts(self._ports.kind)
         self._addresses = self.facts["addresses"]
         self._loopback_index = _loopback_index()
+        #: value of SO_SNDTIMEO that limits a connect(); empty where it does not: only Linux documents it, socket(7)
+        self._send_timeout = struct.pack("@ll", int(LIMIT), 0) if self.facts["os"] == "linux" else b""
         self._leased = self._ports.kind == "none"
         self._limited = len(self._addresses) < 3
         self._special: Dict[int, Callable[[str, Any], Optional[str]]] = {
-            CHOSEN: self._chosen, CONNECT: self._connect, ACCEPT: self._accept, READ: self._read, JOIN: self._join,
+            MAPPED: self._mapped, CHOSEN: self._chosen, CONNECT: self._connect, ACCEPT: self._accept,
+            READ: self._read, JOIN: self._join,
             USER: self._change_user, WAIT: self._wait, DELIVER: self._deliver, FLOW: self._deliver_flow,
             LACKING: self._lacking,
         }  # fmt: skip
@@ -629,7 +637,7 @@ class Executor:
 
     def _first_bind(self, steps: List[Step], outcomes: List[str]) -> None:
         """Nothing of ours was on the port yet, so a refusal of the first bind is somebody else's doing."""
-        if next((outcome for step, outcome in zip(steps, outcomes) if step[0] == BIND), "") == "EADDRINUSE":  # noqa: B905
+        if next((outcome for step, outcome in zip(steps, outcomes) if step[0] in BINDS), "") == "EADDRINUSE":  # noqa: B905
             raise NoVerdict("the first bind failed: port %d was taken by another process" % self._port)
 
     def _steps(self, steps: List[Step], port: int) -> List[str]:
@@ -658,7 +666,7 @@ class Executor:
             except OSError as error:
                 if code in (SOCKET, ACCEPT):
                     sockets[name] = _CLOSED
-                if code in (BIND, CHOSEN, CONNECT) and _other_family(error):
+                if code in ADDRESSED and _other_family(error):
                     add(self._foreign(code, sockets[name], argument, len(outcomes)))
                 else:
                     add(self._outcome(error, len(outcomes)))
@@ -676,9 +684,10 @@ class Executor:
             return "EBADF"
         disguised = socket(INET6 if ":" in address else INET, sock.type, 0, sock.fileno())
         try:
-            disguised.settimeout(LIMIT)
-            call = disguised.connect if code == CONNECT else disguised.bind
-            call((address, 0 if code == CHOSEN else self._port))
+            if code == CONNECT:
+                self._connect_within_limit(disguised, address)
+            else:
+                disguised.bind((address, 0 if code == CHOSEN else self._port))
         except OSError as error:
             return self._outcome(error, index)
         finally:
@@ -721,11 +730,11 @@ class Executor:
         if code == SOCKET:
             if argument[0] == INET6 and not self.facts["ipv6"]:
                 raise Unsupported("this host has no IPv6")
-        elif code in (BIND, CHOSEN, CONNECT, DELIVER, FLOW):
+        elif code in ADDRESSED or code in (DELIVER, FLOW):
             plain = argument.rpartition("ffff:")[2] if "." in argument else argument
             if plain in ("127.0.0.1", "127.0.0.2", "::1") and plain not in self._addresses:
                 raise Unsupported("%s is not an address of this host" % plain)
-            if code > CHOSEN and not (_loopback(argument) or (code != CONNECT and _multicast(argument))):
+            if code >= CONNECT and not (_loopback(argument) or (code != CONNECT and _multicast(argument))):
                 raise Unsupported("nothing is sent to %s: it is not a loopback address" % argument)
         elif code == USER and not self.facts["privileged"]:
             raise Unsupported("needs root to change the user")
@@ -752,21 +761,44 @@ class Executor:
             self._settle()
             self._unlink(name)
 
+    def _mapped(self, name: str, address: str) -> None:
+        sock = self._sockets[name]
+        _check_family(sock, address)
+        sock.bind((address, self._port))
+
     def _chosen(self, name: str, address: str) -> None:
-        self._sockets[name].bind((address, 0))
+        sock = self._sockets[name]
+        _check_family(sock, address)
+        sock.bind((address, 0))
 
     def _connect(self, name: str, address: str) -> None:
         sock = self._sockets[name]
-        sock.settimeout(LIMIT)
-        if sock.type == STREAM and _has_peer(sock):
-            # Linux tells the end of a connect() with a time limit to the next one, which then succeeds: take it here
-            sock.connect_ex((address, self._port))
-        sock.connect((address, self._port))
+        _check_family(sock, address)
+        self._connect_within_limit(sock, address)
         if sock.type == STREAM:
             self._connected = True
             self._settle()
             if self._table_works:
                 self._link(name, sock)
+
+    def _connect_within_limit(self, sock: socket, address: str) -> None:
+        """connect(), given up after LIMIT seconds.
+
+        Where a blocking connect() can be limited, it is: one that does not block leaves a socket whose next connect()
+        or listen() is answered otherwise (Linux tells it the end of this one, ECONNABORTED or EINVAL after a refusal).
+        """
+        if self._send_timeout:
+            sock.setblocking(True)
+            sock.setsockopt(SOL_SOCKET, _socket.SO_SNDTIMEO, self._send_timeout)
+            try:
+                sock.connect((address, self._port))
+            except BlockingIOError:
+                raise _socket.timeout("timed out") from None
+            return
+        sock.settimeout(LIMIT)
+        if sock.type == STREAM and _has_peer(sock):
+            sock.connect_ex((address, self._port))  # take the end of an earlier one here (gVisor)
+        sock.connect((address, self._port))
 
     def _link(self, name: str, client: socket) -> None:
         """Note a connection and see that it is there."""
@@ -893,6 +925,12 @@ def _accept(listener: Any) -> int:
     """The descriptor of the next connection: the call below socket.accept(), which costs half."""
     descriptor: int = listener._accept()[0]
     return descriptor
+
+
+def _check_family(sock: socket, address: str) -> None:
+    """Let nobody make an IPv4 address of a mapped one on the way to an AF_INET socket, as getaddrinfo(3) may."""
+    if ":" in address and sock.family == INET:
+        raise _socket.gaierror("an address of the other family")
 
 
 def _other_family(error: OSError) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from conformance.notation import Step
 from conformance.oracle import delivery
 from conformance.oracle.branches import API, Branch, Evaluator
-from conformance.oracle.connections import Connections, ends, receives
+from conformance.oracle.connections import Connections, receives, to_itself
 from conformance.oracle.expectation import ALLOW, ANY_ERROR, REFUSE, UNKNOWN, Rule
 from conformance.oracle.ports import (
     ALL,
@@ -134,19 +134,26 @@ class Calls:
         sock = get(state, step.socket)
         at = address(step.address, self.stack.local)
         destination = "ipv6" if at.form == "dual" else at.form
-        call = Call("connect", state.user, fits=_fits(sock, at), destination=destination, ends=ends(sock, at))
+        both = self.connections.ends(sock, at)
+        call = Call("connect", state.user, fits=_fits(sock, at), destination=destination, ends=both)
         rules = self.decide("connect", call, sock, state)
         if rules and rules[0].action != ALLOW:
             refused = state
             if not sock.port and any(rule.effect.get("then") == "autobound" for rule in rules):
                 refused = put(state, sock, sock._replace(port=OTHER_PORT, state="bound"))
             return self._branches(rules, refused, state)
-        if at.kind != "specific" or sock.state not in ("open", "bound") or not call.fits:
+        foreseen = {name for rule in rules for name, _ in rule.when}
+        fits = call.fits or "new.fits-family" in foreseen
+        if at.kind != "specific" or sock.state not in ("open", "bound") or not fits:
             return [Branch("ok", API["unknown"], state, unknown=True)]
         number = 1 + max(one.connection for one in state.socks)
         done = self.connections.connected(sock, at, number)
         if sock.protocol == "udp":
             return [Branch("ok", rules or API["plain"], self.connections.put_connected(state, sock, done))]
+        if to_itself(call.ends):
+            unknown = "new.to-itself" not in foreseen
+            itself = self.connections.put_connected(state, sock, done)
+            return [Branch("ok", API["unknown"] if unknown else rules, itself, unknown=unknown)]
         return self._offer(state, sock, done, at, number)
 
     def _offer(self, state: State, sock: Sock, done: Sock, at: Address, number: int) -> list[Branch]:

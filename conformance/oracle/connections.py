@@ -10,6 +10,7 @@ from conformance.oracle.branches import Evaluator
 from conformance.oracle.ports import (
     ANY,
     BITS,
+    NO_PORT,
     OTHER_PORT,
     SCENARIO_PORT,
     Address,
@@ -35,7 +36,10 @@ class Connections:
         """``state`` once ``sock`` is closed: its other end, its queue and its children learn of it."""
         socks: list[Sock] = []
         for one in state.socks:
-            if one is sock:
+            if one is sock and sock.protocol == "tcp" and to_itself(sock.ends) and sock.state == "connected":
+                # both ends are closed at once, hence it waits
+                socks += self.other_end(sock._replace(name="", state="fin-wait"), state)
+            elif one is sock:
                 socks += _left_behind(sock)
             elif one.queued and one.listener == sock.name:
                 continue
@@ -67,9 +71,21 @@ class Connections:
 
     def failed(self, sock: Sock, kept: str, lost: str) -> Sock:
         """A client whose connection came to nothing: in state ``kept``, or ``lost`` and without its port."""
+        if self.stack.reset == "keeps-asked" and sock.port == OTHER_PORT:
+            state = "open" if sock.state == "bound" else kept
+            return sock._replace(state=state, connection=0, ends="", port=NO_PORT)
         if self.stack.reset == "loses":
             return sock._replace(state=lost, connection=0, ends="", port=OTHER_PORT)
         return sock._replace(state=kept, connection=0, ends="")
+
+    def ends(self, sock: Sock, at: Address) -> str:
+        """The two ends of a connection of ``sock`` to ``at`` where both are on the scenario's port, else ""."""
+        if sock.port != SCENARIO_PORT or at.kind != "specific":
+            return ""
+        own = plain(sock.v4 or sock.v6)
+        if sock.kind != "specific":
+            own = self.stack.source if self.stack.source and at.form != "ipv6" else at.value
+        return f"{own}>{at.value}"
 
     def put_connected(self, state: State, sock: Sock, done: Sock) -> State:
         if self.stack.newest == "bind":
@@ -79,7 +95,7 @@ class Connections:
     def connected(self, sock: Sock, at: Address, number: int) -> Sock:
         """``sock`` as the client end of connection ``number`` to ``at``."""
         port = sock.port or OTHER_PORT
-        done = sock._replace(state="connected", connection=number, port=port, ends=ends(sock, at))
+        done = sock._replace(state="connected", connection=number, port=port, ends=self.ends(sock, at))
         if sock.port != SCENARIO_PORT:
             return done
         if self.stack.connect == "keeps":
@@ -112,12 +128,10 @@ class Connections:
         return self._narrowed(child, at) if listener.kind == "wildcard" else child
 
 
-def ends(sock: Sock, at: Address) -> str:
-    """The two ends of a connection of ``sock`` to ``at`` where both are on the scenario's port, else ""."""
-    if sock.port != SCENARIO_PORT or at.kind != "specific":
-        return ""
-    own = at.value if sock.kind == "wildcard" else plain(sock.v4 or sock.v6)
-    return f"{own}>{at.value}"
+def to_itself(both: str) -> bool:
+    """Whether the two ends of a connection are one (a simultaneous open with itself, RFC 9293 section 3.5)."""
+    here, _, there = both.partition(">")
+    return bool(both) and here == there
 
 
 def _in_space(sock: Sock, at: Address, value: str | None) -> Sock:

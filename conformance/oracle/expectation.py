@@ -102,8 +102,8 @@ class Stack:
     ``connect``: what connect() makes of a wildcard that a socket is bound to, as later binds see it: it ``narrows`` to
     the address of the connection, or ``keeps``, in the space of the connection.
     ``newest``: the call that makes a socket the newest on its port: ``bind``, or ``connect`` for bind() and connect().
-    ``reset``: what becomes of a client whose connection was refused or reset: it ``keeps`` its port and its use, or
-    ``loses`` both.
+    ``reset``: what becomes of a client whose connection was refused or reset: it ``keeps`` its port and its use,
+    ``keeps-asked``: after a refusal it has only the port that a bind() asked for, or it ``loses`` both.
     ``source``: the IPv4 source that a connection within the host gets, "" where it is the destination.
     ``connected_dual``: what the IPv4 half of a dual socket holds once it is connected over IPv6, "" for nothing.
     ``several``: when several existing sockets refuse with different errors: ``first-rule`` or ``any``.

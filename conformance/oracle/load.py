@@ -119,7 +119,9 @@ class _Loader:
             if "connect" in found
             else "narrows",
             newest=reader.word(found["newest"], "'newest'", ("bind", "connect")) if "newest" in found else "bind",
-            reset=reader.word(found["reset"], "'reset'", ("keeps", "loses")) if "reset" in found else "keeps",
+            reset=reader.word(found["reset"], "'reset'", ("keeps", "keeps-asked", "loses"))
+            if "reset" in found
+            else "keeps",
             owner=reader.word(found["owner"], "'owner'", ("listener", "acceptor")) if "owner" in found else "listener",
             source=reader.text(found["source"], "an address") if "source" in found else "",
             connected_dual=reader.text(found["connected-dual"], "an address") if "connected-dual" in found else "",

@@ -163,6 +163,9 @@ def _new_fact(name: str, new: Sock, call: Call) -> str:
             return _yes(call.needs_scope)
         case "fits-family":
             return _yes(call.fits)
+        case "to-itself":
+            source, _, destination = call.ends.partition(">")
+            return _yes(bool(destination) and source == destination)
         case "bound":
             return _yes(new.port > 0)
         case "accepted":

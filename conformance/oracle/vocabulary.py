@@ -83,6 +83,12 @@ _FACTS: list[Fact] = [
     _yes_no("new.needs-scope-id", CALL, "a link-local address, which the notation gives no scope id", "c.needs_scope"),
     _yes_no("new.fits-family", CALL, "the address of the call has the family of the socket", "c.fits"),
     _one_of("destination", CALL, "the form of the address of a connect()", "c.destination", "ipv4 mapped ipv6"),
+    _yes_no(
+        "new.to-itself",
+        CALL,
+        "a connect() to the address and port that the socket itself has",
+        "c.ends and c.ends.partition('>')[0] == c.ends.partition('>')[2]",
+    ),
     _yes_no("new.bound", CALL, "it has a port already", "n.port != 0"),
     _one_of(
         "new.state",
