@@ -14,6 +14,8 @@ from itertools import chain
 from typing import Any, Protocol
 
 from conformance.generate.axes import DEFAULT_OPTIONS, FEATURES
+from conformance.generate.calls import random_calls
+from conformance.generate.crowds import random_crowds
 from conformance.generate.deliveries import random_deliveries
 from conformance.generate.matrix import matrix
 from conformance.generate.sequences import random_sequences
@@ -44,7 +46,11 @@ class Host(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run.  ``examples`` and ``deliveries`` are numbers of random scenarios, ``shard`` is (k, n)."""
+    """What to run.
+
+    ``examples``: random sequences; with them come a quarter as many programs of any calls, and a fiftieth of crowds.
+    ``deliveries``: random scenarios of who receives.  ``shard`` is (k, n).
+    """
 
     profile: str = "full"
     examples: int = 20_000
@@ -65,12 +71,15 @@ class Plan:
         texts += self._further_options(facts, have_not, users, set(texts))
         self.skipped.update(have_not)
         part, parts = self.shard
-        # each shard draws its own sequences, and all shards together draw those of an undivided run
-        sequences = random_sequences(
-            self.seed, self.examples, users=users, ipv6="ipv6" not in have_not, lacking=tuple(have_not)
+        # each shard takes its part of what an undivided run draws
+        drawn = (
+            random_sequences(self.seed, self.examples, users=users, ipv6="ipv6" not in have_not, lacking=have_not),
+            random_calls(self.seed, self.examples // 4, users=users, lacking=have_not),
+            random_crowds(self.seed, self.examples // 50, users=users, lacking=have_not),
+            random_deliveries(self.seed, self.deliveries, options=_options(facts), lacking=have_not),
         )
-        deliveries = random_deliveries(self.seed, self.deliveries, options=_options(facts), lacking=have_not)
-        texts += sequences[part - 1 :: parts] + deliveries[part - 1 :: parts]
+        for random_ones in drawn:
+            texts += random_ones[part - 1 :: parts]
         # a short sequence may be a pair of the matrix
         return list(dict.fromkeys(texts))
 

@@ -27,7 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.add_argument("--quick", action="store_true", help="a sample that meets every value and every pair of values")
     parser.add_argument(
-        "--examples", type=_whole, metavar="N", help=f"random sequences of 2 to 6 sockets (default {_EXAMPLES:,})"
+        "--examples",
+        type=_whole,
+        metavar="N",
+        help=f"random sequences of 2 to 6 sockets, with a quarter as many of any calls (default {_EXAMPLES:,})",
     )
     parser.add_argument(
         "--deliveries",
