@@ -15,6 +15,7 @@ from conformance.lint import checks, decided, mutate
 from conformance.lint.checks import Finding
 from conformance.lint.checks_evidence import unmeasured
 from conformance.lint.mutate import Score, Survivor
+from conformance.lint.propose import POOL
 from conformance.lint.replay import Recorded
 from conformance.lint.subject import Subject, quiet_collector
 from conformance.oracle import catalog, confidence
@@ -81,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         score = None
         if (arguments.mutate or arguments.propose) and subject.expectations is not None:
             with quiet_collector():
-                score = mutate.score(subject, status.mutating, propose=arguments.propose)
+                score = mutate.score(subject, status.mutating, propose=POOL if arguments.propose else 0)
         status.clear()
         results.append(_Result(subject, findings, score))
         if not arguments.json:

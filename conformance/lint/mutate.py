@@ -72,13 +72,13 @@ class Score:
 def score(subject: Subject, progress: Callable[[str, int, int], None] | None = None, *, propose: bool = False) -> Score:
     """The mutation score of one file; ``progress`` is told (system, mutants done, of how many).
 
-    ``propose``: look for scenarios that would notice the survivors, which takes about as long again.
+    ``propose``: look among so many scenarios of each kind for one that would notice a survivor.
     """
     expectations = subject.loaded
     groups = _recordings(subject)
     mutants = [mutant for section, rules in expectations.rules.items() for mutant in of_section(section, rules)]
     result = Score(expectations.os, len(mutants))
-    proposals = Proposals(subject) if propose else None
+    proposals = Proposals(subject, propose) if propose else None
     for done, mutant in enumerate(mutants):
         if progress is not None:
             progress(result.os, done, len(mutants))

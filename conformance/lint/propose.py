@@ -26,7 +26,7 @@ from conformance.oracle.automaton import Expected, Oracle
 from conformance.oracle.delivery import DELIVERIES
 from conformance.oracle.expectation import ANY_ERROR, Expectations
 
-#: scenarios of each generator
+#: scenarios of each generator, a good number where nobody says another
 POOL = 8_000
 _SEED = 0
 
@@ -34,7 +34,7 @@ _SEED = 0
 class Proposals:
     """Looks for scenarios that tell a mutant from the rules of ``subject``; the newest releases are asked first."""
 
-    def __init__(self, subject: Subject, pool: int = POOL) -> None:
+    def __init__(self, subject: Subject, pool: int) -> None:
         self._loaded = subject.loaded
         self._pool = pool
         #: releases with the same rules stand for each other

@@ -17,7 +17,7 @@ def mutant(section: str, identity: str, change: str) -> Mutant:
 
 
 def test_the_shortest_scenario_that_tells_them_apart(folder: Folder) -> None:
-    score = mutate.score(folder.subject(), propose=True)
+    score = mutate.score(folder.subject(), propose=200)
     found = {f"{one.mutant.original.id}: {one.mutant.change}": one.proposal for one in score.survivors}
     assert found == {
         "demo.bound-twice: dropped": "a=tcp4 a.listen a.bind=127.0.0.1",
