@@ -29,7 +29,7 @@ from conformance.oracle import catalog, divergences
 #: a divergence is believed after this many more runs
 REPEATS = 3
 #: divergences that are repeated, and groups that are shrunk, at most: a kernel that differs everywhere is known by then
-_MOST_REPEATED, _MOST_SHRUNK = 20_000, 12
+MOST_REPEATED, _MOST_SHRUNK = 20_000, 12
 _FLUSH_SECONDS = 2.0
 
 
@@ -178,7 +178,7 @@ class Session:
     def _repeat(self) -> None:
         """Run what diverges again on fresh ports: repeats that disagree make it flaky."""
         diverging, self.collector.diverging = self.collector.diverging, []
-        first, rest = diverging[:_MOST_REPEATED], diverging[_MOST_REPEATED:]
+        first, rest = diverging[:MOST_REPEATED], diverging[MOST_REPEATED:]
         repeats: dict[str, list[tuple[str | None, ...]]] = {}
         if first:
             texts = [verdict.observation.scenario for verdict in first]

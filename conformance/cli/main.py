@@ -22,6 +22,7 @@ OK, DIVERGES, WRONG, INTERRUPTED = 0, 1, 2, 130
 #: verb -> one line; the order is that of the help
 VERBS: dict[str, str] = {
     "run": "generate scenarios, run them on this kernel, judge, report",
+    "scenarios": "print the scenarios that 'run' would run on a host, or those to run again",
     "observe": "run given scenarios on this kernel and print what happened",
     "judge": "compare observations of any host with what is expected of it",
     "predict": "what a system returns, as JSON Lines",
@@ -30,6 +31,7 @@ VERBS: dict[str, str] = {
     "claims": "what the literature says, and where it holds",
     "ports": "what happens with ports that the kernel chooses",
     "report": "results of one or several hosts as HTML, Markdown, JUnit XML and JSON",
+    "collect": "the recordings of many machines as everything that a CI job publishes",
     "reproduce": "a C and a Python program and the text of a bug report for one scenario",
     "lint": "check the expectation files against each other and the evidence",
 }

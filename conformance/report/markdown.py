@@ -24,8 +24,8 @@ def render(summary: Summary, level: int = 1) -> str:
     """The whole text; scenario texts stand in code, everything else that a host said is escaped."""
     mark = "#" * level
     verdict = "✅" if summary.conforms and summary.total else "❌"
-    lines = [f"{mark} {verdict} {_escape(heading(summary))}", "", *_counts(summary), ""]
-    lines += [text for note in summary.notes for text in (f"> {_escape(note)}", "")]
+    lines = [f"{mark} {verdict} {escape(heading(summary))}", "", *_counts(summary), ""]
+    lines += [text for note in summary.notes for text in (f"> {escape(note)}", "")]
     for kind in (DIVERGES, FLAKY, RESOLVED, KNOWN, UNKNOWN):
         groups = summary.of(kind)
         if groups:
@@ -33,7 +33,7 @@ def render(summary: Summary, level: int = 1) -> str:
             lines += _section(mark, f"{title}: {VERDICTS[kind]}", _groups(groups), folded=kind in _FOLDED)
     for kind, reasons in summary.reasons.items():
         if reasons:
-            rows = [f"| {count:,} | {_escape(reason)} |" for reason, count in list(reasons.items())[:_MOST]]
+            rows = [f"| {count:,} | {escape(reason)} |" for reason, count in list(reasons.items())[:_MOST]]
             lines += _section(mark, kind, ["| scenarios | reason |", "|---:|---|", *rows], folded=True)
     rules = [(rule, count) for rule, count in summary.rules.items() if not rule.startswith("api.")]
     if rules:
@@ -42,7 +42,7 @@ def render(summary: Summary, level: int = 1) -> str:
             mark, f"{len(rules)} rules, by the steps that each decided", ["| steps | rule |", "|---:|---|", *rows]
         )
     facts = ", ".join(f"{key} {value}" for key, value in summary.host.items() if isinstance(value, str | bool | int))
-    lines += [f"Host: {_escape(facts)}", ""]
+    lines += [f"Host: {escape(facts)}", ""]
     return "\n".join(lines)
 
 
@@ -50,6 +50,28 @@ def render_all(summaries: Mapping[str, Summary]) -> str:
     """The text for hosts by name: one row a host, then each of them."""
     if len(summaries) == 1:
         return render(next(iter(summaries.values())))
+    return "\n".join([*_table(summaries), "", *(render(one, level=2) for one in summaries.values())])
+
+
+def overview(summaries: Mapping[str, Summary], problems: Iterable[str], most: int) -> str:
+    """The text for many hosts in ``most`` bytes: first what went wrong, then what diverges, then the rest."""
+    lines = [*_table(summaries), "", *(text for one in problems for text in (f"> {escape(one)}", ""))]
+    size = sum(len(line.encode()) + 1 for line in lines)
+    left_out = []
+    for name, one in sorted(summaries.items(), key=lambda item: item[1].conforms):
+        text = f"## {escape(name)}\n\n" + render(one, level=3)
+        size += len(text.encode()) + 1
+        if size > most:
+            left_out.append(name)
+        else:
+            lines.append(text)
+    if left_out:
+        lines.append(f"> left out, as this page holds no more: {escape(', '.join(left_out))}")
+    return "\n".join([*lines, ""])
+
+
+def _table(summaries: Mapping[str, Summary]) -> list[str]:
+    """One row a host."""
     kinds = [kind for kind in VERDICTS if any(one.verdicts.get(kind) for one in summaries.values())]
     lines = [
         "# bindmatrix",
@@ -60,8 +82,8 @@ def render_all(summaries: Mapping[str, Summary]) -> str:
     for name, one in summaries.items():
         counts = " | ".join(f"{one.verdicts.get(kind, 0):,}" for kind in kinds)
         verdict = "✅" if one.conforms and one.total else "❌"
-        lines.append(f"| {verdict} | {_escape(name)} | {one.total:,} | {counts} |")
-    return "\n".join([*lines, "", *(render(one, level=2) for one in summaries.values())])
+        lines.append(f"| {verdict} | {escape(name)} | {one.total:,} | {counts} |")
+    return lines
 
 
 def _counts(summary: Summary) -> list[str]:
@@ -73,8 +95,8 @@ def _counts(summary: Summary) -> list[str]:
 
 def _section(mark: str, title: str, body: Iterable[str], *, folded: bool = True) -> list[str]:
     if folded:
-        return ["<details>", f"<summary>{_escape(title)}</summary>", "", *body, "", "</details>", ""]
-    return [f"{mark}# {_escape(title)}", "", *body, ""]
+        return ["<details>", f"<summary>{escape(title)}</summary>", "", *body, "", "</details>", ""]
+    return [f"{mark}# {escape(title)}", "", *body, ""]
 
 
 def _groups(groups: list[Group]) -> list[str]:
@@ -88,15 +110,16 @@ def _group(group: Group) -> list[str]:
     name = group.divergence or group.rule or group.kind
     lines = [f"- **{group.count:,} × `{_code(name)}`**  ", f"  `{_code(group.shortest)}`  "]
     if group.call:
-        actual = _escape(group.actual)
-        lines.append(f"  {_escape(group.call)}: expected {_escape(expected_text(group.expected))}, got **{actual}**  ")
-    lines += [f"  {_escape(text)}  " for text in (group.why, group.reason) if text]
+        actual = escape(group.actual)
+        lines.append(f"  {escape(group.call)}: expected {escape(expected_text(group.expected))}, got **{actual}**  ")
+    lines += [f"  {escape(text)}  " for text in (group.why, group.reason) if text]
     if group.kind in (DIVERGES, FLAKY):
         lines.append(f"  reproduce: `bindmatrix observe '{_code(group.shortest)}'`  ")
     return lines
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """``text`` on one line, with nothing in it that is markup."""
     table = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#&"})
     return " ".join(text[:_LONGEST].split()).translate(table)
 

@@ -1,0 +1,112 @@
+"""``bindmatrix scenarios``: what to run on a host that runs the executor by itself, one scenario a line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+from conformance.cli import planned, sources
+from conformance.cli.main import OK, WRONG
+from conformance.errors import Place, Problem
+from conformance.execute.local import LocalHost
+from conformance.judge.verdicts import DIVERGES, Judge
+from conformance.notation import parse
+from conformance.observe import observations, scenarios
+from conformance.oracle import catalog, divergences
+from conformance.session import MOST_REPEATED, REPEATS
+
+_EPILOG = f"""\
+For a machine that has a Python (3.8 or later) and nothing else, three pipes do what 'bindmatrix run' does:
+
+  python3 executor.py < /dev/null > host.jsonl                            (there: what the host is)
+  bindmatrix scenarios --host host.jsonl > scenarios.txt                  (here)
+  python3 executor.py < scenarios.txt > observations.jsonl                (there)
+  bindmatrix scenarios --diverging observations.jsonl > again.txt         (here: each {REPEATS} times)
+  python3 executor.py < again.txt | tail -n +2 >> observations.jsonl      (there)
+  bindmatrix report observations.jsonl                                    (here)
+
+executor.py is the file conformance/execute/executor.py of this package.
+
+Exit status: 0, or 2 where a line of FILE is no scenario (the others are printed all the same).
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "scenario",
+        nargs="?",
+        metavar="SCENARIO|FILE",
+        help="print these in the form that is their id, instead of generated ones; - for standard input",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--host", metavar="OBSERVATIONS", help="a file whose first line says what the host is (default: this machine)"
+    )
+    which.add_argument(
+        "--diverging", metavar="RESULTS", help=f"print what diverges in a recording, {REPEATS} times each"
+    )
+    planned.configure(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print them."""
+    if arguments.scenario is not None:
+        if arguments.host or arguments.diverging:
+            raise Problem(Place("scenarios"), "given scenarios are printed as they are; leave out the option")
+        return _given(arguments.scenario)
+    texts: Iterable[str]
+    if arguments.diverging:
+        texts = _diverging(arguments.diverging)
+    else:
+        texts = planned.plan(arguments).scenarios(_facts(arguments.host))
+    sys.stdout.writelines(text + "\n" for text in texts)
+    return OK
+
+
+def _given(word: str) -> int:
+    status = OK
+    for text, place in scenarios.given(word):
+        try:
+            print(parse(text, name=place.name, line=place.line).text)
+        except Problem as problem:
+            print(problem, file=sys.stderr)
+            status = WRONG
+    return status
+
+
+def _facts(path: str | None) -> Mapping[str, Any]:
+    """The facts in the first line of a file, or those of this machine."""
+    if path is None:
+        with LocalHost(1) as host:
+            return host.facts
+    recording = observations.read(path)
+    next(recording.batches(), None)
+    if "os" not in recording.host:
+        raise recording.problem or Problem(Place(path), "the first line does not say what the host is")
+    return recording.host
+
+
+def _diverging(path: str) -> Iterator[str]:
+    """The scenarios that diverge, as often as :class:`~conformance.session.Session` would repeat them."""
+    found = sources.find([path])
+    if len(found) > 1:
+        raise Problem(Place(path), f"holds the results of {len(found)} hosts; name one of them")
+    recordings = [observations.read(one) for one in found[0].paths]
+    batches = chain.from_iterable(recording.batches() for recording in recordings)
+    first = next(batches, [])
+    host = {**recordings[0].host, **found[0].facts}
+    expectations, release = catalog.of_host(host)
+    judge = Judge(expectations.at(release), divergences.of(expectations, release), host)
+    texts: dict[str, None] = {}
+    for batch in chain([first], batches):
+        for verdict in judge.judge(batch):
+            if verdict.kind == DIVERGES:
+                texts[parse(verdict.observation.scenario).text] = None
+    for text in list(texts)[:MOST_REPEATED]:
+        yield from [text] * REPEATS

@@ -1,0 +1,145 @@
+"""Which files are the results of which host, and reading them: for the verbs that take several hosts at once.
+
+A host is the observation files of one folder.  Its name is the folder's; what its executor cannot tell of it (gVisor
+does not say which release it is) stands in a file ``facts.json`` beside them: ``{"release": "20221219"}``.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from conformance.errors import BindmatrixError, Place, Problem
+from conformance.judge.columns import Columns, of_recordings
+from conformance.observe import observations
+from conformance.observe.results import NAME
+from conformance.oracle import catalog
+
+#: what is known of a host beside what it says itself; wins over that
+FACTS = "facts.json"
+#: compressed bytes of all files from which several hosts are read in processes of their own
+_LARGE = 500_000
+#: objects that were made and not freed, from which it pays to look for cycles
+_MANY = 500_000
+
+
+class Source(NamedTuple):
+    """The files of one host, and what is known of it beforehand."""
+
+    name: str
+    paths: tuple[str, ...]
+    facts: dict[str, str]
+
+
+def find(words: Sequence[str]) -> list[Source]:
+    """The hosts that the command line names; raises :class:`Problem`."""
+    found: dict[str, list[str]] = {}
+    for word in words:
+        if word == "-":
+            if len(words) > 1:
+                raise Problem(Place("-"), "standard input is the results of one host; name nothing beside it")
+            return [Source("", ("-",), {})]
+        for path in _files(Path(word)):
+            paths = found.setdefault(str(path.resolve().parent), [])
+            if str(path) not in paths:
+                paths.append(str(path))
+    return [Source(Path(folder).name, tuple(paths), _facts(Path(folder))) for folder, paths in found.items()]
+
+
+def _files(path: Path, depth: int = 1) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    if (path / NAME).exists():
+        return [path / NAME]
+    inside = sorted(path.glob("*.jsonl.gz")) or sorted(path.glob("*.jsonl"))
+    if not inside and depth:
+        inside = [file for folder in sorted(path.iterdir()) if folder.is_dir() for file in _files_or_none(folder)]
+    if not inside and depth:
+        raise Problem(
+            Place(str(path)), f"a folder without {NAME} or other observation files; name one that a run wrote"
+        )
+    return inside
+
+
+def _files_or_none(path: Path) -> list[Path]:
+    return _files(path, depth=0)
+
+
+def _facts(folder: Path) -> dict[str, str]:
+    """What ``facts.json`` says; recorded evidence without a release is in a folder that has the system's name."""
+    facts = {"os": folder.name} if folder.parent.name == "evidence" and folder.name in catalog.names() else {}
+    path = folder / FACTS
+    if not path.is_file():
+        return facts
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Problem(Place(str(path)), f"cannot be read: {error}") from error
+    if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+        raise Problem(Place(str(path)), 'expected facts as words, such as {"release": "20221219"}')
+    return facts | data
+
+
+def read(sources: Sequence[Source]) -> list[Columns]:
+    """The hosts, read side by side where that is worth the processes; raises the first problem."""
+    found = read_what_can_be(sources)
+    for one in found:
+        if isinstance(one, str):
+            raise BindmatrixError(one)
+    return [one for one in found if not isinstance(one, str)]
+
+
+def read_what_can_be(sources: Sequence[Source]) -> list[Columns | str]:
+    """Likewise, with what is wrong with its files in place of a host that cannot be read at all."""
+    sizes = [sum(Path(path).stat().st_size for path in source.paths if Path(path).exists()) for source in sources]
+    if len(sources) > 1 and sum(sizes) > _LARGE and (os.cpu_count() or 1) > 1:
+        with ProcessPoolExecutor(min(len(sources), os.cpu_count() or 1)) as pool:
+            return list(pool.map(_columns, sources))
+    return [_columns(source) for source in sources]
+
+
+def _columns(source: Source) -> Columns | str:
+    """One host, or what is wrong with its files: problems do not travel between processes, their text does."""
+    try:
+        with no_collecting():
+            return of_recordings([observations.read(path) for path in source.paths], facts=source.facts)
+    except BindmatrixError as problem:
+        return str(problem)
+    finally:
+        # the automaton that judged the host refers to itself; with many free sequences it is the largest thing there is
+        if gc.get_count()[0] > _MANY:
+            gc.collect()
+
+
+@contextmanager
+def no_collecting() -> Iterator[None]:
+    """To look for cycles again and again among millions of small tuples would take a third of the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def named(hosts: list[Columns], sources: Sequence[Source]) -> list[Columns]:
+    """Every host with a name of its own; the name of its folder tells two of the same release apart."""
+    names = [host.name for host in hosts]
+    for host, source in zip(hosts, sources, strict=True):
+        if names.count(host.name) > 1:
+            host.name = f"{host.name} ({source.name})"
+    seen: set[str] = set()
+    for number, host in enumerate(hosts, 1):
+        if host.name in seen:
+            host.name = f"{host.name} #{number}"
+        seen.add(host.name)
+        # a comma separates names in permalinks
+        host.name = host.name.replace(",", ";")
+    return hosts
