@@ -6,7 +6,7 @@ import argparse
 import gzip
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from conformance.cli import sources
@@ -55,13 +55,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--expected", default="", metavar="NAMES", help="the machines that should be there, separated by blanks"
     )
     parser.add_argument("--evidence", type=Path, metavar="FOLDER", help="the recordings that there are")
+    parser.add_argument("--json", action="store_true", help="print the summaries too")
     parser.add_argument("--run", default="", metavar="URL", help="where the run is to be seen, for the issues")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, judge, write everything."""
-    found = sources.find(arguments.results)
     problems: list[str] = []
+    found = list(_machines(arguments.results, problems))
     hosts: dict[str, Columns] = {}
     with sources.no_collecting():
         for source, columns in zip(found, sources.read_what_can_be(found), strict=True):
@@ -79,9 +80,30 @@ def run(arguments: argparse.Namespace) -> int:
             raise Problem(Place(str(arguments.out)), f"cannot be written: {error.strerror}") from error
     for problem in problems:
         print(problem, file=sys.stderr)
+    if arguments.json:
+        sys.stdout.write(_json(hosts))
     if problems or not any(host.summary.total for host in hosts.values()):
         return WRONG
     return OK if all(host.summary.conforms for host in hosts.values()) else DIVERGES
+
+
+def _machines(words: Sequence[str], problems: list[str]) -> Iterator[sources.Source]:
+    """The folders inside those of ``words``; what is none is told in ``problems``."""
+    for word in words:
+        if not Path(word).is_dir():
+            raise Problem(Place(word), "expected a folder with a folder for each machine")
+        for folder in sorted(path for path in Path(word).iterdir() if path.is_dir()):
+            name = folder.name.removeprefix(PREFIX)
+            try:
+                found = sources.find([str(folder)])
+            except Problem as problem:
+                problems.append(f"{name}: {problem}")
+                continue
+            # a folder inside would carry a name that the machine chose itself
+            if [source.name for source in found] == [folder.name]:
+                yield found[0]
+            else:
+                problems.append(f"{name}: a folder without observation files")
 
 
 def _write(arguments: argparse.Namespace, hosts: Mapping[str, Columns], problems: Sequence[str]) -> None:
@@ -89,7 +111,7 @@ def _write(arguments: argparse.Namespace, hosts: Mapping[str, Columns], problems
     summaries = {host.name: host.summary for host in hosts.values()}
     _text(out / "summary.md", markdown.overview(summaries, problems, _MOST_SUMMARY))
     _text(out / "junit.xml", junit.render(summaries))
-    _text(out / "verdicts.json", json.dumps([one.as_dict() for one in summaries.values()], indent=1) + "\n")
+    _text(out / "verdicts.json", _json(hosts))
     if hosts:
         _text(out / "site" / "index.html", page.render(list(hosts.values())))
     for name, host in hosts.items():
@@ -97,6 +119,10 @@ def _write(arguments: argparse.Namespace, hosts: Mapping[str, Columns], problems
             _text(out / "issues" / f"{issue.key}.json", json.dumps(issue.as_dict(), indent=1) + "\n")
     if arguments.evidence:
         _propose(arguments.evidence, out, hosts)
+
+
+def _json(hosts: Mapping[str, Columns]) -> str:
+    return json.dumps([host.summary.as_dict() for host in hosts.values()], indent=1) + "\n"
 
 
 def _text(path: Path, text: str) -> None:

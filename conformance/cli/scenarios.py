@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -52,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--diverging", metavar="RESULTS", help=f"print what diverges in a recording, {REPEATS} times each"
     )
     planned.configure(parser)
+    parser.add_argument("--json", action="store_true", help='print {"scenario": ...} a line')
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -59,21 +61,26 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.scenario is not None:
         if arguments.host or arguments.diverging:
             raise Problem(Place("scenarios"), "given scenarios are printed as they are; leave out the option")
-        return _given(arguments.scenario)
+        return _given(arguments.scenario, json_lines=arguments.json)
     texts: Iterable[str]
     if arguments.diverging:
         texts = _diverging(arguments.diverging)
     else:
         texts = planned.plan(arguments).scenarios(_facts(arguments.host))
-    sys.stdout.writelines(text + "\n" for text in texts)
+    for text in texts:
+        _print(text, json_lines=arguments.json)
     return OK
 
 
-def _given(word: str) -> int:
+def _print(text: str, *, json_lines: bool) -> None:
+    sys.stdout.write((json.dumps({"scenario": text}) if json_lines else text) + "\n")
+
+
+def _given(word: str, *, json_lines: bool) -> int:
     status = OK
     for text, place in scenarios.given(word):
         try:
-            print(parse(text, name=place.name, line=place.line).text)
+            _print(parse(text, name=place.name, line=place.line).text, json_lines=json_lines)
         except Problem as problem:
             print(problem, file=sys.stderr)
             status = WRONG

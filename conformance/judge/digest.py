@@ -53,7 +53,13 @@ def _candidates(host: Columns, each: int) -> Iterator[tuple[int, str, int]]:
 
 
 def _facts(text: str, result: Result) -> Iterator[Hashable]:
-    """What a scenario shows: for each step the call, the rules that decided and what came out."""
-    for word, outcome, rules in zip(text.split(), result.outcomes or (), result.rules, strict=False):
-        one = step(word)
-        yield one.kind, one.what if one.kind == "set" else "", rules, _NUMBER.sub("#", outcome or "")
+    """What a scenario shows: for each step the call, the rules that decided, and what they expect.
+
+    Where they leave it unknown, or a recorded divergence comes between, it shows what came out.
+    """
+    words = text.split()
+    for index, (expected, rules) in enumerate(zip(result.expected, result.rules, strict=True)):
+        one = step(words[index])
+        outcome = (result.outcomes or ())[index]
+        seen = expected if expected is not None and index != result.step else _NUMBER.sub("#", outcome or "")
+        yield one.kind, one.what if one.kind == "set" else "", rules, seen

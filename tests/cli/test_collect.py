@@ -1,0 +1,107 @@
+"""``bindmatrix collect``: what it refuses, and the limits of what it writes.  tests/workflows has the rest."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from conformance.cli.main import main
+from conformance.judge.summary import Group
+from conformance.observe import observations
+from conformance.report import markdown
+from tests.cli.test_report import results
+from tests.report.pages import BOUND, CLASSIC, predicted, two_hosts
+
+
+def collect(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
+    status = main(["collect", *arguments])
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    return status, err.splitlines()
+
+
+def test_the_summaries_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results(tmp_path / "all" / "observations-a", predicted("linux", "6.18.44", [CLASSIC]))
+    assert main(["collect", str(tmp_path / "all"), "--out", str(tmp_path / "out"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "out" / "verdicts.json").read_text())
+
+
+def test_what_is_no_folder_of_machines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    out = str(tmp_path / "out")
+    for name in ("file", "missing"):
+        status, err = collect(str(tmp_path / name), "--out", out, capsys=capsys)
+        assert (status, len(err)) == (2, 1)
+        assert "expected a folder with a folder for each machine" in err[0]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"release": 5}'])
+def test_facts_beside_that_are_none(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = results(tmp_path / "all" / "observations-a", predicted("linux", "6.18.44", [CLASSIC]))
+    (folder / "facts.json").write_text(text)
+    results(tmp_path / "all" / "observations-b", predicted("linux", "6.18.44", [CLASSIC]))
+    status, err = collect(str(tmp_path / "all"), "--out", str(tmp_path / "out"), capsys=capsys)
+    assert (status, len(err)) == (2, 1)
+    assert err[0].startswith(f"a: {folder / 'facts.json'}: ")
+    assert len(json.loads((tmp_path / "out" / "verdicts.json").read_text())) == 1
+    assert main(["report", str(folder)]) == 2
+
+
+def test_facts_beside_win(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = results(tmp_path / "run", predicted("linux", "6.18.44", [CLASSIC]))
+    (folder / "facts.json").write_text('{"release": "6.1.150"}')
+    assert main(["report", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["release"] == "6.1.150"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a folder that is a file")
+def test_out_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results(tmp_path / "all" / "observations-a", predicted("linux", "6.18.44", [CLASSIC]))
+    (tmp_path / "file").write_text("")
+    status, err = collect(str(tmp_path / "all"), "--out", str(tmp_path / "file" / "below"), capsys=capsys)
+    assert (status, len(err)) == (2, 1)
+    assert "cannot be written" in err[0]
+
+
+def test_proposed_recordings_are_the_same_bytes_for_the_same_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results(
+        tmp_path / "all" / "observations-a", predicted("linux", "6.11.3", [CLASSIC, BOUND]), release="6.11.3-1-azure"
+    )
+    evidence = tmp_path / "evidence"
+    (evidence / "linux-6.12").mkdir(parents=True)
+    found = []
+    for out in ("one", "two"):
+        collect(str(tmp_path / "all"), "--out", str(tmp_path / out), "--evidence", str(evidence), capsys=capsys)
+        (path,) = (tmp_path / out / "evidence").rglob("*.gz")
+        assert path.relative_to(tmp_path / out) == Path("evidence/linux-6.11.3/ci.jsonl.gz")
+        found.append(path.read_bytes())
+    assert found[0] == found[1]
+    assert {one.scenario for one in observations.read(path)} == {CLASSIC, BOUND}
+    # what is recorded under another name of the same release, in another set, is not proposed again
+    recorded = evidence / "linux-6.11.3-somebody"
+    recorded.mkdir()
+    (one, other) = gzip.decompress(found[0]).splitlines(keepends=True)
+    (recorded / "pairs.jsonl.gz").write_bytes(gzip.compress(one))
+    collect(str(tmp_path / "all"), "--out", str(tmp_path / "three"), "--evidence", str(evidence), capsys=capsys)
+    proposed = tmp_path / "three" / "evidence" / recorded.name / "ci.jsonl.gz"
+    assert gzip.decompress(proposed.read_bytes()) == other
+    assert "| linux-6.11.3-somebody | 1 | a |" in (tmp_path / "three" / "evidence.md").read_text()
+
+
+def test_a_summary_holds_what_fits_and_what_diverges_first() -> None:
+    bad, good = (one.summary for one in two_hosts())
+    bad.groups += [Group("diverges", f"rule-{n}", "bind", "ok", "EINVAL", 1, BOUND, 4) for n in range(100)]
+    summaries = {f"good {n}": good for n in range(30)} | {"bad": bad}
+    text = markdown.overview(summaries, ["x: did not come"], 30_000)
+    assert len(text.encode()) < 30_500
+    assert text.count("| ✅ |") == 30
+    assert "\n> x: did not come\n" in text
+    lines = text.rstrip().splitlines()
+    assert next(line for line in lines if line.startswith("## ")) == "## bad"
+    assert lines[-1].startswith("> left out, as this page holds no more: good")
