@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.judge.summary import Group, Summary
-from conformance.report.issues import MARKER, issues, key
+from conformance.report.issues import MARKER, _fenced, issues, key
 from tests.report.pages import BOUND, two_hosts
 
 EVIL = st.text(alphabet=st.sampled_from("`~#@<>!-[]()\n\r\t \\*_|&;:a0é\x00\x1b\u2028\u202e\U0001f600"), max_size=30)
@@ -51,6 +51,11 @@ def test_what_a_host_said_stays_in_its_block(actual: str, name: str, value: str)
     assert issue.title.isprintable()
     assert not set(issue.title) & set("`~#@<>![]()\\*|&;")
     assert all(char == "\n" or char.isprintable() for char in issue.body)
+
+
+@given(st.one_of(EVIL, st.lists(st.sampled_from(["```", "`" * 9, "~~~", "x"]), max_size=9).map("\n".join)))
+def test_no_text_ends_its_block(text: str) -> None:
+    assert outside(_fenced(text)) == []
 
 
 @given(st.integers(0, 30_000))
