@@ -52,6 +52,8 @@ def main() -> int:
 
 def install() -> None:
     """Make the environment and install :data:`PACKAGES`; raises OSError or CalledProcessError."""
+    if VENV.is_file():
+        VENV.unlink()  # tox, started by itself, leaves there the name of one of its environments (PEP 832)
     if importlib.util.find_spec("ensurepip"):
         venv.create(VENV, with_pip=True, symlinks=os.name != "nt")
         pip = [str(PYTHON), "-m", "pip"]

@@ -69,7 +69,7 @@ class Score:
         }
 
 
-def score(subject: Subject, progress: Callable[[str, int, int], None] | None = None, *, propose: bool = False) -> Score:
+def score(subject: Subject, progress: Callable[[str, int, int], None] | None = None, *, propose: int = 0) -> Score:
     """The mutation score of one file; ``progress`` is told (system, mutants done, of how many).
 
     ``propose``: look among so many scenarios of each kind for one that would notice a survivor.
