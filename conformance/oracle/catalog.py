@@ -53,11 +53,12 @@ def limit(expectation: Expectations, release: str) -> str:
     """What to say about a release that the file does not cover, "" for one that it does."""
     first, last = expectation.covers
     version = releases.parse(expectation.resolve(release))[1]
-    if version > releases.parse(last)[1] and version[: len(releases.parse(last)[1])] != releases.parse(last)[1]:
+    newest = releases.parse(last)[1]
+    if releases.before(newest, version) and version[: len(newest)] != newest:
         return (
             f"{release} is past {last}, the newest release that {expectation.title} was tested on: assumed to be alike"
         )
-    if version < releases.parse(first)[1]:
+    if releases.before(version, releases.parse(first)[1]):
         return f"{release} is before {first}, the oldest release that {expectation.title} is described for"
     return ""
 

@@ -8,7 +8,7 @@ fixes on stable branches too::
 
 A release belongs to the branch with its own prefix (``omnios``) or with the longest version it starts with (``6.1`` for
 ``6.1.192``), else to ``mainline``.  ``since`` is the first release that has the behaviour, ``until`` the first that has
-it no more.
+it no more.  ``12`` is ``12.0``, and ``release-20221219`` is ``20221219``: that prefix names no branch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from conformance.errors import BindmatrixError
 
 MAINLINE = "mainline"
 
-_RELEASE = re.compile(r"(?:(?P<branch>[a-z][a-z0-9]*)-)?v?(?P<version>\d+(?:\.\d+)*)")
+_RELEASE = re.compile(r"(?:release-)?(?:(?P<branch>[a-z][a-z0-9]*)-)?v?(?P<version>\d+(?:\.\d+)*)")
 
 
 class ReleaseError(BindmatrixError):
@@ -43,6 +43,16 @@ def sort_key(text: str) -> tuple[str, tuple[int, ...]]:
     return parse(text)
 
 
+def before(version: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether ``version`` is earlier than ``other``; numbers that one of them lacks are 0."""
+    length = max(len(version), len(other))
+    return _padded(version, length) < _padded(other, length)
+
+
+def _padded(version: tuple[int, ...], length: int) -> tuple[int, ...]:
+    return version + (0,) * (length - len(version))
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """The releases from ``since`` on, before ``until``; an empty mapping is no bound."""
@@ -55,7 +65,7 @@ class Span:
         branch, version = parse(release)
         since = _bound(self.since, branch, version)
         until = _bound(self.until, branch, version)
-        return (since is None or version >= since) and (until is None or version < until)
+        return (since is None or not before(version, since)) and (until is None or before(version, until))
 
     def __str__(self) -> str:
         words = [f"{word} {_show(bound)}" for word, bound in (("since", self.since), ("until", self.until)) if bound]
@@ -83,7 +93,7 @@ def _bound(bound: Mapping[str, str], branch: str, version: tuple[int, ...]) -> t
     for name, first in bound.items():
         if name[0].isdigit():
             prefix = parse(name)[1]
-            if version[: len(prefix)] == prefix and len(prefix) > len(best):
+            if _padded(version, len(prefix))[: len(prefix)] == prefix and len(prefix) > len(best):
                 best, chosen = prefix, parse(first)[1]
     if chosen is not None:
         return chosen

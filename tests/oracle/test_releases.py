@@ -1,0 +1,88 @@
+"""Releases: how they are read and compared, and what is said of one that a file does not cover."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.oracle import catalog, releases
+from conformance.oracle.automaton import Oracle
+from conformance.oracle.releases import Span
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("6.12.43", ("", (6, 12, 43))),
+        ("v6.8-rc7", ("", (6, 8))),
+        ("13.0-RELEASE-p4", ("", (13, 0))),
+        ("omnios-2021.04", ("omnios", (2021, 4))),
+        # the tags of gVisor
+        ("release-20221219.0", ("", (20221219, 0))),
+    ],
+)
+def test_what_is_read(text: str, read: tuple[str, tuple[int, ...]]) -> None:
+    assert releases.parse(text) == read
+
+
+@pytest.mark.parametrize(("release", "holds"), [("11.9", False), ("12", True), ("12.0", True), ("12.0.1", True)])
+def test_numbers_that_are_left_out_are_zero(release: str, holds: bool) -> None:
+    assert Span(since={"mainline": "12.0"}).holds(release) == holds
+    assert Span(since={"mainline": "12"}).holds(release) == holds
+    assert Span(until={"mainline": "12.0"}).holds(release) != holds
+
+
+@pytest.mark.parametrize(
+    ("release", "holds"), [("6.1", False), ("6.1.0", False), ("6.1.167", False), ("6.1.168", True), ("6.10", False)]
+)
+def test_a_stable_branch_has_its_own_bound(release: str, holds: bool) -> None:
+    assert Span(since={"mainline": "6.19", "6.1": "6.1.168"}).holds(release) == holds
+
+
+def test_macos_12_refuses_as_12_0() -> None:
+    """tcp_usr_bind() of XNU 8019 (12.0): TCP to 255.255.255.255 is EAFNOSUPPORT, EADDRNOTAVAIL before."""
+    macos = catalog.expectations("macos")
+
+    def outcome(release: str) -> object:
+        return Oracle(macos.at(release)).predict("a=tcp4 a.bind=255.255.255.255").outcomes[-1]
+
+    assert [outcome(release) for release in ("11.5", "12", "12.0", "15.5")] == [
+        "EADDRNOTAVAIL",
+        "EAFNOSUPPORT",
+        "EAFNOSUPPORT",
+        "EAFNOSUPPORT",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("os", "release", "said"),
+    [
+        ("freebsd", "12", ""),
+        ("freebsd", "15", ""),
+        ("freebsd", "15.0-RELEASE", ""),
+        ("freebsd", "11.4", "before 12.0"),
+        ("freebsd", "16", "past 15"),
+        ("gvisor", "release-20221219.0", ""),
+        ("gvisor", "release-20240101.0", "past 20221219"),
+        ("windows", "2000", "before 5.1"),
+        ("windows", "nt-4", "before 5.1"),
+        ("windows", "xp", ""),
+        ("windows", "10.0.27000", "past 10.0.26100"),
+        ("illumos", "omnios-2023.04", "past 2021.04"),
+        ("linux", "6.6.30", ""),
+        ("linux", "6.8", ""),
+        ("linux", "7.4", "past 7.3.4"),
+        ("linux", "4.19", "before 5.10"),
+        ("macos", "15", ""),
+        ("macos", "26.0", "past 15.5"),
+        ("openbsd", "5.8", "before 5.9"),
+        ("openbsd", "8.0", "past 7.9"),
+        ("dragonfly", "5.6.0", ""),
+        ("dragonfly", "6.4", "past 5.9"),
+        ("netbsd", "10.0", "past 9.0"),
+    ],
+)
+def test_a_release_outside_is_answered_with_that_said(os: str, release: str, said: str) -> None:
+    expectations = catalog.expectations(os)
+    limit = catalog.limit(expectations, catalog.release_of(expectations, release))
+    assert said in limit if said else not limit
+    assert Oracle(expectations.at(release)).predict("a=tcp4 a.bind=127.0.0.1").outcomes == ("ok", "ok")
