@@ -28,7 +28,7 @@ reuseport_lb, exclusive, exclbind, v6only, or dual (v6only cleared); the word li
   bindmatrix ask 'a=udp4 a.bind=0.0.0.0 b=udp4 b.reuseaddr=1 b.bind=127.0.0.1' --os freebsd --os macos
 
 Only the steps that are not ok on every system are shown, and the last bind.  Releases that answer alike share a row;
-reason and confidence are those of the newest of them, or the newest that was recorded.
+reason and confidence are those of the newest of them on which all of it was measured, else of the newest.
 An outcome with a * is a known divergence: the kernel does so against the rules.
 
 --json prints a list of objects, one a row: scenario, os, releases (ranges), release (the one the rest is about),

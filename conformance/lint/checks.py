@@ -50,6 +50,7 @@ CHECKS: tuple[Check, ...] = (
     Check("idle", checks_rules.idle),
     Check("spaces", checks_rules.spaces),
     Check("duplicates", checks_rules.duplicates),
+    Check("hosts", checks_evidence.hosts),
     Check("readable", checks_evidence.readable, replays=True),
     Check("agreement", checks_evidence.agreement, replays=True),
     Check("divergences", checks_evidence.divergences, replays=True),

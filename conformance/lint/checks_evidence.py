@@ -11,6 +11,7 @@ from conformance.lint import decided
 from conformance.lint.checks_rules import unknown_word
 from conformance.lint.subject import Subject
 from conformance.notation import parse
+from conformance.oracle import recordings, releases
 from conformance.oracle.expectation import Evidence, Rule
 
 
@@ -137,6 +138,31 @@ def measured(subject: Subject) -> Iterator[Problem]:
 def unmeasured(subject: Subject) -> list[Rule]:
     """The rules that decide no recorded outcome, in the order of the file."""
     return [rule for rule in subject.rules if rule.id not in subject.decided]
+
+
+def hosts(subject: Subject) -> Iterator[Problem]:
+    """what evidence/hosts.json says of the system's hosts speaks of recorded ones, and of functions that rules name"""
+    place = Place(str(subject.evidence / recordings.NAME))
+    system = subject.loaded.os
+    try:
+        rows = recordings.read(subject.evidence)
+    except Problem as problem:
+        yield problem
+        return
+    recorded = {one.host for one in subject.sets}
+    for host, row in rows.items():
+        if host.partition("-")[0] != system:
+            continue
+        if host not in recorded:
+            yield subject.problem(place, f"{host!r} is no recorded host{unknown_word(host, sorted(recorded))}")
+        for release in row.releases:
+            try:
+                releases.parse(release)
+            except releases.ReleaseError as error:
+                yield subject.problem(place, f"{host!r}: {error}")
+        for function in [name for listed in row.functions.values() for name in listed]:
+            if not any(recordings.names(rule, function) for rule in subject.rules):
+                yield subject.problem(place, f"{host!r}: no rule names {function!r} as its source")
 
 
 def written(subject: Subject) -> Iterator[Problem]:

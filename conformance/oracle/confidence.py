@@ -12,18 +12,19 @@ For a rule and a release, the best of what speaks for it::
 
 What was measured is looked up in ``evidence/decided.json`` beside the expectation file (``bindmatrix lint --update``
 writes it); a rule that only claims to be observed gets nothing from the claim.  A release that the file does not cover
-is never ``measured``.
+is never ``measured``, nor is what a known divergence contradicts.  Some recorded hosts are a release with parts of
+another in it: ``evidence/hosts.json`` says for which rules they stand for which (``recordings.py``).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from conformance.oracle import catalog, releases
+from conformance.oracle import catalog, recordings, releases
 from conformance.oracle.expectation import UNKNOWN, Expectations, Rule
 
 MEASURED, NEARBY = "measured", "measured-nearby"
@@ -38,10 +39,11 @@ _OF_EVIDENCE = {"test": "tested", "source": "source", "documentation": "document
 _INTERFACE = "api."
 
 
-def of_rules(rules: Iterable[Rule], expectations: Expectations) -> str:
+def of_rules(rules: Iterable[Rule], expectations: Expectations, contradicted: Collection[Rule] = ()) -> str:
     """The weakest word over ``rules``; ``expectations`` from ``Expectations.at`` (else the newest release is meant).
 
-    Where the socket interface alone decides, that is ``documented``.
+    ``contradicted``: the rules of which a known divergence says that the release does otherwise here.  Where the socket
+    interface alone decides, that is ``documented``.
     """
     release = expectations.release or expectations.covers[1]
     file = expectations.file
@@ -50,7 +52,8 @@ def of_rules(rules: Iterable[Rule], expectations: Expectations) -> str:
         if rule.action == UNKNOWN:
             return WORDS[-1]
         if not rule.id.startswith(_INTERFACE):
-            weakest = max(weakest, _strength(rule, expectations.os, file, _version(expectations, release)))
+            version = "" if rule in contradicted else _version(expectations, release)
+            weakest = max(weakest, _strength(rule, expectations.os, file, version))
     return WORDS[weakest] if weakest >= 0 else "documented"
 
 
@@ -67,11 +70,13 @@ def _version(expectations: Expectations, release: str) -> str:
 @lru_cache(maxsize=8192)
 def _strength(rule: Rule, os: str, file: str, version: str) -> int:
     words = [_OF_EVIDENCE[one.kind] for one in rule.evidence if one.kind in _OF_EVIDENCE]
-    hosts = _decided(Path(file).parent / "evidence" / "decided.json").get(os, {}).get(rule.id, {})
-    for host in hosts:
-        release = host.partition("-")[2]
-        if release:
-            exact = version and _same(release, version)
+    folder = Path(file).parent / "evidence"
+    for host in _decided(folder / "decided.json").get(os, {}).get(rule.id, {}):
+        stands_for = [one for one in recordings.releases_of(host, rule, recordings.read(folder)) if one]
+        # what a transplanted stack did by other code is no evidence for a rule that came later
+        stands_for = [one for one in stands_for if rule.span.holds(one)]
+        if stands_for:
+            exact = version and any(_same(release, version) for release in stands_for)
             words.append(MEASURED if exact else NEARBY)
     return min((WORDS.index(word) for word in words), default=len(WORDS) - 1)
 

@@ -2,7 +2,8 @@
 
 ``{"scenario", "outcomes", "rules", "confidence"}``; outcomes and rules align with the steps.  An outcome is a string, a
 list of accepted ones, ``refused`` (any error), or null where it is unknown.  Where the release is known to do otherwise
-than the rules, ``divergence`` names the entry and ``actual`` has the outcomes with it.
+than the rules, ``divergence`` names the entry and ``actual`` has the outcomes with it; the confidence is that of
+``outcomes``, which then nobody measured on that release.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 
 from conformance.notation import parse
 from conformance.oracle import confidence
-from conformance.oracle.automaton import Oracle, Prediction
+from conformance.oracle.automaton import Expected, Oracle, Prediction
 from conformance.oracle.divergences import Divergence
 from conformance.oracle.divergences import apply as with_divergences
 from conformance.oracle.expectation import Expectations
@@ -36,11 +37,13 @@ class Predictor:
             scenario = parse(text)
             text = scenario.text
             found = self._oracle.predict(scenario)
+        actual = self._diverged.predict(text).outcomes if self._diverged is not None else found.outcomes
+        if actual != found.outcomes:
+            return f'{{"scenario":"{text}",{self._rest(found, actual)}{self._actual(text, found, actual)}}}'
         rest = self._json.get(found)
         if rest is None:
-            rest = self._json[found] = self._rest(found)
-        extra = self._actual(text, found) if self._diverged is not None else ""
-        return f'{{"scenario":"{text}",{rest}{extra}}}'
+            rest = self._json[found] = self._rest(found, actual)
+        return f'{{"scenario":"{text}",{rest}}}'
 
     def _walked(self, text: str) -> Prediction | None:
         """The prediction where every step of ``text``, as it is written, was taken before."""
@@ -56,20 +59,24 @@ class Predictor:
             node = edge.node
         return Prediction(tuple(outcomes), tuple(rules))
 
-    def _rest(self, found: Prediction) -> str:
+    def _rest(self, found: Prediction, actual: tuple[Expected, ...]) -> str:
+        contradicted = {
+            rule
+            for rules, ours, theirs in zip(found.rules, found.outcomes, actual, strict=True)
+            if ours != theirs
+            for rule in rules
+        }
         data = {
             "outcomes": found.outcomes,
             "rules": [rules[0].id if len(rules) == 1 else [rule.id for rule in rules] for rules in found.rules],
-            "confidence": confidence.of_rules([rule for rules in found.rules for rule in rules], self.expectations),
+            "confidence": confidence.of_rules(
+                [rule for rules in found.rules for rule in rules], self.expectations, contradicted
+            ),
         }
         return json.dumps(data, separators=(",", ":"))[1:-1]
 
-    def _actual(self, text: str, found: Prediction) -> str:
-        """What a known divergence makes of ``text``, as further keys of the line; "" for nothing."""
-        assert self._diverged is not None
-        actual = self._diverged.predict(text).outcomes
-        if actual == found.outcomes:
-            return ""
+    def _actual(self, text: str, found: Prediction, actual: tuple[Expected, ...]) -> str:
+        """What a known divergence makes of ``text``, as further keys of the line."""
         entry = next((one.id for one in self.divergences if self._changes(one, text, found)), self.divergences[0].id)
         return "," + json.dumps({"divergence": entry, "actual": actual}, separators=(",", ":"))[1:-1]
 

@@ -36,7 +36,7 @@ class Answer:
     title: str
     #: ``("5.10 - 6.1.167", "6.2 - 7.3.4")``
     releases: tuple[str, ...]
-    #: the release that rules, reason and confidence are of: the newest recorded one among the newest
+    #: the release that rules, reason and confidence are of: the newest where it was measured, else the newest
     release: str
     outcomes: tuple[Expected, ...]
     #: what the rules say, where a known divergence makes it otherwise; else as ``outcomes``
@@ -113,7 +113,10 @@ def _of_system(
 def _answer(
     scenario: Scenario, expectations: Expectations, row: Sequence[tuple[Variant, Stretch]], every: Sequence[Stretch]
 ) -> Answer:
-    variant, stretch = max(row, key=lambda one: every.index(one[1]))
+    newest_first = sorted(row, key=lambda one: every.index(one[1]), reverse=True)
+    words = [_confidence_of(scenario, variant, stretch) for variant, stretch in newest_first]
+    chosen = words.index(confidence.MEASURED) if confidence.MEASURED in words else 0
+    variant, stretch = newest_first[chosen]
     expected = variant.oracle.predict(scenario)
     actual = (variant.diverged or variant.oracle).predict(scenario)
     step = telling_step(scenario.steps, actual)
@@ -122,7 +125,6 @@ def _answer(
     if entries:
         step = next(index for index, one in enumerate(actual.outcomes) if one != expected.outcomes[index])
         reason, rule = _one_line(entries[0].rule.why), entries[0].id
-    at = variant.expectations.at(stretch.probe)
     return Answer(
         os=expectations.os,
         title=expectations.title,
@@ -135,9 +137,15 @@ def _answer(
         step=step,
         rule=rule,
         reason=reason,
-        confidence=confidence.of_rules([rule for rules in actual.rules for rule in rules], at),
+        confidence=words[chosen],
         limit=catalog.limit(expectations, stretch.probe),
     )
+
+
+def _confidence_of(scenario: Scenario, variant: Variant, stretch: Stretch) -> str:
+    actual = (variant.diverged or variant.oracle).predict(scenario)
+    at = variant.expectations.at(stretch.probe)
+    return confidence.of_rules([rule for rules in actual.rules for rule in rules], at)
 
 
 def telling_step(steps: Sequence[Step], prediction: Prediction) -> int:

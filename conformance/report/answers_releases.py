@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from conformance.oracle import catalog, divergences, releases
+from conformance.oracle import catalog, divergences, recordings, releases
 from conformance.oracle.automaton import Oracle
 from conformance.oracle.divergences import Divergence
 from conformance.oracle.expectation import Expectations
@@ -71,8 +71,13 @@ def recorded(expectations: Expectations) -> list[str]:
     """The releases that evidence was recorded on, oldest first."""
     prefix = f"{expectations.os}-"
     folder = catalog.folder() / "evidence"
-    names = [path.name.removeprefix(prefix) for path in folder.glob(f"{prefix}*") if path.is_dir()]
-    return sorted((name for name in names if _readable(name)), key=releases.sort_key)
+    rows = recordings.read(folder)
+    found: dict[str, None] = {}
+    for path in folder.glob(f"{prefix}*"):
+        if path.is_dir():
+            row = rows.get(path.name)
+            found.update(dict.fromkeys(row.releases if row else [path.name.removeprefix(prefix)]))
+    return sorted((name for name in found if _readable(name)), key=releases.sort_key)
 
 
 def _readable(release: str) -> bool:

@@ -117,16 +117,20 @@ def build(
     )
 
 
-def releases(case: Case) -> tuple[list[str], list[str]]:
-    """The releases of the system that are known to do as observed, and the others."""
+def releases(case: Case) -> tuple[list[str], list[str], list[str]]:
+    """The releases of the system that are known to do as observed, to do otherwise, and those where it is unknown."""
     same: list[str] = []
     others: list[str] = []
+    unknown: list[str] = []
     for row in answers(case.scenario, [case.os]):
-        agree = all(
-            agrees(one, line.observed) for one, line in zip(row.outcomes, case.lines, strict=True) if line.observed
-        )
-        (same if agree else others).extend(row.releases)
-    return same, others
+        said = [(one, line.observed) for one, line in zip(row.outcomes, case.lines, strict=True) if line.observed]
+        if not all(agrees(*one) for one in said):
+            others.extend(row.releases)
+        elif any(expected is None for expected, _ in said):
+            unknown.extend(row.releases)
+        else:
+            same.extend(row.releases)
+    return same, others, unknown
 
 
 def _certain(expected: Expected) -> str:

@@ -195,10 +195,11 @@ def _since(case: Case) -> str:
         return "Only on some ports; see the rule above for the releases that were looked at.\n"
     if not any(line.observed for line in case.lines):
         return "Unknown.\n"
-    same, others = releases(case)
+    same, others, unknown = releases(case)
     listed = ", ".join(same) or "none that is described"
     text = f"Releases that do so, by their rules and recorded runs: {case.title} {listed}.\n"
-    return text + (f"Releases that do otherwise: {', '.join(others)}.\n" if others else "")
+    text += f"Releases that do otherwise: {', '.join(others)}.\n" if others else ""
+    return text + (f"Releases where it is unknown: {', '.join(unknown)}.\n" if unknown else "")
 
 
 def _host(case: Case) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -327,6 +328,26 @@ def test_a_divergence_that_goes_too_far(folder: Folder) -> None:
     folder.write(GOOD)
     found = dict(folder.lint())
     assert "are as the rules say and not as 'demo.odd' does; narrow its condition" in found["divergences"]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"demo-1.1": {}}, "'demo-1.1' is no recorded host; did you mean 'demo-1.0'?"),
+        ({"demo-1.0": {"release": "old"}}, "'demo-1.0': expected a release such as '6.12.43', got 'old'"),
+        ({"demo-1.0": {"functions": {"1.0": ["connect()"]}}}, "'demo-1.0': no rule names 'connect()' as its source"),
+    ],
+)
+def test_hosts(folder: Folder, only: Only, row: dict[str, dict[str, object]], message: str) -> None:
+    good = {"why": "a stack with parts of another", "release": "0.9", "functions": {"1.0": ["bind()"]}}
+    rows = {host: good | given for host, given in row.items()}
+    (folder.evidence / "hosts.json").write_text(json.dumps(rows), encoding="utf-8")
+    assert message in only("hosts")
+
+
+def test_hosts_of_other_systems_are_theirs(folder: Folder) -> None:
+    (folder.evidence / "hosts.json").write_text('{"other-1.0": {"why": "", "release": "x", "functions": {}}}')
+    assert folder.lint() == []
 
 
 def test_measured(folder: Folder) -> None:

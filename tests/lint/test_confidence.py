@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from conformance.oracle import catalog, confidence
+from conformance.errors import Problem
+from conformance.oracle import catalog, confidence, divergences
 from conformance.oracle.automaton import Oracle
 from conformance.oracle.branches import API
 from conformance.oracle.expectation import Expectations
+from conformance.oracle.prediction import Predictor
 from tests.lint.conftest import GOOD, Folder
 
 
@@ -89,3 +93,92 @@ def test_recorded_systems() -> None:
         "reported",
         "unknown",
     }
+
+
+def stands_for(folder: Folder, **row: object) -> None:
+    """Say what the recorded host demo-1.0 stands for."""
+    row = {"why": "the stack of 0.9 with the bind() of 1.0", "release": "0.9", "functions": {"1.0": ["bind()"]}, **row}
+    (folder.evidence / "hosts.json").write_text(json.dumps({"demo-1.0": row}), encoding="utf-8")
+
+
+def test_a_transplanted_stack_stands_for_the_functions_of_its_parts(folder: Folder) -> None:
+    stands_for(folder)
+    folder.change("{observed: demo-1.0/pairs}", '{source: "demo.c bind()"}, {observed: demo-1.0/pairs}')
+    expectations = at(folder, "1.0")
+    assert confidence.of_rule(expectations.by_id["demo.conflict"], expectations) == "measured"
+    # nothing says that this one is of bind() too, so it is of 0.9
+    assert confidence.of_rule(expectations.by_id["demo.free"], expectations) == "measured-nearby"
+
+
+def test_releases_that_gave_the_same_are_measured_too(folder: Folder) -> None:
+    stands_for(folder, functions={"1.5": ["bind()"]}, release="1.0", alike=["2.0"])
+    words = []
+    for release in ("1.0", "1.5", "2.0"):
+        expectations = at(folder, release)
+        words.append(confidence.of_rule(expectations.by_id["demo.free"], expectations))
+    assert words == ["measured", "measured-nearby", "measured"]
+
+
+def test_what_a_divergence_contradicts_was_not_measured(folder: Folder) -> None:
+    expectations = at(folder, "1.0")
+    rule = expectations.by_id["demo.conflict"]
+    assert confidence.of_rules([rule], expectations, {rule}) == "measured-nearby"
+    assert confidence.of_rules([rule], expectations, {expectations.by_id["demo.free"]}) == "measured"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"demo-1.0": {}}', '{"demo-1.0": {"why": "", "release": "1.0"}}'])
+def test_hosts_that_cannot_be_read(folder: Folder, text: str) -> None:
+    """A claim must not become stronger because the file that weakens it is damaged."""
+    (folder.evidence / "hosts.json").write_text(text, encoding="utf-8")
+    expectations = at(folder, "1.0")
+    with pytest.raises(Problem, match=r"expected \{HOST"):
+        confidence.of_rule(expectations.by_id["demo.conflict"], expectations)
+
+
+PAIR = "a=tcp4 a.bind=0.0.0.0 b=tcp4 b.bind=127.0.0.1"
+LEFT = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept"
+
+
+@pytest.mark.parametrize(
+    ("os", "release", "scenario", "word"),
+    [
+        # in_pcbbind_avail() of main was in the stack of the recording, everything else was 13.0's
+        ("freebsd", "15", PAIR, "measured"),
+        ("freebsd", "15", f"{PAIR} b.listen", "measured-nearby"),
+        ("freebsd", "15", "a=udp4 a.bind=127.0.0.1 deliver=127.0.0.1", "measured-nearby"),
+        ("freebsd", "15", "a=udp4 a.reuseport=1 a.bind=0.0.0.0 deliver=127.0.0.1", "source"),
+        ("freebsd", "15", f"{LEFT} x.close c.read c.close a.close b=tcp4 b.bind=127.0.0.1", "measured-nearby"),
+        ("freebsd", "14.0", PAIR, "measured-nearby"),
+        ("freebsd", "13.0", f"{PAIR} b.listen", "measured"),
+        ("freebsd", "13.0", "a=udp4 a.bind=127.0.0.1 deliver=127.0.0.1", "measured"),
+        # in_pcbbind() of 15.5 in the stack of 11.5, which gave the same without it
+        ("macos", "15.5", PAIR, "measured"),
+        ("macos", "15.5", f"{PAIR} b.listen", "measured-nearby"),
+        ("macos", "11.5", f"{PAIR} b.listen", "measured"),
+        ("macos", "11.5", "a=udp4 a.bind=127.0.0.1 deliver=127.0.0.1", "measured"),
+    ],
+)
+def test_what_transplanted_stacks_are_evidence_for(os: str, release: str, scenario: str, word: str) -> None:
+    predictor = Predictor(catalog.expectations(os).at(release))
+    assert json.loads(predictor.line(scenario))["confidence"] == word
+
+
+@pytest.mark.parametrize(
+    ("os", "release", "scenario", "word"),
+    [
+        (
+            "linux",
+            "6.1.192",
+            "a=tcp6 a.v6only=0 a.bind=::ffff:0.0.0.0 b=tcp6 b.v6only=0 b.bind=::ffff:127.0.0.1",
+            "measured-nearby",
+        ),
+        ("macos", "15.5", "a=tcp4 a.bind=255.255.255.255", "source"),
+    ],
+)
+def test_a_prediction_with_a_divergence_does_not_claim_to_be_measured(
+    os: str, release: str, scenario: str, word: str
+) -> None:
+    expectations = catalog.expectations(os)
+    line = json.loads(Predictor(expectations.at(release), divergences.of(expectations, release)).line(scenario))
+    assert line["actual"] != line["outcomes"]
+    assert line["confidence"] == word

@@ -80,3 +80,10 @@ def test_programs_on_this_kernel(tmp_path: Path) -> None:
             "linux-udp-crowded": 0,
             "linux-dual-connected": 1,
         }
+
+
+def test_where_it_is_unknown_a_report_does_not_claim_it() -> None:
+    case = next(one for one in LISTED if one.name == "linux-udp-crowded").case()
+    same, others, unknown = reproduce.releases(case)
+    assert "6.18.16 - 6.18.43" in unknown
+    assert not {*unknown} & {*same, *others}
