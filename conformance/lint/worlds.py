@@ -197,7 +197,7 @@ def _addresses(section: str, stack: Stack, *, asks: bool) -> Iterator[dict[str, 
 
 
 def _new_addresses(section: str, stack: Stack, protocol: str) -> Iterator[tuple[Sock, dict[str, str]]]:
-    binds = section in ("bind", "chain", "remember")
+    binds = section in ("bind", "chain", "groups", "remember")
     socks = list(_socks(stack, protocol, second=False))
     if not binds:
         socks += _connected_socks(stack, protocol)
@@ -298,6 +298,7 @@ def _ports() -> Iterator[dict[str, str]]:
 #: section -> the calls that ask it, where that is not the one it is named after
 _CALLS = {
     "chain": ("bind", "listen"),
+    "groups": ("bind", "listen", "connect"),
     "remember": ("bind", "listen"),
     "time-wait": ("close",),
     "deliver": ("deliver", "deliver_flow"),

@@ -113,6 +113,7 @@ class Calls:
             rules = self.decide("bind", call, new, state)
             bound = new._replace(port=SCENARIO_PORT, state="bound")
             done = self._remember(call, bound, state, self._chained(call, state, sock, bound))
+            done = self._grouped(call, bound, state, done)
         return self._branches(rules, state, done)
 
     def _listen(self, state: State, step: Step) -> list[Branch]:
@@ -124,6 +125,7 @@ class Calls:
         if done.port == SCENARIO_PORT and sock.state != "listening":
             after = self._rechained(call, state, after, done)
             after = self._remember(call, done, after, after)
+            after = self._grouped(call, done, state, after)
         refused = state
         if any(rule.effect.get("then") == "dead" for rule in rules):
             dead = sock._replace(state="dead", port=OTHER_PORT)
@@ -149,7 +151,8 @@ class Calls:
         number = 1 + max(one.connection for one in state.socks)
         done = self.connections.connected(sock, at, number)
         if sock.protocol == "udp":
-            return [Branch("ok", rules or API["plain"], self.connections.put_connected(state, sock, done))]
+            after = self.connections.put_connected(state, sock, done)
+            return [Branch("ok", rules or API["plain"], self._grouped(call, sock, state, after))]
         if to_itself(call.ends):
             unknown = "new.to-itself" not in foreseen
             itself = self.connections.put_connected(state, sock, done)
@@ -313,6 +316,25 @@ class Calls:
         others = tuple(one for one in after.socks if one is not sock)
         tail = rules[0].effect["place"] == "tail"
         return with_socks(after, (*others, sock) if tail else (sock, *others))
+
+    def _grouped(self, call: Call, sock: Sock, before: State, after: State) -> State:
+        """``after`` with ``sock`` in the group that a rule of ``groups`` about this call gives it, where one does."""
+        rules = self.decide("groups", call, sock, before)
+        if not rules:
+            return after
+        rule, done = rules[0], get(after, sock.name)
+        if rule.effect["group"] == "left":
+            return put(after, done, done._replace(group=0))
+        number = 1 + max(one.group for one in after.socks)
+        if rule.effect["group"] == "joined":
+            # the one that the rule was asked about; it may have been in no group so far
+            others = [one for one in on_port(before, sock.protocol) if one.name != sock.name]
+            found = next(one for one in others if self.evaluator.holds(rule.among, call, sock, one, rule.space, before))
+            if found.group:
+                number = found.group
+            else:
+                after = put(after, found, found._replace(group=number))
+        return put(after, done, done._replace(group=number))
 
     def _remember(self, call: Call, sock: Sock, before: State, after: State) -> State:
         """``after`` with what the port remembers of this bind() or listen()."""

@@ -119,7 +119,7 @@ class Connections:
     def child(self, listener: Sock, at: Address, number: int) -> Sock:
         """The server's end of a connection to ``at``."""
         child = listener._replace(
-            name="", state="connected", connection=number, accepted=True, listener=listener.name, queued=True
+            name="", state="connected", connection=number, accepted=True, listener=listener.name, queued=True, group=0
         )
         keep = sum(BITS[option] for option in self.stack.inherits)
         child = child._replace(now=child.now & keep, at_bind=child.at_bind & keep, ever=child.ever & keep)

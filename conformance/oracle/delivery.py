@@ -5,7 +5,7 @@ match ``among``; when there are none (and it speaks of any) the next rule is ask
 
 * ``newest`` or ``oldest``, in the order of the chain; with ``share`` everybody for whom that condition holds
   beside the one that was picked shares with it, by a hash of addresses and ports;
-* ``newest-group``: of the groups that ``share`` makes, the one whose oldest member is the newest;
+* ``newest-group``: the one of the group (``groups``) that was made last, and who shares with it;
 * ``every``: a copy each; with ``stop`` the list ends with the first socket (newest first) for which that holds;
 * ``one``: one of them, and which is not known;
 * ``none refused timeout`` and errno names: nobody, and how the sender learns it; ``unknown``: nothing is known.
@@ -110,7 +110,7 @@ def _picked(evaluator: Evaluator, rule: Rule, call: Call, found: list[Sock], sta
 
     pick = rule.effect["pick"]
     if pick == "newest-group":
-        members = min((group(sock) for sock in found), key=lambda group: found.index(group[-1]))
+        members = group(max(found, key=lambda sock: sock.group))
     else:
         members = group(found[0] if pick == "newest" else found[-1])
     hearing = tuple(filter(_hears, members))

@@ -203,6 +203,10 @@ def _existing_fact(name: str, new: Sock, sock: Sock, space: str, call: Call) -> 
             return "same" if sock.user == new.user else "other"
         case "privileged":
             return _yes(not sock.user)
+        case "group":
+            if not sock.group:
+                return "none"
+            return "same" if sock.group == new.group else "other"
     return _state_fact(name, sock, call)
 
 

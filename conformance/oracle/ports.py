@@ -63,6 +63,8 @@ class Sock(NamedTuple):
     left: int = 0
     #: place in the order of socket(), counted only where a rule of ``deliver`` asks for that order
     made: int = 0
+    #: number of the group that it joined or made, where the file has ``groups``; a later group has a higher one
+    group: int = 0
     #: place in the order of look-ups, where finding a socket moves it to the front; 0 while nothing was moved
     front: int = 0
 

@@ -21,6 +21,7 @@ _RULE_KEYS = ("id", "when", "unless", "ask", "in", "among", "why", "evidence", "
 _CALL_KEYS = ("refuse", "allow", "unknown", "otherwise", "then", "repeat")
 _EFFECTS: dict[str, dict[str, tuple[str, ...]]] = {
     "chain": {"place": ("head", "tail")},
+    "groups": {"group": ("joined", "own", "left")},
     "remember": {"memory": ("reuseaddr", "reuseport"), "write": ("yes", "address", "anywhere", "nothing", "keep")},
     "time-wait": {"leaves": ("time-wait", "nothing"), "milliseconds": ()},
     "deliver": {

@@ -214,6 +214,12 @@ _FACTS: list[Fact] = [
     ),
     Fact("existing.user", EXISTING, "whose it is", {"same": "x.user == n.user", "other": "x.user != n.user"}),
     _yes_no("existing.privileged", EXISTING, "made by root", "x.user == 0"),
+    Fact(
+        "existing.group",
+        EXISTING,
+        "of a deliver rule: whether it is in the group (`groups`) of the socket that was picked, in another, in none",
+        {"same": "x.group and x.group == n.group", "other": "x.group and x.group != n.group", "none": "not x.group"},
+    ),
     *_option_facts(),
 ]
 
@@ -228,6 +234,7 @@ SECTIONS: dict[str, str] = {
     "connect": "what connect() returns, before anybody is looked for to receive it",
     "accept": "what accept() returns on a socket that cannot accept",
     "chain": "where a bound socket goes in the port's chain: head (the default) or tail",
+    "groups": "which group of the port a socket makes (own), joins or leaves: those who may share deliveries",
     "remember": "what the port remembers after a successful bind() or listen()",
     "time-wait": "what the end that closed first leaves on its port",
     "deliver": "who receives a connection or a datagram",

@@ -208,6 +208,7 @@ def _random_sock(name: str, chance: random.Random) -> Sock:
         listener=pick(["", "closed", "a"]),
         queued=pick([True, False]),
         joined=pick([(), ("127.0.0.1",), ("127.0.0.2", "224.0.0.251")]),
+        group=pick([0, 1, 2]),
     )
 
 

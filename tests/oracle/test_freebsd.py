@@ -282,3 +282,16 @@ def test_both_evaluators_decide_alike() -> None:
         compiled, naive = Oracle(expectations), Oracle(expectations, evaluator=NaiveEvaluator(expectations))
         for _, scenario, _ in EVERYWHERE:
             assert compiled.predict(scenario) == naive.predict(scenario), (release, scenario)
+
+
+def test_the_newest_balanced_group_is_the_one_made_last() -> None:
+    """in_pcblbgroup_alloc() puts a group in front of the others; that its first member leaves changes nothing."""
+    balanced = "{0}={1} {2}{0}.reuseport_lb=1 {0}.bind={3}"
+    four, mapped = ("udp4", "", "127.0.0.1"), ("udp6", "NAME.v6only=0 ", "::ffff:127.0.0.1")
+    steps = [
+        balanced.format(name, kind, early.replace("NAME", name), address)
+        for name, (kind, early, address) in (("a", four), ("b", mapped), ("c", four))
+    ]
+    assert predict("13.0", f"{' '.join(steps)} deliver=127.0.0.1").outcomes[-1] == "b"
+    assert predict("13.0", f"{' '.join(steps)} a.close deliver=127.0.0.1").outcomes[-1] == "b"
+    assert predict("13.0", f"{' '.join(steps)} b.close deliver=127.0.0.1").outcomes[-1] == "spread:a,c"

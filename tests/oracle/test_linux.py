@@ -82,3 +82,42 @@ def test_where_a_wildcard_overlooks_a_crowd(release: str, outcome: str | None) -
     # a wildcard is found by a wildcard everywhere
     sharing = " ".join(f"{name}=udp4 {name}.reuseaddr=1 {name}.bind=127.0.0.1" for name in "abcdefghijk")
     assert last(release, f"v=udp4 v.reuseaddr=1 v.bind=0.0.0.0 {sharing} w=udp4 w.bind=0.0.0.0") == "EADDRINUSE"
+
+
+A4, B4 = (f"{name}=udp4 {name}.reuseport=1 {name}.bind=127.0.0.1" for name in "ab")
+C4 = "c=udp4 c.reuseport=1 c.bind=127.0.0.1"
+BOUND = "a=udp4 a.reuseaddr=1 a.bind=127.0.0.1 b=udp4 b.reuseaddr=1 b.bind=127.0.0.1"
+A6, B6 = (f"{name}=udp6 {name}.reuseport=1 {name}.bind=::1" for name in "ab")
+L4, M4 = (f"{name}=tcp4 {name}.reuseport=1 {name}.bind=127.0.0.1 {name}.listen" for name in "ab")
+
+
+@pytest.mark.parametrize("release", ["5.10.218", "6.12.117", "6.18.44", "7.3.4"])
+@pytest.mark.parametrize(
+    ("scenario", "receiver"),
+    [
+        # inet_lookup_reuseport(): the one found first must have SO_REUSEPORT now, its group stays as it was
+        (f"{A4} {B4} b.reuseport=0 deliver=127.0.0.1", "b"),
+        (f"{A4} {B4} a.reuseport=0 deliver=127.0.0.1", "spread:a,b"),
+        (f"{A4} {B4} {C4} b.reuseport=0 deliver=127.0.0.1", "spread:a,b,c"),
+        (f"{A6} {B6} b.reuseport=0 deliver=::1", "spread:a,b"),
+        (f"{L4} {M4} b.reuseport=0 deliver=127.0.0.1", "b"),
+        (f"{L4} {M4} a.reuseport=0 deliver=127.0.0.1", "spread:a,b"),
+        # udp_reuseport_add_sock(): who has the option when somebody joins is in the group, however late it was set
+        (f"a=udp4 a.bind=127.0.0.1 a.reuseport=1 {B4} deliver=127.0.0.1", "spread:a,b"),
+        # and who sets it when everybody is bound is in none
+        (f"{BOUND} a.reuseport=1 b.reuseport=1 deliver=127.0.0.1", "b"),
+        # a listener is in a group from listen() on
+        (f"a=tcp4 a.bind=127.0.0.1 a.reuseport=1 a.listen {M4} deliver=127.0.0.1", "spread:a,b"),
+        # a child of a listener is in none
+        (f"{L4} c=tcp4 c.connect=127.0.0.1 x=a.accept {M4} deliver=127.0.0.1", "spread:a,b"),
+    ],
+)
+def test_who_shares_is_settled_when_somebody_joins(release: str, scenario: str, receiver: str) -> None:
+    assert last(release, scenario) == receiver
+
+
+@pytest.mark.parametrize(("release", "receiver"), [("6.12.117", "spread:a,c"), ("6.13", "c"), ("6.18.44", "c")])
+def test_a_connected_socket_leaves_its_group(release: str, receiver: str) -> None:
+    """udp_lib_hash4(), since 6.13: reuseport_detach_sock(); the next to bind finds it first and joins it alone."""
+    assert last(release, f"{A4} {B4} b.connect=127.0.0.2 {C4} deliver=127.0.0.1") == receiver
+    assert last(release, f"{A4} {B4} {C4} b.connect=127.0.0.2 deliver=127.0.0.1") == "spread:a,c"
