@@ -108,6 +108,9 @@ L4, M4 = (f"{name}=tcp4 {name}.reuseport=1 {name}.bind=127.0.0.1 {name}.listen" 
         (f"{BOUND} a.reuseport=1 b.reuseport=1 deliver=127.0.0.1", "b"),
         # a listener is in a group from listen() on
         (f"a=tcp4 a.bind=127.0.0.1 a.reuseport=1 a.listen {M4} deliver=127.0.0.1", "spread:a,b"),
+        # __inet_hash(): the last to listen is found first, whoever bound last
+        (f"{L4.removesuffix(' a.listen')} {M4} b.reuseport=0 a.listen deliver=127.0.0.1", "a"),
+        (f"{L4.removesuffix(' a.listen')} {M4} a.listen a.reuseport=0 deliver=127.0.0.1", "a"),
         # a child of a listener is in none
         (f"{L4} c=tcp4 c.connect=127.0.0.1 x=a.accept {M4} deliver=127.0.0.1", "spread:a,b"),
     ],
