@@ -11,7 +11,12 @@ Rules:
 
 * a socket is made before it is used, and a name is not made again while it is open (``a.close`` frees it);
 * a step on a socket that the scenario closed is legal: the kernel answers ``EBADF``;
-* every ``bind``, ``connect`` and ``deliver`` means the scenario's own port, except ``a.bind=ADDRESS,0``.
+* every ``bind``, ``connect`` and ``deliver`` means the scenario's own port, except ``a.bind=ADDRESS,0``;
+* a Unix socket has a name for an address: ``/x`` is a file in a folder that only the scenario has, ``@x`` an abstract
+  name.  Two names are two places, and what stays of a name when its socket is closed is part of the answer;
+* a vsock has the scenario's port and one of the CIDs ``cid:any`` (VMADDR_CID_ANY), ``cid:local`` (VMADDR_CID_LOCAL) and
+  ``cid:own``, that of the machine;
+* an address is of the kind of its socket: IP, a name, or a CID.  (IPv4 and IPv6 may be mixed: systems differ there.)
 
 More kinds of socket and more options are new rows of ``SOCKET_KINDS`` and ``OPTIONS``, nothing else.  The executor
 (``execute/executor.py``) must stay a single file without imports and carries the same rows; a test compares the two.
@@ -33,15 +38,37 @@ class SocketKind(NamedTuple):
     """A row of the table of sockets: what ``socket()`` is asked for."""
 
     protocol: str
+    #: ipv4 ipv6 unix vsock
     family: str
+    #: stream datagram
+    type: str
+
+    @property
+    def addresses(self) -> str:
+        """What its addresses are: ``ip``, ``unix`` or ``vsock``."""
+        return "ip" if self.family.startswith("ip") else self.family
 
 
 SOCKET_KINDS: dict[str, SocketKind] = {
-    "tcp4": SocketKind("tcp", "ipv4"),
-    "tcp6": SocketKind("tcp", "ipv6"),
-    "udp4": SocketKind("udp", "ipv4"),
-    "udp6": SocketKind("udp", "ipv6"),
+    "tcp4": SocketKind("tcp", "ipv4", "stream"),
+    "tcp6": SocketKind("tcp", "ipv6", "stream"),
+    "udp4": SocketKind("udp", "ipv4", "datagram"),
+    "udp6": SocketKind("udp", "ipv6", "datagram"),
+    "mptcp4": SocketKind("mptcp", "ipv4", "stream"),
+    "mptcp6": SocketKind("mptcp", "ipv6", "stream"),
+    "udplite4": SocketKind("udplite", "ipv4", "datagram"),
+    "udplite6": SocketKind("udplite", "ipv6", "datagram"),
+    "unix": SocketKind("unix", "unix", "stream"),
+    "unixgram": SocketKind("unixgram", "unix", "datagram"),
+    "vsock": SocketKind("vsock", "vsock", "stream"),
 }
+
+#: the protocols of SOCKET_KINDS, and those of stream sockets
+PROTOCOLS: tuple[str, ...] = tuple(dict.fromkeys(kind.protocol for kind in SOCKET_KINDS.values()))
+STREAMS: frozenset[str] = frozenset(kind.protocol for kind in SOCKET_KINDS.values() if kind.type == "stream")
+
+#: what may follow ``cid:``
+CIDS: tuple[str, ...] = ("any", "local", "own")
 
 #: option of the notation -> the option's name in the headers of the systems that have it
 OPTIONS: dict[str, str] = {
@@ -75,6 +102,14 @@ MAX_USER = 2**32 - 2
 MAX_WAIT = 600_000
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_UNIX_NAME = re.compile(r"[/@][a-z0-9_]{1,32}\Z")
+
+#: what addresses are -> how they are called, and an example
+ADDRESSES = {
+    "ip": ("an IPv4 or IPv6 address", "127.0.0.1"),
+    "unix": ("the name of a Unix socket ('/x' a file, '@x' abstract)", "/x"),
+    "vsock": ("a CID (any, local, own)", "cid:any"),
+}
 
 
 class Step(NamedTuple):
@@ -183,6 +218,8 @@ def _socket_step(socket: str, verb: str, equals: str, value: str) -> Step:
                 "scenario's own port"
             )
         chosen = int(bool(comma))
+        if chosen and addresses_of(value) == "unix":
+            raise ValueError(f"the kernel chooses ports, not names; write '{socket}.bind={value}'")
     address = _address(value, multicast=verb == "join")
     return Step(f"{socket}.{verb}={address}{',0' if chosen else ''}", verb, socket, "", address, chosen)
 
@@ -199,7 +236,22 @@ def _global_step(word: str, equals: str, value: str) -> Step:
     return Step(f"{word}={int(value)}", word, "", "", "", int(value))
 
 
+def addresses_of(address: str) -> str:
+    """What the text of an address is: ``ip``, ``unix`` or ``vsock``."""
+    return "unix" if address[:1] in ("/", "@") else "vsock" if address.startswith("cid:") else "ip"
+
+
 def _address(text: str, *, multicast: bool = False) -> str:
+    if multicast and addresses_of(text) != "ip":
+        raise ValueError(f"expected a multicast address, got {text!r}")
+    if addresses_of(text) == "unix":
+        if not _UNIX_NAME.match(text):
+            raise ValueError(f"expected a name such as '/x' or '@x' (small letters, digits, _), got {text!r}")
+        return text
+    if addresses_of(text) == "vsock":
+        if text[4:] not in CIDS:
+            raise ValueError(f"expected one of {_words(f'cid:{one}' for one in CIDS)}, got {text!r}")
+        return text
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -233,8 +285,9 @@ def _words(words: Iterable[str]) -> str:
 
 
 def _structure_fault(steps: list[Step]) -> tuple[int, str] | None:
-    """The index of the first step that has no socket to work on, or makes one that is open; and the message."""
+    """The index of the first step that has no socket to work on, makes one that is open, or has a wrong address."""
     made: dict[str, bool] = {}
+    addresses: dict[str, str] = {}
     for index, one in enumerate(steps):
         if one.kind == "accept" and one.what not in made:
             return index, f"{one.what!r} is not a socket yet; make it first with '{one.what}=tcp4'"
@@ -242,11 +295,15 @@ def _structure_fault(steps: list[Step]) -> tuple[int, str] | None:
             if made.get(one.socket):
                 return index, f"{one.socket!r} is still open; close it first or use another name"
             made[one.socket] = True
+            addresses[one.socket] = addresses[one.what] if one.kind == "accept" else SOCKET_KINDS[one.what].addresses
         elif one.socket:
             if one.socket not in made:
                 return index, f"{one.socket!r} is not a socket yet; make it first with '{one.socket}=tcp4'" + (
                     nearest(one.socket, made)
                 )
+            if one.address and addresses_of(one.address) != addresses[one.socket]:
+                expected, example = ADDRESSES[addresses[one.socket]]
+                return index, f"expected {expected} for {one.socket!r}, as in '{one.socket}.{one.kind}={example}'"
             if one.kind == "close":
                 made[one.socket] = False
     return None

@@ -16,12 +16,13 @@ from typing import Any, Protocol
 from conformance.generate.axes import DEFAULT_OPTIONS, FEATURES
 from conformance.generate.calls import random_calls
 from conformance.generate.crowds import random_crowds
-from conformance.generate.deliveries import random_deliveries
+from conformance.generate.deliveries import OTHER_TEAMS, random_deliveries
 from conformance.generate.matrix import matrix
-from conformance.generate.sequences import random_sequences
+from conformance.generate.sequences import other_sequences, random_sequences
 from conformance.judge.shrink import shrink
 from conformance.judge.summary import Collector, Group, Summary
 from conformance.judge.verdicts import DIVERGES, Judge, Verdict
+from conformance.notation import PROTOCOLS, SOCKET_KINDS
 from conformance.observe.observations import Observation, Recording, line
 from conformance.observe.results import Results
 from conformance.oracle import catalog, divergences
@@ -65,7 +66,8 @@ class Plan:
         have_not = lacking(facts)
         users = "users" not in have_not
         texts: list[str] = []
-        for group in matrix(self.profile, users=users, shard=self.shard):
+        kinds = [protocol for protocol in PROTOCOLS if protocol not in have_not]
+        for group in matrix(self.profile, users=users, kinds=kinds, shard=self.shard):
             if not have_not.keys() & group.needs:
                 texts += group.scenarios
         texts += self._further_options(facts, have_not, users, set(texts))
@@ -77,6 +79,8 @@ class Plan:
             random_calls(self.seed, self.examples // 4, users=users, lacking=have_not),
             random_crowds(self.seed, self.examples // 50, users=users, lacking=have_not),
             random_deliveries(self.seed, self.deliveries, options=_options(facts), lacking=have_not),
+            other_sequences(self.seed, self.examples // 20, users=users, ipv6="ipv6" not in have_not, lacking=have_not),
+            random_deliveries(self.seed, self.deliveries // 4, lacking=have_not, teams=OTHER_TEAMS),
         )
         for random_ones in drawn:
             texts += random_ones[part - 1 :: parts]
@@ -104,10 +108,14 @@ class Plan:
 def lacking(facts: Mapping[str, Any]) -> dict[str, str]:
     """The features of ``generate.axes.FEATURES`` that a host with these facts has not, with what they need."""
     addresses = facts.get("addresses")
+    protocols = {SOCKET_KINDS[kind].protocol for kind in facts.get("kinds", ()) if kind in SOCKET_KINDS}
     missing = {
         "ipv6": not facts.get("ipv6", True),
         "users": not facts.get("users", facts.get("privileged", False)),
         "127.0.0.2": isinstance(addresses, Sequence) and "127.0.0.2" not in addresses,
+        **{protocol: protocol not in protocols for protocol in PROTOCOLS[2:]},
+        "abstract": "unix" in protocols and not facts.get("abstract", False),
+        "cid:own": "vsock" in protocols and "own" not in facts.get("cids", ()),
     }
     return {feature: FEATURES[feature] for feature, lacks in missing.items() if lacks}
 

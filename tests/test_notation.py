@@ -14,8 +14,22 @@ from conformance.notation import GLOBALS, OPTIONS, SOCKET_KINDS, VERBS, Step, ca
 from conformance.oracle import catalog
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,4}", fullmatch=True).filter(lambda name: name not in GLOBALS)
-ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
+IP = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
+ADDRESSES = {
+    "ip": IP,
+    "unix": st.from_regex(r"[/@][a-z0-9_]{1,32}", fullmatch=True),
+    "vsock": st.sampled_from(["cid:any", "cid:local", "cid:own"]),
+}
 MULTICAST = st.sampled_from(["224.0.0.251", "ff02::fb", "239.1.2.3"])
+
+
+@st.composite
+def addressed(draw: st.DrawFn, socket: str, verb: str, kind: str) -> list[str]:
+    """A step with an address of the kind of the socket; nothing where there is none."""
+    if verb == "join":
+        return [f"{socket}.join={draw(MULTICAST)}"] if kind == "ip" else []
+    chosen = draw(st.sampled_from(["", ",0"])) if verb == "bind" and kind != "unix" else ""
+    return [f"{socket}.{verb}={draw(ADDRESSES[kind])}{chosen}"]
 
 
 @st.composite
@@ -23,29 +37,30 @@ def texts(draw: st.DrawFn) -> str:
     """Scenarios with every kind of step, whatever a kernel would say to them."""
     words: list[str] = []
     made: dict[str, bool] = {}
+    kinds: dict[str, str] = {}
     for _ in range(draw(st.integers(1, 12))):
         free = draw(NAMES)
         verb = draw(st.sampled_from(["make", *VERBS, "set", "user", "wait", "deliver", "deliver_flow", "accept"]))
         if verb in ("user", "wait"):
             words.append(f"{verb}={draw(st.integers(0, 9999))}")
         elif verb.startswith("deliver"):
-            words.append(f"{verb}={draw(ADDRESSES)}")
+            words.append(f"{verb}={draw(st.one_of(*ADDRESSES.values()))}")
         elif verb == "make" or not made:
             if not made.get(free):
-                words.append(f"{free}={draw(st.sampled_from(sorted(SOCKET_KINDS)))}")
-                made[free] = True
+                kind = draw(st.sampled_from(sorted(SOCKET_KINDS)))
+                words.append(f"{free}={kind}")
+                made[free], kinds[free] = True, SOCKET_KINDS[kind].addresses
         elif verb == "accept":
             if not made.get(free):
-                words.append(f"{free}={draw(st.sampled_from(sorted(made)))}.accept")
-                made[free] = True
+                listener = draw(st.sampled_from(sorted(made)))
+                words.append(f"{free}={listener}.accept")
+                made[free], kinds[free] = True, kinds[listener]
         else:
             socket = draw(st.sampled_from(sorted(made)))
-            if verb == "set":
+            if verb in ("bind", "connect", "join"):
+                words += draw(addressed(socket, verb, kinds[socket]))
+            elif verb == "set":
                 words.append(f"{socket}.{draw(st.sampled_from(sorted(OPTIONS)))}={draw(st.integers(0, 1))}")
-            elif verb == "bind":
-                words.append(f"{socket}.bind={draw(ADDRESSES)}{draw(st.sampled_from(['', ',0']))}")
-            elif verb in ("connect", "join"):
-                words.append(f"{socket}.{verb}={draw(ADDRESSES if verb == 'connect' else MULTICAST)}")
             else:
                 words.append(f"{socket}.{verb}")
                 if verb == "close":

@@ -18,9 +18,9 @@ The short form asks the most common question, what two sockets do to each other:
   PROTOCOL [OPTION...] ADDRESS [ADDRESS]             both sockets with these options
   PROTOCOL [OPTION...] ADDRESS / [OPTION...] ADDRESS each socket with its own
 
-PROTOCOL is tcp or udp (IPv4 or IPv6 by the address), or tcp4, tcp6, udp4, udp6.  OPTION is reuseaddr, reuseport,
-reuseport_lb, exclusive, exclbind, v6only, or dual (v6only cleared); the word listen makes the first socket listen
-(after the / the second one).  One address stands for both sockets.
+PROTOCOL is tcp, udp, mptcp or udplite (IPv4 or IPv6 by the address), tcp4, tcp6 and so on, unix, unixgram or vsock.
+OPTION is reuseaddr, reuseport, reuseport_lb, exclusive, exclbind, v6only, or dual (v6only cleared); the word listen
+makes the first socket listen (after the / the second one).  One address stands for both sockets.
 
   bindmatrix ask udp reuseport 0.0.0.0
   bindmatrix ask tcp4 reuseaddr listen 0.0.0.0 127.0.0.1
@@ -98,7 +98,7 @@ def _asked(words: list[str]) -> list[scenarios.Line]:
 
 # -- the short form
 
-_PROTOCOLS = ("tcp", "udp", *SOCKET_KINDS)
+_PROTOCOLS = ("tcp", "udp", "mptcp", "udplite", *SOCKET_KINDS)
 #: option of the short form -> the step after ``a.``
 _OPTIONS: dict[str, str] = {**{option: f"{option}=1" for option in OPTIONS}, "dual": "v6only=0"}
 
@@ -130,7 +130,7 @@ def short_form(text: str) -> Scenario:
             group.listens = True
         elif word in _OPTIONS:
             group.options.append(_OPTIONS[word])
-        elif "." in word or ":" in word:
+        elif "." in word or ":" in word or word[0] in "/@":
             group.addresses.append(word)
             if len(group.addresses) > (1 if len(groups) == 2 else 2):
                 raise Problem(

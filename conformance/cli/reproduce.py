@@ -11,7 +11,7 @@ from typing import Any
 from conformance.cli.main import OK
 from conformance.errors import Place, Problem
 from conformance.execute.local import LocalHost
-from conformance.notation import Scenario, parse
+from conformance.notation import SOCKET_KINDS, Scenario, parse
 from conformance.observe import observations, scenarios
 from conformance.report import reproduce
 from conformance.report.reproduce_files import files
@@ -69,6 +69,9 @@ def _one(word: str) -> Scenario:
     found = [parse(line.text, name=line.place.name, line=line.place.line) for line in scenarios.given(word)]
     if len(found) != 1:
         raise Problem(Place(word), f"expected one scenario, got {len(found)}")
+    for one in found[0].steps:
+        if one.kind == "socket" and SOCKET_KINDS[one.what].protocol not in ("tcp", "udp"):
+            raise Problem(Place(word), f"programs are written for TCP and UDP, not for {one.text!r} yet")
     return found[0]
 
 

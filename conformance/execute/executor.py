@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
     Step = Tuple[int, str, Any]
-    Address = Tuple[Any, ...]
+    Address = Any  # what bind() and connect() take
     Servers = List[Tuple[str, socket]]
 
 FORMAT = "bindmatrix-observations/1"
@@ -63,8 +63,19 @@ IPPROTO_IP, IPPROTO_IPV6 = 0, 41
 V6ONLY = getattr(_socket, "IPV6_V6ONLY", 26 if LINUX else 0x27 if SUN else 27)
 RESET_ON_CLOSE = struct.pack("hh" if WINDOWS else "ii", 1, 0)
 
+UNIX, VSOCK = getattr(_socket, "AF_UNIX", -1), getattr(_socket, "AF_VSOCK", -2)  # below 0: this Python cannot
+MPTCP, UDPLITE = 262, 136  # protocol numbers are those of IANA, or Linux's
+
 #: kind of socket -> arguments of socket()
-KINDS = {"tcp4": (INET, STREAM), "tcp6": (INET6, STREAM), "udp4": (INET, DGRAM), "udp6": (INET6, DGRAM)}
+KINDS: Dict[str, Tuple[int, ...]] = {
+    "tcp4": (INET, STREAM), "tcp6": (INET6, STREAM), "udp4": (INET, DGRAM), "udp6": (INET6, DGRAM),
+    "mptcp4": (INET, STREAM, MPTCP), "mptcp6": (INET6, STREAM, MPTCP),
+    "udplite4": (INET, DGRAM, UDPLITE), "udplite6": (INET6, DGRAM, UDPLITE),
+    "unix": (UNIX, STREAM), "unixgram": (UNIX, DGRAM), "vsock": (VSOCK, STREAM),
+}  # fmt: skip
+
+#: word after ``cid:`` -> the CID, None for that of the machine
+CIDS: Dict[str, Optional[int]] = {"any": 0xFFFFFFFF, "local": 1, "own": None}
 
 #: option -> (level, number), None where the platform has no such constant
 OPTIONS: Dict[str, Optional[Tuple[int, int]]] = {
@@ -79,13 +90,15 @@ OPTIONS: Dict[str, Optional[Tuple[int, int]]] = {
 SET, BIND, LISTEN, SOCKET, CLOSE = range(5)  # what most scenarios are made of; Executor._steps has them inline
 MAPPED = 5  # bind() to an IPv4-mapped address: Python would pass it on to an AF_INET socket as the IPv4 one
 CHOSEN, CONNECT, ACCEPT, READ, JOIN, USER, WAIT, DELIVER, FLOW, LACKING = range(6, 16)
-BINDS = (BIND, MAPPED)
+MAKE, NAMED = 16, 17  # SOCKET and BIND outside of IP
+BINDS = (BIND, MAPPED, NAMED)
 ADDRESSED = (BIND, MAPPED, CHOSEN, CONNECT)
 VERBS = {"bind": BIND, "listen": LISTEN, "connect": CONNECT, "read": READ, "close": CLOSE, "join": JOIN}
 GLOBALS = {"user": USER, "wait": WAIT, "deliver": DELIVER, "deliver_flow": FLOW}
 MAXIMUM = {"user": 2**32 - 2, "wait": 600_000}
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_ELSEWHERE = re.compile(r"[/@][a-z0-9_]{1,32}\Z|cid:(%s)\Z" % "|".join(CIDS))
 _known: Dict[str, Step] = {}
 _CLOSED = socket(INET, DGRAM)  # stands for every socket that could not be made: the kernel answers EBADF
 _CLOSED.close()
@@ -114,12 +127,12 @@ def parse(text: str) -> Tuple[List[Step], bool]:
     for word in text.split():
         step = _known.get(word) or _learn(word)
         code, name, argument = step
-        if code in (SOCKET, ACCEPT):
+        if code in (SOCKET, ACCEPT, MAKE):
             if made.get(name):
                 raise NotAScenario("%r makes a socket that is still open" % word)
-            if code == ACCEPT:
+            if code != SOCKET:
                 special = True
-                if argument not in made:
+                if code == ACCEPT and argument not in made:
                     raise NotAScenario("%r is on a socket that is not made yet" % word)
             made[name] = True
         elif name not in made:
@@ -131,7 +144,26 @@ def parse(text: str) -> Tuple[List[Step], bool]:
         steps.append(step)
     if not steps:
         raise NotAScenario("no step")
+    if special:
+        _check_families(steps)
     return steps, special
+
+
+def _check_families(steps: List[Step]) -> None:
+    """An IP address is for IP sockets, a name for Unix sockets, a CID for vsocks."""
+    families: Dict[str, int] = {}
+    for code, name, argument in steps:
+        if code in (SOCKET, MAKE):
+            families[name] = 0 if code == SOCKET else argument[0]
+        elif code == ACCEPT:
+            families[name] = families[argument]
+        elif code in (*ADDRESSED, NAMED, JOIN) and _family(argument) != families[name]:
+            raise NotAScenario("the address %r is none for %r" % (argument, name))
+
+
+def _family(address: str) -> int:
+    """The address family of an address of the notation; 0 for IP."""
+    return UNIX if address[0] in "/@" else VSOCK if address[:4] == "cid:" else 0
 
 
 def _learn(word: str) -> Step:
@@ -144,7 +176,7 @@ def _learn(word: str) -> Step:
     elif not _NAME.match(name) or (dot and name in GLOBALS):
         raise NotAScenario("%r is not a step" % word)
     elif not dot and value in KINDS:
-        step = (SOCKET, name, KINDS[value])
+        step = (MAKE if KINDS[value][0] in (UNIX, VSOCK) else SOCKET, name, KINDS[value])
     elif not dot and accept == "accept" and _NAME.match(source):
         step = (ACCEPT, name, source)
     elif verb in OPTIONS and value in ("0", "1"):
@@ -153,11 +185,9 @@ def _learn(word: str) -> Step:
     elif verb in ("listen", "read", "close") and not equals:
         step = (VERBS[verb], name, None)
     elif verb == "bind" and value.endswith(",0"):
-        step = (CHOSEN, name, _address(word, value[:-2]))
+        step = (CHOSEN, name, _address(word, value[:-2], "cid:"))
     elif verb in ("bind", "connect", "join"):
-        step = (VERBS[verb], name, _address(word, value))
-        if verb == "bind" and ":" in value and "." in value:
-            step = (MAPPED, *step[1:])
+        step = (_bind_code(value) if verb == "bind" else VERBS[verb], name, _address(word, value))
         if verb == "join" and not _multicast(value):
             raise NotAScenario("%r needs a multicast address" % word)
     else:
@@ -166,6 +196,12 @@ def _learn(word: str) -> Step:
         _known.clear()
     _known[word] = step
     return step
+
+
+def _bind_code(address: str) -> int:
+    if _ELSEWHERE.match(address):
+        return NAMED
+    return MAPPED if ":" in address and "." in address else BIND
 
 
 def _number(head: str, value: str) -> int:
@@ -179,7 +215,10 @@ def _packed(address: str) -> bytes:
     return _socket.inet_pton(INET6 if ":" in address else INET, address)
 
 
-def _address(word: str, address: str) -> str:
+def _address(word: str, address: str, *elsewhere: str) -> str:
+    """``address``, if it is one; ``elsewhere``: how it may begin outside of IP, in any way when nothing is given."""
+    if _ELSEWHERE.match(address) and address.startswith(elsewhere or ("",)):
+        return address
     try:
         _packed(address)
     except (OSError, ValueError):
@@ -188,6 +227,8 @@ def _address(word: str, address: str) -> str:
 
 
 def _multicast(address: str) -> bool:
+    if _family(address):
+        return False
     first = _packed(address)[0]
     return first == 0xFF if ":" in address else first >> 4 == 14
 
@@ -451,6 +492,108 @@ def _make_ports(namespace: str) -> Any:
     return LeasedPorts(_bindable(INET6, "::1"))
 
 
+# --- names of Unix sockets ----------------------------------------------------------------------------------------
+
+
+class Folder:
+    """A folder of our own for the names of Unix sockets.
+
+    On Linux it is a file system that is mounted nowhere (fsopen(2), since 5.2) and ends with this process, however
+    that ends.  Elsewhere, or where that is not allowed, it is one among the temporary files, under a lock: whoever
+    makes the next one removes those that nobody holds any more.
+    """
+
+    FSOPEN, FSCONFIG, FSMOUNT, NEWNS = 430, 431, 432, 0x20000
+    PREFIX = "bindmatrix-"
+
+    def __init__(self, own_users: bool) -> None:
+        self.temporary = ""
+        try:
+            self._descriptor = self._unmounted(own_users)
+            self.path = "/proc/self/fd/%d" % self._descriptor
+        except (OSError, AttributeError):
+            self._descriptor = self._locked()
+            self.path = self.temporary
+
+    def _unmounted(self, own_users: bool) -> int:
+        if not LINUX:
+            raise OSError(errno.ENOSYS, "only Linux has file systems that are mounted nowhere")
+        if own_users:
+            _libc("unshare", self.NEWNS)  # root of a user namespace may mount in a mount namespace of its own alone
+        context = _syscall(self.FSOPEN, b"tmpfs", 1)
+        try:
+            _syscall(self.FSCONFIG, context, 6, None, None, 0)  # FSCONFIG_CMD_CREATE
+            return _syscall(self.FSMOUNT, context, 1, 0)
+        finally:
+            os.close(context)
+
+    def _locked(self) -> int:
+        import fcntl
+        import tempfile
+
+        parent = tempfile.gettempdir()
+        for name in os.listdir(parent):
+            if name.startswith(self.PREFIX):
+                self._sweep(os.path.join(parent, name), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.temporary = tempfile.mkdtemp(prefix=self.PREFIX)
+        descriptor = os.open(self.temporary, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.chmod(self.temporary, 0o1777)  # for the users of a scenario  # noqa: S103
+        return descriptor
+
+    def _sweep(self, path: str, lock: int) -> None:
+        """Remove a folder that nobody holds."""
+        import fcntl
+
+        try:
+            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        except OSError:
+            return
+        try:
+            fcntl.flock(descriptor, lock)
+            for name in os.listdir(path):
+                os.unlink(os.path.join(path, name))
+            os.rmdir(path)
+        except OSError:
+            pass  # it is in use, or somebody else's
+        finally:
+            os.close(descriptor)
+
+    def clear(self) -> None:
+        """Remove what the scenario left."""
+        for name in os.listdir(self.path):
+            os.unlink(os.path.join(self.path, name))
+
+    def close(self) -> None:
+        self.clear()
+        if self.temporary:
+            os.rmdir(self.temporary)
+        os.close(self._descriptor)
+
+
+def _syscall(number: int, *arguments: Any) -> int:
+    result: int = _library().syscall(number, *arguments)
+    if result < 0:
+        import ctypes
+
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
+
+
+def _machine_cid() -> Optional[int]:
+    """The CID of this machine, None without a vsock device that tells."""
+    try:
+        import fcntl
+
+        with open("/dev/vsock", "rb") as device:
+            answer = fcntl.ioctl(device.fileno(), 0x7B9, bytes(4))  # IOCTL_VM_SOCKETS_GET_LOCAL_CID
+    except (ImportError, OSError):
+        return None
+    cid: int = struct.unpack("=I", answer)[0]
+    return cid if 2 < cid < 0xFFFFFFFF else None
+
+
 # --- what the kernel says of connections --------------------------------------------------------------------------
 
 
@@ -559,7 +702,12 @@ class Executor:
         self._sockets: Dict[str, socket] = {}
         self._port = 0
         self._connected = False
-        self._protocol = STREAM
+        self._made: Tuple[int, ...] = (INET, STREAM)
+        self._folder: Optional[Folder] = None
+        self._names = False  # whether the scenario has names in it
+        #: what is ours in spaces that we share: the abstract names, the ports of vsocks (their upper half)
+        self._mark = struct.unpack("H", os.urandom(2))[0] | 1
+        self._cid = _machine_cid() if LINUX and VSOCK > 0 else None
         self._codes: Dict[int, int] = {}
         self._echo: Optional[socket] = None
         self._echo_in = 0
@@ -567,7 +715,7 @@ class Executor:
         self._table_works = LINUX
         self._links: Dict[Any, Link] = {}  # by their ends, from the side of the client
         self._link_of: Dict[str, Link] = {}
-        self.facts = host_facts(self._ports.kind)
+        self.facts = host_facts(self._ports.kind, self._cid)
         self._addresses = self.facts["addresses"]
         self._loopback_index = _loopback_index()
         #: value of SO_SNDTIMEO that limits a connect(); empty where it does not: only Linux documents it, socket(7)
@@ -578,7 +726,7 @@ class Executor:
             MAPPED: self._mapped, CHOSEN: self._chosen, CONNECT: self._connect, ACCEPT: self._accept,
             READ: self._read, JOIN: self._join,
             USER: self._change_user, WAIT: self._wait, DELIVER: self._deliver, FLOW: self._deliver_flow,
-            LACKING: self._lacking,
+            LACKING: self._lacking, MAKE: self._make, NAMED: self._bind_named,
         }  # fmt: skip
 
     def __enter__(self) -> Executor:
@@ -594,6 +742,9 @@ class Executor:
         if self._table:
             self._table.close()
             self._table = None
+        if self._folder:
+            self._folder.close()
+            self._folder = None
         self._ports.close()
 
     def header(self) -> str:
@@ -637,7 +788,8 @@ class Executor:
 
     def _first_bind(self, steps: List[Step], outcomes: List[str]) -> None:
         """Nothing of ours was on the port yet, so a refusal of the first bind is somebody else's doing."""
-        if next((outcome for step, outcome in zip(steps, outcomes) if step[0] in BINDS), "") == "EADDRINUSE":  # noqa: B905
+        binds = (outcome for step, outcome in zip(steps, outcomes) if step[0] in BINDS)  # noqa: B905
+        if next(binds, "") == "EADDRINUSE":
             raise NoVerdict("the first bind failed: port %d was taken by another process" % self._port)
 
     def _steps(self, steps: List[Step], port: int) -> List[str]:
@@ -664,7 +816,7 @@ class Executor:
                     add("ok")
                 return outcomes
             except OSError as error:
-                if code in (SOCKET, ACCEPT):
+                if code in (SOCKET, ACCEPT, MAKE):
                     sockets[name] = _CLOSED
                 if code in ADDRESSED and _other_family(error):
                     add(self._foreign(code, sockets[name], argument, len(outcomes)))
@@ -700,7 +852,7 @@ class Executor:
             self._supported(code, argument)
             connections += code in (CONNECT, DELIVER)
         if not any(code == SOCKET and argument[1] == STREAM for code, _, argument in steps):
-            connections = 0
+            connections = 0  # a Unix or vsock connection leaves nothing on a port
         user = any(step[0] == USER for step in steps)
         self._port = port = self._ports.fresh(connections) if connections else self._ports.plain()
         if self._echo_in != self._ports.number:  # these see the namespace that they were made in
@@ -710,7 +862,7 @@ class Executor:
             if self._table:
                 self._table.close()
                 self._table = None
-        self._protocol = next((step[2][1] for step in steps if step[0] == SOCKET), STREAM)
+        self._made = next((step[2] for step in steps if step[0] in (SOCKET, MAKE)), (INET, STREAM))
         self._codes.clear()
         try:
             outcomes = self._steps(steps, port)
@@ -722,7 +874,10 @@ class Executor:
             self._connected = False
             self._links.clear()
             self._link_of.clear()
-        if self._leased:
+            if self._folder and self._names:
+                self._folder.clear()
+                self._names = False
+        if self._leased or self._made[0] == VSOCK:  # vsocks know no namespaces before Linux 7.0
             self._first_bind(steps, outcomes)
         return outcomes
 
@@ -730,6 +885,11 @@ class Executor:
         if code == SOCKET:
             if argument[0] == INET6 and not self.facts["ipv6"]:
                 raise Unsupported("this host has no IPv6")
+        elif code == MAKE:
+            if argument[0] < 0:
+                raise Unsupported("this Python has no such sockets on this system")
+        elif code in (NAMED, CHOSEN, CONNECT, DELIVER, FLOW) and _family(argument):
+            self._supported_elsewhere(code, argument)
         elif code in ADDRESSED or code in (DELIVER, FLOW):
             plain = argument.rpartition("ffff:")[2] if "." in argument else argument
             if plain in ("127.0.0.1", "127.0.0.2", "::1") and plain not in self._addresses:
@@ -738,6 +898,18 @@ class Executor:
                 raise Unsupported("nothing is sent to %s: it is not a loopback address" % argument)
         elif code == USER and not self.facts["privileged"]:
             raise Unsupported("needs root to change the user")
+
+    def _supported_elsewhere(self, code: int, address: str) -> None:
+        if address[0] == "/":
+            self._names = True
+            if self._folder is None:  # here, as ourselves: the users of a scenario may not mount
+                self._folder = Folder(self._ports.kind == "user")
+        elif address[0] == "@" and not self.facts["abstract"]:
+            raise Unsupported("abstract names of Unix sockets exist on Linux alone")
+        elif address == "cid:own" and self._cid is None:
+            raise Unsupported("this machine has no CID of its own")
+        elif address[0] == "c" and code in (CONNECT, DELIVER, FLOW) and "local" not in self.facts["cids"]:
+            raise Unsupported("nothing is sent over vsock: without vsock_loopback it would leave this machine")
 
     def _close_all(self, reset: bool) -> None:
         for sock in self._sockets.values():
@@ -766,16 +938,37 @@ class Executor:
         _check_family(sock, address)
         sock.bind((address, self._port))
 
+    def _make(self, name: str, arguments: Any) -> None:
+        self._sockets[name] = socket(*arguments)
+
+    def _bind_named(self, name: str, address: str) -> None:
+        self._sockets[name].bind(self._place(address))
+
+    def _place(self, address: str, port: Optional[int] = None) -> Any:
+        """What bind() and connect() take for an address of the notation and the port of the scenario."""
+        port = self._port if port is None else port
+        family = _family(address)
+        if not family:
+            return address, port
+        if family == VSOCK:
+            cid = CIDS[address[4:]]
+            # port 0 of the notation is VMADDR_PORT_ANY
+            return self._cid if cid is None else cid, (self._mark << 16 | port) if port else 0xFFFFFFFF
+        if address[0] == "@":
+            return b"\0bindmatrix-%d-%d-%d/%s" % (self._mark, os.getpid(), self._port, address[1:].encode())
+        assert self._folder
+        return self._folder.path + address
+
     def _chosen(self, name: str, address: str) -> None:
         sock = self._sockets[name]
         _check_family(sock, address)
-        sock.bind((address, 0))
+        sock.bind(self._place(address, 0))
 
     def _connect(self, name: str, address: str) -> None:
         sock = self._sockets[name]
         _check_family(sock, address)
         self._connect_within_limit(sock, address)
-        if sock.type == STREAM:
+        if sock.type == STREAM and not _family(address):
             self._connected = True
             self._settle()
             if self._table_works:
@@ -791,14 +984,14 @@ class Executor:
             sock.setblocking(True)
             sock.setsockopt(SOL_SOCKET, _socket.SO_SNDTIMEO, self._send_timeout)
             try:
-                sock.connect((address, self._port))
+                sock.connect(self._place(address))
             except BlockingIOError:
                 raise _socket.timeout("timed out") from None
             return
         sock.settimeout(LIMIT)
         if sock.type == STREAM and _has_peer(sock):
-            sock.connect_ex((address, self._port))  # take the end of an earlier one here (gVisor)
-        sock.connect((address, self._port))
+            sock.connect_ex(self._place(address))  # take the end of an earlier one here (gVisor)
+        sock.connect(self._place(address))
 
     def _link(self, name: str, client: socket) -> None:
         """Note a connection and see that it is there."""
@@ -911,14 +1104,19 @@ class Executor:
         return self._delivery(address, flow=True)
 
     def _delivery(self, address: str, flow: bool) -> str:
+        """Clients are of the plainest kind that reaches somebody: TCP for MPTCP too, UDP-Lite for nothing else."""
+        family = _family(address) or (INET6 if ":" in address else INET)
+        families = (INET, INET6) if family in (INET, INET6) else (family,)
         servers = [(name, sock) for name, sock in sorted(self._sockets.items()) if sock.fileno() >= 0]
-        kinds = [sock.type for _, sock in servers] or [self._protocol]
-        kind = DGRAM if flow or STREAM not in kinds or _multicast(address) else STREAM
-        family = INET6 if ":" in address else INET
-        servers = [(name, sock) for name, sock in servers if sock.type == kind]
-        if kind == STREAM:
-            return _deliver_connections(servers, family, (address, self._port))
-        return _deliver_datagrams(servers, family, (address, self._port), flow, self._loopback_index, self._settle)
+        servers = [(name, sock) for name, sock in servers if sock.family in families]
+        types = [sock.type for _, sock in servers] or [self._made[1]]
+        if not flow and STREAM in types and not _multicast(address):
+            streams = [(name, sock) for name, sock in servers if sock.type == STREAM]
+            return _deliver_connections(streams, family, self._place(address))
+        protocol = min((sock.proto for _, sock in servers if sock.type == DGRAM), default=0)
+        servers = [(name, sock) for name, sock in servers if (sock.type, sock.proto) == (DGRAM, protocol)]
+        kind = (family, DGRAM, protocol if protocol == UDPLITE else 0)
+        return _deliver_datagrams(servers, kind, self._place(address), flow, self._loopback_index, self._settle)
 
 
 def _accept(listener: Any) -> int:
@@ -949,8 +1147,8 @@ def _has_peer(sock: socket) -> bool:
     return True
 
 
-def _client(family: int, kind: int) -> socket:
-    client = socket(family, kind)
+def _client(family: int, kind: int, protocol: int = 0) -> socket:
+    client = socket(family, kind, protocol)
     client.setblocking(False)
     if family == INET6:
         client.setsockopt(IPPROTO_IPV6, V6ONLY, 0)  # so that it reaches ::ffff:127.0.0.1 on every system
@@ -1058,9 +1256,16 @@ def _collect_connections(listeners: Servers, waiting: List[socket], tally: _Tall
 
 
 def _deliver_datagrams(
-    receivers: Servers, family: int, target: Address, flow: bool, interface: int, settle: Callable[[], None]
+    receivers: Servers,
+    kind: Tuple[int, int, int],
+    target: Address,
+    flow: bool,
+    interface: int,
+    settle: Callable[[], None],
 ) -> str:
-    """A refusal (ICMP) shows as an error of the client's connected socket."""
+    """A refusal (ICMP) shows as an error of the client's connected socket.  ``kind``: arguments of socket()."""
+    family = kind[0]
+    group = family in (INET, INET6) and _multicast(target[0])
     tally = _Tally(receivers)
     for _, sock in receivers:
         sock.setblocking(False)
@@ -1070,14 +1275,18 @@ def _deliver_datagrams(
         for _ in range(DELIVERIES):
             try:
                 if not (flow and clients):
-                    clients.append(_client(family, DGRAM))
-                    _direct(clients[-1], family, target, interface)
+                    clients.append(_client(*kind))
+                    _direct(clients[-1], family, target, interface if group else 0)
                 clients[-1].send(b".")
             except OSError as error:
                 tally.fail(getattr(error, "winerror", 0) or error.errno or 0)
             if flow:
                 _refusals(clients, tally)
-        _collect_datagrams(receivers, clients, tally, _multicast(target[0]), settle)
+            if family == UNIX:
+                _drain(receivers, tally.received)  # Linux keeps eleven (net.unix.max_dgram_qlen), others less
+                if flow and tally.others:
+                    clients.pop().close()  # it is not connected: the next datagram tries again
+        _collect_datagrams(receivers, clients, tally, group, settle)
     finally:
         for client in clients:
             client.close()
@@ -1085,8 +1294,8 @@ def _deliver_datagrams(
 
 
 def _direct(client: socket, family: int, target: Address, interface: int) -> None:
-    """Connect the client; a group is reached over the loopback interface only."""
-    if not _multicast(target[0]):
+    """Connect the client; a group is reached over the loopback interface only, whose index ``interface`` is."""
+    if not interface:
         client.connect(target)
     elif family == INET6:
         client.setsockopt(IPPROTO_IPV6, _socket.IPV6_MULTICAST_IF, struct.pack("@I", interface))
@@ -1144,8 +1353,11 @@ _SYSCTLS = (
 )  # fmt: skip
 
 
-def host_facts(namespace: str) -> Dict[str, Any]:
-    """What the host is, as far as it can be told without failing; seen from where the scenarios run."""
+def host_facts(namespace: str, cid: Optional[int] = None) -> Dict[str, Any]:
+    """What the host is, as far as it can be told without failing; seen from where the scenarios run.
+
+    ``cid``: the CID of this machine on vsocks.
+    """
     if hasattr(os, "uname"):
         kernel, _, release, version, machine = os.uname()
     else:
@@ -1165,6 +1377,9 @@ def host_facts(namespace: str) -> Dict[str, Any]:
         "namespace": namespace,
         "ipv6": "::1" in addresses,
         "addresses": addresses,
+        "kinds": [name for name, kind in KINDS.items() if _makeable(kind)],
+        "cids": [word for word, number in CIDS.items() if _has_cid(cid if number is None else number)],
+        "abstract": LINUX and UNIX > 0,
         "options": [name for name, option in OPTIONS.items() if option and _settable(option)],
     }
     sysctls = {name: _read("/proc/sys/" + name.replace(".", "/")).replace("\t", " ") for name in _SYSCTLS if LINUX}
@@ -1207,6 +1422,23 @@ def _bindable(family: int, address: str) -> bool:
         with closing(socket(family, STREAM)) as sock:
             sock.bind((address, 0))
     except OSError:
+        return False
+    return True
+
+
+def _has_cid(cid: Optional[int]) -> bool:
+    try:
+        with closing(socket(VSOCK, STREAM)) as sock:
+            sock.bind((cid, 0xFFFFFFFF))
+    except (OSError, TypeError):
+        return False
+    return True
+
+
+def _makeable(kind: Tuple[int, ...]) -> bool:
+    try:
+        socket(*kind).close()
+    except (OSError, ValueError):
         return False
     return True
 

@@ -11,7 +11,39 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+#: the protocols that every system has
 PROTOCOLS: tuple[str, ...] = ("tcp", "udp")
+
+
+class Meeting(NamedTuple):
+    """Whose sockets meet in a scenario: protocols of the notation, plainest first.
+
+    ``like`` is the word by which endpoints and states say that they are for these protocols.
+    """
+
+    first: str
+    second: str
+    like: str
+    #: what a host must have, beside what the endpoints need
+    needs: frozenset[str] = frozenset()
+
+
+def _meetings(like: str, *rows: tuple[str, str]) -> dict[str, Meeting]:
+    """One protocol, or two that share ports or might: ``mptcp``, ``mptcp-tcp``."""
+    return {
+        first if first == second else f"{first}-{second}": Meeting(
+            first, second, like, frozenset({first, second} - set(PROTOCOLS))
+        )
+        for first, second in rows
+    }
+
+
+MEETINGS: dict[str, Meeting] = {
+    **_meetings("tcp", ("tcp", "tcp"), ("mptcp", "mptcp"), ("mptcp", "tcp"), ("tcp", "mptcp")),
+    **_meetings("udp", ("udp", "udp"), ("udplite", "udplite"), ("udplite", "udp"), ("udp", "udplite")),
+    **_meetings("unix", ("unix", "unix"), ("unixgram", "unixgram"), ("unix", "unixgram"), ("unixgram", "unix")),
+    **_meetings("vsock", ("vsock", "vsock")),
+}
 
 #: what a host may lack -> the reason that a skip prints
 FEATURES: dict[str, str] = {
@@ -19,17 +51,29 @@ FEATURES: dict[str, str] = {
     "127.0.0.2": "needs 127.0.0.2 on the loopback interface (BSDs and macOS: add it to lo0 first)",
     "multicast": "needs a kernel that lets UDP sockets bind to multicast addresses",
     "users": "needs the privilege to change the effective user",
+    "mptcp": "needs MPTCP (Linux with CONFIG_MPTCP)",
+    "udplite": "needs UDP-Lite (Linux before 7.1, FreeBSD)",
+    "unix": "needs Unix stream sockets",
+    "unixgram": "needs Unix datagram sockets",
+    "abstract": "needs abstract names of Unix sockets (Linux)",
+    "vsock": "needs vsock (Linux)",
+    "cid:own": "needs a CID of its own (a vsock device; not inside another network namespace from Linux 7.0 on)",
 }
 
 #: options of the default matrix; hosts that have them add reuseport_lb, exclusive, exclbind
 DEFAULT_OPTIONS: tuple[str, ...] = ("reuseaddr", "reuseport")
 
 
+#: protocol -> the word by which endpoints and states say that they are for it
+LIKE: dict[str, str] = {one.first: one.like for one in MEETINGS.values() if one.first == one.second}
+
+
 class Endpoint(NamedTuple):
     """What a socket is bound to.
 
     ``peer`` is an address of the same family that reaches this endpoint and nothing beyond this host; ``client_family``
-    and ``client`` are the plainest way there for a client of its own.  Both are empty for multicast.
+    and ``client`` are the plainest way there for a client of its own.  They are empty where nothing connects: multicast
+    and vsock.  ``family`` is "" where the notation's kind of socket has no number.
     """
 
     label: str
@@ -65,6 +109,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("mcast6", "6", "", "ff02::fb", "", "", "", _UDP, frozenset({"ipv6", "multicast"})),
 )
 
+#: those that not every host has
+OTHER_ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint("path", "", "", "/x", "/x", "", "/x", ("unix",), _NONE),
+    Endpoint("path2", "", "", "/y", "/y", "", "/y", ("unix",), _NONE),
+    Endpoint("name", "", "", "@x", "@x", "", "@x", ("unix",), frozenset({"abstract"})),
+    Endpoint("name2", "", "", "@y", "@y", "", "@y", ("unix",), frozenset({"abstract"})),
+    Endpoint("cid-any", "", "", "cid:any", "", "", "", ("vsock",), _NONE),
+    Endpoint("cid-own", "", "", "cid:own", "", "", "", ("vsock",), frozenset({"cid:own"})),
+)
+
 #: v6only where it should change nothing, or where bind() should refuse it: only sequences have them
 ODD_ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("lo6-dual", "6", "0", "::1", "::1", "6", "::1", _BOTH, _V6),
@@ -72,7 +126,7 @@ ODD_ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("mapped-only", "6", "1", _MAPPED, "", "", "", _BOTH, _V6),
 )
 
-ENDPOINT: dict[str, Endpoint] = {endpoint.label: endpoint for endpoint in ENDPOINTS}
+ENDPOINT: dict[str, Endpoint] = {endpoint.label: endpoint for endpoint in (*ENDPOINTS, *OTHER_ENDPOINTS)}
 
 
 class Track(NamedTuple):
@@ -147,6 +201,7 @@ class State(NamedTuple):
 
 
 _TCP = ("tcp",)
+_STREAMS = ("tcp", "unix", "vsock")
 
 
 def _leftover(label: str, gloss: str, weight: int) -> State:
@@ -154,10 +209,18 @@ def _leftover(label: str, gloss: str, weight: int) -> State:
 
 
 STATES: tuple[State, ...] = (
-    State("bound", _BOTH, "", "bound", 2),
-    State("listening", _TCP, "{a}.listen", "listening", 3),
+    State("bound", (*_BOTH, "unix", "vsock"), "", "bound", 2),
+    State("listening", _STREAMS, "{a}.listen", "listening", 3),
     State("late-listening", _TCP, "", "bound; listens once the second is bound, before that one does", 2, "a.listen"),
     State("connected", _UDP, "{a}.connect={peer}", "a datagram socket connected to its own host", 3),
+    State("closed", ("unix",), "{a}.close", "bound and closed: what stays of a name", 1),
+    State(
+        "child-of-name",
+        ("unix",),
+        f"{{a}}.listen {CONNECTION} {{a}}.close",
+        "an accepted connection, its listener closed",
+        1,
+    ),
     _leftover("child", "an accepted connection, its listener closed", 3),
     _leftover("close-wait", "the same, closed by the client", 3),
     _leftover("time-wait", "TIME_WAIT on the server's side", 4),

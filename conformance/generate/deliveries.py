@@ -12,10 +12,11 @@ Nothing waits: no connection is made before a delivery, and the executor gives a
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from conformance.generate.axes import ENDPOINT, Endpoint
+from conformance.notation import STREAMS
 
 
 class Team(NamedTuple):
@@ -44,6 +45,17 @@ TEAMS: tuple[Team, ...] = (
     Team(("any4", "lo4", "mcast4"), (GROUP, "127.0.0.1"), ("udp",)),
 )
 
+#: for hosts that have the protocols
+OTHER_TEAMS: tuple[Team, ...] = (
+    Team(("lo4",), ("127.0.0.1",), ("mptcp", "udplite")),
+    Team(("any4", "lo4"), ("127.0.0.1", "127.0.0.2"), ("mptcp", "udplite")),
+    Team(("any4", "lo4", "dual", "mapped-lo"), ("127.0.0.1", "::1"), ("mptcp", "udplite")),
+    Team(("path",), ("/x",), ("unix", "unixgram")),
+    Team(("path", "path2"), ("/x", "/y"), ("unix", "unixgram")),
+    Team(("name", "name2"), ("@x", "@y"), ("unix", "unixgram")),
+    Team(("path", "name"), ("/x", "@x"), ("unix", "unixgram")),
+)
+
 #: option sets of the sharers, the most telling ones more often; () is what refuses nearly everywhere
 OPTION_SETS: tuple[tuple[str, ...], ...] = (
     ("reuseaddr",),
@@ -61,21 +73,29 @@ _CLOSES = ("newest", "oldest", "")
 
 
 def random_deliveries(
-    seed: int, count: int, *, options: Collection[str] = (), lacking: Collection[str] = ()
+    seed: int,
+    count: int,
+    *,
+    options: Collection[str] = (),
+    lacking: Collection[str] = (),
+    teams: Sequence[Team] = TEAMS,
 ) -> list[str]:
     """``count`` distinct scenarios, the same for the same arguments on every machine.
 
     ``options``: those that the host has beside SO_REUSEADDR and SO_REUSEPORT; ``reuseport_lb`` is drawn where it is
     among them.  ``lacking``: features (rows of ``axes.FEATURES``) to do without.  A longer list starts with the
-    shorter one.
+    shorter one.  Without a team that the host has there are none.
     """
     source = random.Random(f"deliveries {seed}")  # noqa: S311 - not for secrets
     teams = [
-        team
-        for team in TEAMS
+        team._replace(protocols=tuple(one for one in team.protocols if one not in lacking))
+        for team in teams
         if not any(ENDPOINT[label].needs & set(lacking) for label in team.endpoints)
         and not ("127.0.0.2" in lacking and "127.0.0.2" in team.destinations)
+        and not set(team.protocols) <= set(lacking)
     ]
+    if not teams:
+        return []
     sets = OPTION_SETS + ((("reuseport_lb",),) * 2 if "reuseport_lb" in options else ())
     found: dict[str, None] = {}
     for _ in range(20 * count):
@@ -85,12 +105,12 @@ def random_deliveries(
     return list(found)
 
 
-def _scenario(source: random.Random, teams: list[Team], sets: tuple[tuple[str, ...], ...]) -> str:
+def _scenario(source: random.Random, teams: Sequence[Team], sets: tuple[tuple[str, ...], ...]) -> str:
     team = source.choices(teams, weights=[1 + len(one.endpoints) for one in teams])[0]
     protocol = source.choice(team.protocols)
     shared = source.choice(sets)
     names = _NAMES[: 2 + (source.random() < 0.45)]
-    flow = protocol == "udp" and source.random() < 0.15 and GROUP not in team.destinations
+    flow = protocol not in STREAMS and source.random() < 0.15 and GROUP not in team.destinations
     sends = [f"deliver{'_flow' if flow else ''}={address}" for address in team.destinations]
     steps: list[str] = []
     late: list[str] = []
@@ -130,7 +150,7 @@ def _finish(
 ) -> list[str]:
     """What a socket does once it is bound; what it does only after the first deliveries goes to ``late``."""
     draw = number()
-    if protocol == "tcp":
+    if protocol in STREAMS:
         if draw < 0.08:
             return []
         if draw < 0.2:

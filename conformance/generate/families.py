@@ -8,6 +8,7 @@
 * Leftovers of connections cost three to four times as much and a TIME_WAIT uses up a port for a minute: six first
   endpoints, plain option sets; with users only 0.0.0.0 and 127.0.0.1.
 * Streams and datagrams do not meet: their ports are apart on every host; the sequences of ``sequences.py`` mix them.
+* Kinds of socket beside TCP and UDP get plain option sets, and the endpoints that tell their ports apart from others'.
 * The second socket is not looked at closely (options after its bind, states): that is what the sequences are for.
 """
 
@@ -16,12 +17,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from conformance.generate.axes import ENDPOINT, ENDPOINTS, USERS
+from conformance.generate.axes import ENDPOINT, ENDPOINTS, OTHER_ENDPOINTS, USERS
 from conformance.generate.ids import GroupId
 
 
 class Family(NamedTuple):
-    """A full product.  The fields are labels of ``axes.py``; all states of a family have the same moments."""
+    """A full product.  The fields are labels of ``axes.py``; all states of a family have the same moments.
+
+    ``protocol`` is a row of MEETINGS.
+    """
 
     protocol: str
     states: tuple[str, ...]
@@ -76,6 +80,33 @@ FAMILIES: tuple[Family, ...] = (
     Family("udp", ("bound",), _TWO, _DATAGRAM, _DATAGRAM, tracked=False, listens=False),
     Family("tcp", _LEFTOVERS, _TWO, ("any4", "lo4"), ("any4", "lo4"), tracked=False, listens=True),
 )
+
+_CORE = ("any4", "lo4", "dual", "lo6", "mapped-lo")
+_UNIX = tuple(one.label for one in OTHER_ENDPOINTS if "unix" in one.protocols)
+_VSOCK = tuple(one.label for one in OTHER_ENDPOINTS if "vsock" in one.protocols)
+
+
+def _other_families() -> Iterator[Family]:
+    for label in ("mptcp", "mptcp-tcp", "tcp-mptcp"):
+        yield Family(label, ("bound",), _ONE, _CORE, _CORE, tracked=False, listens=True)
+        yield Family(label, ("listening",), _ONE, _CORE, _CORE, tracked=False, listens=True)
+        yield Family(label, ("child",), _ONE, ("any4", "lo4"), ("any4", "lo4"), tracked=False, listens=True)
+        yield Family(label, ("bound",), _TWO, ("any4", "lo4"), ("any4", "lo4"), tracked=False, listens=False)
+    for label in ("udplite", "udplite-udp", "udp-udplite"):
+        yield Family(label, ("bound",), _ONE, _CORE, _CORE, tracked=False, listens=False)
+    yield Family("udplite", ("bound",), _TWO, ("any4", "lo4"), ("any4", "lo4"), tracked=False, listens=False)
+    for state in ("bound", "listening"):
+        yield Family("unix", (state,), _ONE, _UNIX, _UNIX, tracked=False, listens=True)
+        yield Family("vsock", (state,), _ONE, _VSOCK, _VSOCK, tracked=False, listens=True)
+    yield Family("unix", ("closed", "child-of-name"), _ONE, _UNIX, _UNIX, tracked=False, listens=True)
+    for label in ("unixgram", "unix-unixgram", "unixgram-unix"):
+        yield Family(label, ("bound",), _ONE, _UNIX, _UNIX, tracked=False, listens=False)
+        yield Family(label, ("closed",), _ONE, _UNIX, _UNIX, tracked=False, listens=False)
+    yield Family("unix", ("bound",), _TWO, ("path", "name"), ("path", "name"), tracked=False, listens=False)
+
+
+#: for hosts that have what ``Meeting.needs`` names
+OTHER_FAMILIES: tuple[Family, ...] = tuple(_other_families())
 
 #: the endpoints that people ask about most; ``quick`` holds their plain pairs in full
 CLASSIC: frozenset[str] = frozenset({"any4", "lo4", "dual", "lo6"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from conformance.errors import Place, Problem, nearest
-from conformance.generate.axes import ENDPOINT, PROTOCOLS, STATE, USER
+from conformance.generate.axes import ENDPOINT, MEETINGS, STATE, USER
 
 
 class GroupId(NamedTuple):
@@ -40,7 +40,7 @@ class GroupId(NamedTuple):
         return cls(*parts)
 
 
-_LABELS = (PROTOCOLS, tuple(STATE), tuple(ENDPOINT), tuple(ENDPOINT), tuple(USER))
+_LABELS = (tuple(MEETINGS), tuple(STATE), tuple(ENDPOINT), tuple(ENDPOINT), tuple(USER))
 
 
 def _bad(text: str, column: int, message: str, width: int = 1) -> Problem:

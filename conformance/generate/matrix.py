@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, product
 from operator import itemgetter
 
 from conformance.errors import Place, Problem, nearest
-from conformance.generate.axes import DEFAULT_OPTIONS, ENDPOINT, STATE, USER
+from conformance.generate.axes import DEFAULT_OPTIONS, ENDPOINT, MEETINGS, STATE, USER
 from conformance.generate.covering import covering
-from conformance.generate.families import CLASSIC, FAMILIES, Family
+from conformance.generate.families import CLASSIC, FAMILIES, OTHER_FAMILIES, Family
 from conformance.generate.ids import GroupId
 from conformance.generate.programs import (
     Plan,
@@ -94,12 +94,14 @@ def matrix(
     options: Sequence[str] = DEFAULT_OPTIONS,
     users: bool = False,
     ipv6: bool = True,
+    kinds: Collection[str] = (),
     shard: tuple[int, int] = (1, 1),
 ) -> Iterator[Group]:
     """The groups of a profile, in a fixed order.
 
     ``options``: those of the notation that the sockets set; the first two are combined most deeply.  ``users`` adds the
-    groups that change users, ``ipv6=False`` leaves out all that need it.  ``shard`` is (k, n): the k-th of n parts,
+    groups that change users, ``ipv6=False`` leaves out all that need it.  ``kinds``: protocols beside TCP and UDP that
+    the host has; the groups of those come last.  ``shard`` is (k, n): the k-th of n parts,
     counted from 1; a group is never cut, and the parts cost about the same.  Raises :class:`Problem` for a profile or
     shard that does not exist.
     """
@@ -110,7 +112,7 @@ def matrix(
         )
     groups = (
         group
-        for family in FAMILIES
+        for family in (*FAMILIES, *[one for one in OTHER_FAMILIES if MEETINGS[one.protocol].needs <= set(kinds)])
         if users or family.users == ("one-user",)
         for group in _groups(family if ipv6 else family.without("ipv6"), profile, tuple(options))
     )
@@ -125,7 +127,10 @@ def _groups(family: Family, profile: str, options: tuple[str, ...]) -> Iterator[
         cells = chosen.get(key, ()) if profile == "quick" else whole
         if cells:
             yield Group(
-                key, needs_of((ENDPOINT[key.first], ENDPOINT[key.second]), USER[key.users]), cells, family.listens
+                key,
+                needs_of(key.protocol, (ENDPOINT[key.first], ENDPOINT[key.second]), USER[key.users]),
+                cells,
+                family.listens,
             )
 
 

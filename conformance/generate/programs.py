@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations, product
 from typing import NamedTuple
 
-from conformance.generate.axes import TRACKS, Endpoint, State, Track, Users
+from conformance.generate.axes import MEETINGS, TRACKS, Endpoint, State, Track, Users
 
 
 class Plan(NamedTuple):
@@ -104,10 +104,10 @@ def _add(plans: dict[str, Plan], tracked: list[tuple[str, Track]]) -> None:
 
 
 def first_part(protocol: str, state: State, first: Endpoint, users: Users, options: Plan) -> str:
-    """The steps up to where the second socket arrives."""
+    """The steps up to where the second socket arrives.  ``protocol`` is a row of MEETINGS."""
     head = f"{users.first} " if users.first else ""
     made = (
-        f"{head}a={protocol}{first.family} {_v6only('a', first)}{options.steps('a', 0)}"
+        f"{head}a={MEETINGS[protocol].first}{first.family} {_v6only('a', first)}{options.steps('a', 0)}"
         f"a.bind={first.address} {options.steps('a', 1)}"
     )
     if state.steps:
@@ -118,15 +118,18 @@ def first_part(protocol: str, state: State, first: Endpoint, users: Users, optio
 def second_part(protocol: str, state: State, second: Endpoint, users: Users, options: Plan, listens: bool) -> str:
     """The steps of the second socket; ``listens``: the late steps of the state and its own listen() follow its bind."""
     head = f"{users.second} " if users.second else ""
-    made = f"{head}b={protocol}{second.family} {_v6only('b', second)}{options.steps('b', 0)}b.bind={second.address}"
+    made = (
+        f"{head}b={MEETINGS[protocol].second}{second.family} {_v6only('b', second)}{options.steps('b', 0)}"
+        f"b.bind={second.address}"
+    )
     if listens:
         made += f" {state.late} b.listen" if state.late else " b.listen"
     return made
 
 
-def needs_of(endpoints: Iterable[Endpoint], users: Users) -> frozenset[str]:
+def needs_of(protocol: str, endpoints: Iterable[Endpoint], users: Users) -> frozenset[str]:
     """The features (rows of FEATURES) that a host must have."""
-    return users.needs.union(*[endpoint.needs for endpoint in endpoints])
+    return users.needs.union(MEETINGS[protocol].needs, *[endpoint.needs for endpoint in endpoints])
 
 
 def _v6only(name: str, endpoint: Endpoint) -> str:
@@ -135,5 +138,10 @@ def _v6only(name: str, endpoint: Endpoint) -> str:
 
 def _filled(state: State, protocol: str, first: Endpoint) -> str:
     return state.steps.format(
-        a="a", c="c", x="x", kind=f"{protocol}{first.client_family}", client=first.client, peer=first.peer
+        a="a",
+        c="c",
+        x="x",
+        kind=f"{MEETINGS[protocol].first}{first.client_family}",
+        client=first.client,
+        peer=first.peer,
     )

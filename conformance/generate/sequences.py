@@ -25,11 +25,14 @@ from conformance.generate.axes import (
     DEFAULT_OPTIONS,
     ENDINGS,
     ENDPOINTS,
+    LIKE,
     ODD_ENDPOINTS,
+    OTHER_ENDPOINTS,
     PROTOCOLS,
     USER_IDS,
     Endpoint,
 )
+from conformance.notation import STREAMS
 
 
 class Move(NamedTuple):
@@ -81,6 +84,8 @@ class _Writer:
         self.named = 0
         self.user = "0"
         self.connections = False
+        #: names that were tried: a file stays when its socket is closed
+        self.files: set[str] = set()
 
     def arrive(self, arrival: Arrival) -> None:
         endpoint = arrival.endpoint
@@ -94,11 +99,14 @@ class _Writer:
         steps.append(f"{name}.bind={endpoint.address}")
         socket = _Socket(name, arrival.protocol, endpoint, binds=True)
         socket.sure = bool(endpoint.client) and not self.connections and self.alone(socket)
+        if endpoint.address.startswith("/"):
+            socket.sure = socket.sure and endpoint.address not in self.files
+            self.files.add(endpoint.address)
         self.open.append(socket)
 
     def alone(self, socket: _Socket) -> bool:
         """No other stream socket is bound or tried to be."""
-        return not any(one.binds and one.protocol == "tcp" and one is not socket for one in self.open)
+        return not any(one.binds and one.protocol in STREAMS and one is not socket for one in self.open)
 
     def new_name(self) -> str:
         # 26 letters are enough: at most 6 arrivals with a few connections each; beyond that a1, b1...
@@ -116,7 +124,7 @@ class _Writer:
 
     def listen(self, move: Move) -> None:
         socket = self.target(move)
-        if socket.protocol == "tcp" and socket.binds:
+        if socket.protocol in STREAMS and socket.binds:
             self.steps.append(f"{socket.name}.listen")
             socket.serves = socket.serves or (socket.sure and self.alone(socket))
 
@@ -128,22 +136,29 @@ class _Writer:
 
     def bind(self, move: Move) -> None:
         socket = self.target(move)
-        if socket.binds and (":" in move.detail) == (socket.endpoint.family == "6"):
+        if socket.binds and (":" in move.detail) == (":" in socket.endpoint.address):
+            self.files.add(move.detail)
             self.steps.append(f"{socket.name}.bind={move.detail}")
 
     def connect(self, move: Move) -> None:
         socket = self.target(move)
         if not socket.binds or not socket.endpoint.peer:
             return
-        if socket.protocol == "udp":
+        if socket.protocol not in STREAMS:
             if not socket.connected:
                 self.steps.append(f"{socket.name}.connect={socket.endpoint.peer}")
                 socket.connected = True
+        elif socket.endpoint.address.startswith("/") and self.user != "0":
+            return  # a connection that the file's permissions refuse would never be accepted
         elif socket.serves and self.alone(socket):
             client, child = self.new_name(), self.new_name()
             endpoint = socket.endpoint
             text = (CONNECTION + ENDINGS[move.detail]).format(
-                a=socket.name, c=client, x=child, kind=f"tcp{endpoint.client_family}", client=endpoint.client
+                a=socket.name,
+                c=client,
+                x=child,
+                kind=f"{socket.protocol}{endpoint.client_family}",
+                client=endpoint.client,
             )
             self.steps.append(text)
             self.connections = True
@@ -151,7 +166,7 @@ class _Writer:
                 if f"{name}.close" in text:
                     self.closed.append(name)
                 else:
-                    self.open.append(_Socket(name, "tcp", endpoint, binds=False))
+                    self.open.append(_Socket(name, socket.protocol, endpoint, binds=False))
 
     def change_user(self, move: Move) -> None:
         if move.detail != self.user:
@@ -195,13 +210,14 @@ class Vocabulary:
         connections: bool = True,
         ipv6: bool = True,
         lacking: Collection[str] = (),
+        protocols: Sequence[str] = PROTOCOLS,
     ) -> None:
         without = {*lacking, *(() if ipv6 else ("ipv6",))}
-        endpoints = [one for one in (*ENDPOINTS, *ODD_ENDPOINTS) if not one.needs & without]
+        endpoints = [one for one in (*ENDPOINTS, *ODD_ENDPOINTS, *OTHER_ENDPOINTS) if not one.needs & without]
         # those of both protocols first: a failure then keeps its endpoint while udp shrinks to tcp
         endpoints.sort(key=lambda one: -len(one.protocols))
         self.endpoints = {
-            protocol: tuple(one for one in endpoints if protocol in one.protocols) for protocol in PROTOCOLS
+            protocol: tuple(one for one in endpoints if LIKE[protocol] in one.protocols) for protocol in protocols
         }
         self.calls = tuple(f"{option}={value}" for value in "10" for option in options)
         late_calls = self.calls + (("v6only=1", "v6only=0") if "ipv6" not in without else ())
@@ -212,7 +228,7 @@ class Vocabulary:
                 "close": ("",),
                 "listen": ("",),
                 "set": late_calls,
-                "bind": tuple(dict.fromkeys(one.address for one in self.endpoints["tcp"])),
+                "bind": tuple(dict.fromkeys(one.address for one in self.endpoints[protocols[0]])),
                 "connect": tuple(ENDINGS) if connections else (),
                 "user": tuple(str(user) for user in USER_IDS) if users and "users" not in without else (),
             }.items()
@@ -241,15 +257,20 @@ def random_sequences(
     connections: bool = True,
     ipv6: bool = True,
     lacking: Collection[str] = (),
+    protocols: tuple[str, str] = ("tcp", "udp"),
+    mixing: float = OTHER_PROTOCOL,
 ) -> list[str]:
     """``count`` distinct sequences, the same for the same arguments on every machine.
 
     A longer list starts with the shorter one.  ``lacking``: further features (rows of ``axes.FEATURES``) to do without.
+    ``protocols``: a sequence is of one of them; ``mixing`` is the chance that a socket is of the other one.
     Fewer than ``count`` only where the vocabulary is so small that twenty draws a sequence do not find as many.
     """
     draw = _Drawer(
         random.Random(seed),  # noqa: S311 - not for secrets
-        Vocabulary(options, users=users, connections=connections, ipv6=ipv6, lacking=lacking),
+        Vocabulary(options, users=users, connections=connections, ipv6=ipv6, lacking=lacking, protocols=protocols),
+        protocols,
+        mixing,
     )
     found: dict[str, None] = {}
     for _ in range(20 * count):
@@ -259,26 +280,64 @@ def random_sequences(
     return list(found)
 
 
+#: protocols beside TCP and UDP, with those that they meet -> whether sockets connect.  Not where connections are of
+#: MPTCP: what its close() leaves is decided by a worker of the kernel, later
+OTHERS: dict[tuple[str, str], bool] = {
+    ("mptcp", "tcp"): False,
+    ("udplite", "udp"): True,
+    ("unix", "unixgram"): True,
+    ("vsock", "vsock"): False,
+}
+_MIXING = 0.35
+
+
+def other_sequences(
+    seed: int, count: int, *, users: bool = False, ipv6: bool = True, lacking: Collection[str] = ()
+) -> list[str]:
+    """``count`` sequences for each row of OTHERS that a host without ``lacking`` has; fewer of vsock."""
+    return [
+        text
+        for protocols, connections in OTHERS.items()
+        if not {*protocols} & {*lacking}
+        for text in random_sequences(
+            seed,
+            count,
+            users=users,
+            connections=connections,
+            ipv6=ipv6,
+            lacking=lacking,
+            protocols=protocols,
+            mixing=_MIXING,
+        )
+    ]
+
+
 class _Drawer:
     """Draws arrivals with plain random numbers: one ``random()`` a choice, which is the fastest there is."""
 
-    def __init__(self, source: random.Random, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, source: random.Random, vocabulary: Vocabulary, protocols: tuple[str, str], mixing: float
+    ) -> None:
         self.random = source.random
         self.vocabulary = vocabulary
+        self.protocols = protocols
+        self.mixing = mixing
         self.moves = {
             protocol: tuple(
-                (kind, details) for kind, details in vocabulary.details.items() for _ in range(weights.get(kind, 0))
+                (kind, details)
+                for kind, details in vocabulary.details.items()
+                for _ in range(WEIGHTS["tcp" if protocol in STREAMS else "udp"].get(kind, 0))
             )
-            for protocol, weights in WEIGHTS.items()
+            for protocol in protocols
         }
 
     def events(self, least: int, most: int) -> list[Event]:
         number = self.random
-        protocol, other = PROTOCOLS if number() < 0.5 else PROTOCOLS[::-1]
+        protocol, other = self.protocols if number() < 0.5 else self.protocols[::-1]
         choices = self.moves[protocol]
         events: list[Event] = []
         for _ in range(least + int(number() * (most - least + 1))):
-            events.append(self.arrival(other if number() < OTHER_PROTOCOL else protocol))
+            events.append(self.arrival(other if number() < self.mixing else protocol))
             while number() < 0.5:
                 kind, details = choices[int(number() * len(choices))]
                 # squared: the newest sockets most often

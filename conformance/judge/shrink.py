@@ -27,7 +27,15 @@ _PLAINER = {
     "224.0.0.251": ("127.0.0.1",),
     "ff02::fb": ("::1",),
 }
-_KINDS = {"tcp6": "tcp4", "udp6": "udp4", "udp4": "tcp4"}
+_KINDS = {
+    "mptcp6": "mptcp4",
+    "mptcp4": "tcp4",
+    "udplite6": "udplite4",
+    "udplite4": "udp4",
+    "tcp6": "tcp4",
+    "udp6": "udp4",
+    "udp4": "tcp4",
+}
 _ROUNDS = 50
 
 

@@ -43,6 +43,10 @@ VERDICTS: dict[str, str] = {
 _TAKEN = ("EADDRINUSE", "EACCES")
 
 
+#: outcomes of a socket() that the system, as it was built and set up, has not; ENOPROTOOPT: net.mptcp.enabled=0
+_NO_SUCH_SOCKETS = ("EAFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "ENOPROTOOPT")
+
+
 class Verdict(NamedTuple):
     """The verdict on one observation.  ``step`` counts from 0 and is -1 where no step is to blame."""
 
@@ -260,7 +264,7 @@ class Judge:
     def _setup_failure(self, steps: tuple[Step, ...], outcomes: Outcomes, blamed: int) -> tuple[str, str]:
         """``(verdict, reason)`` when step ``blamed`` failed for want of a set-up, else two empty words."""
         one, outcome = steps[blamed], outcomes[blamed]
-        if one.kind == "socket" and outcome == "EAFNOSUPPORT":
+        if one.kind == "socket" and outcome in _NO_SUCH_SOCKETS:
             return UNSUPPORTED, f"the host has no {one.what} sockets"
         if one.kind != "bind":
             return "", ""

@@ -17,9 +17,9 @@ from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import NamedTuple
 
-from conformance.notation import OPTIONS
+from conformance.notation import OPTIONS, PROTOCOLS
 from conformance.oracle import vocabulary
-from conformance.oracle.expectation import Condition, Stack
+from conformance.oracle.expectation import Condition, Described, Stack
 from conformance.oracle.ports import ALL, ANY, RELATIONS, Sock, relation_in
 
 #: one mask for each group
@@ -150,11 +150,20 @@ def _values(stack: Stack, protocol: str, form: str, value: str) -> tuple[str | N
 
 def _socks(stack: Stack, protocol: str, *, second: bool) -> Iterator[Sock]:
     """Sockets with every kind of address; with the ``second`` address of a kind where there is one, too."""
-    base = Sock("", protocol, "ipv6", 0)
+    for base in [Sock("", protocol, "ipv6", 0, socket=made) for made in _made_as(stack, protocol)]:
+        yield from _addressed(stack, base, second=second)
+
+
+def _made_as(stack: Stack, protocol: str) -> list[str]:
+    """The protocols of the notation that are ``protocol`` to the rules; "" for itself."""
+    return ["", *[one for one, row in stack.sockets.items() if row.role == protocol]]
+
+
+def _addressed(stack: Stack, base: Sock, *, second: bool) -> Iterator[Sock]:
     for form, kinds in (("ipv4", _KINDS4), ("mapped", _KINDS4), ("dual", _KINDS6[:1]), ("ipv6", _KINDS6)):
         for kind, first, other in kinds:
             for value in (first, other) if second and other else (first,):
-                v4, v6 = _values(stack, protocol, form, value)
+                v4, v6 = _values(stack, base.protocol, form, value)
                 sock = base._replace(form=form, kind=kind, v4=v4, v6=v6)
                 if form == "ipv4":
                     yield sock._replace(family="ipv4")
@@ -163,13 +172,13 @@ def _socks(stack: Stack, protocol: str, *, second: bool) -> Iterator[Sock]:
 
 def _connected_socks(stack: Stack, protocol: str) -> Iterator[Sock]:
     """Addresses that only connect() and accept() make."""
-    base = Sock("", protocol, "ipv6", 0)
-    if stack.connected_dual:
-        yield base._replace(form="dual", kind="specific", v4=stack.connected_dual, v6="::1")
-    yield base._replace(form="ipv4", kind="wildcard", v4=ANY)
-    yield base._replace(form="ipv6", kind="wildcard", v6=ANY)
-    yield base._replace(form="ipv4", kind="specific", v4="127.0.0.1")
-    yield base._replace(form="ipv6", kind="specific", v6="::1")
+    for base in [Sock("", protocol, "ipv6", 0, socket=made) for made in _made_as(stack, protocol)]:
+        if stack.connected_dual:
+            yield base._replace(form="dual", kind="specific", v4=stack.connected_dual, v6="::1")
+        yield base._replace(form="ipv4", kind="wildcard", v4=ANY)
+        yield base._replace(form="ipv6", kind="wildcard", v6=ANY)
+        yield base._replace(form="ipv4", kind="specific", v4="127.0.0.1")
+        yield base._replace(form="ipv6", kind="specific", v6="::1")
 
 
 def _halves(sock: Sock) -> Iterator[Sock]:
@@ -181,6 +190,7 @@ def _halves(sock: Sock) -> Iterator[Sock]:
 
 
 def _addresses(section: str, stack: Stack, *, asks: bool) -> Iterator[dict[str, str]]:
+    yield from _other_addresses(section, stack, asks=asks)
     for protocol in ("tcp", "udp"):
         existing = [
             half
@@ -196,14 +206,51 @@ def _addresses(section: str, stack: Stack, *, asks: bool) -> Iterator[dict[str, 
                 yield fixed | _relations(new, sock)
 
 
+_OTHER_ADDRESSES = {
+    "unix": (("path", "specific", "/x"), ("path", "specific", "/y"), ("abstract", "specific", "@x")),
+    "vsock": (("cid", "wildcard", ANY), ("cid", "specific", "cid:own"), ("cid", "specific", "cid:local")),
+}
+
+
+def _other_addresses(section: str, stack: Stack, *, asks: bool) -> Iterator[dict[str, str]]:
+    """Those of the kinds that are neither TCP nor UDP to the rules, and of a socket() of any kind."""
+    if section == "socket":
+        for protocol in PROTOCOLS[2:]:
+            yield {"new.protocol": stack.sockets.get(protocol, Described(protocol)).role, "new.socket": protocol}
+        return
+    for role, places in _OTHER_ADDRESSES.items():
+        kinds = [protocol for protocol, row in stack.sockets.items() if row.role == role]
+        socks = [
+            Sock("", role, role, 0, form=form, kind=kind, v4=value, socket=socket)
+            for socket, (form, kind, value) in product(kinds, places)
+        ]
+        # of a call on a socket without an address
+        bare = [Sock("", role, role, 0, socket=socket) for socket in kinds]
+        for new in socks if section in ("bind", "chain", "remember") else [*socks, *bare]:
+            facts = {"new.protocol": role, "new.family": role, "new.socket": new.socket, "new.v6only": "no"}
+            facts |= {"new.needs-scope-id": "no", "new.fits-family": "yes"}
+            if new.form:
+                facts |= {"new.form": new.form, "new.address": new.kind}
+            targets = dict.fromkeys(form for form, _, _ in places) if section == "connect" else [""]
+            for target in targets:
+                call = facts | {"destination": target} if target else facts
+                if not asks:
+                    yield call
+                for sock in socks if asks else ():
+                    yield call | _relations(new, sock)
+
+
 def _new_addresses(section: str, stack: Stack, protocol: str) -> Iterator[tuple[Sock, dict[str, str]]]:
     binds = section in ("bind", "chain", "groups", "remember")
     socks = list(_socks(stack, protocol, second=False))
     if not binds:
         socks += _connected_socks(stack, protocol)
-        socks += [Sock("", protocol, family, 0) for family in ("ipv4", "ipv6")]
+        socks += [
+            Sock("", protocol, family, 0, socket=made)
+            for family, made in product(("ipv4", "ipv6"), _made_as(stack, protocol))
+        ]
     for sock in socks:
-        facts = {"new.protocol": protocol, "new.family": sock.family}
+        facts = {"new.protocol": protocol, "new.family": sock.family, "new.socket": sock.made_as}
         if sock.form:
             facts |= {"new.form": sock.form, "new.address": sock.kind}
         scopes = ("yes", "no") if sock.form == "ipv6" and sock.kind in ("multicast", "not-local") and binds else ("no",)
@@ -229,6 +276,7 @@ def _fits(section: str, sock: Sock) -> Iterator[dict[str, str]]:
 def _relations(new: Sock, sock: Sock) -> dict[str, str]:
     facts = {
         "existing.form": sock.form,
+        "existing.socket": "same" if sock.made_as == new.made_as else "other",
         "existing.same-form": _yes(sock.form == new.form),
         "existing.family": sock.family,
         "existing.kind": sock.kind,
@@ -251,7 +299,7 @@ def _states() -> Iterator[dict[str, str]]:
 
 def _existing_states(*, grouped: bool) -> Iterator[dict[str, str]]:
     for state in vocabulary.FACTS["existing.state"].values:
-        connection = state not in ("bound", "listening", "reset")
+        connection = state not in ("bound", "listening", "reset", "file")
         connected = {_yes(connection), "no"} if grouped else {_yes(connection)}
         listeners = ["none", "open", "closed"] if connection or state == "reset" else ["none"]
         for has, listener, same in product(sorted(connected), listeners, ("yes", "no") if connection else ("no",)):

@@ -49,4 +49,6 @@ API = {
     "silent": _api("silence", "the other end is open and sends nothing", REFUSE, "timeout"),
     "reset": _api("reset", "the listener was closed before it accepted", REFUSE, "ECONNRESET"),
     "unknown": _api("not-described", "the expectation file does not describe this", UNKNOWN),
+    "later": _api("closes-later", "when the kernel has worked off a closed connection is not known", UNKNOWN),
+    "kind": _api("not-described-kind", "nobody described this kind of socket for this system", UNKNOWN),
 }

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from conformance.notation import Step
+from conformance.notation import SOCKET_KINDS, Step, addresses_of
 from conformance.oracle import delivery
 from conformance.oracle.branches import API, Branch, Evaluator
 from conformance.oracle.connections import Connections, receives, to_itself
-from conformance.oracle.expectation import ALLOW, ANY_ERROR, REFUSE, UNKNOWN, Rule
+from conformance.oracle.expectation import ALLOW, ANY_ERROR, REFUSE, UNKNOWN, Described, Rule
 from conformance.oracle.ports import (
     ALL,
     ANY,
@@ -75,17 +75,41 @@ class Calls:
         """The ways in which ``step`` can go in ``state``."""
         if step.socket and step.kind not in ("socket", "accept") and find(state, step.socket) is None:
             return [Branch("EBADF", API["closed"], state)]
+        if step.kind not in ("socket", "user", "wait") and any(not sock.protocol for sock in state.socks):
+            return self._beside_undescribed(state, step)
         handler = self._steps.get(step.kind)
         return handler(state, step) if handler else [Branch("ok", API["unknown"], state, unknown=True)]
 
     # -- calls
 
     def _socket(self, state: State, step: Step) -> list[Branch]:
-        protocol, family = step.what[:-1], "ipv6" if step.what.endswith("6") else "ipv4"
+        kind = SOCKET_KINDS[step.what]
+        family = kind.family
+        protocol, ports, _ = self.stack.sockets.get(kind.protocol, Described(kind.protocol))
         v6only = BITS["v6only"] if family == "ipv6" and self.stack.v6only_default else 0
         made = 1 + max([0, *[one.made for one in state.socks]]) if self._counts_sockets else 0
         sock = Sock(step.socket, protocol, family, state.user, now=v6only, made=made)
+        if protocol not in ("tcp", "udp") or kind.protocol in self.stack.sockets:
+            sock = sock._replace(socket=kind.protocol, ports=kind.protocol if ports == "own" else "")
+            rules = self.decide("socket", Call("socket", state.user), sock, state)
+            if any(rule.action == REFUSE for rule in rules):
+                return self._branches(rules, state, state)
+            if kind.protocol not in self.stack.sockets:
+                undescribed = with_socks(state, (*state.socks, sock._replace(protocol="")))
+                return [Branch("ok", API["kind"], undescribed, unknown=True)]
+            return [Branch("ok", rules or API["plain"], with_socks(state, (*state.socks, sock)))]
         return [Branch("ok", API["plain"], with_socks(state, (*state.socks, sock)))]
+
+    def _beside_undescribed(self, state: State, step: Step) -> list[Branch]:
+        """Any step where something is in the way that is not described: a kind of socket, what a connection leaves."""
+        sock = find(state, step.socket)
+        if sock is not None and step.kind == "close":
+            # it stays, without its name: what it leaves is not known either
+            state = put(state, sock, sock._replace(name=""))
+        elif sock is None and step.kind == "accept":
+            state = with_socks(state, (*state.socks, Sock(step.socket, "", "", state.user)))
+        kinds = any(one.socket for one in state.socks if not one.protocol)
+        return [Branch("ok", API["kind" if kinds else "later"], state, unknown=True)]
 
     def _set(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
@@ -103,7 +127,8 @@ class Calls:
         sock = get(state, step.socket)
         at = address(step.address, self.stack.local)
         new = self._addressed(sock, at)
-        call = Call("bind", state.user, needs_scope=at.needs_scope, fits=_fits(sock, at))
+        again = sock.port == SCENARIO_PORT and (sock.form, sock.v4, sock.v6) == (new.form, new.v4, new.v6)
+        call = Call("bind", state.user, needs_scope=at.needs_scope, fits=_fits(sock, at), again=again)
         if not call.fits:
             return self._refusals(self.decide("bind", call, new, state), state)
         if step.value:
@@ -111,7 +136,8 @@ class Calls:
             done = put(state, sock, new._replace(port=OTHER_PORT, state="bound"))
         else:
             rules = self.decide("bind", call, new, state)
-            bound = new._replace(port=SCENARIO_PORT, state="bound")
+            # a Unix socket may get a name when it is connected already
+            bound = new._replace(port=SCENARIO_PORT, state=sock.state if sock.connection else "bound")
             done = self._remember(call, bound, state, self._chained(call, state, sock, bound))
             done = self._grouped(call, bound, state, done)
         return self._branches(rules, state, done)
@@ -150,7 +176,7 @@ class Calls:
             return [Branch("ok", API["unknown"], state, unknown=True)]
         number = 1 + max(one.connection for one in state.socks)
         done = self.connections.connected(sock, at, number)
-        if sock.protocol == "udp":
+        if not sock.is_stream and sock.family != "unix":
             after = self.connections.put_connected(state, sock, done)
             return [Branch("ok", rules or API["plain"], self._grouped(call, sock, state, after))]
         if to_itself(call.ends):
@@ -160,12 +186,10 @@ class Calls:
         return self._offer(state, sock, done, at, number)
 
     def _offer(self, state: State, sock: Sock, done: Sock, at: Address, number: int) -> list[Branch]:
-        """A TCP connection looks for a listener."""
+        """A connection looks for a listener."""
         if "deliver" in self.sections:
             return self._delivered(state, sock, done, at, number)
-        covering = [
-            one for one in state.socks if one.port == SCENARIO_PORT and one.protocol == "tcp" and receives(one, at)
-        ]
+        covering = [one for one in state.socks if one.port == SCENARIO_PORT and one.is_stream and receives(one, at)]
         listeners = [one for one in covering if one.state == "listening"]
         # a socket that is bound and does not listen swallows or refuses connections on some systems
         deaf = [one for one in covering if one.state == "bound"]
@@ -184,9 +208,12 @@ class Calls:
         return branches
 
     def _delivered(self, state: State, sock: Sock, done: Sock, at: Address, number: int) -> list[Branch]:
-        """A TCP connection goes where the rules of ``deliver`` say."""
-        others = with_socks(state, tuple([one for one in state.socks if one is not sock]))
-        found = delivery.receivers(self.evaluator, Call("deliver", state.user), delivery.target("tcp", at), others)
+        """A connection goes where the rules of ``deliver`` say."""
+        others = state
+        if sock.family != "unix":
+            others = with_socks(state, tuple([one for one in state.socks if one is not sock]))
+        target = delivery.target(sock.protocol, at)._replace(socket=sock.socket, ports=sock.ports)
+        found = delivery.receivers(self.evaluator, Call("deliver", state.user), target, others)
         state = _in_front(state, found.moved)
         rules = found.rules or API["unknown"]
         branches = [
@@ -209,14 +236,17 @@ class Calls:
 
     def _established(self, state: State, sock: Sock, done: Sock, listener: Sock, at: Address, number: int) -> State:
         """``state`` once ``listener`` has the connection: its end waits in the queue."""
+        if not sock.is_stream:
+            return self.connections.put_connected(state, sock, done)
         child = self.connections.child(listener, at, number)._replace(ends=">".join(reversed(done.ends.split(">"))))
+        if child.made_as != sock.made_as:
+            child = child._replace(socket="")  # it falls back to what both ends can
         after = self.connections.put_connected(state, sock, done)
         return with_socks(after, (child, *after.socks))
 
     def _deliver(self, state: State, step: Step) -> list[Branch]:
         at = address(step.address, self.stack.local)
-        protocol = "tcp" if any(sock.name and sock.protocol == "tcp" for sock in state.socks) else "udp"
-        found = delivery.receivers(self.evaluator, Call(step.kind, state.user), delivery.target(protocol, at), state)
+        found = delivery.receivers(self.evaluator, Call(step.kind, state.user), _client(state, step, at), state)
         expected = found.expected(flow=step.kind == "deliver_flow")
         if expected is None:
             return [Branch("ok", found.rules or API["unknown"], state, unknown=True)]
@@ -259,7 +289,7 @@ class Calls:
             return [Branch("ok", API["end"], state)]
         if sock.state == "reset":
             return [Branch("ECONNRESET", API["reset"], state)]
-        if sock.state == "connected" and sock.protocol == "tcp":
+        if sock.state == "connected" and sock.is_stream:
             return [Branch("timeout", API["silent"], state)]
         return [Branch("ok", API["unknown"], state, unknown=True)]
 
@@ -278,7 +308,10 @@ class Calls:
         return [Branch("ok", API["plain"], self._forget(with_socks(state, tuple(socks))))]
 
     def _close(self, state: State, step: Step) -> list[Branch]:
-        done = self.connections.closed(get(state, step.socket), state)
+        sock = get(state, step.socket)
+        done = self.connections.closed(sock, state)
+        if self.connections.closes_later(sock, state):
+            done = with_socks(done, (*done.socks, Sock("", "", "", state.user)))
         return [Branch("ok", API["plain"], self._forget(done))]
 
     # -- helpers
@@ -286,6 +319,9 @@ class Calls:
     def _addressed(self, sock: Sock, at: Address) -> Sock:
         """``sock`` with the address ``at``, as bind() looks at it."""
         form = "ipv6" if at.form == "dual" and sock.now & BITS["v6only"] else at.form
+        if form in ("path", "abstract", "cid"):
+            at_bind = sock.now & self._at_bind
+            return sock._replace(form=form, kind=at.kind, v4=at.value, v6=None, at_bind=at_bind)
         spaces = self.stack.occupies[sock.protocol][form]
         value = ALL if form == "dual" and self.stack.dual == "wider" else at.value
         v6 = value
@@ -328,7 +364,7 @@ class Calls:
         number = 1 + max(one.group for one in after.socks)
         if rule.effect["group"] == "joined":
             # the one that the rule was asked about; it may have been in no group so far
-            others = [one for one in on_port(before, sock.protocol) if one.name != sock.name]
+            others = [one for one in on_port(before, sock) if one.name != sock.name]
             found = next(one for one in others if self.evaluator.holds(rule.among, call, sock, one, rule.space, before))
             if found.group:
                 number = found.group
@@ -385,9 +421,29 @@ def _fits(sock: Sock, at: Address) -> bool:
     return (at.form == "ipv4") == (sock.family == "ipv4")
 
 
+def _client(state: State, step: Step, at: Address) -> Sock:
+    """Who asks for the receiver of a delivery, in the place of the target: a socket of the plainest kind that fits.
+
+    Connections where a stream socket is open, datagrams else; UDP-Lite where there is nothing else.  As the executor.
+    """
+    kinds = addresses_of(at.text)
+    open_socks = [
+        sock
+        for sock in state.socks
+        if sock.name and kinds == ("ip" if sock.family in ("ipv4", "ipv6") else sock.family)
+    ]
+    connects = step.kind == "deliver" and at.kind != "multicast"
+    streams = [sock for sock in open_socks if sock.is_stream and connects]
+    fitting = streams or [sock for sock in open_socks if not sock.is_stream]
+    if not fitting:
+        return delivery.target("udp" if kinds == "ip" else kinds, at)
+    plainest = min(fitting, key=lambda sock: sock.ports != "")
+    return delivery.target(plainest.protocol, at)._replace(socket=plainest.socket, ports=plainest.ports)
+
+
 def _in_front(state: State, sock: Sock | None) -> State:
     """``state`` with ``sock`` before the others of its protocol in the order of look-ups."""
-    if sock is None or delivery.in_front(on_port(state, sock.protocol))[0] is sock:
+    if sock is None or delivery.in_front(on_port(state, sock))[0] is sock:
         return state
     return put(state, sock, sock._replace(front=1 + max(one.front for one in state.socks)))
 

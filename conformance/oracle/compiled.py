@@ -8,7 +8,7 @@ Generated for a section::
 
     def decide(c, n, state):
         m = state.memory
-        p = [x for x in state.socks if x.port == 1 and x.protocol == n.protocol]
+        p = [x for x in state.socks if x.port == 1 and x.protocol == n.protocol and x.ports == n.ports]
         e = [x for x in p if not (x.name and x.name == n.name)]
         if n.kind == 'not-local':
             return R[0]
@@ -64,7 +64,7 @@ class CompiledEvaluator:
             source = f"lambda c, n, x, m, p, S: [({text}) for r in ({relate},)][0]"
             scope = {"relation": relation, "relation_in": relation_in, "PORT": self.stack.port}
             test = self._tests[conditions, space] = eval(source, scope)  # noqa: S307 - text of our own tables
-        return bool(test(call, new, sock, state.memory, on_port(state, new.protocol), state.socks))
+        return bool(test(call, new, sock, state.memory, on_port(state, new), state.socks))
 
     def _compile(self, section: str, rules: tuple[Rule, ...]) -> Decide:
         source = section_source(rules, self.stack)
@@ -115,7 +115,7 @@ def section_source(rules: tuple[Rule, ...], stack: Stack) -> str:
     lines = ["def decide(c, n, state):", " m = state.memory", " S = state.socks"]
     asks = any(rule.ask for rule in rules)
     if asks or any(name.startswith("port.") for rule in rules for name, _ in _terms(rule)):
-        lines.append(" p = [x for x in state.socks if x.port == 1 and x.protocol == n.protocol]")
+        lines.append(" p = [x for x in state.socks if x.port == 1 and x.protocol == n.protocol and x.ports == n.ports]")
     if asks:
         lines.append(" e = [x for x in p if not (x.name and x.name == n.name)]")
     lines.append(" got = ()")

@@ -7,6 +7,7 @@ rules of ``time-wait`` say so.
 from __future__ import annotations
 
 from conformance.oracle.branches import Evaluator
+from conformance.oracle.expectation import Described
 from conformance.oracle.ports import (
     ANY,
     BITS,
@@ -48,11 +49,19 @@ class Connections:
             elif one.connection and _was_reset(one, sock, state):
                 if one.name:
                     socks.append(self.failed(one, "reset", "reset"))
-            elif sock.connection and one.connection == sock.connection and sock.protocol == "tcp":
+            elif sock.connection and one.connection == sock.connection and sock.is_stream:
                 socks += self.other_end(one, state)
             else:
                 socks.append(one)
         return with_socks(state, tuple(socks))
+
+    def closes_later(self, sock: Sock, state: State) -> bool:
+        """Whether ``sock`` ends a connection that the kernel works off after close(), so that nobody knows when."""
+        ended = {sock.connection} - {0} | {
+            one.connection for one in state.socks if one.queued and one.listener == sock.name
+        }
+        ends_of = [one for one in state.socks if one.connection in ended]
+        return any(self.stack.sockets.get(one.made_as, Described("")).closes == "later" for one in ends_of)
 
     def other_end(self, one: Sock, state: State) -> list[Sock]:
         """What becomes of the other end of a TCP connection when one end is closed."""
@@ -80,7 +89,7 @@ class Connections:
 
     def ends(self, sock: Sock, at: Address) -> str:
         """The two ends of a connection of ``sock`` to ``at`` where both are on the scenario's port, else ""."""
-        if sock.port != SCENARIO_PORT or at.kind != "specific":
+        if sock.port != SCENARIO_PORT or at.kind != "specific" or sock.family not in ("ipv4", "ipv6"):
             return ""
         own = plain(sock.v4 or sock.v6)
         if sock.kind != "specific":
@@ -94,7 +103,7 @@ class Connections:
 
     def connected(self, sock: Sock, at: Address, number: int) -> Sock:
         """``sock`` as the client end of connection ``number`` to ``at``."""
-        port = sock.port or OTHER_PORT
+        port = sock.port if sock.family == "unix" else sock.port or OTHER_PORT
         done = sock._replace(state="connected", connection=number, port=port, ends=self.ends(sock, at))
         if sock.port != SCENARIO_PORT:
             return done
@@ -102,7 +111,7 @@ class Connections:
             return _in_space(done, at, ANY if sock.kind == "wildcard" else plain(sock.v4 or sock.v6))
         if sock.kind != "wildcard":
             return done
-        own = self.stack.source if at.form != "ipv6" else ""
+        own = self.stack.source if at.form in ("ipv4", "mapped") else ""
         return self._narrowed(done, at._replace(value=own or at.value))
 
     def _narrowed(self, sock: Sock, at: Address) -> Sock:
@@ -151,7 +160,12 @@ def receives(sock: Sock, at: Address) -> bool:
 
 
 def _left_behind(sock: Sock) -> list[Sock]:
-    """What stays on the port of a socket that is closed: the end that closes first waits for the other one."""
+    """What stays on the port of a socket that is closed: the end that closes first waits for the other one.
+
+    Of a Unix socket it is the file, on every system; only unlink() removes it.
+    """
+    if sock.form == "path" and not sock.accepted:
+        return [sock._replace(name="", state="file", connection=0)]
     if sock.state == "connected" and sock.protocol == "tcp" and sock.port == SCENARIO_PORT:
         return [sock._replace(name="", state="fin-wait")]
     return []

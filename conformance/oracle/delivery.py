@@ -68,12 +68,14 @@ def target(protocol: str, at: Address) -> Sock:
     """The destination, in the place of a new socket."""
     if at.form == "ipv6" or at.form == "dual":
         return Sock("", protocol, "ipv6", 0, form="ipv6", kind=at.kind, v6=at.value)
+    if at.form in ("path", "abstract", "cid"):
+        return Sock("", protocol, "vsock" if at.form == "cid" else "unix", 0, form=at.form, kind=at.kind, v4=at.value)
     return Sock("", protocol, "ipv4", 0, form="ipv4", kind=at.kind, v4=at.value)
 
 
 def receivers(evaluator: Evaluator, call: Call, destination: Sock, state: State) -> Delivery:
     """Who receives what is sent to ``destination``."""
-    port = in_front(on_port(state, destination.protocol))
+    port = in_front(on_port(state, destination))
     for rule in evaluator.expectations.rules.get("deliver", ()):
         together = rule.ask == "each-address"
         if rule.when and not together and not evaluator.holds((rule.when,), call, destination, None, rule.space, state):
@@ -119,7 +121,7 @@ def _picked(evaluator: Evaluator, rule: Rule, call: Call, found: list[Sock], sta
 
 
 def _hears(sock: Sock) -> bool:
-    return sock.protocol != "tcp" or sock.state == "listening"
+    return not sock.is_stream or sock.state == "listening"
 
 
 def _matches(evaluator: Evaluator, rule: Rule, call: Call, destination: Sock, sock: Sock, state: State) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from conformance.errors import NOWHERE, Place
 from conformance.notation import OPTIONS
@@ -86,6 +87,14 @@ class Points:
     place: Place = NOWHERE
 
 
+class Described(NamedTuple):
+    """A row of ``sockets``, see :class:`Stack`."""
+
+    role: str
+    ports: str = "shared"
+    closes: str = "now"
+
+
 @dataclass(frozen=True, slots=True)
 class Stack:
     """Settings of a network stack that are no rules.  Docstrings of the fields are the documentation of the file.
@@ -108,6 +117,10 @@ class Stack:
     ``connected_dual``: what the IPv4 half of a dual socket holds once it is connected over IPv6, "" for nothing.
     ``several``: when several existing sockets refuse with different errors: ``first-rule`` or ``any``.
     ``closest``: points, for ``ask: closest``.
+    ``sockets``: protocol beside TCP and UDP -> ``{as: PROTOCOL, ports: shared, closes: now}``. PROTOCOL is what it is
+    to the rules (tcp udp unix vsock). Its ports are those of that protocol, or its ``own``. What close() leaves of a
+    connection is there at once, or some time ``later`` and not known until then. A kind that is not listed is not
+    described, everything that happens beside it is unknown, unless a rule of the section ``socket`` refuses it.
     """
 
     local: tuple[str, ...] = ("127.0.0.1/32", "::1/128")
@@ -126,6 +139,7 @@ class Stack:
     owner: str = "listener"
     several: str = "first-rule"
     closest: tuple[Points, ...] = ()
+    sockets: Mapping[str, Described] = field(default_factory=dict)
     #: the number of the port, no part of the file; 1 stands for any that is not special
     port: int = 1
 

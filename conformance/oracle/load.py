@@ -13,9 +13,9 @@ from pathlib import Path
 import yaml
 
 from conformance.errors import Place, Problem, Problems
-from conformance.notation import OPTIONS
+from conformance.notation import OPTIONS, PROTOCOLS
 from conformance.oracle import vocabulary
-from conformance.oracle.expectation import Expectations, Stack
+from conformance.oracle.expectation import Described, Expectations, Stack
 from conformance.oracle.releases import Span
 from conformance.oracle.rulereader import RuleReader
 
@@ -36,7 +36,10 @@ _STACK_KEYS = (
     "connected-dual",
     "several",
     "closest",
+    "sockets",
 )
+#: what a kind of socket may be to the rules
+_ROLES = ("tcp", "udp", "unix", "vsock")
 _FORMS = ("ipv4", "mapped", "dual", "ipv6")
 
 
@@ -131,7 +134,20 @@ class _Loader:
             closest=tuple(self.reader.points(one) for one in reader.items(found["closest"], "'closest'"))
             if "closest" in found
             else (),
+            sockets=self.sockets(found["sockets"]) if "sockets" in found else {},
         )
+
+    def sockets(self, node: yaml.Node) -> dict[str, Described]:
+        sockets = {}
+        for protocol, value in self.reader.known(node, "'sockets'", PROTOCOLS[2:]).items():
+            row = self.reader.known(value, "a row of 'sockets'", ("as", "ports", "closes"))
+            if "as" not in row:
+                self.reader.problem(value, f"'as' is missing; write '{protocol}: {{as: tcp}}'")
+                continue
+            ports = self.reader.word(row["ports"], "'ports'", ("shared", "own")) if "ports" in row else "shared"
+            closes = self.reader.word(row["closes"], "'closes'", ("now", "later")) if "closes" in row else "now"
+            sockets[protocol] = Described(self.reader.word(row["as"], "'as'", _ROLES), ports, closes)
+        return sockets
 
     def networks(self, node: yaml.Node) -> tuple[str, ...]:
         networks = []

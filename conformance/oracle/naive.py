@@ -43,7 +43,7 @@ class NaiveEvaluator:
 
     def candidates(self, rule: Rule, new: Sock, state: State, call: Call) -> list[Sock]:
         """The existing sockets that the rule is about, before its ``when`` and ``unless``."""
-        others = [sock for sock in on_port(state, new.protocol) if not (sock.name and sock.name == new.name)]
+        others = [sock for sock in on_port(state, new) if not (sock.name and sock.name == new.name)]
         if rule.ask == "each-address":
             return self._by_address(rule, new, others, state, call)
         matching = [sock for sock in others if self._among(rule, call, new, sock, state)]
@@ -125,7 +125,7 @@ class NaiveEvaluator:
             return _existing_fact(rest, new, sock, space, call)
         if scope == "memory":
             return _memory_fact(rest, new, state)
-        port = on_port(state, new.protocol)
+        port = on_port(state, new)
         if name == "port.empty":
             return _yes(not port)
         if name == "port.number":
@@ -166,8 +166,12 @@ def _new_fact(name: str, new: Sock, call: Call) -> str:
         case "to-itself":
             source, _, destination = call.ends.partition(">")
             return _yes(bool(destination) and source == destination)
+        case "again":
+            return _yes(call.again)
         case "bound":
             return _yes(new.port > 0)
+        case "socket":
+            return new.socket or new.protocol
         case "accepted":
             return _yes(new.accepted)
         case "privileged":
@@ -180,6 +184,12 @@ def _joined(new: Sock, sock: Sock) -> str:
     if group in sock.joined:
         return "group"
     return "other" if sock.joined else "none"
+
+
+def _group(new: Sock, sock: Sock) -> str:
+    if not sock.group:
+        return "none"
+    return "same" if sock.group == new.group else "other"
 
 
 def _existing_fact(name: str, new: Sock, sock: Sock, space: str, call: Call) -> str:
@@ -195,18 +205,16 @@ def _existing_fact(name: str, new: Sock, sock: Sock, space: str, call: Call) -> 
             return "same" if any(both) else "other"
         case "same-form":
             return _yes(sock.form == new.form)
-        case "joined":
-            return _joined(new, sock)
+        case "joined" | "group":
+            return _joined(new, sock) if name == "joined" else _group(new, sock)
+        case "socket":
+            return "same" if _new_fact("socket", new, call) == _new_fact("socket", sock, call) else "other"
         case "wildcard":
             return _yes("wildcard" in (new.kind, sock.kind))
         case "user":
             return "same" if sock.user == new.user else "other"
         case "privileged":
             return _yes(not sock.user)
-        case "group":
-            if not sock.group:
-                return "none"
-            return "same" if sock.group == new.group else "other"
     return _state_fact(name, sock, call)
 
 

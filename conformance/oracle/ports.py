@@ -1,12 +1,13 @@
 """What the oracle knows of the sockets of a scenario: plain immutable records, no semantics of any kernel.
 
 A :class:`Sock` is a socket, named or not (a connection that nobody accepted yet, a TIME_WAIT that outlived its
-name).  A :class:`State` is everything that may matter for the next step.  Equal states behave equally, which is what
-lets the automaton (``automaton.py``) merge the histories that lead to them.
+name, a name of a Unix socket that outlived it).  A :class:`State` is everything that may matter for the next step.
+Equal states behave equally, which is what lets the automaton (``automaton.py``) merge the histories that lead to them.
 
 An address is looked at in two *spaces*, ``ipv4`` and ``ipv6``: which of them a bound socket takes is for the
 expectation file to say (``stack: occupies``).  In each space it holds :data:`ANY`, :data:`ALL` (wider than ANY: a dual
-``::`` where ``stack: dual: wider``) or the text of one address.
+``::`` where ``stack: dual: wider``) or the text of one address.  Families without these two have the first alone: a
+Unix socket's name or a vsock's CID stands there, and meets no IP address because its ports are others'.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import ipaddress
 from functools import lru_cache
 from typing import NamedTuple
 
-from conformance.notation import OPTIONS
+from conformance.notation import OPTIONS, STREAMS, addresses_of
 
 ANY = "any"
 ALL = "all"
@@ -38,14 +39,15 @@ class Sock(NamedTuple):
     at_bind: int = 0
     ever: int = 0
     port: int = NO_PORT
-    #: ipv4 mapped dual ipv6: the shape of the address it is bound to
+    #: ipv4 mapped dual ipv6, path abstract, cid: the shape of the address it is bound to
     form: str = ""
     #: wildcard specific multicast broadcast not-local
     kind: str = ""
     v4: str | None = None
     v6: str | None = None
     #: reset: the other end refused it after all; dead: a failed listen() left it unusable
-    #: open bound listening connected close-wait fin-wait time-wait reset dead
+    #: file: the name of a Unix socket that is closed
+    #: open bound listening connected close-wait fin-wait time-wait reset file dead
     state: str = "open"
     #: number of the connection it is an end of, 0 when none
     connection: int = 0
@@ -67,6 +69,20 @@ class Sock(NamedTuple):
     group: int = 0
     #: place in the order of look-ups, where finding a socket moves it to the front; 0 while nothing was moved
     front: int = 0
+    #: the protocol as the notation has it, where ``protocol`` is another one to the rules (``stack: sockets``)
+    socket: str = ""
+    #: whose ports it takes; "" for those of ``protocol``
+    ports: str = ""
+
+    @property
+    def made_as(self) -> str:
+        """The protocol as the notation has it."""
+        return self.socket or self.protocol
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it listens and accepts."""
+        return self.made_as in STREAMS
 
     def with_options(self, now: int, at_bind: int, ever: int) -> Sock:
         """The same with other options; setsockopt() is half of all steps, and ``_replace`` is slow."""
@@ -99,7 +115,7 @@ class Address(NamedTuple):
     """An address of the notation as the rules see it."""
 
     text: str
-    #: ipv4 mapped dual ipv6; ``dual`` stands for ``::`` until V6ONLY is known
+    #: ipv4 mapped dual ipv6 path abstract cid; ``dual`` stands for ``::`` until V6ONLY is known
     form: str
     kind: str
     #: its value in the space of its form
@@ -111,6 +127,11 @@ class Address(NamedTuple):
 @lru_cache(maxsize=4096)
 def address(text: str, local: tuple[str, ...]) -> Address:
     """The address written ``text`` on a host whose own addresses lie in the networks ``local``."""
+    if addresses_of(text) == "unix":
+        return Address(text, "abstract" if text[0] == "@" else "path", "specific", text, False)
+    if addresses_of(text) == "vsock":
+        everywhere = text == "cid:any"
+        return Address(text, "cid", "wildcard" if everywhere else "specific", ANY if everywhere else text, False)
     ip = ipaddress.ip_address(text)
     form = "ipv4"
     needs_scope = False
@@ -185,15 +206,21 @@ class Call(NamedTuple):
     needs_scope: bool = False
     #: the address has the family of the socket
     fits: bool = True
-    #: ipv4 mapped ipv6: the form of the address of a connect()
+    #: a bind() to the address that the socket has already
+    again: bool = False
+    #: ipv4 mapped ipv6 path abstract cid: the form of the address of a connect()
     destination: str = ""
     #: as ``Sock.ends``, of the connection that a connect() asks for
     ends: str = ""
 
 
-def on_port(state: State, protocol: str) -> list[Sock]:
-    """The sockets of ``protocol`` on the scenario's port, in chain order."""
-    return [sock for sock in state.socks if sock.port == SCENARIO_PORT and sock.protocol == protocol]
+def on_port(state: State, new: Sock) -> list[Sock]:
+    """The sockets on the scenario's port that share ports with ``new``, in chain order."""
+    return [
+        sock
+        for sock in state.socks
+        if sock.port == SCENARIO_PORT and sock.protocol == new.protocol and sock.ports == new.ports
+    ]
 
 
 def with_socks(state: State, socks: tuple[Sock, ...]) -> State:

@@ -15,7 +15,7 @@ from conformance.oracle.nodes import Reader
 from conformance.oracle.releases import EVER, MAINLINE, Span
 
 #: sections whose rules decide what a call returns, and which therefore end with `otherwise`
-CALL_SECTIONS = ("user", "set", "bind", "listen", "connect", "accept")
+CALL_SECTIONS = ("socket", "user", "set", "bind", "listen", "connect", "accept")
 
 _RULE_KEYS = ("id", "when", "unless", "ask", "in", "among", "why", "evidence", "since", "until")
 _CALL_KEYS = ("refuse", "allow", "unknown", "otherwise", "then", "repeat")
@@ -37,6 +37,9 @@ _EFFECTS: dict[str, dict[str, tuple[str, ...]]] = {
             "unknown",
             "EHOSTUNREACH",
             "ENETUNREACH",
+            "ENOENT",
+            "EPERM",
+            "EPROTOTYPE",
         ),
         "deaf": ("refused", "timeout"),
         "order": ("socket",),

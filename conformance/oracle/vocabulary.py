@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from conformance.notation import OPTIONS
+from conformance.notation import OPTIONS, PROTOCOLS
 from conformance.oracle.ports import BITS
 
 #: facts of the new socket and the call; of one existing socket; of the port's memory
@@ -62,16 +62,26 @@ def _option_facts() -> list[Fact]:
 
 
 _FORMS = "ipv4 mapped dual ipv6"
+_OTHER_FORMS = f"{_FORMS} path abstract cid"
+_FAMILIES = "ipv4 ipv6 unix vsock"
 
 _FACTS: list[Fact] = [
-    _one_of("new.protocol", CALL, "the protocol", "n.protocol", "tcp udp"),
-    _one_of("new.family", CALL, "the address family of the socket, whatever its address", "n.family", "ipv4 ipv6"),
+    _one_of(
+        "new.protocol",
+        CALL,
+        "the protocol; of a socket that is listed in `stack: sockets`, what it is listed `as`",
+        "n.protocol",
+        "tcp udp unix vsock",
+    ),
+    _one_of("new.socket", CALL, "the protocol as the notation has it", "(n.socket or n.protocol)", " ".join(PROTOCOLS)),
+    _one_of("new.family", CALL, "the address family of the socket, whatever its address", "n.family", _FAMILIES),
     _one_of(
         "new.form",
         CALL,
-        "the form of the address: of an AF_INET socket; IPv4-mapped; `::` without V6ONLY; any other IPv6",
+        "the form of the address: of an AF_INET socket; IPv4-mapped; `::` without V6ONLY; any other IPv6; "
+        "a Unix socket's file or abstract name; a CID",
         "n.form",
-        _FORMS,
+        _OTHER_FORMS,
     ),
     _one_of(
         "new.address",
@@ -82,7 +92,13 @@ _FACTS: list[Fact] = [
     ),
     _yes_no("new.needs-scope-id", CALL, "a link-local address, which the notation gives no scope id", "c.needs_scope"),
     _yes_no("new.fits-family", CALL, "the address of the call has the family of the socket", "c.fits"),
-    _one_of("destination", CALL, "the form of the address of a connect()", "c.destination", "ipv4 mapped ipv6"),
+    _one_of(
+        "destination",
+        CALL,
+        "the form of the address of a connect()",
+        "c.destination",
+        "ipv4 mapped ipv6 path abstract cid",
+    ),
     _yes_no(
         "new.to-itself",
         CALL,
@@ -90,6 +106,7 @@ _FACTS: list[Fact] = [
         "c.ends and c.ends.partition('>')[0] == c.ends.partition('>')[2]",
     ),
     _yes_no("new.bound", CALL, "it has a port already", "n.port != 0"),
+    _yes_no("new.again", CALL, "a bind() to the address that it has already", "c.again"),
     _one_of(
         "new.state",
         CALL,
@@ -112,7 +129,9 @@ _FACTS: list[Fact] = [
     ),
     _one_of("option", CALL, "the option of a setsockopt()", "c.option", " ".join(OPTIONS)),
     Fact("value", CALL, "the value of a setsockopt()", {"0": "c.value == 0", "1": "c.value == 1"}),
-    _one_of("call", CALL, "the call", "c.kind", "set bind listen connect accept read close user deliver deliver_flow"),
+    _one_of(
+        "call", CALL, "the call", "c.kind", "socket set bind listen connect accept read close user deliver deliver_flow"
+    ),
     _yes_no("port.empty", CALL, "no socket has the port, the new one included", "not p"),
     _yes_no("port.crowded", CALL, "more than ten sockets of the protocol have the port", "len(p) > 10"),
     Fact(
@@ -166,7 +185,16 @@ _FACTS: list[Fact] = [
             "other": "not ((x.v4 and n.v4) or (x.v6 and n.v6))",
         },
     ),
-    _one_of("existing.form", EXISTING, "the form of its address", "x.form", _FORMS),
+    Fact(
+        "existing.socket",
+        EXISTING,
+        "whether the notation has the same protocol for both",
+        {
+            "same": "(x.socket or x.protocol) == (n.socket or n.protocol)",
+            "other": "(x.socket or x.protocol) != (n.socket or n.protocol)",
+        },
+    ),
+    _one_of("existing.form", EXISTING, "the form of its address", "x.form", _OTHER_FORMS),
     _yes_no("existing.same-form", EXISTING, "its address has the form of the new one's", "x.form == n.form"),
     Fact(
         "existing.joined",
@@ -178,7 +206,7 @@ _FACTS: list[Fact] = [
             "none": "not x.joined",
         },
     ),
-    _one_of("existing.family", EXISTING, "its address family", "x.family", "ipv4 ipv6"),
+    _one_of("existing.family", EXISTING, "its address family", "x.family", _FAMILIES),
     _one_of("existing.kind", EXISTING, "the kind of its address", "x.kind", "wildcard specific multicast broadcast"),
     _yes_no(
         "either.wildcard", EXISTING, "one or both are on a wildcard", "(n.kind == 'wildcard' or x.kind == 'wildcard')"
@@ -186,9 +214,9 @@ _FACTS: list[Fact] = [
     _one_of(
         "existing.state",
         EXISTING,
-        "its state: fin-wait: closed here, not yet by the other side",
+        "its state: fin-wait: closed here, not yet by the other side; file: closed, the name of a Unix socket stays",
         "x.state",
-        "bound listening connected close-wait fin-wait time-wait reset",
+        "bound listening connected close-wait fin-wait time-wait reset file",
     ),
     _yes_no("existing.listening", EXISTING, "it listens", "x.state == 'listening'"),
     _yes_no(
@@ -227,6 +255,7 @@ FACTS: dict[str, Fact] = {fact.name: fact for fact in _FACTS}
 
 #: part of an expectation file -> what its rules decide
 SECTIONS: dict[str, str] = {
+    "socket": "what socket() returns",
     "user": "what a change of the effective user returns",
     "set": "what setsockopt() returns",
     "bind": "what bind() returns",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from conformance.notation import GLOBALS, OPTIONS, SOCKET_KINDS, VERBS
+from conformance.notation import ADDRESSES, GLOBALS, OPTIONS, SOCKET_KINDS, VERBS
 from conformance.oracle import confidence, delivery, expectation, vocabulary
 
 _INTRODUCTION = """\
@@ -76,7 +76,8 @@ def _confidence() -> Iterable[tuple[str, ...]]:
 
 def _notation() -> Iterable[tuple[str, ...]]:
     for kind, row in SOCKET_KINDS.items():
-        yield f"`a={kind}`", f"socket(): {row.protocol.upper()} over {row.family.replace('ip', 'IP')}"
+        over = f"{row.protocol.upper()} over {row.family.replace('ip', 'IP')}"
+        yield f"`a={kind}`", f"socket(): {over if row.addresses == 'ip' else f'AF_{row.family.upper()}, {row.type}'}"
     for option, constant in OPTIONS.items():
         yield f"`a.{option}=1`", f"setsockopt({constant}), value 0 or 1"
     for verb, argument in VERBS.items():
@@ -84,6 +85,9 @@ def _notation() -> Iterable[tuple[str, ...]]:
     yield "`x=a.accept`", "accept()"
     for word, argument in GLOBALS.items():
         yield f"`{word}=...`", argument
+    for what, (called, example) in ADDRESSES.items():
+        kinds = ", ".join(f"`{kind}`" for kind, row in SOCKET_KINDS.items() if row.addresses == what)
+        yield f"`{example}`", f"{called}, of {kinds}"
 
 
 def _code_rows(table: Mapping[str, str]) -> Iterable[tuple[str, ...]]:

@@ -35,6 +35,11 @@ def test_runs_here_and_prints_the_report(capsys: pytest.CaptureFixture[str]) -> 
     assert "--- repro.py ---" in text
 
 
+def test_a_kind_of_socket_without_programs_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", "a=unix a.bind=/x", "--expect", "ok ok"]) == 2
+    assert "programs are written for TCP and UDP, not for 'a=unix' yet" in capsys.readouterr().err
+
+
 def test_writes_files_for_another_host(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "made"
     assert main(["reproduce", PAIR, "--host", facts_file(tmp_path), "--output", str(folder)]) == 0

@@ -15,8 +15,9 @@ CODES = {
     "read": executor.READ, "close": executor.CLOSE, "join": executor.JOIN, "user": executor.USER,
     "wait": executor.WAIT, "deliver": executor.DELIVER, "deliver_flow": executor.FLOW,
 }  # fmt: skip
-FAMILIES = {"ipv4": executor.INET, "ipv6": executor.INET6}
-KINDS = {"tcp": executor.STREAM, "udp": executor.DGRAM}
+FAMILIES = {"ipv4": executor.INET, "ipv6": executor.INET6, "unix": executor.UNIX, "vsock": executor.VSOCK}
+TYPES = {"stream": executor.STREAM, "datagram": executor.DGRAM}
+PROTOCOLS = {"mptcp": (executor.MPTCP,), "udplite": (executor.UDPLITE,)}
 
 names = st.sampled_from(["a", "b", "c", "x", "a_1"])
 addresses = st.one_of(
@@ -24,6 +25,7 @@ addresses = st.one_of(
         ["0.0.0.0", "127.0.0.1", "::", "::1", "::ffff:127.0.0.1", "224.0.0.251", "ff02::fb", "1.2.3", "::1%lo"]
     ),
     st.ip_addresses().map(str),
+    st.sampled_from(["/x", "@x", "/", "@x/y", "/Ä", "cid:any", "cid:own", "cid:local", "cid:", "cid:7"]),
 )
 words = st.one_of(
     st.builds("{}={}".format, names, st.sampled_from([*notation.SOCKET_KINDS, "tcp5"])),
@@ -40,8 +42,10 @@ noise = st.text(alphabet="ab.=:019,fuserlistnwcdvp_-%é", max_size=14)
 
 def test_tables_have_the_same_rows() -> None:
     assert {
-        name: (FAMILIES[kind.family], KINDS[kind.protocol]) for name, kind in notation.SOCKET_KINDS.items()
+        name: (FAMILIES[kind.family], TYPES[kind.type], *PROTOCOLS.get(kind.protocol, ()))
+        for name, kind in notation.SOCKET_KINDS.items()
     } == executor.KINDS
+    assert tuple(executor.CIDS) == notation.CIDS
     assert list(notation.OPTIONS) == list(executor.OPTIONS)
     assert set(notation.VERBS) == set(executor.VERBS)
     assert set(notation.GLOBALS) == set(executor.GLOBALS)
@@ -55,7 +59,7 @@ def test_both_parsers_read_the_same(text: str) -> None:
 
 @given(st.data())
 def test_both_parsers_read_well_formed_scenarios_the_same(data: st.DataObject) -> None:
-    steps = ["a=tcp4", "b=udp6"]
+    steps = [f"a={data.draw(st.sampled_from(sorted(notation.SOCKET_KINDS)))}", "b=udp6", "c=unix"]
     for _ in range(data.draw(st.integers(0, 6))):
         word = data.draw(words.filter(lambda word: readable(" ".join([*steps, word]))))
         steps.append(word)
@@ -77,7 +81,8 @@ def compare(text: str) -> None:
 def translated(step: notation.Step, word: str) -> executor.Step:
     """What the executor should make of a step; it keeps an address as it was written."""
     if step.kind == "socket":
-        return (executor.SOCKET, step.socket, executor.KINDS[step.what])
+        code = executor.SOCKET if notation.SOCKET_KINDS[step.what].addresses == "ip" else executor.MAKE
+        return (code, step.socket, executor.KINDS[step.what])
     if step.kind == "set":
         option = executor.OPTIONS[step.what]
         if option is None:
@@ -85,7 +90,9 @@ def translated(step: notation.Step, word: str) -> executor.Step:
         return (executor.SET, step.socket, (*option, step.value))
     if step.kind == "bind":
         written = word.partition("=")[2].partition(",")[0]
-        return (executor.CHOSEN if step.value else executor.BIND, step.socket, written)
+        mapped = executor.MAPPED if ":" in written and "." in written else executor.BIND
+        plain = mapped if notation.addresses_of(step.address) == "ip" else executor.NAMED
+        return (executor.CHOSEN if step.value else plain, step.socket, written)
     argument = {"accept": step.what, "user": step.value, "wait": step.value}.get(step.kind)
     if step.address:
         argument = word.partition("=")[2]

@@ -7,6 +7,7 @@ tables can be counted exactly.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ import json, os, signal, subprocess, sys, time
 from pathlib import Path
 from conformance.execute import executor
 from conformance.generate.deliveries import random_deliveries
-from conformance.generate.sequences import random_sequences
+from conformance.generate.sequences import other_sequences, random_sequences
 
 mode, namespace = sys.argv[1:]
 try:
@@ -37,8 +38,10 @@ STATES = (
     "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept c.close x.read a.close",
     "a=tcp6 a.v6only=0 a.bind=:: a.listen c=tcp4 c.connect=127.0.0.1 a.close",
     "a=udp4 a.bind=0.0.0.0 a.connect=127.0.0.1 a.join=224.0.0.251",
+    "a=unix a.bind=/x a.listen a.close b=unixgram b.bind=@x",
 )
 SCENARIOS = [*STATES * 10, *random_sequences(7, 150, users=os.geteuid() == 0), *random_deliveries(7, 40)]
+SCENARIOS += other_sequences(7, 20, users=os.geteuid() == 0)
 
 CHILD = '''
 import itertools, json, os, sys
@@ -60,7 +63,13 @@ def sockets():
             words = line.split()
             if words[3] != "06":
                 found.append((table, words[1], words[2], words[3]))
+    # names of Unix sockets; a namespace has its own, and nobody else uses this one
+    found += [line.split()[-1] for line in Path("/proc/self/net/unix").read_text().splitlines() if "bindmatrix" in line]
     return found
+
+def files():
+    # what stays in the folder for temporary files, and what is mounted
+    return sorted(os.listdir(os.environ["TMPDIR"])), Path("/proc/self/mounts").read_text().count("\n")
 
 def sysctls():
     names = ("ipv4/ip_local_port_range", "ipv4/tcp_max_tw_buckets", "ipv6/bindv6only", "ipv4/tcp_tw_reuse")
@@ -88,7 +97,7 @@ def inside(held):
             pass
     return sorted(found)
 
-before = {"sockets": sockets(), "sysctls": sysctls(), "files": sorted(os.listdir("/proc/self/fd"))}
+before = {"sockets": sockets(), "sysctls": sysctls(), "open": sorted(os.listdir("/proc/self/fd")), "files": files()}
 child = subprocess.Popen([sys.executable, "-c", CHILD, namespace, json.dumps(SCENARIOS), mode], stdout=subprocess.PIPE)
 pids = [int(word) for word in child.stdout.readline().split()]
 home = os.stat("/proc/self/ns/net").st_ino
@@ -109,14 +118,19 @@ while (processes(pids) or inside(held) or sockets() != before["sockets"]) and ti
 left = {"used": len(held), "left": processes(pids), "namespaces": inside(held)}
 for descriptor in held:
     os.close(descriptor)
-after = {"sockets": sockets(), "sysctls": sysctls(), "files": sorted(os.listdir("/proc/self/fd"))}
+after = {"sockets": sockets(), "sysctls": sysctls(), "open": sorted(os.listdir("/proc/self/fd")), "files": files()}
 print(json.dumps({"before": before, "after": after, "said": said.decode(), "workers": len(pids), **left}))
 """
 
 
-def run(mode: str, namespace: str) -> dict[str, Any]:
+def run(mode: str, namespace: str, temporary: Path) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, mode, namespace], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", SCRIPT, mode, namespace],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "TMPDIR": str(temporary)},
     )
     if done.returncode == 77:
         pytest.skip("no network namespace here")
@@ -127,8 +141,8 @@ def run(mode: str, namespace: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("namespace", ["none", "auto"])
 @pytest.mark.parametrize("mode", ["whole", "kill", "kill-worker"])
-def test_nothing_is_left(mode: str, namespace: str) -> None:
-    found = run(mode, namespace)
+def test_nothing_is_left(mode: str, namespace: str, tmp_path: Path) -> None:
+    found = run(mode, namespace, tmp_path)
     assert found["workers"] == 2
     assert found["said"] == ("done\n" if mode == "whole" else "running\n")
     assert found["left"] == []
@@ -138,13 +152,18 @@ def test_nothing_is_left(mode: str, namespace: str) -> None:
         assert found["used"] == 2  # there was something to leave behind
 
 
-def test_the_count_would_see_a_socket_that_stays() -> None:
+def test_the_count_would_see_a_socket_that_stays(tmp_path: Path) -> None:
     """The look at the kernel's table is not blind."""
     stays = "child.wait(); import socket; s = socket.socket(); s.bind(('', 0)); s.listen()"
     script = SCRIPT.replace("child.wait()", stays)
     script = script.replace("monotonic() + 10", "monotonic() + 0.1")
     done = subprocess.run(
-        [sys.executable, "-c", script, "kill", "auto"], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script, "kill", "auto"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     if done.returncode == 77:
         pytest.skip("no network namespace here")

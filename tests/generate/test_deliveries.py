@@ -9,7 +9,7 @@ import pytest
 
 from conformance.execute.local import LocalHost
 from conformance.generate.axes import FEATURES
-from conformance.generate.deliveries import GROUP, TEAMS, random_deliveries
+from conformance.generate.deliveries import GROUP, OTHER_TEAMS, TEAMS, Team, random_deliveries
 from conformance.notation import parse
 from conformance.oracle import catalog
 from conformance.oracle.automaton import Oracle
@@ -58,11 +58,34 @@ def test_somebody_is_a_member_of_the_group_whenever_something_is_sent_to_it() ->
 
 
 @pytest.mark.parametrize("feature", FEATURES)
-def test_what_a_host_lacks_is_not_asked(feature: str) -> None:
-    texts = random_deliveries(0, 200, lacking=[feature])
+@pytest.mark.parametrize("teams", [TEAMS, OTHER_TEAMS])
+def test_what_a_host_lacks_is_not_asked(feature: str, teams: tuple[Team, ...]) -> None:
+    texts = random_deliveries(0, 200, lacking=[feature], teams=teams)
     assert len(texts) == 200
-    signs = {"ipv6": ":", "127.0.0.2": "127.0.0.2", "multicast": "224.", "users": "user="}
+    signs = {
+        "ipv6": "6 ", "127.0.0.2": "127.0.0.2", "multicast": "224.", "users": "user=", "mptcp": "=mptcp",
+        "udplite": "=udplite", "unix": "=unix ", "unixgram": "=unixgram", "abstract": "@", "vsock": "=vsock",
+        "cid:own": "cid:",
+    }  # fmt: skip
     assert not any(signs[feature] in text for text in texts)
+
+
+def test_the_other_kinds_are_asked_where_they_exist() -> None:
+    texts = random_deliveries(0, 400, teams=OTHER_TEAMS)
+    for sign in (
+        "=mptcp4 ",
+        "=mptcp6 ",
+        "=udplite4 ",
+        "=unix ",
+        "=unixgram ",
+        "deliver=/x",
+        "deliver=@y",
+        "deliver_flow=/",
+    ):
+        assert any(sign in text for text in texts), sign
+    assert [parse(text).text for text in texts] == texts
+    nothing = [*{one for team in OTHER_TEAMS for one in team.protocols}]
+    assert random_deliveries(0, 400, teams=OTHER_TEAMS, lacking=nothing) == []
 
 
 def test_load_balancing_groups_are_asked_where_the_option_exists() -> None:

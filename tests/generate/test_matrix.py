@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from conformance.errors import Problem
-from conformance.generate.axes import ENDPOINT, FEATURES, STATE, TRACKS, USERS
+from conformance.generate.axes import ENDPOINT, ENDPOINTS, FEATURES, MEETINGS, STATE, TRACKS, USERS
 from conformance.generate.covering import covering
-from conformance.generate.families import FAMILIES
+from conformance.generate.families import FAMILIES, OTHER_FAMILIES
 from conformance.generate.ids import GroupId
 from conformance.generate.matrix import PROFILES, Group, matrix
 from conformance.generate.programs import tracked_plans
-from conformance.notation import parse
+from conformance.notation import PROTOCOLS, parse
 
 EVIDENCE = Path(__file__).parents[2] / "expectations" / "evidence"
 
@@ -97,10 +97,13 @@ def test_quick_is_small() -> None:
 
 
 def test_every_value_of_every_axis_occurs(full: list[Group]) -> None:
-    assert {group.key.state for group in full} == set(STATE)
+    everything = [*full, *others()]
+    assert {group.key.protocol for group in everything} == set(MEETINGS)
+    assert {group.key.state for group in everything} == set(STATE)
     assert {group.key.users for group in full} == {users.label for users in USERS}
     for side in ("first", "second"):
-        assert {getattr(group.key, side) for group in full} == set(ENDPOINT)
+        assert {getattr(group.key, side) for group in full} == {one.label for one in ENDPOINTS}
+        assert {getattr(group.key, side) for group in everything} == set(ENDPOINT)
     labels = {plan.label for group in full for plan, _ in group.cells}
     for track in TRACKS:
         for option in ("reuseaddr", "reuseport"):
@@ -108,6 +111,35 @@ def test_every_value_of_every_axis_occurs(full: list[Group]) -> None:
     # both orders where two options meet, one where they do not
     assert {"reuseaddr:1+reuseport:1", "reuseport:1+reuseaddr:1", "reuseaddr:1+reuseport:|1"} <= labels
     assert "reuseport:|1+reuseaddr:1" not in labels
+
+
+def others() -> list[Group]:
+    """The groups of the kinds that not every host has."""
+    return [group for group in matrix(users=True, kinds=PROTOCOLS) if MEETINGS[group.key.protocol].needs]
+
+
+def test_other_kinds() -> None:
+    found = [text for group in others() for text in group.scenarios]
+    assert len(found) == len(set(found)) == 12_125
+    assert [text for text in found[::3] if parse(text).text != text] == []
+    assert {group.needs & {*PROTOCOLS} for group in others()} == {one.needs for one in MEETINGS.values() if one.needs}
+    # nothing but what the host has, and the groups of every host first
+    some = list(matrix(users=True, kinds=["tcp", "udp", "unix"]))
+    assert {group.key.protocol for group in some} == {"tcp", "udp", "unix"}
+    plain = [group.id for group in matrix(users=True)]
+    assert [group.id for group in some][: len(plain)] == plain
+
+
+def test_other_kinds_were_recorded() -> None:
+    with gzip.open(EVIDENCE / "linux-6.18.44" / "kinds.jsonl.gz", "rt") as lines:
+        recorded = {json.loads(line)["scenario"] for line in lines}
+    made = {
+        text
+        for group in matrix("pairs", users=True, kinds=PROTOCOLS)
+        if MEETINGS[group.key.protocol].needs
+        for text in group.scenarios
+    }
+    assert made <= recorded
 
 
 def test_what_a_group_needs(full: list[Group]) -> None:
@@ -192,10 +224,11 @@ def test_the_recorded_load_balance_pairs() -> None:
 
 
 def test_families_are_uniform() -> None:
-    for family in FAMILIES:
+    for family in (*FAMILIES, *OTHER_FAMILIES):
+        like = MEETINGS[family.protocol].like
         assert len({STATE[state].moments for state in family.states}) == 1
-        assert all(family.protocol in STATE[state].protocols for state in family.states)
-        assert all(family.protocol in ENDPOINT[label].protocols for label in family.first + family.second)
+        assert all(like in STATE[state].protocols for state in family.states)
+        assert all(like in ENDPOINT[label].protocols for label in family.first + family.second)
         if any("peer" in STATE[state].steps or "client" in STATE[state].steps for state in family.states):
             assert all(ENDPOINT[label].peer for label in family.first)
 

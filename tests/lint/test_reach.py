@@ -67,7 +67,7 @@ def test_what_occurs_in_recorded_runs_is_in_the_worlds(os: str) -> None:
             naive[key[0]] = NaiveEvaluator(expectations)
         new, state = decision.new, decision.state
         asks = any(name == "existing.form" for group in worlds[key].groups for name, _ in group.masks)
-        others = [sock for sock in on_port(state, new.protocol) if not (sock.name and sock.name == new.name)]
+        others = [sock for sock in on_port(state, new) if not (sock.name and sock.name == new.name)]
         for sock in others if asks else [None]:
             question = (key, decision.call, new, sock)
             if question not in seen and new.protocol:

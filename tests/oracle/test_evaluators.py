@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.lint.replay import lines, recorded_sets, same_rules
-from conformance.notation import OPTIONS, step
+from conformance.notation import OPTIONS, PROTOCOLS, step
 from conformance.oracle import catalog, delivery, vocabulary
 from conformance.oracle.automaton import Oracle
 from conformance.oracle.compiled import CompiledEvaluator
@@ -98,8 +98,14 @@ def test_they_agree_on_recorded_runs(os: str) -> None:
 
 # -- random sockets
 
-STATES = list(vocabulary.FACTS["new.state"].values)
+STATES = [*vocabulary.FACTS["new.state"].values, "file"]
+FAMILIES = list(vocabulary.FACTS["new.family"].values)
+#: the protocol of the notation, and whose ports: most often those of a plain socket
+SOCKETS = ["", "", *PROTOCOLS]
+PORTS = ["", "", "udplite"]
+DESTINATIONS = list(vocabulary.FACTS["destination"].values)
 FORMS = list(vocabulary.FACTS["new.form"].values)
+IP_FORMS = list(vocabulary.FACTS["memory.form"].values)
 KINDS = list(vocabulary.FACTS["new.address"].values)
 VALUES4 = [ANY, ALL, "127.0.0.1", "127.0.0.2", "224.0.0.251"]
 VALUES6 = [ANY, ALL, "::1", "::2", "::ffff:127.0.0.1", "::ffff:127.0.0.2", "ff02::fb"]
@@ -115,8 +121,8 @@ def socks(draw: st.DrawFn, name: str, protocol: str = "") -> Sock:
     accepted = draw(st.booleans())
     return Sock(
         name,
-        protocol or draw(st.sampled_from(["tcp", "udp"])),
-        draw(st.sampled_from(["ipv4", "ipv6"])),
+        protocol or draw(st.sampled_from(["tcp", "udp", "unix"])),
+        draw(st.sampled_from(FAMILIES)),
         draw(st.sampled_from(USERS)),
         now=draw(bits),
         at_bind=draw(bits),
@@ -133,6 +139,8 @@ def socks(draw: st.DrawFn, name: str, protocol: str = "") -> Sock:
         listener=draw(st.sampled_from(["", "closed", "a"])) if accepted else "",
         queued=accepted and draw(st.booleans()),
         joined=draw(st.sampled_from([(), ("224.0.0.251",), ("224.0.0.1", "224.0.0.251")])),
+        socket=draw(st.sampled_from(SOCKETS)),
+        ports=draw(st.sampled_from(PORTS)),
     )
 
 
@@ -154,7 +162,8 @@ calls = st.builds(
     st.sampled_from(USERS),
     st.booleans(),
     st.booleans(),
-    st.sampled_from(["ipv4", "mapped", "ipv6"]),
+    st.booleans(),
+    st.sampled_from(DESTINATIONS),
     st.sampled_from(["", "127.0.0.1>127.0.0.1", "127.0.0.1>127.0.0.2"]),
 )
 
@@ -192,8 +201,8 @@ def _random_sock(name: str, chance: random.Random) -> Sock:
     bits = [chance.randrange(1 << len(OPTIONS)) for _ in range(3)]
     return Sock(
         name,
-        pick(["tcp", "udp"]),
-        pick(["ipv4", "ipv6"]),
+        pick(list(vocabulary.FACTS["new.protocol"].values)),
+        pick(FAMILIES),
         pick(USERS),
         *bits,
         port=pick([1, 1, 1, 0, 2]),
@@ -209,6 +218,8 @@ def _random_sock(name: str, chance: random.Random) -> Sock:
         queued=pick([True, False]),
         joined=pick([(), ("127.0.0.1",), ("127.0.0.2", "224.0.0.251")]),
         group=pick([0, 1, 2]),
+        socket=pick(SOCKETS),
+        ports=pick(PORTS),
     )
 
 
@@ -225,7 +236,8 @@ def _random_questions(seed: int, count: int) -> Iterator[tuple[Call, Sock, Sock,
             pick(USERS),
             pick([True, False]),
             pick([True, False]),
-            pick(["ipv4", "mapped", "ipv6"]),
+            pick([True, False]),
+            pick(DESTINATIONS),
             pick(["", "1>2", "1>1"]),
         )
         new, other, third = (_random_sock(name, chance) for name in ("n", "a", "b"))
@@ -359,7 +371,7 @@ FILES = st.builds(
             "options": st.fixed_dictionaries(dict.fromkeys(OPTIONS, st.sampled_from(list(vocabulary.TIMES)))),
             "connections": st.dictionaries(st.sampled_from(list(OPTIONS)), st.just("always"), max_size=2),
             "occupies": st.fixed_dictionaries(
-                dict.fromkeys(FORMS, st.sampled_from([["ipv4"], ["ipv6"], ["ipv6", "ipv4"]]))
+                dict.fromkeys(IP_FORMS, st.sampled_from([["ipv4"], ["ipv6"], ["ipv6", "ipv4"]]))
             ),
             "several": st.sampled_from(["first-rule", "any"]),
             "closest": st.lists(

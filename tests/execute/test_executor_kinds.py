@@ -1,0 +1,116 @@
+"""Sockets outside of TCP and UDP: names, CIDs, and the folder that names are in."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from conformance.execute import executor as module
+from conformance.execute.executor import Executor, Folder, Unsupported
+
+unix_only = pytest.mark.skipif(module.UNIX < 0, reason="this Python has no Unix sockets here")
+linux_only = pytest.mark.skipif(not module.LINUX, reason="Linux alone has them")
+root_only = pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason="needs root to change the user")
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for temporary files of the test's own, and no file system without a place."""
+
+    def refused(*_: object) -> int:
+        raise OSError(1, "not permitted")
+
+    monkeypatch.setattr(Folder, "_unmounted", refused)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+@unix_only
+@pytest.mark.parametrize(
+    ("scenario", "outcomes"),
+    [
+        ("a=unix a.bind=/x b=unix b.bind=/x c=unix c.bind=/y", ["ok", "ok", "ok", "EADDRINUSE", "ok", "ok"]),
+        ("a=unix a.bind=/x a.close b=unix b.reuseaddr=1 b.bind=/x", ["ok", "ok", "ok", "ok", "ok", "EADDRINUSE"]),
+        ("a=unix a.bind=/x a.listen deliver=/x deliver=/y", ["ok", "ok", "ok", "a:32", "ENOENT"]),
+        ("a=unixgram a.bind=/x deliver=/x deliver_flow=/x deliver_flow=/y", ["ok", "ok", "a:32", "a:32", "ENOENT"]),
+        ("a=unix a.bind=/x a.listen c=unix c.connect=/x x=a.accept x.close c.read", ["ok"] * 8),
+        ("a=unix a.close a.bind=/x", ["ok", "ok", "EBADF"]),
+    ],
+)
+def test_names_are_the_same_on_every_unix(executor: Executor, scenario: str, outcomes: list[str]) -> None:
+    assert executor.run(scenario) == outcomes
+    assert executor.run(scenario) == outcomes  # nothing is left of the first time
+
+
+@linux_only
+def test_abstract_names_are_gone_with_their_socket(executor: Executor) -> None:
+    text = "a=unix a.bind=@x b=unixgram b.bind=@x c=unix c.bind=@x a.close d=unix d.bind=@x"
+    assert executor.run(text) == ["ok", "ok", "ok", "ok", "ok", "EADDRINUSE", "ok", "ok", "ok"]
+
+
+@unix_only
+def test_a_folder_among_the_temporary_files_is_removed(temporary: Path) -> None:
+    with Executor("none") as made:
+        assert made.run("a=unix a.bind=/x a.close") == ["ok"] * 3
+        folders = list(temporary.iterdir())
+        assert len(folders) == 1
+        assert list(folders[0].iterdir()) == []
+        assert made.run("a=unix a.bind=/x") == ["ok"] * 2
+    assert list(temporary.iterdir()) == []
+
+
+@unix_only
+def test_the_next_folder_removes_those_that_nobody_holds(temporary: Path) -> None:
+    held, dead = Folder(False), Folder(False)
+    Path(dead.path, "x").touch()
+    Path(temporary, "bindmatrix-is-no-folder").touch()
+    os.close(dead._descriptor)  # as the kernel does when a process is killed
+    other = Folder(False)
+    assert not Path(dead.path).exists()
+    assert Path(held.path).is_dir()
+    for folder in (held, other):
+        folder.close()
+    assert [path.name for path in temporary.iterdir()] == ["bindmatrix-is-no-folder"]
+
+
+@linux_only
+@root_only
+def test_users_of_a_scenario_share_the_folder() -> None:
+    with Executor("none") as made:  # the first name of this executor is asked for by an ordinary user
+        text = "user=1001 a=unix a.bind=/x user=0 user=1002 b=unix b.bind=/x b.bind=/y"
+        assert made.run(text) == ["ok", "ok", "ok", "ok", "ok", "ok", "EADDRINUSE", "ok"]
+
+
+def test_nothing_leaves_the_machine_over_vsock(executor: Executor) -> None:
+    if "local" in executor.facts["cids"]:
+        pytest.skip("this host has vsock_loopback")
+    for step in ("a.connect=cid:local", "a.connect=cid:own", "deliver=cid:any"):
+        with pytest.raises(Unsupported):
+            executor.run(f"a=vsock {step}")
+
+
+def test_what_the_host_lacks_is_said(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(executor.facts, "abstract", False)
+    monkeypatch.setattr(executor, "_cid", None)
+    monkeypatch.setattr(module, "_known", {})
+    monkeypatch.setattr(module, "VSOCK", -2)
+    monkeypatch.setitem(module.KINDS, "vsock", (-2, module.STREAM))
+    answers = [
+        json.loads(executor.line(text)) for text in ("a=unix a.bind=@x", "a=vsock a.bind=cid:any", "deliver=cid:own")
+    ]
+    assert [answer["outcomes"] for answer in answers] == [None] * 3
+    assert [answer["unsupported"][:30] for answer in answers] == [
+        "abstract names of Unix sockets",
+        "this Python has no such socket",
+        "this machine has no CID of its",
+    ]
+    monkeypatch.undo()
+    module._known.clear()
+
+
+def test_the_facts_name_the_kinds(executor: Executor) -> None:
+    assert {"tcp4", "udp4"} <= set(executor.facts["kinds"]) <= set(module.KINDS)
+    assert set(executor.facts["cids"]) <= set(module.CIDS)
