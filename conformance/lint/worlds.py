@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import NamedTuple
 
-from conformance.notation import OPTIONS, PROTOCOLS
+from conformance.notation import OPTIONS, SOCKET_KINDS
 from conformance.oracle import vocabulary
 from conformance.oracle.expectation import Condition, Described, Stack
 from conformance.oracle.ports import ALL, ANY, RELATIONS, Sock, relation_in
@@ -207,7 +207,12 @@ def _addresses(section: str, stack: Stack, *, asks: bool) -> Iterator[dict[str, 
 
 
 _OTHER_ADDRESSES = {
-    "unix": (("path", "specific", "/x"), ("path", "specific", "/y"), ("abstract", "specific", "@x")),
+    "unix": (
+        ("path", "specific", "/x"),
+        ("path", "specific", "/y"),
+        ("abstract", "specific", "@x"),
+        ("abstract", "specific", "@y"),
+    ),
     "vsock": (("cid", "wildcard", ANY), ("cid", "specific", "cid:own"), ("cid", "specific", "cid:local")),
 }
 
@@ -215,8 +220,10 @@ _OTHER_ADDRESSES = {
 def _other_addresses(section: str, stack: Stack, *, asks: bool) -> Iterator[dict[str, str]]:
     """Those of the kinds that are neither TCP nor UDP to the rules, and of a socket() of any kind."""
     if section == "socket":
-        for protocol in PROTOCOLS[2:]:
-            yield {"new.protocol": stack.sockets.get(protocol, Described(protocol)).role, "new.socket": protocol}
+        for kind in SOCKET_KINDS.values():
+            role = stack.sockets.get(kind.protocol, Described(kind.protocol)).role
+            facts = {"new.protocol": role, "new.socket": kind.protocol, "new.family": kind.family}
+            yield facts | {"new.v6only": "no", "new.needs-scope-id": "no", "new.fits-family": "yes"}
         return
     for role, places in _OTHER_ADDRESSES.items():
         kinds = [protocol for protocol, row in stack.sockets.items() if row.role == role]
@@ -243,7 +250,7 @@ def _other_addresses(section: str, stack: Stack, *, asks: bool) -> Iterator[dict
 def _new_addresses(section: str, stack: Stack, protocol: str) -> Iterator[tuple[Sock, dict[str, str]]]:
     binds = section in ("bind", "chain", "groups", "remember")
     socks = list(_socks(stack, protocol, second=False))
-    if not binds:
+    if not binds or section == "groups":  # the last is asked by connect() too
         socks += _connected_socks(stack, protocol)
         socks += [
             Sock("", protocol, family, 0, socket=made)
