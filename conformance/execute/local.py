@@ -157,8 +157,13 @@ class LocalHost:
                     yield lines
             if worker.closed:
                 yield from self._replace(worker, "died")
-            elif worker.outstanding and time.monotonic() - worker.heard > self._patience + _allowance(worker):
+            elif worker.outstanding and time.monotonic() - worker.heard > self._patience + allowance(
+                worker.outstanding
+            ):
                 yield from self._replace(worker, "hung")
+
+    def _silent_too_long(self, worker: Worker) -> bool:
+        return time.monotonic() - worker.heard > self._patience + allowance(worker.outstanding)
 
     def _replace(self, worker: Worker, how: str) -> Iterator[list[bytes]]:
         """A new worker gets what this one has not answered, one scenario at a time."""
@@ -172,17 +177,22 @@ class LocalHost:
         self._await_header(new)
         if blamed is not None:
             reason = f"the host {how} in this scenario" + (f" ({words})" if words else "")
-            record = {"scenario": blamed, "outcomes": None, "no_verdict": reason}
-            yield [json.dumps(record, separators=(",", ":")).encode() + b"\n"]
+            yield [unanswered(blamed, reason)]
 
 
-def _allowance(worker: Worker) -> float:
-    """Seconds that the longest of its scenarios may stay silent: what it asks to wait, and the executor's timeouts."""
+def allowance(scenarios: Iterable[str]) -> float:
+    """Seconds that the longest of them may stay silent: what it asks to wait, and the executor's timeouts."""
     longest = 0.0
-    for text in worker.outstanding:
+    for text in scenarios:
         waits = sum(int(number) for number in _WAITS.findall(text)) / 1000
         longest = max(longest, waits + LIMIT * len(_SLOW.findall(text)))
     return longest
+
+
+def unanswered(scenario: str, reason: str) -> bytes:
+    """The line for a scenario that the host did not answer."""
+    record = {"scenario": scenario, "outcomes": None, "no_verdict": reason}
+    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
 
 
 def _end_all(workers: list[Worker]) -> None:
