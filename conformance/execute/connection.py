@@ -47,7 +47,11 @@ class Connection:
         self.failure = ""
         #: execnet may read frames: whoever shall get them is there
         self.ready = threading.Event()
+        #: its channel has ended: nothing more has to be read
+        self._over = False
         self._payload: bytes | None = None
+        #: how it ended by itself
+        self._status = 0
         self._noise = bytearray()
         self._words = bytearray()
         self._process = subprocess.Popen(  # noqa: S603 - what the person at the keyboard asked for
@@ -72,6 +76,8 @@ class Connection:
         if size == 1:
             return self._raw(1)
         self.ready.wait()
+        if self._over:
+            raise EOFError("the channel has ended")  # execnet would print what a channel of the past says
         header = self._raw(9)
         code, channel, length = struct.unpack("!bii", header)
         self._payload = self._checked(code, channel, length)
@@ -118,6 +124,7 @@ class Connection:
         if not 0 <= length <= (MAX_FRAME if data else 64 << 10 if error else 0):
             raise self.refuse(f"it announced {length:,} bytes at once")
         payload = self._raw(length)
+        self._over = self._over or not data
         if data or error:
             kind, size = struct.unpack("!ci", payload[:5]) if length > 5 else (b"", 0)
             if kind != (b"A" if data else b"N") or size != length - 6 or payload[-1:] != b"Q":
@@ -146,10 +153,11 @@ class Connection:
 
     def end(self, grace: float) -> None:
         """Close its input, wait ``grace`` seconds for it to end by that, then end it."""
+        self._over = True
         self.ready.set()
         self.close_write()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(grace)
+            self._status = self._process.wait(grace)
         self.kill()
         self._process.wait()
 
@@ -162,10 +170,9 @@ class Connection:
                 text = "".join(letter for letter in line if letter.isprintable()).strip()
                 if text:
                     return text[:300]
-        ended = self._process.poll()
-        if ended is not None and ended < 0:
-            return signal.Signals(-ended).name
-        return f"exit status {ended}" if ended else ""
+        if self._status < 0:
+            return next((one.name for one in signal.Signals if one == -self._status), f"signal {-self._status}")
+        return f"exit status {self._status}" if self._status else ""
 
     @property
     def _stdout(self) -> Any:

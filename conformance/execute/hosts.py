@@ -62,6 +62,13 @@ class HostSpec:
         words = shlex.split(self.via) if self.via else [str(Path(self.python or sys.executable).expanduser())]
         return [*words, "-u", "-c", BOOTSTRAP]
 
+    @property
+    def by_hand(self) -> str:
+        """A command that shows what is wrong when no executor starts."""
+        if self.ssh:
+            return f"ssh {self.ssh} {self.python or 'python3'} --version"
+        return f"{self.via or self.python or sys.executable} --version"
+
 
 def open_host(spec: HostSpec) -> LocalHost | RemoteHost:
     """The host of ``spec``, not started yet."""
@@ -76,6 +83,7 @@ def open_host(spec: HostSpec) -> LocalHost | RemoteHost:
         patience=spec.patience,
         start=spec.start,
         namespace=spec.namespace,
+        by_hand=spec.by_hand,
     )
 
 

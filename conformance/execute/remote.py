@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import queue
-import shlex
 import time
 import weakref
 from collections import deque
@@ -40,10 +39,12 @@ _OWN_FACTS = ("python", "sysctls")
 class HostLost(Exception):
     """The host is gone for good; ``left`` holds scenarios that it was given and has not answered."""
 
-    def __init__(self, reason: str, left: list[str]) -> None:
+    def __init__(self, reason: str, left: list[str], lines: list[bytes]) -> None:
         super().__init__(reason)
         self.reason = reason
         self.left = left
+        #: the last lines to be kept
+        self.lines = lines
 
 
 class RemoteHost:
@@ -51,7 +52,8 @@ class RemoteHost:
 
     ``command``: what to start, words.  ``name``: what the person at the keyboard calls it.  ``workers``: how many
     connections.  ``patience``: seconds that one may say nothing, beside what its scenario asks to wait; ``start``:
-    seconds until it has to be there.  ``namespace``: see ``executor.Executor``.
+    seconds until it has to be there.  ``namespace``: see ``executor.Executor``.  ``by_hand``: a command that
+    shows what is wrong when nothing starts there.
     """
 
     def __init__(
@@ -63,12 +65,14 @@ class RemoteHost:
         patience: float = 20.0,
         start: float = 120.0,
         namespace: str = "auto",
+        by_hand: str = "",
     ) -> None:
         self.name = name or command[0]
         #: why the host is gone for good, "" while it is there
         self.lost = ""
         self._command = list(command)
         self._namespace = namespace
+        self._by_hand = by_hand
         self._count = max(1, workers)
         self._patience = patience
         self._start_seconds = start
@@ -80,6 +84,8 @@ class RemoteHost:
         self._refused: list[str] = []
         self._exhausted = False
         self._deaths = self._deaths_in_a_row = 0
+        #: when somebody was last looked for who is silent for too long
+        self._looked = 0.0
         self._finalizer = weakref.finalize(self, _end_all, self._workers)
 
     def __enter__(self) -> RemoteHost:
@@ -113,6 +119,7 @@ class RemoteHost:
             yield from self.run_until_lost(source)
         except HostLost as lost:
             left = lost.left
+            yield lost.lines
         for rest in (iter(left), source):
             while batch := [unanswered(text, f"the host was lost: {self.lost}") for text in islice(rest, CHUNK)]:
                 yield batch
@@ -120,7 +127,7 @@ class RemoteHost:
     def run_until_lost(self, source: Iterator[str]) -> Iterator[list[bytes]]:
         """Like :meth:`run`, but raises :class:`HostLost` and leaves the rest of ``source`` where it is."""
         if self.lost:
-            raise HostLost(self.lost, [])
+            raise HostLost(self.lost, [], [])
         self._start()
         self._exhausted = False
         try:
@@ -143,10 +150,16 @@ class RemoteHost:
 
     def _start(self) -> None:
         """Start the workers that are missing, and wait until one has said what the host is."""
-        while len(self._workers) < self._count:
-            self._workers.append(self._new())
+        try:
+            while not self.lost and len(self._workers) < self._count:
+                self._workers.append(self._new())
+        except HostError as error:
+            if not self._workers:
+                raise HostError(f"{self.name}: {error}") from None
         try:
             while self._facts is None:
+                if self.lost:
+                    raise self._lose(self.lost)
                 self._exchange()
         except HostLost as lost:
             raise HostError(f"{self.name}: {lost.reason}") from None
@@ -155,7 +168,7 @@ class RemoteHost:
         return RemoteWorker(self._command, self._namespace, self._arrivals)
 
     def _feed(self, worker: RemoteWorker, source: Iterator[str]) -> None:
-        if worker.header is None or (worker.singly and worker.outstanding):
+        if worker.header is None or worker.closed or (worker.singly and worker.outstanding):
             return
         if self._careful:
             if not worker.outstanding:
@@ -183,25 +196,32 @@ class RemoteHost:
 
     def _exchange(self) -> list[bytes]:
         """Wait a little for something to arrive: answers, what is to be said of one that ended, or nothing."""
+        if time.monotonic() - self._looked > _BEAT:
+            self._looked = time.monotonic()
+            lines = self._impatience()
+            if lines:
+                return lines
         try:
             worker = self._arrivals.get(timeout=_BEAT)
         except queue.Empty:
-            return self._impatience()
+            return []
         if worker not in self._workers:
             return []
-        lines = worker.receive()
-        if worker.misconduct:
+        known = worker.header is not None
+        answers = worker.receive()
+        if worker.misconduct and not answers:
             raise self._lose(worker.misconduct)
-        if lines:
+        if answers is None:
+            return self._replace(worker, "died") if worker.closed else []
+        if answers:
             self._deaths_in_a_row = 0
-        elif worker.header is not None and not worker.silent:
-            self._introduce(worker.header)
-        if worker.silent:
-            lines += self._replace(worker, "died")
-        return lines
+        if not known:
+            self._introduce(worker)
+        return answers
 
-    def _introduce(self, header: dict[str, Any]) -> None:
+    def _introduce(self, worker: RemoteWorker) -> None:
         """The first worker says what the host is; all others have to be there too."""
+        header = worker.header or {}
         if self._facts is None:
             self._facts = header
         for name in self._facts.keys() | header.keys():
@@ -215,7 +235,7 @@ class RemoteHost:
         for worker in list(self._workers):
             if worker.header is None:
                 if now - worker.born > self._start_seconds:
-                    lines += self._replace(worker, f"did not start within {self._start_seconds:.0f} seconds")
+                    lines += self._replace(worker, f"nothing within {self._start_seconds:.0f} seconds")
             elif worker.outstanding and now - worker.heard > self._patience + allowance(worker.outstanding):
                 lines += self._replace(worker, "hung")
         return lines
@@ -228,47 +248,43 @@ class RemoteHost:
         # More than answers of one scenario each may have died with it: only then the first one is to blame.
         blamed = left.pop(0) if left and (worker.singly or len(left) == 1) else None
         self._careful.extendleft(reversed(left))
+        lines = []
+        if blamed is not None:
+            lines = [unanswered(blamed, f"the host {how} in this scenario" + (f" ({words})" if words else ""))]
         self._deaths += 1
         self._deaths_in_a_row += 1
-        reason = self._reason(worker, how, words)
-        started = worker.header is not None
-        if started and self._deaths <= _DEATHS and self._deaths_in_a_row <= _DEATHS_IN_A_ROW:
+        if self._facts is None:
+            reason = f"no executor starts there: {words or how}{self._advice}"
+        elif self._deaths > _DEATHS or self._deaths_in_a_row > _DEATHS_IN_A_ROW:
+            reason = f"it {how} again and again" + (f" ({words})" if words else "")
+        else:
             try:
                 self._workers.append(self._new())
+                return lines
             except HostError as error:
                 reason = str(error)
         if not self._workers:
-            if blamed is not None:
-                self._careful.appendleft(blamed)
-            raise self._lose(reason)
-        return [] if blamed is None else [unanswered(blamed, reason)]
-
-    def _reason(self, worker: RemoteWorker, how: str, words: str) -> str:
-        said = f" ({words})" if words else ""
-        if worker.header is not None:
-            return f"the host {how} in this scenario{said}"
-        if how == "died":
-            return f"no executor starts there: {words or 'it ends without a word'}{self._advice}"
-        return f"{how}{said}{self._advice}"
+            raise self._lose(reason, lines)
+        return lines
 
     @property
     def _advice(self) -> str:
-        return f"; try by hand: {shlex.join(self._command[:-3])}" if len(self._command) > 3 else ""
+        return f"; try by hand: {self._by_hand}" if self._by_hand else ""
 
-    def _lose(self, reason: str) -> HostLost:
-        """The host is gone for good."""
+    def _lose(self, reason: str, lines: list[bytes] | None = None) -> HostLost:
+        """The host is gone for good; ``lines`` are the last that it gave."""
         self.lost = reason
         left = [*self._careful, *(text for worker in self._workers for text in worker.outstanding)]
         self._careful.clear()
         _end_all(self._workers)
-        return HostLost(reason, left)
+        return HostLost(reason, left, lines or [])
 
     def _drop_the_rest(self) -> None:
         """Left early (an error, Ctrl-C, a break): answers that are still to come must not reach the next run."""
         self._careful.clear()
         for worker in [worker for worker in self._workers if worker.outstanding]:
             self._workers.remove(worker)
-            worker.end(0.0)
+            worker.end()
 
 
 def _end_all(workers: list[RemoteWorker]) -> None:

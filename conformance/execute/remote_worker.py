@@ -66,13 +66,12 @@ class RemoteWorker:
         self.singly = False
         self.header: dict[str, Any] | None = None
         self.closed = False
-        #: what it did that no executor does, "" for nothing
-        self.misconduct = ""
         self.heard = self.born = time.monotonic()
         self._arrivals = arrivals
         self._items: deque[bytes] = deque()
         self._room = threading.Semaphore(_WAITING)
         self._ended = False
+        self._misconduct = ""
         self._answers = Answers()
         self._channel: Any = None
         try:
@@ -124,10 +123,18 @@ class RemoteWorker:
             with contextlib.suppress(OSError):  # it ended; the end of its output will say so
                 self._channel.send(item.encode())
 
-    def receive(self) -> list[bytes]:
-        """Answers that have arrived, each with its newline; ``misconduct`` is set when something else arrived."""
+    @property
+    def misconduct(self) -> str:
+        """What it did that no executor does, "" for nothing."""
+        return self._misconduct or self._connection.failure
+
+    def receive(self) -> list[bytes] | None:
+        """Answers that have arrived, each with its newline, in pieces; None when there is no piece.
+
+        ``misconduct`` says so when something else arrived.
+        """
         if not self._items:
-            return []
+            return None
         item = self._items.popleft()
         self._room.release()
         lines = item.splitlines(keepends=True)
@@ -140,29 +147,26 @@ class RemoteWorker:
                 raise Misconduct(f"gave {len(lines) - len(self.outstanding)} answers that nobody asked for")
             answers = self._answers.check(lines, [self.outstanding[index] for index in range(len(lines))])
         except Misconduct as misconduct:
-            self.misconduct = f"it {misconduct}"
+            self._misconduct = f"it {misconduct}"
             return []
         for _ in answers:
             self.outstanding.popleft()
         return answers
-
-    @property
-    def silent(self) -> bool:
-        """Whether nothing more will come and all was received."""
-        return self.closed and not self._items
 
     def leave(self) -> None:
         """Close its input: it ends by that."""
         self._connection.ready.set()
         self._connection.close_write()
 
-    def end(self, grace: float = _GRACE) -> str:
+    def end(self) -> str:
         """End the far side and forget it; how it ended, in a line."""
         self._ended = True
         for _ in range(_WAITING):
             self._room.release()
-        self._connection.end(0.0 if self.misconduct or (not self.silent and self.outstanding) else grace)
-        return self._connection.failure or self._far_error() or self._connection.words()
+        idle = self.header is not None and not self.misconduct and not self.outstanding
+        self._connection.end(_GRACE if idle or self.closed else 0.0)
+        error = self._far_error()  # in any case: execnet prints the error of a channel that nobody asked for
+        return self._connection.failure or error or self._connection.words()
 
     def _far_error(self) -> str:
         """The last line of what our executor raised there, "" for nothing."""
@@ -171,7 +175,7 @@ class RemoteWorker:
         try:
             self._channel.waitclose(0.2)
         except RemoteError as error:
-            return plain(error.formatted.strip().rpartition("\n")[2])
+            return plain(error.formatted.strip().rpartition("\n")[2])[:200]
         except (OSError, EOFError):
             pass
         return ""
