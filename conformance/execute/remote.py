@@ -13,12 +13,12 @@ import queue
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
 from typing import Any
 
-from conformance.execute.local import HostError, allowance, unanswered
+from conformance.execute.local import BEAT, HostError, allowance, unanswered
 from conformance.execute.remote_worker import Arrivals, RemoteWorker
 
 #: scenarios, and about how many of their letters, that are handed over at once; two of them are under way
@@ -30,8 +30,6 @@ _LONGEST = 128 << 10
 _SINGLY = 32
 #: how often the executors of a host may end in a run: in a row without an answer in between, and altogether
 _DEATHS_IN_A_ROW, _DEATHS = 4, 50
-#: seconds after which ``run`` gives an empty batch, so that its caller can think of something else
-_BEAT = 0.2
 #: facts in which the executors of one host may differ
 _OWN_FACTS = ("python", "sysctls")
 
@@ -82,6 +80,7 @@ class RemoteHost:
         #: scenarios of workers that ended: one of them may be to blame
         self._careful: deque[str] = deque()
         self._refused: list[str] = []
+        self._cancelled = False
         self._exhausted = False
         self._deaths = self._deaths_in_a_row = 0
         #: when somebody was last looked for who is silent for too long
@@ -101,6 +100,10 @@ class RemoteHost:
         """End every worker; whatever is still under way is dropped."""
         _end_all(self._workers)
 
+    def cancel(self) -> None:
+        """Have everything that waits for this host raise KeyboardInterrupt soon; for a thread of its own."""
+        self._cancelled = True
+
     @property
     def facts(self) -> dict[str, Any]:
         """The host as its executor describes it; raises :class:`HostError` when it cannot be reached."""
@@ -108,8 +111,8 @@ class RemoteHost:
         assert self._facts is not None
         return self._facts
 
-    def run(self, scenarios: Iterable[str]) -> Iterator[list[bytes]]:
-        """The raw observation lines, in batches as they come, some empty; not in the order of the scenarios.
+    def run(self, scenarios: Iterable[str]) -> Generator[list[bytes], None, None]:
+        """The raw observation lines, in batches as they come; not in the order of the scenarios.
 
         Every scenario is answered once.  Raises :class:`HostError` when the host cannot be reached in the first place.
         """
@@ -124,7 +127,7 @@ class RemoteHost:
             while batch := [unanswered(text, f"the host was lost: {self.lost}") for text in islice(rest, CHUNK)]:
                 yield batch
 
-    def run_until_lost(self, source: Iterator[str]) -> Iterator[list[bytes]]:
+    def run_until_lost(self, source: Iterator[str]) -> Generator[list[bytes], None, None]:
         """Like :meth:`run`, but raises :class:`HostLost` and leaves the rest of ``source`` where it is."""
         if self.lost:
             raise HostLost(self.lost, [], [])
@@ -139,7 +142,9 @@ class RemoteHost:
                     self._refused.clear()
                 if self._exhausted and not self._careful and not any(worker.outstanding for worker in self._workers):
                     return
-                yield self._exchange()
+                lines = self._exchange()
+                if lines:
+                    yield lines
         finally:
             self._drop_the_rest()
 
@@ -196,13 +201,15 @@ class RemoteHost:
 
     def _exchange(self) -> list[bytes]:
         """Wait a little for something to arrive: answers, what is to be said of one that ended, or nothing."""
-        if time.monotonic() - self._looked > _BEAT:
+        if self._cancelled:
+            raise KeyboardInterrupt
+        if time.monotonic() - self._looked > BEAT:
             self._looked = time.monotonic()
             lines = self._impatience()
             if lines:
                 return lines
         try:
-            worker = self._arrivals.get(timeout=_BEAT)
+            worker = self._arrivals.get(timeout=BEAT)
         except queue.Empty:
             return []
         if worker not in self._workers:
