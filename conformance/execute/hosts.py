@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.errors import Place, Problem, Problems, nearest
+from conformance.execute import local
 from conformance.execute.local import LocalHost
 from conformance.execute.remote import RemoteHost
 from conformance.execute.remote_worker import BOOTSTRAP
@@ -74,7 +75,7 @@ def open_host(spec: HostSpec) -> LocalHost | RemoteHost:
     """The host of ``spec``, not started yet."""
     elsewhere = spec.ssh or spec.via
     workers = spec.workers or (1 if elsewhere else os.cpu_count() or 1)
-    if not (elsewhere or spec.python) and os.name != "nt":
+    if not (elsewhere or spec.python) and local.PIPES_CAN_BE_WATCHED:
         return LocalHost(workers, patience=spec.patience, namespace=spec.namespace)
     return RemoteHost(
         spec.command,

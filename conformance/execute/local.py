@@ -28,7 +28,7 @@ CHUNK = 512
 #: seconds after which a host looks up from waiting for answers
 BEAT = 0.2
 #: select() knows no pipes on Windows
-_PIPES_CAN_BE_WATCHED = os.name != "nt"
+PIPES_CAN_BE_WATCHED = os.name != "nt"
 _WAITS = re.compile(r"wait=(\d+)")
 _SLOW = re.compile(r"\.connect=|\.accept|\.read|deliver")
 
@@ -122,7 +122,7 @@ class LocalHost:
         """Start the workers, all at once, and wait until every one has said what the host is."""
         if self._workers:
             return
-        if not _PIPES_CAN_BE_WATCHED:
+        if not PIPES_CAN_BE_WATCHED:
             raise HostError(
                 "running scenarios on Windows is not done yet; give them to 'python executor.py' on standard input "
                 "and its output to 'bindmatrix judge -'"
