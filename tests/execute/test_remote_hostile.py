@@ -103,7 +103,7 @@ MISCONDUCT = {
     "no outcomes": ("honest(10); say(answer('a=tcp4 a.bind=127.0.0.1 wait=11', ['ok', 'ok']))", "no outcomes"),
     "outcomes of a terminal": (
         "honest(10); say(answer('a=tcp4 a.bind=127.0.0.1 wait=11', ['ok', 'ok', '\\x1b[2J']))",
-        "no outcomes",
+        "no outcome",
     ),
     "neither": ('honest(10); say(b\'{"scenario":"a=tcp4 a.bind=127.0.0.1 wait=11","outcomes":null}\\n\')', "neither"),
     "binary": ("honest(10); say(os.urandom(5000) + b'\\n')", "it "),
