@@ -255,12 +255,16 @@ def test_leaving_early_drops_the_rest_and_leaves_nobody() -> None:
 @pytest.mark.parametrize("scenario", ["a=tcp4 a.bind=127.0.0.1", "a=tcp4 wait=60000"])
 def test_far_sides_end_with_a_connection_whose_owner_is_killed(scenario: str) -> None:
     script = textwrap.dedent(f"""
-        import itertools, sys
+        import sys
         from conformance.execute.hosts import HostSpec, open_host
-        with open_host(HostSpec("far", python=sys.executable, workers=2)) as host:
-            for count, batch in enumerate(host.run(itertools.repeat({scenario!r}))):
-                if count == 3:
+        def scenarios():
+            for count in range(10**9):
+                if count == 1100:  # both have been given some
                     print(*[worker._connection._process.pid for worker in host._workers], flush=True)
+                yield {scenario!r}
+        with open_host(HostSpec("far", python=sys.executable, workers=2)) as host:
+            for batch in host.run(scenarios()):
+                pass
     """)
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
