@@ -21,9 +21,9 @@ OK, DIVERGES, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 #: verb -> one line; the order is that of the help
 VERBS: dict[str, str] = {
-    "run": "generate scenarios, run them on this kernel, judge, report",
+    "run": "generate scenarios, run them on this kernel or on others, judge, report",
     "scenarios": "print the scenarios that 'run' would run on a host, or those to run again",
-    "observe": "run given scenarios on this kernel and print what happened",
+    "observe": "run given scenarios and print what happened",
     "judge": "compare observations of any host with what is expected of it",
     "predict": "what a system returns, as JSON Lines",
     "ask": "what every system returns for one scenario, side by side",

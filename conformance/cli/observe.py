@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 
+from conformance.cli import on
 from conformance.cli.main import OK, WRONG
 from conformance.errors import Problem
-from conformance.execute.local import LocalHost
+from conformance.execute.hosts import open_host
 from conformance.notation import parse
 from conformance.observe import observations, scenarios
 
@@ -20,12 +22,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SCENARIO|FILE",
         help="a scenario, a file of them, or - (default) for standard input",
     )
+    on.configure(parser, several=False)
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one; the order is then kept)")
     parser.add_argument("--json", action="store_true", help="accepted for symmetry: the output is JSON Lines anyway")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the scenarios here; bad ones are told and left out."""
+    """Run the scenarios; bad ones are told and left out."""
+    spec = on.chosen(arguments)[0]
     status = OK
     texts = []
     for text, place in scenarios.given(arguments.scenario):
@@ -37,9 +41,12 @@ def run(arguments: argparse.Namespace) -> int:
     if not texts:
         return status
     out = sys.stdout.buffer
-    with LocalHost(arguments.workers or 1) as host:
+    with open_host(replace(spec, workers=arguments.workers or 1)) as host:
         out.write(observations.header(host.facts))
         for lines in host.run(texts):
             out.writelines(lines)
             out.flush()
+        if host.lost:
+            print(f"{spec.name}: lost: {host.lost}", file=sys.stderr)
+            status = WRONG
     return status

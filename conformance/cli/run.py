@@ -4,78 +4,150 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from conformance.cli import planned
+from conformance.cli import on, planned
 from conformance.cli.main import DIVERGES, INTERRUPTED, OK, WRONG
 from conformance.errors import Place, Problem
-from conformance.execute.local import LocalHost
-from conformance.judge.summary import Summary
-from conformance.observe.results import Results
+from conformance.execute.hosts import open_host
+from conformance.fleet import Outcome, run_on, run_on_all
+from conformance.observe.results import NAME
 from conformance.report import markdown, terminal
 from conformance.report.progress import Progress
-from conformance.session import Session
+
+#: the form of what ``--json`` prints for several hosts
+_FORMAT = "bindmatrix-hosts/1"
+#: bytes of a page about several hosts
+_MOST_SUMMARY = 900_000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     planned.configure(parser)
-    parser.add_argument("--results", type=Path, metavar="FOLDER", help="where to write (default results/HOST-TIME)")
+    on.configure(parser, several=True)
+    parser.add_argument("--split", action="store_true", help="hosts of one kernel share the scenarios")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="FOLDER",
+        help="where to write (default results/HOST-TIME); a folder for each host",
+    )
     parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with a run that broke off")
-    parser.add_argument("--workers", type=planned.whole, metavar="N", help="processes (default: one a core)")
+    parser.add_argument(
+        "--workers",
+        type=planned.whole,
+        metavar="N",
+        help="processes of each host (default: one a core here, one elsewhere)",
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run, judge, write the results folder and print the summary."""
+    """Run, judge, write the results folders and print the summaries."""
     if arguments.resume and arguments.results:
         raise Problem(Place("--resume"), "names the folder itself; leave out --results")
-    plan = planned.plan(arguments)
-    with LocalHost(arguments.workers) as host:
-        facts = host.facts
-        scenarios = plan.scenarios(facts)
-        folder = arguments.resume or arguments.results or _folder(facts)
-        results = Results(folder, facts, resume=arguments.resume is not None)
-        try:
-            with Progress(len(scenarios), enabled=not arguments.json) as progress:
-                session = Session(host, results, progress.update)
-                notes = [f"not run: {feature}: {reason}" for feature, reason in plan.skipped.items()]
-                summary = session.run(scenarios, notes)
-        finally:
-            results.close()
-    if session.interrupted:
-        summary.notes.append(f"interrupted; go on with: bindmatrix run --resume {folder}{_again(arguments)}")
-    _write(folder, summary)
-    if arguments.json:
-        print(json.dumps(summary.as_dict(), indent=1))
+    specs = on.chosen(arguments)
+    if arguments.split and len(specs) == 1:
+        raise Problem(Place("--split"), "shares the scenarios between hosts; name two or more with --on")
+    folder = arguments.resume or arguments.results
+    with Progress(enabled=not arguments.json) as progress:
+        if len(specs) == 1:
+            with open_host(specs[0]) as host:
+                folders = partial(_folder, folder, resume=arguments.resume is not None)
+                outcomes = [run_on(host, "scenarios", planned.plan(arguments), folders, progress.add)]
+            folder = outcomes[0].folder
+        else:
+            folder = folder or Path("results") / f"hosts-{_now()}"
+            folders = partial(_folder_below, folder, resume=arguments.resume is not None)
+            outcomes = run_on_all(specs, planned.plan(arguments), folders, progress.add, split=arguments.split)
+    for outcome in outcomes:
+        _finish(outcome, f"bindmatrix run --resume {folder}{_again(arguments)}")
+    if len(specs) == 1:
+        _show(outcomes[0], as_json=arguments.json)
     else:
-        terminal.show(summary)
+        _show_all(outcomes, folder, as_json=arguments.json)
+    return _status(outcomes)
+
+
+def _finish(outcome: Outcome, again: str) -> None:
+    """Write what was found beside the observations."""
+    if outcome.summary is None or outcome.folder is None:
+        return
+    if outcome.interrupted or outcome.lost:
+        outcome.summary.notes.append(f"{'interrupted' if outcome.interrupted else 'not complete'}; go on with: {again}")
+    _write(outcome.folder / "verdicts.json", json.dumps(outcome.summary.as_dict(), indent=1) + "\n")
+    _write(outcome.folder / "summary.md", markdown.render(outcome.summary))
+
+
+def _show(outcome: Outcome, *, as_json: bool) -> None:
+    assert outcome.summary is not None
+    if as_json:
+        print(json.dumps(outcome.summary.as_dict(), indent=1))
+    else:
+        terminal.show(outcome.summary)
+        print(f"results: {outcome.folder}")
+
+
+def _show_all(outcomes: list[Outcome], folder: Path, *, as_json: bool) -> None:
+    summaries = {outcome.name: outcome.summary for outcome in outcomes if outcome.summary is not None}
+    problems = {outcome.name: outcome.problem for outcome in outcomes if outcome.summary is None}
+    if summaries:
+        told = [f"{name} could not run: {problem}" for name, problem in problems.items()]
+        _write(folder / "summary.md", markdown.overview(summaries, told, _MOST_SUMMARY))
+    if as_json:
+        hosts = [outcome.as_dict() for outcome in outcomes]
+        print(json.dumps({"format": _FORMAT, "hosts": hosts}, indent=1))
+        return
+    for name, summary in summaries.items():
+        terminal.show(summary, name=name)
+        print()
+    terminal.show_hosts(summaries, problems)
+    if summaries:
         print(f"results: {folder}")
-    if session.interrupted:
+
+
+def _status(outcomes: list[Outcome]) -> int:
+    """2 as soon as a host did not run to its end: a run that is not complete must not look like one that is."""
+    if any(outcome.interrupted for outcome in outcomes):
         return INTERRUPTED
-    if not summary.total:
+    if any(outcome.summary is None or outcome.lost or not outcome.summary.total for outcome in outcomes):
         return WRONG
-    return OK if summary.conforms else DIVERGES
+    return OK if all(outcome.summary and outcome.summary.conforms for outcome in outcomes) else DIVERGES
 
 
-def _write(folder: Path, summary: Summary) -> None:
+def _write(path: Path, text: str) -> None:
     try:
-        (folder / "verdicts.json").write_text(json.dumps(summary.as_dict(), indent=1) + "\n", encoding="utf-8")
-        (folder / "summary.md").write_text(markdown.render(summary), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
-        print(f"{folder}: the summary cannot be written: {error.strerror}", file=sys.stderr)
+        print(f"{path}: cannot be written: {error.strerror}", file=sys.stderr)
 
 
-def _folder(facts: dict[str, object]) -> Path:
-    host = f"{facts.get('os')}-{facts.get('release')}".replace("/", "-")
-    return Path("results") / f"{host}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+def _folder(given: Path | None, _name: str, facts: Mapping[str, Any], *, resume: bool) -> tuple[Path, bool]:
+    host = on.folder_name(f"{facts.get('os')}-{facts.get('release')}")
+    return given or Path("results") / f"{host}-{_now()}", resume
+
+
+def _folder_below(folder: Path, name: str, _facts: Mapping[str, Any], *, resume: bool) -> tuple[Path, bool]:
+    below = folder / on.folder_name(name)
+    return below, resume and (below / NAME).exists()
+
+
+def _now() -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
 
 
 def _again(arguments: argparse.Namespace) -> str:
     """The arguments that make the same scenarios once more."""
-    words = ["--quick"] if arguments.quick else []
+    words = [f"--on {shlex.quote(word)}" for word in arguments.on or ()]
+    words += [f"--hosts {shlex.quote(str(arguments.hosts))}"] if arguments.hosts else []
+    words += ["--split"] if arguments.split else []
+    words += ["--quick"] if arguments.quick else []
     if arguments.examples is not None:
         words.append(f"--examples {arguments.examples}")
     if arguments.deliveries is not None:

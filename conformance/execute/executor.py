@@ -10,7 +10,7 @@ Ways to use it:
 * as a program: ``python3 executor.py [--namespace own|none|auto] [--parent PID]``, or as the text of ``python3 -c``;
 * as a program that comes through its own standard input: ``python3 -c LOADER SIZE [options]`` (``LOADER`` is below)
   reads SIZE bytes of program text, then scenarios follow;
-* sent through execnet's ``remote_exec``: each item received is a line or a list of lines, answered in kind.
+* sent through execnet's ``remote_exec``: the channel gives the header, then lines for lines, as bytes.
 
 In: one scenario a line, as ``{"scenario": "..."}`` or bare.  Out: the line ``{"format": ..., "host": {...}}``, then one
 line per scenario, in order: ``{"scenario":"...","outcomes":["ok",...]}``, where ``outcomes`` is null and ``no_verdict``
@@ -1488,8 +1488,8 @@ def _die_with(parent: int) -> None:
         os._exit(1)
 
 
-def _emit(text: str) -> None:
-    data = memoryview(text.encode())
+def _emit(text: bytes) -> None:
+    data = memoryview(text)
     while data:
         data = data[os.write(1, data) :]
 
@@ -1507,7 +1507,7 @@ def main(arguments: List[str]) -> int:
         _die_with(parent)
     try:
         with Executor(namespace, parent) as executor:
-            _emit(executor.header() + "\n")
+            _emit((executor.header() + "\n").encode())
             _serve_pipe(executor)
     except BrokenPipeError:
         return 1  # nobody reads any more
@@ -1517,41 +1517,62 @@ def main(arguments: List[str]) -> int:
     return 0
 
 
+def _answer(executor: Executor, lines: List[bytes], send: Callable[[bytes], None]) -> None:
+    """Run the scenarios in ``lines``; ``send`` gets the observations, whole lines, as soon as they are worth it."""
+    out: List[str] = []
+    flushed = time.monotonic()
+    for line in lines:
+        text = _scenario_of(line.decode("utf-8", "replace"))
+        if text is not None:
+            out.append(executor.line(text))
+            if len(out) >= 256 or time.monotonic() - flushed > 0.2:
+                out.append("")
+                send("\n".join(out).encode())
+                out.clear()
+                flushed = time.monotonic()
+    if out:
+        out.append("")
+        send("\n".join(out).encode())
+
+
 def _serve_pipe(executor: Executor) -> None:
     stdin: Any = sys.stdin.buffer
     rest = b""
-    out: List[str] = []
-    flushed = time.monotonic()
     while True:
         chunk = stdin.read1(65536)  # not os.read: LOADER may have buffered scenarios behind the program
         lines = (rest + chunk).split(b"\n")
         rest = lines.pop() if chunk else b""
-        for line in lines:
-            text = _scenario_of(line.decode("utf-8", "replace"))
-            if text is not None:
-                out.append(executor.line(text))
-                if len(out) >= 256 or time.monotonic() - flushed > 0.2:
-                    out.append("")
-                    _emit("\n".join(out))
-                    out.clear()
-                    flushed = time.monotonic()
-        if out:
-            out.append("")
-            _emit("\n".join(out))
-            out.clear()
+        _answer(executor, lines, _emit)
         if not chunk:
             return
 
 
-def serve_channel(channel: Any) -> None:
-    """Answer an execnet channel: the header first, then a string for a string and a list for a list."""
-    with Executor("auto") as executor:
-        channel.send(executor.header())
-        for item in channel:
-            if isinstance(item, list):
-                channel.send([executor.line(_scenario_of(line) or "") for line in item])
-            else:
-                channel.send(executor.line(_scenario_of(item) or ""))
+def serve_channel(channel: Any, executor: Optional[Executor] = None) -> None:
+    """Answer an execnet channel: the header first, then lines for lines, as bytes.
+
+    ``executor``: one that was made before execnet started its thread; a user namespace needs a process with one thread.
+    Nothing outlives the channel: a scenario that is under way when it closes has a second, then the process ends.
+    """
+    import threading
+
+    done = threading.Event()
+
+    def watch() -> None:
+        try:
+            channel.waitclose()
+        except Exception:  # noqa: BLE001 - however it ended: what matters is that it did
+            pass
+        if not done.wait(1.0):
+            os._exit(1)
+
+    with executor or Executor("auto") as executor:
+        channel.send((executor.header() + "\n").encode())
+        threading.Thread(target=watch, daemon=True).start()
+        try:
+            for item in channel:
+                _answer(executor, item.split(b"\n"), channel.send)
+        finally:
+            done.set()
 
 
 if __name__ == "__channelexec__":

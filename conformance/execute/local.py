@@ -14,7 +14,7 @@ import re
 import select
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
 from types import TracebackType
 from typing import Any
@@ -25,8 +25,10 @@ from conformance.execute.worker import Worker
 
 #: scenarios handed to a worker at once; two of them are under way, so that it never waits for us
 CHUNK = 512
+#: seconds after which a host looks up from waiting for answers
+BEAT = 0.2
 #: select() knows no pipes on Windows
-_PIPES_CAN_BE_WATCHED = os.name != "nt"
+PIPES_CAN_BE_WATCHED = os.name != "nt"
 _WAITS = re.compile(r"wait=(\d+)")
 _SLOW = re.compile(r"\.connect=|\.accept|\.read|deliver")
 
@@ -43,6 +45,9 @@ class LocalHost:
     makes a LocalHost must outlive it: Linux ends the workers together with that thread.
     """
 
+    #: why the host is gone for good; this one never is
+    lost = ""
+
     def __init__(
         self,
         workers: int | None = None,
@@ -56,6 +61,7 @@ class LocalHost:
         self._make = (namespace, command)
         self._workers: list[Worker] = []
         self._facts: dict[str, Any] | None = None
+        self._cancelled = False
         self._finalizer = weakref.finalize(self, _end_all, self._workers)
 
     def __enter__(self) -> LocalHost:
@@ -71,6 +77,10 @@ class LocalHost:
         """End every worker; whatever is still under way is dropped."""
         _end_all(self._workers)
 
+    def cancel(self) -> None:
+        """Have :meth:`run` raise KeyboardInterrupt soon; for a thread that Ctrl-C does not reach."""
+        self._cancelled = True
+
     @property
     def facts(self) -> dict[str, Any]:
         """The host as its executor describes it: the value of ``host`` in an observation file."""
@@ -78,7 +88,7 @@ class LocalHost:
         assert self._facts is not None
         return self._facts
 
-    def run(self, scenarios: Iterable[str]) -> Iterator[list[bytes]]:
+    def run(self, scenarios: Iterable[str]) -> Generator[list[bytes], None, None]:
         """The raw observation lines, in batches as they come; not in the order of the scenarios.
 
         Every scenario is answered once.  Raises :class:`HostError` when no executor can be started.
@@ -112,7 +122,7 @@ class LocalHost:
         """Start the workers, all at once, and wait until every one has said what the host is."""
         if self._workers:
             return
-        if not _PIPES_CAN_BE_WATCHED:
+        if not PIPES_CAN_BE_WATCHED:
             raise HostError(
                 "running scenarios on Windows is not done yet; give them to 'python executor.py' on standard input "
                 "and its output to 'bindmatrix judge -'"
@@ -144,9 +154,11 @@ class LocalHost:
 
     def _exchange(self, busy: list[Worker]) -> Iterator[list[bytes]]:
         """Wait until a worker has something to say or its patience is over; what it said."""
+        if self._cancelled:
+            raise KeyboardInterrupt
         senders = [worker.stdin for worker in busy if worker.wants_to_send]
         silent_at = min(worker.heard for worker in busy) + self._patience
-        wait = max(0.05, silent_at - time.monotonic())
+        wait = min(BEAT, max(0.05, silent_at - time.monotonic()))
         readable, writable, _ = select.select([worker.stdout for worker in busy], senders, [], wait)
         for worker in busy:
             if worker.stdin in writable:
@@ -157,8 +169,13 @@ class LocalHost:
                     yield lines
             if worker.closed:
                 yield from self._replace(worker, "died")
-            elif worker.outstanding and time.monotonic() - worker.heard > self._patience + _allowance(worker):
+            elif worker.outstanding and time.monotonic() - worker.heard > self._patience + allowance(
+                worker.outstanding
+            ):
                 yield from self._replace(worker, "hung")
+
+    def _silent_too_long(self, worker: Worker) -> bool:
+        return time.monotonic() - worker.heard > self._patience + allowance(worker.outstanding)
 
     def _replace(self, worker: Worker, how: str) -> Iterator[list[bytes]]:
         """A new worker gets what this one has not answered, one scenario at a time."""
@@ -172,17 +189,22 @@ class LocalHost:
         self._await_header(new)
         if blamed is not None:
             reason = f"the host {how} in this scenario" + (f" ({words})" if words else "")
-            record = {"scenario": blamed, "outcomes": None, "no_verdict": reason}
-            yield [json.dumps(record, separators=(",", ":")).encode() + b"\n"]
+            yield [unanswered(blamed, reason)]
 
 
-def _allowance(worker: Worker) -> float:
-    """Seconds that the longest of its scenarios may stay silent: what it asks to wait, and the executor's timeouts."""
+def allowance(scenarios: Iterable[str]) -> float:
+    """Seconds that the longest of them may stay silent: what it asks to wait, and the executor's timeouts."""
     longest = 0.0
-    for text in worker.outstanding:
+    for text in scenarios:
         waits = sum(int(number) for number in _WAITS.findall(text)) / 1000
         longest = max(longest, waits + LIMIT * len(_SLOW.findall(text)))
     return longest
+
+
+def unanswered(scenario: str, reason: str) -> bytes:
+    """The line for a scenario that the host did not answer."""
+    record = {"scenario": scenario, "outcomes": None, "no_verdict": reason}
+    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
 
 
 def _end_all(workers: list[Worker]) -> None:

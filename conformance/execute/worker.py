@@ -57,7 +57,7 @@ class Worker:
         if not self.outstanding:
             self.heard = time.monotonic()
         self.outstanding.extend(scenarios)
-        lines = [text if _plain(text) else json.dumps({"scenario": text}) for text in scenarios]
+        lines = [plain_line(text) for text in scenarios]
         self._unsent = memoryview(bytes(self._unsent) + ("\n".join(lines) + "\n").encode())
         self.send()
 
@@ -109,6 +109,8 @@ class Worker:
         return words.splitlines()[-1] if words else ""
 
 
-def _plain(text: str) -> bool:
-    """Whether the text can stand on a line as it is."""
-    return text.isascii() and text.isprintable() and text[:1] not in ("", " ", "{")
+def plain_line(text: str) -> str:
+    """A scenario as a line of input, without its end: as it is where it can stand so."""
+    if text.isascii() and text.isprintable() and text[:1] not in ("", " ", "{"):
+        return text
+    return json.dumps({"scenario": text})

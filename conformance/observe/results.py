@@ -52,7 +52,8 @@ class Results:
         if not self.path.exists():
             raise Problem(Place(str(self.folder)), f"nothing to resume: there is no {NAME}")
         recording = read(self.path)
-        observations = list(recording)
+        # what had no verdict is run again: the host was lost, a port was taken
+        observations = [one for one in recording if one.lack != "no-verdict"]
         for key in ("os", "release"):
             if recording.host.get(key) != host.get(key):
                 there, here = recording.host.get(key), host.get(key)

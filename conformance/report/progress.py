@@ -1,9 +1,11 @@
-"""A progress bar on standard error, on a terminal, for what takes more than a second."""
+"""Progress bars on standard error, on a terminal, for what takes more than a second."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -12,14 +14,13 @@ _EVERY = 0.1
 
 
 class Progress:
-    """Shows ``done`` of ``total`` scenarios; shows nothing where standard error is no terminal."""
+    """A bar for each thing that is under way, from any thread; nothing where standard error is no terminal."""
 
-    def __init__(self, total: int, *, enabled: bool = True) -> None:
-        self._total = total
+    def __init__(self, *, enabled: bool = True) -> None:
         self._enabled = enabled and sys.stderr.isatty()
-        self._started = self._shown = time.monotonic()
+        self._started = time.monotonic()
         self._bar: Any = None
-        self._task: Any = None
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Progress:
         return self
@@ -30,24 +31,32 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def update(self, done: int) -> None:
-        """``done`` scenarios are done."""
-        now = time.monotonic()
-        if not self._enabled or now - self._shown < _EVERY:
-            return
-        self._shown = now
-        if self._bar is None:
-            if now - self._started < _PATIENCE:
+    def add(self, name: str, total: int) -> Callable[[int], None]:
+        """A bar ``name``; what is returned is called with how many of ``total`` are done."""
+        shown = self._started
+        task: Any = None
+
+        def update(done: int) -> None:
+            nonlocal shown, task
+            now = time.monotonic()
+            if not self._enabled or now - shown < _EVERY or now - self._started < _PATIENCE:
                 return
-            self._start()
-        self._bar.update(self._task, completed=done, total=max(done, self._total))
+            shown = now
+            with self._lock:
+                if self._bar is None:
+                    self._start()
+                if task is None:
+                    task = self._bar.add_task(name, total=total)
+            self._bar.update(task, completed=done, total=max(done, total))
+
+        return update
 
     def _start(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        columns = (TextColumn("scenarios"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        name = TextColumn("{task.description}", markup=False)
+        columns = (name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Bar(*columns, console=Console(file=sys.stderr), transient=True)
-        self._task = self._bar.add_task("", total=self._total)
         self._bar.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import IO
 
 from conformance.judge.summary import Group, Summary
@@ -20,8 +21,11 @@ _COLOURS = {
 _RULES, _GROUPS = 12, 20
 
 
-def show(summary: Summary, stream: IO[str] | None = None) -> None:
-    """Print ``summary``; rich decides by terminal and NO_COLOR whether there are colours."""
+def show(summary: Summary, stream: IO[str] | None = None, *, name: str = "") -> None:
+    """Print ``summary``; with the ``name`` of one host of several, shorter.
+
+    rich decides by terminal and NO_COLOR whether there are colours.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -29,7 +33,7 @@ def show(summary: Summary, stream: IO[str] | None = None) -> None:
 
     out = stream or sys.stdout
     console = make_console(out, soft_wrap=not out.isatty(), width=None if out.isatty() else 200)
-    console.print(Text(heading(summary), style="bold"))
+    console.print(Text(f"{name}: {heading(summary)}" if name else heading(summary), style="bold"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(justify="right")
     table.add_column()
@@ -42,7 +46,8 @@ def show(summary: Summary, stream: IO[str] | None = None) -> None:
     for kind, reasons in summary.reasons.items():
         for reason, count in list(reasons.items())[:5]:
             console.print(Text(f"  {kind}: {count:,} x {reason}"))
-    _show_rules(console, summary)
+    if not name:
+        _show_rules(console, summary)
     for kind in (DIVERGES, FLAKY, RESOLVED, KNOWN, UNKNOWN):
         groups = summary.of(kind)
         for group in groups[:_GROUPS]:
@@ -51,6 +56,37 @@ def show(summary: Summary, stream: IO[str] | None = None) -> None:
             console.print(Text(f"\n... and {len(groups) - _GROUPS} more groups of {kind}"))
     for note in summary.notes:
         console.print(Text(f"note: {note}", style="yellow"))
+
+
+def show_hosts(summaries: Mapping[str, Summary], problems: Mapping[str, str], stream: IO[str] | None = None) -> None:
+    """Print a row for each host of a run, and why others could not run at all."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from conformance.report.console import console as make_console
+
+    out = stream or sys.stdout
+    console = make_console(out, soft_wrap=not out.isatty(), width=None if out.isatty() else 200)
+    kinds = [
+        kind
+        for kind in VERDICTS
+        if kind in (CONFORMS, DIVERGES) or any(one.verdicts.get(kind) for one in summaries.values())
+    ]
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("host", "system"):
+        table.add_column(title)
+    for kind in ("scenarios", *kinds):
+        table.add_column(kind, justify="right")
+    for name, one in summaries.items():
+        counts = [
+            Text(f"{one.verdicts.get(kind, 0):,}", style=_COLOURS.get(kind, "") if one.verdicts.get(kind) else "dim")
+            for kind in kinds
+        ]
+        table.add_row(Text(name), Text(f"{one.system} {one.release}"), f"{one.total:,}", *counts)
+    if summaries:
+        console.print(table)
+    for name, problem in problems.items():
+        console.print(Text(f"{name}: could not run: {problem.removeprefix(f'{name}: ')}", style="bold red"))
 
 
 def _show_rules(console: object, summary: Summary) -> None:

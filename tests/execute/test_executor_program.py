@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import execnet
 import pytest
 
 from conformance.execute import executor as module
@@ -85,19 +86,19 @@ def test_the_program_may_be_the_text_of_dash_c(in_process: list[dict[str, Any]])
     assert run([sys.executable, "-c", PROGRAM.read_text(encoding="utf-8")], program_input(SCENARIOS))[1:] == in_process
 
 
-def test_an_execnet_channel_is_answered_in_kind(in_process: list[dict[str, Any]]) -> None:
-    class Channel(list[Any]):
-        def send(self, item: Any) -> None:
-            sent.append(item)
-
-    sent: list[Any] = []
-    code = compile(
-        PROGRAM.read_text(encoding="utf-8").replace('Executor("auto")', 'Executor("none")'), "executor", "exec"
-    )
-    exec(code, {"__name__": "__channelexec__", "channel": Channel([SCENARIOS[0], SCENARIOS])})
-    assert json.loads(sent[0])["format"] == module.FORMAT
-    assert json.loads(sent[1]) == in_process[0]
-    assert [json.loads(line) for line in sent[2]] == in_process
+def test_an_execnet_channel_is_answered_with_lines(in_process: list[dict[str, Any]]) -> None:
+    gateway = execnet.makegateway(f"popen//python={sys.executable}")
+    try:
+        channel = gateway.remote_exec(module)
+        channel.send(program_input(SCENARIOS))
+        answers = channel.receive(timeout=20).splitlines()
+        while len(answers) <= len(SCENARIOS):
+            answers += channel.receive(timeout=20).splitlines()
+        channel.close()
+    finally:
+        gateway.exit()
+    assert json.loads(answers[0])["format"] == module.FORMAT
+    assert [json.loads(line) for line in answers[1:]] == in_process
 
 
 def test_64_descriptors_are_enough(in_process: list[dict[str, Any]]) -> None:

@@ -1,0 +1,132 @@
+"""Hosts that share the scenarios: each is answered once, whoever is lost on the way."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conformance.execute.hosts import HostSpec, open_host
+from conformance.execute.local import LocalHost
+from conformance.execute.remote import RemoteHost
+from conformance.execute.split import Hand, SplitHost, kernel
+
+SCENARIOS = [f"a=tcp4 a.bind=127.0.{i // 250}.{i % 250 + 1}" for i in range(6000)]
+
+#: a line that breaks after so many bytes, and then never leads anywhere again
+FLAKY = """
+import os, subprocess, sys
+mark, limit = sys.argv[1], int(sys.argv[2])
+if os.path.exists(mark):
+    sys.exit("the line is dead")
+child = subprocess.Popen([sys.executable, *sys.argv[3:]], stdout=subprocess.PIPE)
+while limit > 0:
+    data = os.read(child.stdout.fileno(), min(limit, 65536))
+    if not data:
+        sys.exit()
+    os.write(1, data)
+    limit -= len(data)
+open(mark, "w").close()
+child.kill()
+sys.exit("the line broke")
+"""
+
+
+def flaky(tmp_path: Path, limit: int) -> HostSpec:
+    path = tmp_path / "flaky.py"
+    path.write_text(FLAKY)
+    return HostSpec("flaky", via=f"{sys.executable} -I -S {path} {tmp_path / 'mark'} {limit}")
+
+
+def good(name: str = "good") -> HostSpec:
+    return HostSpec(name, python=sys.executable, workers=1)
+
+
+@pytest.fixture
+def hands() -> Iterator[list[Hand]]:
+    """Hands that are closed after the test."""
+    opened: list[Hand] = []
+    yield opened
+    for hand in opened:
+        hand.close()
+
+
+def together(hands: list[Hand], *specs: HostSpec) -> SplitHost:
+    for spec in specs:
+        hands.append(Hand(spec.name, open_host(spec)))
+        hands[-1].open().result()
+    return SplitHost(hands)
+
+
+def answered(host: SplitHost | RemoteHost, scenarios: list[str] = SCENARIOS) -> Counter[bool]:
+    """How many of the scenarios had outcomes, and how many had not; each is answered once."""
+    found = [json.loads(line) for batch in host.run(scenarios) for line in batch]
+    assert Counter(one["scenario"] for one in found) == Counter(scenarios)
+    return Counter(one["outcomes"] is not None for one in found)
+
+
+def test_every_one_has_a_share(hands: list[Hand], monkeypatch: pytest.MonkeyPatch) -> None:
+    shares: Counter[str] = Counter()
+    run = RemoteHost.run_until_lost
+
+    def counted(self: RemoteHost, source: Iterator[str]) -> Iterator[list[bytes]]:
+        for lines in run(self, source):
+            shares[threading.current_thread().name] += len(lines)
+            yield lines
+
+    monkeypatch.setattr(RemoteHost, "run_until_lost", counted)
+    host = together(hands, good("one"), good("two"), HostSpec("local", workers=1))
+    assert isinstance(hands[2].host, LocalHost) or sys.platform == "win32"
+    many = [f"{text} wait={i}" for text in SCENARIOS for i in range(4)]  # enough for the last one to get some
+    assert answered(host, many) == {True: len(many)}
+    assert len(shares) == 2
+    assert min(shares.values()) >= 512
+    assert answered(host, SCENARIOS[:3]) == {True: 3}
+    assert answered(host, []) == {}
+    assert host.facts == hands[0].host.facts
+
+
+def test_the_others_take_over_what_a_lost_host_had(hands: list[Hand], tmp_path: Path) -> None:
+    host = together(hands, flaky(tmp_path, 100_000), good())
+    assert answered(host) == {True: len(SCENARIOS)}
+    assert hands[0].host.lost
+    assert not host.lost
+    assert host.missing == [f"flaky: {hands[0].host.lost}"]
+    assert answered(host) == {True: len(SCENARIOS)}
+
+
+def test_alone_a_lost_host_leaves_the_rest_without_verdict(hands: list[Hand], tmp_path: Path) -> None:
+    host = together(hands, flaky(tmp_path, 100_000))
+    counts = answered(host)
+    assert counts[True] >= 100
+    assert counts[False] >= 1000
+    assert "the line is dead" in host.lost
+    assert answered(host, SCENARIOS[:3]) == {False: 3}
+
+
+def test_cancel_reaches_every_thread(hands: list[Hand]) -> None:
+    host = together(hands, good("one"), HostSpec("local", workers=1))
+    batches = host.run(f"a=tcp4 wait={i}" for i in range(60_000, 70_000))
+    timer = threading.Timer(0.3, host.cancel)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        list(batches)
+
+
+def test_leaving_early_waits_for_nobody(hands: list[Hand]) -> None:
+    host = together(hands, good("one"), good("two"))
+    for _ in host.run(iter(lambda: SCENARIOS[0], None)):
+        break
+    assert answered(host, SCENARIOS[:10]) == {True: 10}
+
+
+def test_one_kernel_is_what_agrees_in_every_fact_but_the_python() -> None:
+    facts = {"os": "linux", "release": "6.1", "python": "cpython 3.8", "privileged": True}
+    assert kernel(facts) == kernel({**facts, "python": "cpython 3.13"})
+    assert kernel(facts) != kernel({**facts, "privileged": False})
+    assert kernel(facts) != kernel({**facts, "release": "6.2"})
