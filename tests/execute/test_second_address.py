@@ -15,11 +15,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from conformance.execute import executor
 from tests.execute.namespaces import Namespace, namespace
+
+fcntl = pytest.importorskip("fcntl", reason="needs a Unix")
 
 IFCONFIG = """#!/bin/sh
 echo "$@" >> {log}
@@ -59,9 +62,9 @@ class Lo0:
         self.ifconfig.write_text(IFCONFIG.format(log=self.log, extra=extra), encoding="utf-8")
         self.ifconfig.chmod(0o755)
 
-    def user(self) -> subprocess.Popen[bytes]:
+    def user(self, **options: Any) -> subprocess.Popen[bytes]:
         words = [sys.executable, "-I", "-S", "-c", self._program, str(self.lock), str(self.ifconfig)]
-        return self.space.start(*words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        return self.space.start(*words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
 
     def there(self) -> bool:
         return "127.0.0.2" in self.space.run("ip", "addr", "show", "lo").stdout
@@ -184,6 +187,58 @@ def test_signals_of_a_terminal_do_not_end_the_keeper(lo0: Lo0) -> None:
         os.kill(keeper, number)
     kill(user)
     assert soon(lo0.nothing_left)
+
+
+def test_the_keeper_outlives_the_process_group(lo0: Lo0) -> None:
+    user = lo0.user(start_new_session=True)
+    assert said(user) == "there"
+    os.killpg(user.pid, signal.SIGKILL)
+    kill(user)
+    assert soon(lo0.nothing_left)
+
+
+def test_a_lock_on_a_file_that_was_removed_meanwhile_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor.SecondAddress, "LOCK", str(tmp_path / "lock"))
+    one = executor.SecondAddress.__new__(executor.SecondAddress)
+    really = os.open
+    opened: list[int] = []
+
+    def open_late(path: str, flags: int, mode: int) -> int:
+        opened.append(really(path, flags, mode))
+        if len(opened) == 1:
+            (tmp_path / "lock").unlink()  # the last of the others, between our open() and our flock()
+        return opened[-1]
+
+    monkeypatch.setattr(executor.os, "open", open_late)
+    held = one._hold()
+    assert os.fstat(held).st_ino == (tmp_path / "lock").stat().st_ino
+    assert len(opened) == 2
+    os.close(held)
+
+
+def test_who_leaves_late_does_not_take_the_address_of_the_next_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor.SecondAddress, "LOCK", str(tmp_path / "lock"))
+    one = executor.SecondAddress.__new__(executor.SecondAddress)
+    monkeypatch.setattr(one, "_ifconfig", lambda words: pytest.fail(f"ifconfig {words}"))
+    one._lock = one._hold()
+    (tmp_path / "lock").unlink()
+    (tmp_path / "lock").touch()  # somebody was the last meanwhile, and somebody else the first again
+    one._leave()
+    assert (tmp_path / "lock").exists()
+    os.close(one._lock)
+
+
+def test_who_waits_too_long_for_the_file_goes_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor.SecondAddress, "LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(executor.SecondAddress, "PATIENCE", 0.01)
+    one = executor.SecondAddress.__new__(executor.SecondAddress)
+    hangs = one._hold()
+    fcntl.flock(hangs, fcntl.LOCK_EX)
+    with pytest.raises(OSError, match="somebody holds"):
+        one._hold()
+    os.close(hangs)
 
 
 def test_what_remains_when_the_keeper_is_killed_too_goes_with_the_next_executor(lo0: Lo0) -> None:
