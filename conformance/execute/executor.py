@@ -487,7 +487,7 @@ class LeasedPorts:
         port = next(self._candidates(), None)
         while port is None:
             if not self._resting or time.monotonic() - self._resting[0][0] < self.REST:
-                raise NoVerdict("every leased port may still carry a TIME_WAIT; run again in four minutes")
+                raise NoVerdict("every port is taken or may still carry a TIME_WAIT; run again in four minutes")
             candidate = self._resting.pop(0)[1]
             port = candidate if self.free(candidate) else None
         self._resting.append((time.monotonic(), port))
