@@ -1733,7 +1733,7 @@ def main(arguments: List[str]) -> int:
     except BrokenPipeError:
         return 1  # nobody reads any more
     except OSError as error:
-        sys.stderr.write("executor: %s\n" % error)
+        sys.stderr.write("executor: %s\n" % (error.strerror or error))
         return 2
     return 0
 

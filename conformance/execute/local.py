@@ -116,7 +116,10 @@ class LocalHost:
         return [json.loads(line)["outcomes"] for line in lines]
 
     def _new(self) -> Worker:
-        return Worker(*self._make)
+        try:
+            return Worker(*self._make)
+        except OSError as error:  # no more files, processes or memory, or Python itself cannot be run
+            raise HostError(f"no executor can be started here: {error.strerror or error}") from error
 
     def _start(self) -> None:
         """Start the workers, all at once, and wait until every one has said what the host is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -222,6 +223,14 @@ def test_windows_codes_are_mapped_and_kept() -> None:
 def test_windows_waits_for_a_refusal_as_long_as_it_takes() -> None:
     """Two seconds on loopback: libuv pull request 2896, curl issue 14144."""
     assert Skin(PLATFORMS["windows"]).module.LIMIT > 2.1
+
+
+def test_windows_waits_where_there_is_nothing_to_watch() -> None:
+    """Three empty sets are WSAEINVAL for select()."""
+    module = Skin(PLATFORMS["windows"]).module
+    start = time.monotonic()
+    assert module._ready([], [], 0.05) == []
+    assert time.monotonic() - start >= 0.05
 
 
 def test_ports_that_windows_excludes_are_never_used() -> None:
