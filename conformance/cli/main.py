@@ -21,9 +21,6 @@ from conformance.errors import BindmatrixError, nearest
 
 OK, DIVERGES, WRONG, INTERRUPTED = 0, 1, 2, 130
 
-#: what writing to a pipe says when its reader is gone; EINVAL on Windows (bpo-19612)
-_READER_IS_GONE = (errno.EPIPE, errno.EINVAL)
-
 #: verb -> one line; the order is that of the help
 VERBS: dict[str, str] = {
     "run": "generate scenarios, run them on this kernel or on others, judge, report",
@@ -56,9 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
-        if error.errno not in _READER_IS_GONE:
+        if not (isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)):
             raise
-        # Python would complain once more when it flushes at exit
+        # the reader of our output has gone (EINVAL on Windows: bpo-19612); Python would complain once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return WRONG
 

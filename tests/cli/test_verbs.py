@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -210,6 +211,21 @@ def test_a_reader_that_goes_away_is_neither_a_traceback_nor_a_divergence(argumen
     _, err = process.communicate(recorded, timeout=60)
     assert process.returncode == 2
     assert b"Traceback" not in err
+
+
+def test_a_reader_that_goes_away_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There write() says EINVAL (bpo-19612); anywhere else that is a bug of ours and must be seen."""
+
+    def gone(_: object) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    null = os.open(os.devnull, os.O_WRONLY)
+    monkeypatch.setattr("sys.stdout", os.fdopen(null, "w", encoding="utf-8"))
+    monkeypatch.setattr("conformance.cli.judge.run", gone)
+    with pytest.raises(OSError, match="Invalid argument"):
+        main(["judge", "-"])
+    monkeypatch.setattr("conformance.cli.main.os.name", "nt")
+    assert main(["judge", "-"]) == 2
 
 
 def test_run_into_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
