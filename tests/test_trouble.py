@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,16 @@ from tests.execute.namespaces import Namespace, namespace
 ROOT = Path(__file__).parents[1]
 PROGRAM = Path(executor.__file__)
 SHORT = ("run", "--quick", "--examples", "60", "--deliveries", "10", "--workers", "2")
-COMMAND = (sys.executable, "-m", "conformance")
-#: hosts.toml with a host whose executors stay in the namespace that they are started in
-STAYS = '[here]\nlocal = true\nnamespace = "none"\n'
+#: the command, but its executors stay in the namespace that they are started in
+STAYS = """
+import sys
+from conformance.cli.main import main
+from conformance.execute.local import LocalHost
+made = LocalHost.__init__
+LocalHost.__init__ = lambda self, *words, **named: made(self, *words, **{**named, "namespace": "none"})
+sys.exit(main(sys.argv[1:]))
+"""
+HERE = (sys.executable, "-c", STAYS)
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's namespaces")
 
 
@@ -42,10 +49,12 @@ def limited(limit: str, value: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(getattr(resource, limit), (value, value))
 
 
-def command(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+def command(
+    *words: str, program: Sequence[str] = (sys.executable, "-m", "conformance"), **options: Any
+) -> subprocess.CompletedProcess[str]:
     """Run the command; a traceback is always a bug of ours."""
     done = subprocess.run(
-        [sys.executable, "-m", "conformance", *words],
+        [*program, *words],
         capture_output=True,
         encoding="utf-8",
         timeout=120,
@@ -79,35 +88,17 @@ def space() -> Iterator[Namespace]:
 
 def run_in(space: Namespace, folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
     """A short run in a namespace as it is: facts, observations, what it printed."""
-    done = space.run(*COMMAND, *SHORT, *stays(folder), "--results", str(folder / "new"), check=False, timeout=120)
+    done = space.run(*HERE, *SHORT, "--results", str(folder / "new"), check=False, timeout=120)
     assert "Traceback" not in done.stderr
     assert done.returncode == 0, done.stdout + done.stderr
     return *recorded(folder / "new"), done.stdout
 
 
-def stays(folder: Path) -> list[str]:
-    """Arguments: run where the command itself runs."""
-    path = folder / "hosts.toml"
-    path.write_text(STAYS, encoding="utf-8")
-    return ["--hosts", str(path), "--on", "here"]
-
-
 @linux
-def test_a_machine_without_ipv6(space: Namespace, tmp_path: Path) -> None:
-    space.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6")
-    facts, lines, out = run_in(space, tmp_path)
-    assert (facts["ipv6"], facts["addresses"]) == (False, ["127.0.0.1", "127.0.0.2"])
-    assert "not run: ipv6: needs IPv6 with ::1 on the loopback interface" in out
-    assert len(lines) > 1000
-    assert all("outcomes" in one and one["outcomes"] for one in lines)
-    assert not any("tcp6" in one["scenario"] or "udp6" in one["scenario"] for one in lines)
-
-
-@linux
-def test_a_machine_without_ipv6_is_asked_for_it(space: Namespace, tmp_path: Path) -> None:
+def test_a_machine_without_ipv6_is_asked_for_it(space: Namespace) -> None:
     space.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6")
     texts = ["a=tcp6 a.bind=::1", "a=tcp6 a.v6only=0 a.bind=::ffff:127.0.0.1", "a=udp4 a.bind=127.0.0.1 deliver=::1"]
-    done = space.run(*COMMAND, "observe", "-", *stays(tmp_path), input="\n".join(texts))
+    done = space.run(*HERE, "observe", "-", input="\n".join(texts))
     answers = [json.loads(line) for line in done.stdout.splitlines()[1:]]
     assert [(one["outcomes"], one["unsupported"]) for one in answers] == [
         (None, "this host has no IPv6"),
@@ -128,11 +119,11 @@ def test_a_machine_without_the_second_address(space: Namespace, tmp_path: Path) 
 
 
 @linux
-def test_a_loopback_interface_that_is_down(space: Namespace, tmp_path: Path) -> None:
+def test_a_loopback_interface_that_is_down(space: Namespace) -> None:
     """Addresses can be bound there, but nothing arrives."""
     space.ip("link set lo down")
     texts = ["a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1", "a=tcp4 a.bind=127.0.0.1 a.listen deliver=127.0.0.1"]
-    done = space.run(*COMMAND, "observe", "-", *stays(tmp_path), input="\n".join(texts), check=False)
+    done = space.run(*HERE, "observe", "-", input="\n".join(texts), check=False)
     assert "Traceback" not in done.stderr
     assert len(done.stdout.splitlines()) == 3
 
@@ -151,7 +142,7 @@ def test_a_range_of_ports_that_is_taken(space: Namespace, tmp_path: Path) -> Non
     with space.start(sys.executable, "-c", holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
-        done = space.run(*COMMAND, *SHORT, *stays(tmp_path), "--results", str(tmp_path / "new"), check=False)
+        done = space.run(*HERE, *SHORT, "--results", str(tmp_path / "new"), check=False)
         process.kill()
     assert done.returncode == 2
     assert done.stderr == (
@@ -181,8 +172,9 @@ def test_ports_that_are_taken_while_it_runs(space: Namespace) -> None:
 
 @pytest.mark.parametrize("leased", [False, True])
 def test_64_descriptors_are_enough_for_a_run(tmp_path: Path, leased: bool) -> None:
-    where = stays(tmp_path) if leased else []
-    done = command(*SHORT, *where, "--results", str(tmp_path / "new"), preexec_fn=limited("RLIMIT_NOFILE", 64))
+    program = {"program": HERE} if leased else {}
+    limit = limited("RLIMIT_NOFILE", 64)
+    done = command(*SHORT, "--results", str(tmp_path / "new"), preexec_fn=limit, **program)
     assert (done.returncode, done.stderr) == (0, "")
     facts, lines = recorded(tmp_path / "new")
     assert all(one["outcomes"] for one in lines)

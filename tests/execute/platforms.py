@@ -46,7 +46,8 @@ _SUN = {
 }  # fmt: skip
 #: sys/errno.h of 4.4BSD and all that came from it
 _BSD_ERRORS = {
-    "EPERM": 1, "EBADF": 9, "ENOMEM": 12, "EACCES": 13, "EINVAL": 22, "ENFILE": 23, "EMFILE": 24, "EPIPE": 32,
+    "EPERM": 1, "ENOENT": 2, "EBADF": 9, "ENOMEM": 12, "EACCES": 13, "EINVAL": 22, "ENFILE": 23, "EMFILE": 24,
+    "EPIPE": 32,
     "EAGAIN": 35, "EWOULDBLOCK": 35, "EINPROGRESS": 36, "EALREADY": 37, "EDESTADDRREQ": 39, "ENOPROTOOPT": 42,
     "EPROTONOSUPPORT": 43, "EOPNOTSUPP": 45, "EAFNOSUPPORT": 47, "EADDRINUSE": 48, "EADDRNOTAVAIL": 49,
     "ECONNABORTED": 53, "ECONNRESET": 54, "ENOBUFS": 55, "EISCONN": 56, "ENOTCONN": 57, "ETIMEDOUT": 60,
@@ -54,7 +55,8 @@ _BSD_ERRORS = {
 }  # fmt: skip
 #: illumos: usr/src/uts/common/sys/errno.h
 _SUN_ERRORS = {
-    "EPERM": 1, "EBADF": 9, "EAGAIN": 11, "EWOULDBLOCK": 11, "ENOMEM": 12, "EACCES": 13, "EINVAL": 22, "ENFILE": 23,
+    "EPERM": 1, "ENOENT": 2, "EBADF": 9, "EAGAIN": 11, "EWOULDBLOCK": 11, "ENOMEM": 12, "EACCES": 13, "EINVAL": 22,
+    "ENFILE": 23,
     "EMFILE": 24, "EPIPE": 32, "ENOTSUP": 48, "EDESTADDRREQ": 96, "ENOPROTOOPT": 99, "EPROTONOSUPPORT": 120,
     "EOPNOTSUPP": 122, "EAFNOSUPPORT": 124, "EADDRINUSE": 125, "EADDRNOTAVAIL": 126, "ECONNABORTED": 130,
     "ECONNRESET": 131, "ENOBUFS": 132, "EISCONN": 133, "ENOTCONN": 134, "ETIMEDOUT": 145, "ECONNREFUSED": 146,
@@ -70,7 +72,8 @@ _WINSOCK = {
     "WSAECONNREFUSED": 10061,
 }  # fmt: skip
 _WINDOWS_ERRORS = {
-    "EPERM": 1, "EBADF": 9, "EAGAIN": 11, "ENOMEM": 12, "EACCES": 13, "EINVAL": 22, "ENFILE": 23, "EMFILE": 24,
+    "EPERM": 1, "ENOENT": 2, "EBADF": 9, "EAGAIN": 11, "ENOMEM": 12, "EACCES": 13, "EINVAL": 22, "ENFILE": 23,
+    "EMFILE": 24,
     "EPIPE": 32, "ENOTSUP": 129,
     # the C library has other numbers for these, and CPython prefers Winsock's
     **{name[3:]: number for name, number in _WINSOCK.items() if number >= 10035},
@@ -93,6 +96,8 @@ class Platform:
     options: dict[int, str] = field(default_factory=dict)
     #: addresses that bind() takes
     addresses: frozenset[str] = frozenset({"127.0.0.1", "::1"})
+    #: protocols that socket() takes beside those of the type
+    protocols: frozenset[int] = frozenset()
     #: IPV6_V6ONLY cannot be cleared
     only_v6: bool = False
     #: IP_MULTICAST_TTL is a byte and nothing else
@@ -119,8 +124,11 @@ def _bsd(name: str, sys_platform: str, release: str, af_inet6: int, enotsup: int
 PLATFORMS = {
     platform.name: platform
     for platform in (
-        # sys/socket.h: SO_REUSEPORT_LB 0x00010000
-        _bsd("freebsd", "freebsd14", "14.1-RELEASE", 28, 45, options={0x10000: "SO_REUSEPORT"}),
+        # sys/socket.h: SO_REUSEPORT_LB 0x00010000; netinet/in.h: IPPROTO_UDPLITE 136
+        _bsd(
+            "freebsd", "freebsd14", "14.1-RELEASE", 28, 45,
+            options={0x10000: "SO_REUSEPORT"}, protocols=frozenset({136}),
+        ),
         _bsd("netbsd", "netbsd10", "10.0", 24, 86),
         # ip_output.c ip_setmoptions(): "m->m_len != 1" is EINVAL; in6_pcb.h: no IPv4 on IPv6 sockets
         _bsd("openbsd", "openbsd7", "7.5", 24, 91, only_v6=True, byte_ttl=True),
@@ -138,7 +146,7 @@ PLATFORMS = {
         # ws2def.h: AF_INET6; SO_EXCLUSIVEADDRUSE is ~SO_REUSEADDR; there is no SO_REUSEPORT; 127.0.0.0/8 is local
         Platform(
             "windows", "win32", windows=(10, 0, 20348),
-            numbers={**{k: v for k, v in _BSD.items() if k != "SO_REUSEPORT"}, "AF_INET6": 23},
+            numbers={**{k: v for k, v in _BSD.items() if k not in ("SO_REUSEPORT", "AF_UNIX")}, "AF_INET6": 23},
             errors=_WINDOWS_ERRORS, options={-5: "exclusive"}, addresses=frozenset({"127.0.0.1", "127.0.0.2", "::1"}),
         ),
     )
@@ -292,8 +300,14 @@ class _Socket:
         if fileno is not None and family == -1 and self.skin.platform.deaf:
             raise self.skin.refuse("EINVAL")  # getsockname() of a connection that was reset
         self.family, self.type, self.proto = family, kind, max(proto, 0)
-        if family != -1:
-            family = real_socket.AF_INET6 if family == numbers["AF_INET6"] else real_socket.AF_INET
+        if family != -1 or fileno is None:
+            if family not in (numbers.get(name) for name in ("AF_INET", "AF_INET6", "AF_UNIX")):
+                raise self.skin.refuse("EAFNOSUPPORT")
+            if self.proto not in {0, *self.skin.platform.protocols}:
+                raise self.skin.refuse("EPROTONOSUPPORT")
+            proto = -1  # the kernel's for this type
+            names = {numbers[name]: name for name in ("AF_INET", "AF_INET6", "AF_UNIX") if name in numbers}
+            family = getattr(real_socket, names[family])
             kind = {numbers[name]: getattr(real_socket, name) for name in ("SOCK_STREAM", "SOCK_DGRAM")}[kind]
         self.real = self._ask(real_socket.socket, family, kind, proto, *([] if fileno is None else [fileno]))
         self.detach, self.fileno = self.real.detach, self.real.fileno

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -203,6 +204,36 @@ def test_scenarios_that_every_system_answers_alike(platform: Platform, scenario:
     """Through that system's numbers, errors and oddities, on this kernel."""
     with running(platform) as (_, executor):
         assert answer(executor, scenario)["outcomes"] == EVERYWHERE[scenario]
+
+
+@unixes
+def test_names_of_unix_sockets_are_of_a_folder_of_our_own(platform: Platform) -> None:
+    text = "a=unix a.bind=/x a.listen c=unix c.connect=/x x=a.accept x.close c.read b=unix b.bind=/x"
+    with running(platform) as (_, executor):
+        assert executor.run(text) == [*["ok"] * 9, "EADDRINUSE"]
+        assert executor.run("a=unixgram a.bind=/x deliver=/x deliver=/y") == ["ok", "ok", "a:32", "ENOENT"]
+        folder = Path(executor._folder.path)
+        assert list(folder.iterdir()) == []
+    assert not folder.exists()
+
+
+#: kinds of socket beside those of IPv4 and IPv6
+KINDS_BESIDE = {platform.name: ["unix", "unixgram"] for platform in UNIXES} | {
+    "freebsd": ["udplite4", "udplite6", "unix", "unixgram"],  # netinet/in.h IPPROTO_UDPLITE
+    "windows": [],  # its Python has no AF_UNIX
+}
+
+
+@every
+def test_kinds_that_are_missing_are_unsupported(platform: Platform) -> None:
+    with running(platform) as (_, executor):
+        assert executor.facts["kinds"] == ["tcp4", "tcp6", "udp4", "udp6", *KINDS_BESIDE[platform.name]]
+        assert executor.facts["cids"] == []
+        assert answer(executor, "a=vsock")["unsupported"] == "this Python has no such sockets on this system"
+        found = answer(executor, "a=mptcp4 a.bind=127.0.0.1")
+        assert found.get("unsupported") or found["outcomes"] == ["EPROTONOSUPPORT", "EBADF"]
+        if platform.windows:
+            assert answer(executor, "a=unix a.bind=/x")["unsupported"]
 
 
 @every

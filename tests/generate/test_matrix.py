@@ -131,7 +131,7 @@ def test_other_kinds() -> None:
 
 
 def test_other_kinds_were_recorded() -> None:
-    with gzip.open(EVIDENCE / "linux-6.18.44" / "kinds.jsonl.gz", "rt") as lines:
+    with gzip.open(EVIDENCE / "linux-6.18.44" / "kinds.jsonl.gz", "rt", encoding="utf-8") as lines:
         recorded = {json.loads(line)["scenario"] for line in lines}
     made = {
         text

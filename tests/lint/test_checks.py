@@ -346,7 +346,9 @@ def test_hosts(folder: Folder, only: Only, row: dict[str, dict[str, object]], me
 
 
 def test_hosts_of_other_systems_are_theirs(folder: Folder) -> None:
-    (folder.evidence / "hosts.json").write_text('{"other-1.0": {"why": "", "release": "x", "functions": {}}}')
+    (folder.evidence / "hosts.json").write_text(
+        '{"other-1.0": {"why": "", "release": "x", "functions": {}}}', encoding="utf-8"
+    )
     assert folder.lint() == []
 
 
