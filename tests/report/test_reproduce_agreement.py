@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from conformance.execute import executor
-from conformance.execute.local import LocalHost
+from conformance.execute.hosts import this_host
 from conformance.generate.sequences import random_sequences
 from conformance.notation import parse
 from conformance.report import reproduce, reproduce_c, reproduce_python
@@ -50,7 +50,7 @@ MACROS = {"E", "LACKING"}
 def cases() -> list[reproduce.Case]:
     """One case for each scenario that runs here; expected is what the executor saw."""
     texts = [*SPECIAL, *random_sequences(5, RANDOM, users=True)]
-    with LocalHost(4) as host:
+    with this_host(4) as host:
         seen = {}
         for batch in host.run(texts):
             for line in batch:
