@@ -19,7 +19,8 @@ def test_xdist_takes_the_suite_to_another_machine(tmp_path: Path) -> None:
     ssh = tmp_path / "ssh"
     ssh.write_text(
         f'#!/bin/sh\necho "$*" >> {tmp_path}/log\nfor last; do :; done\n'
-        f'exec env -i PATH="$PATH" HOME={tmp_path} PYTHONPATH={package} /bin/sh -c "$last"\n'
+        f'exec env -i PATH="$PATH" HOME={tmp_path} PYTHONPATH={package} /bin/sh -c "$last"\n',
+        encoding="utf-8",
     )
     ssh.chmod(0o755)
     settings = {"BINDMATRIX_PROFILE": "quick", "BINDMATRIX_EXAMPLES": "5"}
@@ -41,4 +42,4 @@ def test_xdist_takes_the_suite_to_another_machine(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
-    assert "me@box" in (tmp_path / "log").read_text()
+    assert "me@box" in (tmp_path / "log").read_text(encoding="utf-8")

@@ -9,7 +9,8 @@ from typing import Any
 
 from conformance.cli.main import DIVERGES, OK
 from conformance.errors import Place, Problem, nearest
-from conformance.execute.local import HostError, LocalHost
+from conformance.execute.hosts import this_host
+from conformance.execute.local import HostError
 from conformance.judge import claims
 from conformance.judge.claims import Claim
 from conformance.observe import observations
@@ -95,7 +96,7 @@ def _ran(asked: list[Claim], file: str | None, live: bool | None) -> tuple[dict[
 
 def _live(asked: list[Claim], required: bool) -> tuple[dict[str, Any], list[Observation]]:
     try:
-        with LocalHost() as local:
+        with this_host() as local:
             facts = local.facts
             if facts.get("os") not in catalog.names():
                 raise HostError(f"there are no expectations for {facts.get('os')}")

@@ -8,8 +8,10 @@ imported, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -40,6 +42,7 @@ VERBS: dict[str, str] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with ``argv`` (without the program's name) and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _forgive_letters()
     try:
         return _main(arguments)
     except BindmatrixError as error:
@@ -49,10 +52,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        # the reader of our output has gone; Python would complain once more when it flushes at exit
+    except OSError as error:
+        if not (isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)):
+            raise
+        # the reader of our output has gone (EINVAL on Windows: bpo-19612); Python would complain once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return WRONG
+
+
+def _forgive_letters() -> None:
+    """A letter that the console or a pipe cannot show (Windows: cp1252) is no reason to end with a traceback."""
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors=errors)
 
 
 def _main(arguments: list[str]) -> int:

@@ -92,7 +92,9 @@ def _write_all(arguments: argparse.Namespace, hosts: list[Columns]) -> None:
 
 def _write(target: str, text: str, *, append: bool = False) -> None:
     if target == "-":
-        sys.stdout.write(text)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())  # a file, whatever letters the console knows
+        sys.stdout.buffer.flush()
         return
     try:
         with Path(target).open("a" if append else "w", encoding="utf-8") as stream:

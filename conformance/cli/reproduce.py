@@ -10,7 +10,7 @@ from typing import Any
 
 from conformance.cli.main import OK
 from conformance.errors import Place, Problem
-from conformance.execute.local import LocalHost
+from conformance.execute.hosts import this_host
 from conformance.notation import SOCKET_KINDS, Scenario, parse
 from conformance.observe import observations, scenarios
 from conformance.report import reproduce
@@ -78,7 +78,7 @@ def _one(word: str) -> Scenario:
 def _host(word: str | None, scenario: Scenario) -> tuple[Mapping[str, Any], tuple[str | None, ...] | None]:
     """The facts of the host, and what was observed on it; raises :class:`Problem`."""
     if word is None:
-        with LocalHost(1) as host:
+        with this_host(1) as host:
             lines = [line for batch in host.run([scenario.text]) for line in batch]
             return host.facts, json.loads(lines[0]).get("outcomes")
     path = Path(word)

@@ -12,7 +12,7 @@ from typing import Any
 from conformance.cli import planned, sources
 from conformance.cli.main import OK, WRONG
 from conformance.errors import Place, Problem
-from conformance.execute.local import LocalHost
+from conformance.execute.hosts import this_host
 from conformance.judge.verdicts import DIVERGES, Judge
 from conformance.notation import parse
 from conformance.observe import observations, scenarios
@@ -90,7 +90,7 @@ def _given(word: str, *, json_lines: bool) -> int:
 def _facts(path: str | None) -> Mapping[str, Any]:
     """The facts in the first line of a file, or those of this machine."""
     if path is None:
-        with LocalHost(1) as host:
+        with this_host(1) as host:
             return host.facts
     recording = observations.read(path)
     next(recording.batches(), None)

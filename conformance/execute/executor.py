@@ -49,7 +49,9 @@ if TYPE_CHECKING:
 FORMAT = "bindmatrix-observations/1"
 #: the program text of ``python3 -c``; its first argument is the size of this file in bytes
 LOADER = "import sys;exec(compile(sys.stdin.buffer.read(int(sys.argv.pop(1))),'executor.py','exec'))"
-LIMIT = 1.0  # seconds that accept, connect, read and deliver may take
+#: seconds that accept, connect, read and deliver may take; Windows goes on for two where a port of its own refuses
+#: (libuv pull request 2896; unslothai/unsloth pull request 11213 measured 2.0 s on GitHub's windows-latest)
+LIMIT = 3.0 if sys.platform == "win32" else 1.0
 DELIVERIES = 32
 BACKLOG = 64
 
@@ -60,8 +62,26 @@ INET, INET6 = _socket.AF_INET, _socket.AF_INET6
 STREAM, DGRAM = _socket.SOCK_STREAM, _socket.SOCK_DGRAM
 SOL_SOCKET, SO_ERROR = _socket.SOL_SOCKET, _socket.SO_ERROR
 IPPROTO_IP, IPPROTO_IPV6 = 0, 41
-V6ONLY = getattr(_socket, "IPV6_V6ONLY", 26 if LINUX else 0x27 if SUN else 27)
-RESET_ON_CLOSE = struct.pack("hh" if WINDOWS else "ii", 1, 0)
+
+
+def _constant(name: str, linux: int, sun: int, bsd: int) -> int:
+    """Python's constant, or where Python was built without it the number of the system's header.
+
+    linux: include/uapi; sun: illumos usr/src/uts/common/netinet/in.h and sys/socket.h; bsd: netinet/in.h,
+    netinet6/in6.h and sys/socket.h, from which macOS and Winsock (ws2ipdef.h) have theirs.
+    """
+    number: int = getattr(_socket, name, linux if LINUX else sun if SUN else bsd)
+    return number
+
+
+V6ONLY = _constant("IPV6_V6ONLY", 26, 0x27, 27)
+JOIN6 = _constant("IPV6_JOIN_GROUP", 20, 0x9, 12)
+MULTICAST_IF6 = _constant("IPV6_MULTICAST_IF", 17, 0x6, 9)
+MULTICAST_HOPS6 = _constant("IPV6_MULTICAST_HOPS", 18, 0x7, 10)
+JOIN4 = _constant("IP_ADD_MEMBERSHIP", 35, 0x13, 12)
+MULTICAST_IF4 = _constant("IP_MULTICAST_IF", 32, 0x10, 9)
+MULTICAST_TTL4 = _constant("IP_MULTICAST_TTL", 33, 0x11, 10)
+RESET_ON_CLOSE = struct.pack("hh" if WINDOWS else "ii", 1, 0)  # Winsock's struct linger is of two u_short
 
 UNIX, VSOCK = getattr(_socket, "AF_UNIX", -1), getattr(_socket, "AF_VSOCK", -2)  # below 0: this Python cannot
 MPTCP, UDPLITE = 262, 136  # protocol numbers are those of IANA, or Linux's
@@ -80,7 +100,8 @@ CIDS: Dict[str, Optional[int]] = {"any": 0xFFFFFFFF, "local": 1, "own": None}
 #: option -> (level, number), None where the platform has no such constant
 OPTIONS: Dict[str, Optional[Tuple[int, int]]] = {
     "reuseaddr": (SOL_SOCKET, _socket.SO_REUSEADDR),
-    "reuseport": None if WINDOWS else (SOL_SOCKET, getattr(_socket, "SO_REUSEPORT", 15 if LINUX else 0x200)),
+    # 0x2004: OmniOS's header shows it to the kernel alone; on illumos 0x200 is SO_DGRAM_ERRIND
+    "reuseport": None if WINDOWS else (SOL_SOCKET, _constant("SO_REUSEPORT", 15, 0x2004, 0x200)),
     "reuseport_lb": (SOL_SOCKET, 0x10000) if sys.platform.startswith("freebsd") else None,
     "exclusive": (SOL_SOCKET, ~_socket.SO_REUSEADDR) if WINDOWS else None,
     "exclbind": (SOL_SOCKET, 0x1015) if SUN else None,
@@ -242,17 +263,27 @@ def _loopback(address: str) -> bool:
 
 _ERRORS = {number: name[3:] if name.startswith("WSAE") else name for number, name in errno.errorcode.items()}
 _ERRORS.update({errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EAGAIN: "EAGAIN"})
+#: Winsock's codes with another name than the error of the same meaning has elsewhere (winerror.h)
+WSAEWOULDBLOCK, WSAENOTSOCK, WSAECONNRESET = 10035, 10038, 10054
 if WINDOWS:
-    _ERRORS[10038] = "EBADF"  # WSAENOTSOCK: what Windows answers for a closed socket
+    _ERRORS.update({WSAEWOULDBLOCK: "EAGAIN", WSAENOTSOCK: "EBADF"})  # a closed socket is "not a socket" there
 #: these say that the machine is at its limits, not what the kernel thinks of the call
-_SETUP_ERRORS = ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM")
+_SETUP_ERRORS = {
+    "EMFILE": "too many open files", "ENFILE": "too many open files in the whole system",
+    "ENOBUFS": "no buffer space available", "ENOMEM": "cannot allocate memory",
+}  # fmt: skip
 
 
 def _error_name(number: int) -> str:
     name = _ERRORS.get(number, "errno %d" % number)
     if name in _SETUP_ERRORS:
-        raise NoVerdict(os.strerror(number).lower())
+        raise NoVerdict(_SETUP_ERRORS[name])
     return name
+
+
+def _number_of(error: OSError) -> int:
+    """The system's own number: on Windows errno has lost what winerror says."""
+    return getattr(error, "winerror", None) or error.errno or 0
 
 
 # --- ports --------------------------------------------------------------------------------------------------------
@@ -275,7 +306,7 @@ def _libc(name: str, *arguments: int) -> None:
 
 def _read(path: str) -> str:
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8") as file:
             return file.read().strip()
     except (OSError, UnicodeDecodeError):
         return ""
@@ -283,7 +314,7 @@ def _read(path: str) -> str:
 
 def _write(path: str, text: str) -> bool:
     try:
-        with open(path, "w") as file:
+        with open(path, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError:
         return False
@@ -362,6 +393,12 @@ class NamespacePorts:
             _libc("setns", self._home, self.NEWNET)
             os.close(self._home)
             self._home = None
+
+
+#: what bind() answers on a port that is somebody else's, and what that means
+TAKEN = {"EADDRINUSE": "was taken by another process"}
+if WINDOWS:  # an exclusive socket of another process, or "netsh interface ipv4 show excludedportrange"
+    TAKEN["EACCES"] = "is excluded by Windows or held exclusively by another process"
 
 
 class LeasedPorts:
@@ -450,7 +487,7 @@ class LeasedPorts:
         port = next(self._candidates(), None)
         while port is None:
             if not self._resting or time.monotonic() - self._resting[0][0] < self.REST:
-                raise NoVerdict("every leased port may still carry a TIME_WAIT; run again in four minutes")
+                raise NoVerdict("every port is taken or may still carry a TIME_WAIT; run again in four minutes")
             candidate = self._resting.pop(0)[1]
             port = candidate if self.free(candidate) else None
         self._resting.append((time.monotonic(), port))
@@ -459,6 +496,135 @@ class LeasedPorts:
     def close(self) -> None:
         for sign in self._signs:
             sign.close()
+
+
+class SecondAddress:
+    """127.0.0.2 on lo0, on systems where 127.0.0.1 stands there alone and root may add another (BSDs, macOS, illumos).
+
+    It is added once for all executors of the machine and taken away by the last of them.  Who needs it holds a shared
+    lock on ``LOCK``, a file that exists as long as the address is ours: an address without the file is the machine's
+    own and is left alone.  A child of the executor, the keeper, adds the address and, as soon as the executor has ended
+    in whatever way, gives its lock back; if it then gets the file for itself, nobody needs the address any more.
+    What remains when a keeper itself is killed, or the machine's power fails: address and file, until the next executor
+    that runs as root ends.
+    """
+
+    ADDRESS = "127.0.0.2"
+    LOCK = "/var/run/bindmatrix-127.0.0.2"
+    IFCONFIG = "/sbin/ifconfig"
+    ADD, REMOVE = ("alias 127.0.0.2 netmask 255.255.255.255", "-alias 127.0.0.2")
+    if SUN:
+        ADD, REMOVE = ("addif 127.0.0.2/32 up", "removeif 127.0.0.2")
+    PATIENCE = 5.0  # seconds that another executor may take to remove the address
+
+    def __init__(self) -> None:
+        self._lock = self._end = -1
+        self._keeper = 0
+        if self._is_of_the_machine() or not os.path.exists(self.IFCONFIG):
+            return
+        try:
+            self._lock = self._hold()
+        except OSError:
+            return  # the facts will say that the address is not there
+        import signal  # noqa: F401 - here, because after a fork among threads nothing should be imported
+
+        reader, self._end = os.pipe()
+        ready, done = os.pipe()
+        self._keeper = os.fork()
+        if self._keeper == 0:
+            try:
+                self._keep(reader, done)
+            finally:
+                os._exit(1)
+        os.close(reader)
+        os.close(done)
+        os.read(ready, 1)  # ends when the keeper has added it
+        os.close(ready)
+
+    def close(self) -> None:
+        """Let the keeper go; whoever is the last takes the address away before this returns."""
+        if self._keeper:
+            os.close(self._lock)
+            os.close(self._end)
+            try:
+                os.waitpid(self._keeper, 0)
+            except ChildProcessError:
+                pass  # whoever imported us collects children itself
+            self._keeper = 0
+
+    def _is_of_the_machine(self) -> bool:
+        # asked twice: between the questions an executor may have ended, which removes the address before the file
+        return self._there() and not os.path.exists(self.LOCK) and self._there()
+
+    def _there(self) -> bool:
+        return _bindable(INET, self.ADDRESS)
+
+    def _hold(self) -> int:
+        """A shared lock on the file, made where it is missing; OSError after PATIENCE."""
+        import fcntl
+
+        end = time.monotonic() + self.PATIENCE
+        while True:
+            lock = os.open(self.LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                if self._is_current(lock):
+                    return lock
+            except BlockingIOError:
+                time.sleep(0.005)  # somebody is taking the address away
+            os.close(lock)
+            if time.monotonic() > end:
+                raise OSError(errno.ETIMEDOUT, "somebody holds %s" % self.LOCK)
+
+    def _is_current(self, lock: int) -> bool:
+        """Whether the locked file is still the one that has the name."""
+        try:
+            there, ours = os.stat(self.LOCK), os.fstat(lock)
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+    def _keep(self, reader: int, done: int) -> None:
+        """What the keeper does, in a session of its own: what ends the executor must not end it."""
+        import signal
+
+        os.setsid()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in range(3):
+            os.dup2(null, descriptor)
+        kept = sorted({self._lock, reader, done})
+        for low, high in zip([2, *kept], [*kept, 4096]):  # noqa: B905 - Python 3.8 has no strict
+            os.closerange(low + 1, high)
+        if not self._there():
+            self._ifconfig(self.ADD)
+        os.close(done)
+        os.read(reader, 1)  # ends with the executor
+        self._leave()
+        os._exit(0)
+
+    def _leave(self) -> None:
+        import fcntl
+
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return  # somebody else needs the address and will do the rest
+        if self._is_current(self._lock):
+            self._ifconfig(self.REMOVE)
+            if not self._there():
+                os.unlink(self.LOCK)
+
+    def _ifconfig(self, words: str) -> None:
+        child = os.fork()
+        if child == 0:
+            try:
+                os.execv(self.IFCONFIG, [self.IFCONFIG, "lo0", *words.split()])  # noqa: S606 - no shell is needed
+            finally:
+                os._exit(1)
+        os.waitpid(child, 0)
 
 
 def _rehearse() -> None:
@@ -715,6 +881,7 @@ class Executor:
         self._table_works = LINUX
         self._links: Dict[Any, Link] = {}  # by their ends, from the side of the client
         self._link_of: Dict[str, Link] = {}
+        self._second = None if LINUX or WINDOWS or self._user != 0 else SecondAddress()
         self.facts = host_facts(self._ports.kind, self._cid)
         self._addresses = self.facts["addresses"]
         self._loopback_index = _loopback_index()
@@ -745,6 +912,8 @@ class Executor:
         if self._folder:
             self._folder.close()
             self._folder = None
+        if self._second:
+            self._second.close()
         self._ports.close()
 
     def header(self) -> str:
@@ -782,15 +951,16 @@ class Executor:
             for sock in sockets.values():
                 sock.close()
             sockets.clear()
-        if self._leased and "EADDRINUSE" in outcomes:
+        if self._leased and not TAKEN.keys().isdisjoint(outcomes):
             self._first_bind(steps, outcomes)
         return outcomes
 
     def _first_bind(self, steps: List[Step], outcomes: List[str]) -> None:
         """Nothing of ours was on the port yet, so a refusal of the first bind is somebody else's doing."""
         binds = (outcome for step, outcome in zip(steps, outcomes) if step[0] in BINDS)  # noqa: B905
-        if next(binds, "") == "EADDRINUSE":
-            raise NoVerdict("the first bind failed: port %d was taken by another process" % self._port)
+        first = next(binds, "")
+        if first in TAKEN:
+            raise NoVerdict("the first bind failed: port %d %s" % (self._port, TAKEN[first]))
 
     def _steps(self, steps: List[Step], port: int) -> List[str]:
         sockets = self._sockets
@@ -827,8 +997,8 @@ class Executor:
         raw = getattr(error, "winerror", None)
         if raw:
             self._codes[index] = raw
-        number = raw or error.errno
-        return "timeout" if number is None else _error_name(number)
+        number = _number_of(error)
+        return _error_name(number) if number else "timeout"
 
     def _foreign(self, code: int, sock: socket, address: str, index: int) -> str:
         """An address of the other family: Python refuses to pass it on, so a second object on the same socket asks."""
@@ -913,12 +1083,7 @@ class Executor:
 
     def _close_all(self, reset: bool) -> None:
         for sock in self._sockets.values():
-            try:
-                if reset and sock.fileno() >= 0:  # no TIME_WAIT from what the scenario left open
-                    sock.setsockopt(SOL_SOCKET, _socket.SO_LINGER, RESET_ON_CLOSE)
-                sock.close()
-            except OSError:
-                sock.close()
+            _discard(sock, reset)  # no TIME_WAIT from what the scenario left open
         self._sockets.clear()
 
     # One method a kind of step; they return the outcome (None = ok) or raise OSError.
@@ -1028,7 +1193,8 @@ class Executor:
         except BlockingIOError:
             listener.settimeout(LIMIT)
             descriptor = _accept(listener)
-        self._sockets[name] = child = socket(fileno=descriptor)
+        # told what it is, Python asks nothing: BSDs and macOS answer EINVAL for a connection that was reset
+        self._sockets[name] = child = socket(listener.family, listener.type, listener.proto, descriptor)
         if self._links:
             link = self._links.get((Link.end(child.getpeername()), Link.end(child.getsockname())))
             if link:
@@ -1048,12 +1214,11 @@ class Executor:
 
     def _join(self, name: str, group: str) -> None:
         if ":" in group:
-            option = getattr(_socket, "IPV6_JOIN_GROUP", 20 if LINUX else 12)
             request = _packed(group) + struct.pack("@I", self._loopback_index)
-            self._sockets[name].setsockopt(IPPROTO_IPV6, option, request)
+            self._sockets[name].setsockopt(IPPROTO_IPV6, JOIN6, request)
         else:
             request = _packed(group) + _packed("127.0.0.1")
-            self._sockets[name].setsockopt(IPPROTO_IP, _socket.IP_ADD_MEMBERSHIP, request)
+            self._sockets[name].setsockopt(IPPROTO_IP, JOIN4, request)
 
     def _change_user(self, _: str, user: int) -> None:
         try:
@@ -1119,6 +1284,19 @@ class Executor:
         return _deliver_datagrams(servers, kind, self._place(address), flow, self._loopback_index, self._settle)
 
 
+def _discard(sock: socket, reset: bool) -> None:
+    """Close a socket whatever state it is in; a reset leaves no TIME_WAIT on either side."""
+    try:
+        if reset and sock.fileno() >= 0:
+            sock.setsockopt(SOL_SOCKET, _socket.SO_LINGER, RESET_ON_CLOSE)
+    except OSError:
+        pass  # macOS takes no option on a socket that was refused or reset (xnu bsd/kern/uipc_socket.c sosetoptlock())
+    try:
+        sock.close()
+    except OSError:
+        pass  # BSDs close the descriptor and then say ECONNRESET
+
+
 def _accept(listener: Any) -> int:
     """The descriptor of the next connection: the call below socket.accept(), which costs half."""
     descriptor: int = listener._accept()[0]
@@ -1151,13 +1329,19 @@ def _client(family: int, kind: int, protocol: int = 0) -> socket:
     client = socket(family, kind, protocol)
     client.setblocking(False)
     if family == INET6:
-        client.setsockopt(IPPROTO_IPV6, V6ONLY, 0)  # so that it reaches ::ffff:127.0.0.1 on every system
+        try:
+            client.setsockopt(IPPROTO_IPV6, V6ONLY, 0)  # so that it reaches ::ffff:127.0.0.1 on every system
+        except OSError:
+            pass  # OpenBSD and DragonFly BSD have no such sockets
     return client
 
 
 def _ready(readers: List[socket], writers: List[socket], seconds: float) -> List[int]:
     """Wait until a socket has something to say; the descriptors of those."""
     if not hasattr(select, "poll"):
+        if not (readers or writers):  # WSAEINVAL
+            time.sleep(seconds)
+            return []
         ready = select.select(readers, writers, writers, seconds)  # Windows: a refused connection is exceptional
         return [sock.fileno() for some in ready for sock in some]
     poller = select.poll()
@@ -1177,6 +1361,10 @@ class _Tally:
 
     def fail(self, number: int) -> None:
         self.add("refused" if number == errno.ECONNREFUSED else _error_name(number), 1)
+
+    def fail_datagram(self, number: int) -> None:
+        """The same for a datagram: of one that was refused Windows says "reset"."""
+        self.fail(errno.ECONNREFUSED if number == WSAECONNRESET else number)
 
     def add(self, word: str, count: int) -> None:
         if count > 0:
@@ -1216,15 +1404,14 @@ def _deliver_connections(servers: Servers, family: int, target: Address) -> str:
             client = _client(family, STREAM)
             clients.append(client)
             number = client.connect_ex(target)
-            if number in (0, errno.EINPROGRESS, errno.EWOULDBLOCK, 10035):  # 10035: WSAEWOULDBLOCK
+            if number in (0, errno.EINPROGRESS, errno.EWOULDBLOCK, WSAEWOULDBLOCK):
                 waiting.append(client)
             else:
                 tally.fail(number)
         _collect_connections(listeners, waiting, tally)
     finally:
-        for client in clients:  # a reset leaves no TIME_WAIT on either side
-            client.setsockopt(SOL_SOCKET, _socket.SO_LINGER, RESET_ON_CLOSE)
-            client.close()
+        for client in clients:
+            _discard(client, reset=True)
     return tally.text()
 
 
@@ -1279,7 +1466,7 @@ def _deliver_datagrams(
                     _direct(clients[-1], family, target, interface if group else 0)
                 clients[-1].send(b".")
             except OSError as error:
-                tally.fail(getattr(error, "winerror", 0) or error.errno or 0)
+                tally.fail_datagram(_number_of(error))
             if flow:
                 _refusals(clients, tally)
             if family == UNIX:
@@ -1298,12 +1485,13 @@ def _direct(client: socket, family: int, target: Address, interface: int) -> Non
     if not interface:
         client.connect(target)
     elif family == INET6:
-        client.setsockopt(IPPROTO_IPV6, _socket.IPV6_MULTICAST_IF, struct.pack("@I", interface))
-        client.setsockopt(IPPROTO_IPV6, _socket.IPV6_MULTICAST_HOPS, 1)
+        client.setsockopt(IPPROTO_IPV6, MULTICAST_IF6, struct.pack("@I", interface))
+        client.setsockopt(IPPROTO_IPV6, MULTICAST_HOPS6, 1)
         client.connect((*target, 0, interface))
     else:
-        client.setsockopt(IPPROTO_IP, _socket.IP_MULTICAST_IF, _packed("127.0.0.1"))
-        client.setsockopt(IPPROTO_IP, _socket.IP_MULTICAST_TTL, 1)
+        client.setsockopt(IPPROTO_IP, MULTICAST_IF4, _packed("127.0.0.1"))
+        # a byte: OpenBSD (ip_output.c ip_setmoptions()) and illumos (ip_opt_data.c) take no int, Windows takes no byte
+        client.setsockopt(IPPROTO_IP, MULTICAST_TTL4, struct.pack("i" if WINDOWS else "B", 1))
         client.connect(target)
 
 
@@ -1329,9 +1517,27 @@ def _collect_datagrams(
 
 def _refusals(clients: List[socket], tally: _Tally) -> None:
     for client in clients:
+        for number in _pending(client):
+            tally.fail_datagram(number)
+
+
+def _pending(client: socket) -> Iterator[int]:
+    """The errors that a connected datagram client has not told yet."""
+    if not WINDOWS:
         number = client.getsockopt(SOL_SOCKET, SO_ERROR)
         if number:
-            tally.fail(number)
+            yield number
+        return
+    # There recv() alone tells, once for each ICMP message (JDK-4431020; learn.microsoft.com, recv, WSAECONNRESET).
+    while True:
+        try:
+            client.recv(1)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            yield _number_of(error)
+            if _number_of(error) != WSAECONNRESET:
+                return
 
 
 def _drain(receivers: Servers, received: Dict[str, int]) -> None:
@@ -1346,7 +1552,8 @@ def _drain(receivers: Servers, received: Dict[str, int]) -> None:
 
 # --- facts about the host -----------------------------------------------------------------------------------------
 
-_SYSTEMS = {"darwin": "macos", "win32": "windows", "cygwin": "windows"}
+#: Cygwin is neither Windows nor a Unix: its sockets translate (winsup/cygwin/net.cc), so it stands for itself
+_SYSTEMS = {"darwin": "macos", "win32": "windows"}
 _SYSCTLS = (
     "net.ipv6.bindv6only", "net.ipv4.tcp_max_tw_buckets", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_tw_reuse",
     "net.ipv4.ip_autobind_reuse", "net.ipv4.ip_unprivileged_port_start",
@@ -1358,13 +1565,7 @@ def host_facts(namespace: str, cid: Optional[int] = None) -> Dict[str, Any]:
 
     ``cid``: the CID of this machine on vsocks.
     """
-    if hasattr(os, "uname"):
-        kernel, _, release, version, machine = os.uname()
-    else:
-        import platform
-
-        kernel, _, release, version, machine = platform.uname()[:5]
-        release = version
+    kernel, release, version, machine = _kernel()
     addresses = [text for text in ("127.0.0.1", "127.0.0.2", "::1") if _bindable(INET6 if ":" in text else INET, text)]
     facts = {
         "os": _system(release, version),
@@ -1390,6 +1591,18 @@ def host_facts(namespace: str, cid: Optional[int] = None) -> Dict[str, Any]:
     return facts
 
 
+def _kernel() -> Tuple[str, str, str, str]:
+    """Its name, release, version and machine."""
+    if hasattr(os, "uname"):
+        kernel, _, release, version, machine = os.uname()
+        return kernel, release, version, machine
+    windows: Any = getattr(sys, "getwindowsversion")()  # noqa: B009 - mypy knows the attribute on Windows alone
+    release = "%d.%d.%d" % windows.platform_version[:3]  # of the kernel, whatever the process is told
+    environment = os.environ
+    machine = environment.get("PROCESSOR_ARCHITEW6432") or environment.get("PROCESSOR_ARCHITECTURE", "")
+    return "Windows", release, release, machine
+
+
 def _system(release: str, version: str) -> str:
     if LINUX:
         return "gvisor" if _is_gvisor(release) else "linux"
@@ -1408,6 +1621,8 @@ def _is_gvisor(release: str) -> bool:
 
 
 def _container(release: str) -> str:
+    if WINDOWS:
+        return ""
     if "icrosoft" in release:
         return "wsl"
     signs = (("/.dockerenv", "docker"), ("/run/.containerenv", "podman"))
@@ -1453,7 +1668,7 @@ def _settable(option: Tuple[int, int]) -> bool:
 
 
 def _loopback_index() -> int:
-    for name in ("lo", "lo0"):
+    for name in ("lo", "lo0", "loopback_0"):
         try:
             return _socket.if_nametoindex(name)
         except (OSError, AttributeError):
@@ -1484,14 +1699,20 @@ def _die_with(parent: int) -> None:
     """End this process when the thread that started it ends; at once if that is the case already."""
     if LINUX:
         _library().prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGKILL
-    if os.getppid() != parent:
+    # on Windows the parent of a Python in a virtual environment is a launcher
+    if not WINDOWS and os.getppid() != parent:
         os._exit(1)
 
 
 def _emit(text: bytes) -> None:
-    data = memoryview(text)
-    while data:
-        data = data[os.write(1, data) :]
+    data = memoryview(text)  # Python has made the descriptor binary on Windows (initconfig.c)
+    try:
+        while data:
+            data = data[os.write(1, data) :]
+    except OSError as error:
+        if WINDOWS and error.errno == errno.EINVAL:  # what a broken pipe may be there (bpo-19612, bpo-30418)
+            raise BrokenPipeError from None
+        raise
 
 
 def main(arguments: List[str]) -> int:
@@ -1512,7 +1733,7 @@ def main(arguments: List[str]) -> int:
     except BrokenPipeError:
         return 1  # nobody reads any more
     except OSError as error:
-        sys.stderr.write("executor: %s\n" % error)
+        sys.stderr.write("executor: %s\n" % (error.strerror or error))
         return 2
     return 0
 

@@ -88,6 +88,11 @@ def open_host(spec: HostSpec) -> LocalHost | RemoteHost:
     )
 
 
+def this_host(workers: int = 0) -> LocalHost | RemoteHost:
+    """This machine, not started yet; ``workers`` 0: one a core."""
+    return open_host(HostSpec("local", workers=workers))
+
+
 def host_spec(word: str, named: Mapping[str, HostSpec] | None = None) -> HostSpec:
     """The host that ``word`` means: ``local``, ``python=PATH``, ``ssh=[USER@]HOST``, ``via=COMMAND`` or a name.
 

@@ -215,7 +215,7 @@ def main(arguments: list[str]) -> int:
         if arguments:
             executor._die_with(int(arguments[0]))
         ports = executor._make_ports("own")
-        Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(f"{LOW} {HIGH}")
+        Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(f"{LOW} {HIGH}", encoding="utf-8")
     except OSError as error:
         print(f"no network namespace with a range of its own: {error.strerror or error}", file=sys.stderr)
         return 1

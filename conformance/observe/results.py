@@ -32,21 +32,31 @@ class Results:
             raise Problem(
                 Place(str(folder)), "holds the results of a run; go on with --resume or name another --results"
             )
-        try:
+        with self._told("; name another folder with --results"):
             folder.mkdir(parents=True, exist_ok=True)
-            # a new file under another name, so that an interrupted resume never harms what was there
-            self._new = self.path.with_suffix(".new") if self.before else self.path
-            self._stream = gzip.open(self._new, "wb", compresslevel=1)  # noqa: SIM115 - open for the length of the run
-            self._stream.write(header(host))
-            for observation in self.before:
-                self._stream.write(line(observation))
+            if self.before:
+                self._write_again(host)
+            # unbuffered below gzip: what the disk refuses must not come up once more when the file is forgotten
+            self._file = self.path.open("ab" if self.before else "wb", buffering=0)
+            self._stream = gzip.GzipFile(NAME, "wb", compresslevel=1, fileobj=self._file)
+            if not self.before:
+                self._stream.write(header(host))
             self._stream.flush()
-            if self._new != self.path:
-                self._new.replace(self.path)
+
+    def _write_again(self, host: Mapping[str, Any]) -> None:
+        """What there is, whole: under another name first, so that an interrupted resume never harms it."""
+        new = self.path.with_suffix(".new")
+        with gzip.open(new, "wb", compresslevel=1) as stream:
+            stream.write(header(host))
+            stream.writelines(map(line, self.before))
+        new.replace(self.path)
+
+    @contextmanager
+    def _told(self, advice: str = "; what came before is there, go on with --resume") -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
-            raise Problem(
-                Place(str(folder)), f"cannot be written: {error.strerror}; name another folder with --results"
-            ) from error
+            raise Problem(Place(str(self.folder)), f"cannot be written: {error.strerror or error}{advice}") from error
 
     def _earlier(self, host: Mapping[str, Any]) -> list[Observation]:
         if not self.path.exists():
@@ -62,21 +72,23 @@ class Results:
 
     def write(self, lines: Iterable[bytes]) -> None:
         """Append raw lines; raises :class:`Problem` when the disk is full."""
-        try:
-            with _uninterrupted():
-                self._stream.writelines(lines)
-        except OSError as error:
-            raise Problem(Place(str(self.path)), f"cannot be written: {error.strerror}") from error
+        with self._told(), _uninterrupted():
+            self._stream.writelines(lines)
 
     def flush(self) -> None:
-        """Bring what was written to the file, so that a run that is killed keeps it."""
-        self._stream.flush()
+        """Bring what was written to the file, so that a run that is killed keeps it; :class:`Problem` as ``write``."""
+        with self._told():
+            self._stream.flush()
 
     def close(self) -> None:
-        """Finish the file."""
-        self._stream.close()
-        if os.environ.get("SUDO_UID"):
-            _give_back(self.folder)
+        """Finish the file; :class:`Problem` as ``write``."""
+        try:
+            with self._told():
+                self._stream.close()
+        finally:
+            self._file.close()
+            if os.environ.get("SUDO_UID"):
+                _give_back(self.folder)
 
 
 @contextmanager

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from conformance.execute.local import LocalHost
+from conformance.execute.hosts import this_host
 from conformance.session import Session
 
 
 @pytest.fixture(scope="session")
 def session() -> Iterator[Session]:
     """This host and its expectations."""
-    with LocalHost(workers=1) as host:
+    with this_host(workers=1) as host:
         yield Session(host)

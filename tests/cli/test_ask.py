@@ -55,7 +55,7 @@ listen:
 @pytest.fixture
 def toy(tmp_path: Path) -> str:
     path = tmp_path / "toy.yaml"
-    path.write_text(TOY)
+    path.write_text(TOY, encoding="utf-8")
     return str(path)
 
 
@@ -200,7 +200,7 @@ def test_names_of_releases_are_taken(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_a_file_of_scenarios_is_answered_one_by_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "scenarios"
-    path.write_text(f"# two\n{CLASSIC}\na=tcp4 a.bnd=::\na=udp4 a.bind=::1\n")
+    path.write_text(f"# two\n{CLASSIC}\na=tcp4 a.bnd=::\na=udp4 a.bind=::1\n", encoding="utf-8")
     status, out, err = ask(capsys, str(path), "--os", "linux", "--json")
     assert status == 2
     assert [row["scenario"] for row in json.loads(out)] == [CLASSIC, "a=udp4 a.bind=::1"]

@@ -66,12 +66,12 @@ def test_another_host_is_judged_by_what_it_recorded(
     assert scenarios.count("\n") > 60
     there = subprocess.run(COMMAND, input=scenarios, capture_output=True, text=True, check=True)
     path = tmp_path / "there.jsonl"
-    path.write_text(there.stdout)
+    path.write_text(there.stdout, encoding="utf-8")
     assert main(["claims", "--observed", str(path), "--json", "--os", system]) == OK
     data = json.loads(capsys.readouterr().out)
     assert data["host"]["os"] == system
     assert sum(one["here"]["verdict"] in ("holds", REFUTED) for one in data["claims"]) > 20
-    path.write_text(there.stdout.partition("\n")[2])
+    path.write_text(there.stdout.partition("\n")[2], encoding="utf-8")
     assert main(["claims", "--observed", str(path)]) == WRONG
     assert "does not say which host" in capsys.readouterr().err
 

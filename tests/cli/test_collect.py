@@ -27,11 +27,13 @@ def collect(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, l
 def test_the_summaries_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results(tmp_path / "all" / "observations-a", predicted("linux", "6.18.44", [CLASSIC]))
     assert main(["collect", str(tmp_path / "all"), "--out", str(tmp_path / "out"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "out" / "verdicts.json").read_text())
+    assert json.loads(capsys.readouterr().out) == json.loads(
+        (tmp_path / "out" / "verdicts.json").read_text(encoding="utf-8")
+    )
 
 
 def test_what_is_no_folder_of_machines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     out = str(tmp_path / "out")
     for name in ("file", "missing"):
         status, err = collect(str(tmp_path / name), "--out", out, capsys=capsys)
@@ -42,18 +44,18 @@ def test_what_is_no_folder_of_machines(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize("text", ["{", "[]", '{"release": 5}'])
 def test_facts_beside_that_are_none(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = results(tmp_path / "all" / "observations-a", predicted("linux", "6.18.44", [CLASSIC]))
-    (folder / "facts.json").write_text(text)
+    (folder / "facts.json").write_text(text, encoding="utf-8")
     results(tmp_path / "all" / "observations-b", predicted("linux", "6.18.44", [CLASSIC]))
     status, err = collect(str(tmp_path / "all"), "--out", str(tmp_path / "out"), capsys=capsys)
     assert (status, len(err)) == (2, 1)
     assert err[0].startswith(f"a: {folder / 'facts.json'}: ")
-    assert len(json.loads((tmp_path / "out" / "verdicts.json").read_text())) == 1
+    assert len(json.loads((tmp_path / "out" / "verdicts.json").read_text(encoding="utf-8"))) == 1
     assert main(["report", str(folder)]) == 2
 
 
 def test_facts_beside_win(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = results(tmp_path / "run", predicted("linux", "6.18.44", [CLASSIC]))
-    (folder / "facts.json").write_text('{"release": "6.1.150"}')
+    (folder / "facts.json").write_text('{"release": "6.1.150"}', encoding="utf-8")
     assert main(["report", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["release"] == "6.1.150"
 
@@ -61,7 +63,7 @@ def test_facts_beside_win(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.skipif(os.name != "posix", reason="a folder that is a file")
 def test_out_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results(tmp_path / "all" / "observations-a", predicted("linux", "6.18.44", [CLASSIC]))
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     status, err = collect(str(tmp_path / "all"), "--out", str(tmp_path / "file" / "below"), capsys=capsys)
     assert (status, len(err)) == (2, 1)
     assert "cannot be written" in err[0]
@@ -91,7 +93,7 @@ def test_proposed_recordings_are_the_same_bytes_for_the_same_run(
     collect(str(tmp_path / "all"), "--out", str(tmp_path / "three"), "--evidence", str(evidence), capsys=capsys)
     proposed = tmp_path / "three" / "evidence" / recorded.name / "ci.jsonl.gz"
     assert gzip.decompress(proposed.read_bytes()) == other
-    assert "| linux-6.11.3-somebody | 1 | a |" in (tmp_path / "three" / "evidence.md").read_text()
+    assert "| linux-6.11.3-somebody | 1 | a |" in (tmp_path / "three" / "evidence.md").read_text(encoding="utf-8")
 
 
 def test_a_summary_holds_what_fits_and_what_diverges_first() -> None:

@@ -40,7 +40,7 @@ def edited(tmp_path: Path, old: str, new: str) -> Path:
     text = Path(catalog.expectations("linux").file).read_text(encoding="utf-8")
     assert old in text
     path = tmp_path / "linux.yaml"
-    path.write_text(text.replace(old, new))
+    path.write_text(text.replace(old, new), encoding="utf-8")
     return path
 
 
@@ -262,7 +262,7 @@ def test_bad_input(capsys: pytest.CaptureFixture[str], words: list[str | Path], 
 
 def test_broken_recordings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "broken"
-    path.write_text("no observation\n")
+    path.write_text("no observation\n", encoding="utf-8")
     status, out, err = diff(capsys, path, EVIDENCE / "linux-7.3.4" / "pairs.jsonl.gz")
     assert status == 2
     assert f"{path}:1: not JSON" in err

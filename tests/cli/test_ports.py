@@ -49,7 +49,7 @@ def test_this_kernel_answers_as_its_column_says(live: dict[str, Any]) -> None:
 @pytest.mark.skipif(not RANGE.exists(), reason="a sysctl of Linux")
 def test_the_range_of_the_host_stays_as_it_is(live: dict[str, Any]) -> None:
     assert live["host"]["sysctls"]["net.ipv4.ip_local_port_range"] == f"{ports_probe.LOW} {ports_probe.HIGH}"
-    assert RANGE.read_text().split() != [str(ports_probe.LOW), str(ports_probe.HIGH)]
+    assert RANGE.read_text(encoding="utf-8").split() != [str(ports_probe.LOW), str(ports_probe.HIGH)]
 
 
 @pytest.mark.parametrize("system", ephemeral.read().systems)
@@ -116,7 +116,7 @@ def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: 
 )
 def test_a_wrong_file_is_told(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "ephemeral.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(Problem, match=message):
         ephemeral.read(path)
 
@@ -143,6 +143,9 @@ def test_a_probe_whose_parent_is_killed_ends_too() -> None:
 
 def _runs(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z" and os.getpid() != pid
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+            and os.getpid() != pid
+        )
     except OSError:
         return False

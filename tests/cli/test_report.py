@@ -32,10 +32,10 @@ def test_every_report_of_two_hosts(tmp_path: Path) -> None:
     options = [word for kind, file in files.items() for word in (f"--{kind}", str(file))]
     assert main(["report", str(good), *options]) == 0
     assert main(["report", str(tmp_path / "runs"), *options]) == 1
-    assert "2 hosts, 2 scenarios" in files["html"].read_text()
-    assert "linux 6.18.44 (bad)" in files["markdown"].read_text()
+    assert "2 hosts, 2 scenarios" in files["html"].read_text(encoding="utf-8")
+    assert "linux 6.18.44 (bad)" in files["markdown"].read_text(encoding="utf-8")
     assert ET.parse(files["junit"]).getroot().get("failures") == "1"
-    assert [one["total"] for one in json.loads(files["json"].read_text())] == [1, 2]
+    assert [one["total"] for one in json.loads(files["json"].read_text(encoding="utf-8"))] == [1, 2]
 
 
 def test_the_files_of_a_folder_are_one_host(capsys: pytest.CaptureFixture[str]) -> None:

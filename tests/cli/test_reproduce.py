@@ -22,7 +22,7 @@ GROUP = "a=udp4 a.bind=0.0.0.0 a.join=224.0.0.251 b=udp6 b.bind=:: b.join=ff02::
 
 def facts_file(folder: Path, **facts: object) -> str:
     path = folder / "facts.json"
-    path.write_text(json.dumps({"os": "freebsd", "release": "15.0", **facts}))
+    path.write_text(json.dumps({"os": "freebsd", "release": "15.0", **facts}), encoding="utf-8")
     return str(path)
 
 
@@ -44,8 +44,8 @@ def test_writes_files_for_another_host(tmp_path: Path, capsys: pytest.CaptureFix
     folder = tmp_path / "made"
     assert main(["reproduce", PAIR, "--host", facts_file(tmp_path), "--output", str(folder)]) == 0
     assert sorted(path.name for path in folder.iterdir()) == ["report.txt", "repro.c", "repro.py", "scenario.txt"]
-    assert "Product: Base System" in (folder / "report.txt").read_text()
-    assert "not run for this report" in (folder / "report.txt").read_text()
+    assert "Product: Base System" in (folder / "report.txt").read_text(encoding="utf-8")
+    assert "not run for this report" in (folder / "report.txt").read_text(encoding="utf-8")
 
 
 def test_takes_what_a_recording_saw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,7 +55,7 @@ def test_takes_what_a_recording_saw(tmp_path: Path, capsys: pytest.CaptureFixtur
         "host": {"os": "openbsd", "release": "7.9", "kernel": "OpenBSD", "machine": "amd64"},
     }
     seen = {"scenario": PAIR, "outcomes": ["ok", "ok", "ok", "ok", "EACCES"]}
-    path.write_text(json.dumps(header) + "\n" + json.dumps(seen) + "\n")
+    path.write_text(json.dumps(header) + "\n" + json.dumps(seen) + "\n", encoding="utf-8")
     assert main(["reproduce", PAIR, "--host", str(path), "--lang", "report"]) == 0
     text = capsys.readouterr().out
     assert "`b.bind=127.0.0.1` gives EACCES; EADDRINUSE was expected" in text
@@ -121,7 +121,7 @@ def test_winsock_form_compiles(text: str, tmp_path: Path) -> None:
         pytest.skip("no mingw compiler (x86_64-w64-mingw32-gcc) in PATH")
     source = tmp_path / "repro.c"
     case = reproduce.build(parse(text), {"os": "windows", "release": "10.0.26100"})
-    source.write_text(reproduce_c.program(case, winsock=True))
+    source.write_text(reproduce_c.program(case, winsock=True), encoding="utf-8")
     command = [compiler, "-std=c99", "-Wall", "-Werror", str(source), "-o", str(tmp_path / "repro.exe"), "-lws2_32"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

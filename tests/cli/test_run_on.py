@@ -42,19 +42,21 @@ exec(sys.argv[-1])
 
 def program(tmp_path: Path, text: str, *arguments: str) -> str:
     path = tmp_path / "program.py"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return f"via={' '.join([sys.executable, '-I', '-S', str(path), *arguments])}"
 
 
 def observations(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in gzip.open(folder / "observations.jsonl.gz", "rt").readlines()[1:]]
+    return [
+        json.loads(line) for line in gzip.open(folder / "observations.jsonl.gz", "rt", encoding="utf-8").readlines()[1:]
+    ]
 
 
 def test_hosts_side_by_side_have_a_folder_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("hosts.toml").write_text(f"[other]\npython = '{sys.executable}'\nworkers = 1\n")
+    Path("hosts.toml").write_text(f"[other]\npython = '{sys.executable}'\nworkers = 1\n", encoding="utf-8")
     assert main([*SMALL, "--on", "local", "--on", "other", "--on", HERE, "--on", "other", "--results", "r"]) == 0
     out = capsys.readouterr().out
     folders = [path for path in Path("r").iterdir() if path.is_dir()]
@@ -65,7 +67,7 @@ def test_hosts_side_by_side_have_a_folder_each(
     table = out[out.rindex("host ") :].splitlines()
     assert [line.split()[0] for line in table[1:5]] == ["local", "other", HERE, "other"]
     assert table[5] == "results: r"
-    assert "| other 2 |" in Path("r/summary.md").read_text()
+    assert "| other 2 |" in Path("r/summary.md").read_text(encoding="utf-8")
     assert main(["judge", "r/other"]) == 0
 
 
@@ -78,7 +80,7 @@ def test_a_host_that_cannot_run_leaves_the_others_theirs(
     said = "python=/no/such/python: could not run: '/no/such/python' cannot be started: No such file or directory"
     assert said in captured.out
     assert "Traceback" not in captured.err
-    assert "could not run" in Path("r/summary.md").read_text()
+    assert "could not run" in Path("r/summary.md").read_text(encoding="utf-8")
     assert len([path for path in Path("r").iterdir() if path.is_dir()]) == 1
     assert main([*SMALL, "--on", "python=/no/such/python", "--json"]) == 2
     assert main([*SMALL, "--on", "python=/no/such/python", "--on", "python=/no/such", "--json"]) == 2
@@ -148,10 +150,14 @@ def test_what_a_lost_host_left_is_kept_and_can_be_gone_on_with(
 
 def test_several_hosts_are_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("hosts.toml").write_text(f"[one]\npython = '{sys.executable}'\nworkers = 1\n[two]\npython = '/no/such'\n")
+    Path("hosts.toml").write_text(
+        f"[one]\npython = '{sys.executable}'\nworkers = 1\n[two]\npython = '/no/such'\n", encoding="utf-8"
+    )
     assert main([*SMALL, "--on", "one", "--on", "two", "--results", "r"]) == 2
     before = sorted(one["scenario"] for one in observations(Path("r/one")))
-    Path("hosts.toml").write_text(Path("hosts.toml").read_text().replace("/no/such", sys.executable))
+    Path("hosts.toml").write_text(
+        Path("hosts.toml").read_text(encoding="utf-8").replace("/no/such", sys.executable), encoding="utf-8"
+    )
     assert main([*SMALL, "--on", "one", "--on", "two", "--resume", "r"]) == 0
     assert sorted(one["scenario"] for one in observations(Path("r/one"))) == before
     assert sorted(one["scenario"] for one in observations(Path("r/two"))) == before
@@ -161,7 +167,8 @@ def test_several_hosts_are_gone_on_with(tmp_path: Path, monkeypatch: pytest.Monk
 def test_ctrl_c_stops_every_host_and_keeps_what_each_has(tmp_path: Path) -> None:
     (tmp_path / "hosts.toml").write_text(
         f"[one]\npython = '{sys.executable}'\n[two]\nlocal = true\n"
-        f"[three]\nvia = '{program(tmp_path, 'import time; time.sleep(60)').removeprefix('via=')}'\n"
+        f"[three]\nvia = '{program(tmp_path, 'import time; time.sleep(60)').removeprefix('via=')}'\n",
+        encoding="utf-8",
     )
     command = [sys.executable, "-m", "conformance", "run", "--examples", "1000", "--results", "r", "--workers", "1"]
     process = subprocess.Popen(
@@ -199,7 +206,7 @@ def test_observe_asks_another_host(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_observe_says_that_the_host_was_lost(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "scenarios"
-    path.write_text("a=tcp4 a.bind=127.0.0.1\n" * 5000)
+    path.write_text("a=tcp4 a.bind=127.0.0.1\n" * 5000, encoding="utf-8")
     way = program(tmp_path, FLAKY, str(tmp_path / "mark"), "100000")
     assert main(["observe", "--on", way, str(path)]) == 2
     captured = capfd.readouterr()

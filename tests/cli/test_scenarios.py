@@ -57,13 +57,15 @@ def test_what_diverges_depends_on_the_facts_beside(tmp_path: Path, capsys: pytes
     assert old != new, "these two releases differ here"
     file = recording(tmp_path / "observations.jsonl", {"os": "linux", "release": "7.3.4"}, old)
     assert printed(capsys, "--diverging", file) == [text] * REPEATS
-    (tmp_path / "facts.json").write_text(json.dumps({"release": "6.1.150"}))
+    (tmp_path / "facts.json").write_text(json.dumps({"release": "6.1.150"}), encoding="utf-8")
     assert printed(capsys, "--diverging", file) == []
 
 
 def test_given_scenarios_are_printed_as_their_ids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "s.txt"
-    file.write_text(f"# ours\n  {CLASSIC.replace(' ', '   ')}\na=tcp5\n{json.dumps({'scenario': BOUND})}\n")
+    file.write_text(
+        f"# ours\n  {CLASSIC.replace(' ', '   ')}\na=tcp5\n{json.dumps({'scenario': BOUND})}\n", encoding="utf-8"
+    )
     assert printed(capsys, str(file), status=2) == [CLASSIC, BOUND]
     lines = printed(capsys, str(file), "--json", status=2)
     assert [json.loads(line) for line in lines] == [{"scenario": CLASSIC}, {"scenario": BOUND}]
@@ -88,8 +90,8 @@ def test_bad_input_is_one_clear_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("empty").write_text("")
-    Path("foreign").write_text("root:x:0\n")
+    Path("empty").write_text("", encoding="utf-8")
+    Path("foreign").write_text("root:x:0\n", encoding="utf-8")
     for name in ("a", "b"):
         Path("two", name).mkdir(parents=True)
         recording(Path("two", name, "observations.jsonl"), FACTS)

@@ -140,7 +140,8 @@ def test_a_time_wait_is_never_met_again(tmp_path: Path) -> None:
         f"import sys; sys.path.insert(0, {str(PROGRAM.parent)!r})\n"
         "import executor\n"
         "executor.NamespacePorts.CONNECTIONS = 100\n"
-        "sys.exit(executor.main(sys.argv[1:]))\n"
+        "sys.exit(executor.main(sys.argv[1:]))\n",
+        encoding="utf-8",
     )
     again = "a=tcp4 a.bind=127.0.0.1 a.listen"
     header, *answers = run([sys.executable, str(script)], program_input([LEAVES_TIME_WAIT, again] * 350))

@@ -71,7 +71,8 @@ def test_a_file_of_hosts(tmp_path: Path) -> None:
     path.write_text(
         "[here]\nlocal = true\nworkers = 3\n"
         "[freebsd]\nssh = 'me@box'\npython = 'python3.11'\npatience = 60\nstart = 5.5\nnamespace = 'none'\n"
-        "['gvisor-1.0']\nvia = 'runsc do python3'\n[old]\npython = '/opt/python3.8'\n"
+        "['gvisor-1.0']\nvia = 'runsc do python3'\n[old]\npython = '/opt/python3.8'\n",
+        encoding="utf-8",
     )
     hosts = read_hosts(path)
     assert hosts == {
@@ -86,7 +87,7 @@ def test_a_file_of_hosts(tmp_path: Path) -> None:
 def test_without_a_file_there_are_no_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert read_hosts(None) == {}
-    Path("hosts.toml").write_text("[a]\nvia = 'x'\n")
+    Path("hosts.toml").write_text("[a]\nvia = 'x'\n", encoding="utf-8")
     assert list(read_hosts(None)) == ["a"]
     with pytest.raises(BindmatrixError, match=r"nowhere\.toml: cannot be read: No such file"):
         read_hosts(Path("nowhere.toml"))

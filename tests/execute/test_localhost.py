@@ -18,6 +18,8 @@ import pytest
 
 from conformance.execute.local import CHUNK, HostError, LocalHost
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="select() knows no pipes on Windows")
+
 FAKE = """
 import json, os, sys, time
 print(json.dumps({"format": "x", "host": {"os": "fake"}}), flush=True)
@@ -41,7 +43,7 @@ while True:
 def fake(tmp_path: Path) -> list[str]:
     """A program that speaks like the executor and ends or hangs where a scenario tells it to."""
     path = tmp_path / "fake.py"
-    path.write_text(FAKE)
+    path.write_text(FAKE, encoding="utf-8")
     return [sys.executable, "-I", "-S", str(path)]
 
 
@@ -51,7 +53,7 @@ def answers(host: LocalHost, scenarios: list[str]) -> list[dict[str, Any]]:
 
 def alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
@@ -66,7 +68,7 @@ def interrupted(batches: Iterator[list[bytes]]) -> None:
 
 
 def children() -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="utf-8").split()]
 
 
 def test_every_scenario_is_answered_once() -> None:

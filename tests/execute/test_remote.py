@@ -56,13 +56,17 @@ def answers(host: RemoteHost, scenarios: list[str]) -> list[dict[str, Any]]:
 
 def alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
 
 def children() -> list[int]:
-    return [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+    return [
+        int(pid)
+        for task in Path("/proc/self/task").iterdir()
+        for pid in (task / "children").read_text(encoding="utf-8").split()
+    ]
 
 
 def pids(host: RemoteHost) -> list[int]:
@@ -113,7 +117,7 @@ def test_an_old_python_will_do(way: str, python38: str) -> None:
 def wrapper(tmp_path: Path, text: str) -> str:
     """A way to a Python that was changed by ``text`` before it reads its program."""
     path = tmp_path / "python.py"
-    path.write_text(f"import sys\n{textwrap.dedent(text)}\nexec(sys.argv[-1])\n")
+    path.write_text(f"import sys\n{textwrap.dedent(text)}\nexec(sys.argv[-1])\n", encoding="utf-8")
     return f"via={sys.executable} -I -S {path}"
 
 
@@ -184,7 +188,8 @@ def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.write_text(
         f'#!/bin/sh\nprintf "%s\\n" "$*" >> {log}\nfor last; do :; done\n'
         'case "$*" in *nowhere*) echo "ssh: connect to host nowhere port 22: Connection refused" >&2; exit 255;; esac\n'
-        'exec /bin/sh -c "$last"\n'
+        'exec /bin/sh -c "$last"\n',
+        encoding="utf-8",
     )
     path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{path.parent}{os.pathsep}{os.environ['PATH']}")
@@ -195,7 +200,7 @@ def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_ssh_leads_to_a_python(ssh: Path) -> None:
     with remote(f"ssh=-p 2222 me@box//python={sys.executable}") as host:
         assert answers(host, ["a=tcp4"])[0]["outcomes"] == ["ok"]
-    assert ssh.read_text().startswith("-o BatchMode=yes -p 2222 me@box ")
+    assert ssh.read_text(encoding="utf-8").startswith("-o BatchMode=yes -p 2222 me@box ")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script stands for ssh")
@@ -279,10 +284,10 @@ def test_far_sides_end_with_a_connection_whose_owner_is_killed(scenario: str) ->
 def test_what_a_command_started_ends_with_it(tmp_path: Path) -> None:
     """A far side that does not end by the end of its input, below a shell."""
     deaf = tmp_path / "deaf.sh"
-    deaf.write_text(f'#!/bin/sh\nsleep 1000 & echo $! > {tmp_path / "pid"}\n{sys.executable} "$@"\n')
+    deaf.write_text(f'#!/bin/sh\nsleep 1000 & echo $! > {tmp_path / "pid"}\n{sys.executable} "$@"\n', encoding="utf-8")
     deaf.chmod(0o755)
     with remote(f"via={deaf}") as host:
         assert answers(host, ["a=tcp4"])[0]["outcomes"] == ["ok"]
-        pid = int((tmp_path / "pid").read_text())
+        pid = int((tmp_path / "pid").read_text(encoding="utf-8"))
         assert alive(pid)
     assert soon(lambda: not alive(pid))

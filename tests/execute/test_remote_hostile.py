@@ -68,7 +68,7 @@ def far_side(tmp_path: Path) -> Any:
 
     def make(snippet: str, **settings: Any) -> RemoteHost:
         path = tmp_path / "far.py"
-        path.write_text(FAR_SIDE + textwrap.dedent(snippet))
+        path.write_text(FAR_SIDE + textwrap.dedent(snippet), encoding="utf-8")
         host = open_host(HostSpec("far", via=f"{sys.executable} -I -S {path}", **{"patience": 0.5, **settings}))
         assert isinstance(host, RemoteHost)
         return host
@@ -197,7 +197,7 @@ def test_a_far_side_that_always_dies_is_given_up(far_side: Any, tmp_path: Path) 
     kept, why = kept_and_lost(far_side(snippet))
     assert kept == 0
     assert "oh dear" in why
-    assert len((tmp_path / "starts").read_text()) < 10
+    assert len((tmp_path / "starts").read_text(encoding="utf-8")) < 10
 
 
 def test_one_death_costs_one_scenario_at_most(far_side: Any, tmp_path: Path) -> None:

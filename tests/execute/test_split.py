@@ -39,7 +39,7 @@ sys.exit("the line broke")
 
 def flaky(tmp_path: Path, limit: int) -> HostSpec:
     path = tmp_path / "flaky.py"
-    path.write_text(FLAKY)
+    path.write_text(FLAKY, encoding="utf-8")
     return HostSpec("flaky", via=f"{sys.executable} -I -S {path} {tmp_path / 'mark'} {limit}")
 
 

@@ -56,7 +56,7 @@ def test_every_scenario_prints_to_itself(texts: list[str]) -> None:
 
 @pytest.mark.parametrize("name", ["pairs", "states", "options-after-bind", "users"])
 def test_holds_what_was_recorded(name: str) -> None:
-    with gzip.open(EVIDENCE / "linux-6.18.44" / f"{name}.jsonl.gz", "rt") as lines:
+    with gzip.open(EVIDENCE / "linux-6.18.44" / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
         recorded = {json.loads(line)["scenario"] for line in lines}
     made = {text for group in matrix("pairs", users=name == "users") for text in group.scenarios}
     assert recorded <= made
@@ -131,7 +131,7 @@ def test_other_kinds() -> None:
 
 
 def test_other_kinds_were_recorded() -> None:
-    with gzip.open(EVIDENCE / "linux-6.18.44" / "kinds.jsonl.gz", "rt") as lines:
+    with gzip.open(EVIDENCE / "linux-6.18.44" / "kinds.jsonl.gz", "rt", encoding="utf-8") as lines:
         recorded = {json.loads(line)["scenario"] for line in lines}
     made = {
         text
@@ -217,7 +217,7 @@ def test_other_options(options: tuple[str, ...]) -> None:
 
 
 def test_the_recorded_load_balance_pairs() -> None:
-    with gzip.open(EVIDENCE / "freebsd-13.0" / "load-balance.jsonl.gz", "rt") as lines:
+    with gzip.open(EVIDENCE / "freebsd-13.0" / "load-balance.jsonl.gz", "rt", encoding="utf-8") as lines:
         recorded = {json.loads(line)["scenario"] for line in lines}
     options = ("reuseaddr", "reuseport", "reuseport_lb")
     assert recorded <= {text for group in matrix(options=options) for text in group.scenarios}

@@ -170,6 +170,6 @@ def test_every_claim_has_a_place_where_it_is_decided(found: dict[str, Result]) -
 )
 def test_a_wrong_file_is_told(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "claims.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(Problem, match=message):
         claims.read(path)

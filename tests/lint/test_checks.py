@@ -33,7 +33,7 @@ def test_form(folder: Folder) -> None:
 
 
 def test_form_of_divergences(folder: Folder, only: Only) -> None:
-    folder.divergences.write_text("- id: demo.odd\n  instead-of: demo.conflicts\n")
+    folder.divergences.write_text("- id: demo.odd\n  instead-of: demo.conflicts\n", encoding="utf-8")
     assert "divergences/demo.yaml:2:15: unknown 'demo.conflicts'" in only("form")
 
 
@@ -307,7 +307,7 @@ ODD = "a=tcp4 a.reuseport=1 a.bind=0.0.0.0 b=tcp4 b.reuseport=1 b.bind=127.0.0.3
 
 
 def test_a_divergence_that_explains(folder: Folder) -> None:
-    folder.divergences.write_text(DIVERGENCE.replace("wider", "same"))
+    folder.divergences.write_text(DIVERGENCE.replace("wider", "same"), encoding="utf-8")
     folder.record("odd", {ODD.replace("127.0.0.3", "0.0.0.0"): ["ok", "ok", "ok", "ok", "ok", "EACCES"]})
     folder.record("pairs", {"a=tcp4 a.bind=0.0.0.0 b=tcp4 b.bind=127.0.0.1": ["ok", "ok", "ok", "EADDRINUSE"]})
     folder.write(GOOD)
@@ -316,14 +316,14 @@ def test_a_divergence_that_explains(folder: Folder) -> None:
 
 def test_a_divergence_that_explains_nothing(folder: Folder) -> None:
     folder.divergences.write_text(
-        DIVERGENCE.replace("new.protocol: tcp", "new.protocol: udp").replace("/odd", "/pairs")
+        DIVERGENCE.replace("new.protocol: tcp", "new.protocol: udp").replace("/odd", "/pairs"), encoding="utf-8"
     )
     folder.write(GOOD)
     assert "'demo.odd' explains no recorded outcome; delete the entry" in dict(folder.lint())["divergences"]
 
 
 def test_a_divergence_that_goes_too_far(folder: Folder) -> None:
-    folder.divergences.write_text(DIVERGENCE)
+    folder.divergences.write_text(DIVERGENCE, encoding="utf-8")
     folder.record("odd", {ODD: ["ok", "ok", "ok", "ok", "ok", "EACCES"]})
     folder.write(GOOD)
     found = dict(folder.lint())
@@ -346,7 +346,9 @@ def test_hosts(folder: Folder, only: Only, row: dict[str, dict[str, object]], me
 
 
 def test_hosts_of_other_systems_are_theirs(folder: Folder) -> None:
-    (folder.evidence / "hosts.json").write_text('{"other-1.0": {"why": "", "release": "x", "functions": {}}}')
+    (folder.evidence / "hosts.json").write_text(
+        '{"other-1.0": {"why": "", "release": "x", "functions": {}}}', encoding="utf-8"
+    )
     assert folder.lint() == []
 
 

@@ -33,7 +33,7 @@ def test_problems_have_place_line_and_the_name_of_the_check(folder: Folder, caps
 
 def test_all_files_are_checked_when_one_cannot_be_read(folder: Folder, capsys: Capture) -> None:
     bad = folder.file.with_name("bad.yaml")
-    bad.write_text("os: [")
+    bad.write_text("os: [", encoding="utf-8")
     missing = folder.file.with_name("missing.yaml")
     folder.change("demo.bound-twice", "dm.bound-twice")
     assert main(["lint", str(bad), str(missing), str(folder.file)]) == 2
@@ -52,19 +52,19 @@ def test_unknown_system(capsys: Capture) -> None:
 def test_update(folder: Folder, capsys: Capture) -> None:
     folder.write(GOOD.replace("demo.conflict", "demo.taken"), update=False)
     path = folder.evidence / "decided.json"
-    path.write_text('{"other": {"other.rule": {"other-1": {"pairs": 1}}}}')
+    path.write_text('{"other": {"other.rule": {"other-1": {"pairs": 1}}}}', encoding="utf-8")
     assert main(["lint", str(folder.file)]) == 2
     assert "[decided]" in capsys.readouterr().err
     assert main(["lint", "--update", str(folder.file)]) == 0
     assert "wrote" in capsys.readouterr().err
-    written = json.loads(path.read_text())
+    written = json.loads(path.read_text(encoding="utf-8"))
     assert written["other"] == {"other.rule": {"other-1": {"pairs": 1}}}
     assert written["demo"]["demo.taken"]["demo-1.0"]["pairs"] > 10
     assert main(["lint", str(folder.file)]) == 0
 
 
 def test_a_broken_decided_file(folder: Folder, capsys: Capture) -> None:
-    (folder.evidence / "decided.json").write_text("{")
+    (folder.evidence / "decided.json").write_text("{", encoding="utf-8")
     assert main(["lint", str(folder.file)]) == 2
     assert "write it again with 'bindmatrix lint --update'" in capsys.readouterr().err
 
@@ -124,7 +124,12 @@ def test_help_lists_the_checks(capsys: Capture) -> None:
 
 def test_a_copy_elsewhere_is_checked_against_the_installed_evidence(capsys: Capture, tmp_path: Path) -> None:
     copy = tmp_path / "mine.yaml"
-    copy.write_text((catalog.folder() / "openbsd.yaml").read_text().replace("refuse: EADDRINUSE", "refuse: EACCES", 1))
+    copy.write_text(
+        (catalog.folder() / "openbsd.yaml")
+        .read_text(encoding="utf-8")
+        .replace("refuse: EADDRINUSE", "refuse: EACCES", 1),
+        encoding="utf-8",
+    )
     assert main(["lint", str(copy)]) == 2
     err = capsys.readouterr().err
     assert "recorded outcomes are otherwise than openbsd." in err

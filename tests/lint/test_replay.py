@@ -76,7 +76,7 @@ def test_statements_say_what_they_are_about(folder: Folder, about: str, releases
     path = folder.evidence / "demo" / "said.jsonl.gz"
     path.parent.mkdir()
     line = {"scenario": SCENARIOS[0], "outcomes": ["ok", "ok", "ok", "refused"], "demo": about}
-    with gzip.open(path, "wt") as stream:
+    with gzip.open(path, "wt", encoding="utf-8") as stream:
         stream.write(json.dumps(line) + "\n" + json.dumps({**line, "contradicted": True}) + "\n")
     subject = folder.subject()
     [said] = [one for one in subject.sets if one.host == "demo"]

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.errors import Problem
@@ -29,6 +29,7 @@ def recording(data: bytes) -> Recording:
     return Recording(io.BytesIO(data), "test")
 
 
+@settings(deadline=None)  # machines are busy
 @given(st.lists(OBSERVATIONS, max_size=8), st.booleans(), st.integers(0, 3))
 def test_reading_is_the_inverse_of_writing(observations: list[Observation], zipped: bool, members: int) -> None:
     lines = [header({"os": "linux"}), *map(line, observations)]
@@ -42,6 +43,7 @@ def test_reading_is_the_inverse_of_writing(observations: list[Observation], zipp
     assert found.problem is None
 
 
+@settings(deadline=None)  # machines are busy
 @given(st.binary(max_size=200))
 def test_foreign_bytes_are_no_traceback(data: bytes) -> None:
     found = recording(data)
@@ -49,6 +51,7 @@ def test_foreign_bytes_are_no_traceback(data: bytes) -> None:
     assert found.problem is not None or not data.strip() or data.lstrip().startswith(b"{")
 
 
+@settings(deadline=None)  # machines are busy
 @given(st.integers(1, 400))
 def test_a_file_that_was_cut_gives_what_it_still_holds(cut: int) -> None:
     lines = [line(Observation(f"a=tcp4 user={number}", ("ok", "ok"))) for number in range(300)]

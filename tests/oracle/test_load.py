@@ -213,7 +213,9 @@ def test_the_command_says_it_in_one_go_and_ends_with_2(
     verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "demo.yaml"
-    file.write_text(GOOD.replace("existing.overlaps", "existing.overlap").replace("EADDRINUSE", "EADDRINUS"))
+    file.write_text(
+        GOOD.replace("existing.overlaps", "existing.overlap").replace("EADDRINUSE", "EADDRINUS"), encoding="utf-8"
+    )
     arguments = ["lint", str(file)] if verb == "lint" else ["predict", "--os", str(file), "a=tcp4"]
     assert main(arguments) == 2
     shown = capsys.readouterr().err

@@ -46,7 +46,7 @@ def main(executor: str, folder: Path) -> None:
             c = subprocess.run(
                 [folder / "batch", str(index), str(port)], capture_output=True, text=True, check=False, timeout=20
             )
-            python = run_python((folder / f"{index}.py").read_text(), port + 1)
+            python = run_python((folder / f"{index}.py").read_text(encoding="utf-8"), port + 1)
             print(json.dumps([[c.returncode, c.stdout + c.stderr], python]), flush=True)
 
 

@@ -50,7 +50,7 @@ def test_cells_are_the_recorded_pairs() -> None:
     found = cells.cells(variant_of(catalog.expectations("linux"), "7.3.4"))
     path = catalog.folder() / "evidence" / "linux-7.3.4" / "pairs.jsonl.gz"
     recorded = {}
-    with gzip.open(path, "rt") as stream:
+    with gzip.open(path, "rt", encoding="utf-8") as stream:
         for line in stream:
             data = json.loads(line)
             recorded[data["scenario"]] = data["outcomes"]
@@ -88,7 +88,10 @@ def test_a_rule_edit_shows_the_cells_that_it_changed(tmp_path: Path) -> None:
     """One rule fewer: the same lines, in which only letters differ; and the header says nothing new."""
     source = Path(catalog.expectations("linux").file).read_text(encoding="utf-8")
     path = tmp_path / "linux.yaml"
-    path.write_text(source.replace("- {both.reuseaddr: yes, existing.listening: no}\n", "- {both.reuseaddr: yes}\n", 1))
+    path.write_text(
+        source.replace("- {both.reuseaddr: yes, existing.listening: no}\n", "- {both.reuseaddr: yes}\n", 1),
+        encoding="utf-8",
+    )
     before, after = cells.render("linux").splitlines(), cells.render(str(path)).splitlines()
     assert len(before) == len(after)
     changed = [(one, other) for one, other in zip(before, after, strict=True) if one != other]
@@ -111,5 +114,5 @@ def test_earlier_releases_show_only_what_differs() -> None:
 def test_write_all_touches_only_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "names", lambda: ["gvisor", "netbsd"])
     assert cells.write_all(tmp_path / "new") == [tmp_path / "new" / "gvisor.txt", tmp_path / "new" / "netbsd.txt"]
-    (tmp_path / "new" / "netbsd.txt").write_text("edited by hand")
+    (tmp_path / "new" / "netbsd.txt").write_text("edited by hand", encoding="utf-8")
     assert cells.write_all(tmp_path / "new") == [tmp_path / "new" / "netbsd.txt"]

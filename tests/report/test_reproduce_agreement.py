@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from conformance.execute import executor
-from conformance.execute.local import LocalHost
+from conformance.execute.hosts import this_host
 from conformance.generate.sequences import random_sequences
 from conformance.notation import parse
 from conformance.report import reproduce, reproduce_c, reproduce_python
@@ -50,7 +50,7 @@ MACROS = {"E", "LACKING"}
 def cases() -> list[reproduce.Case]:
     """One case for each scenario that runs here; expected is what the executor saw."""
     texts = [*SPECIAL, *random_sequences(5, RANDOM, users=True)]
-    with LocalHost(4) as host:
+    with this_host(4) as host:
         seen = {}
         for batch in host.run(texts):
             for line in batch:
@@ -99,7 +99,7 @@ def compiler() -> str:
 
 def compile_c(compiler: str, text: str, folder: Path, name: str) -> Path:
     source = folder / f"{name}.c"
-    source.write_text(text)
+    source.write_text(text, encoding="utf-8")
     target = folder / name
     command = [compiler, "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-o", str(target), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -111,7 +111,7 @@ def run_all(compiler: str, cases: Sequence[reproduce.Case], folder: Path) -> lis
     """(status, output) of the C and of the Python form of every case."""
     compile_c(compiler, batch([reproduce_c.program(case) for case in cases]), folder, "batch")
     for index, case in enumerate(cases):
-        (folder / f"{index}.py").write_text(reproduce_python.program(case))
+        (folder / f"{index}.py").write_text(reproduce_python.program(case), encoding="utf-8")
     command = [sys.executable, "-I", "-S", reproduce_driver.__file__, executor.__file__, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conformance.execute import executor
-from conformance.execute.local import LocalHost
+from conformance.execute.hosts import this_host
 from conformance.oracle import catalog
 from conformance.report import reproduce, reproduce_findings
 from tests.report import reproduce_driver
@@ -52,11 +52,16 @@ def test_programs_on_this_kernel(tmp_path: Path) -> None:
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler (cc) in PATH")
-    with LocalHost(1) as host:
+    with this_host(1) as host:
         facts = host.facts
         lines = [line for texts in host.run([one.scenario.text for one in LISTED]) for line in texts]
     seen = {data["scenario"]: data["outcomes"] for data in map(json.loads, lines)}
-    compile_c(compiler, batch([(FOLDER / one.name / "repro.c").read_text() for one in LISTED]), tmp_path, "batch")
+    compile_c(
+        compiler,
+        batch([(FOLDER / one.name / "repro.c").read_text(encoding="utf-8") for one in LISTED]),
+        tmp_path,
+        "batch",
+    )
     for index, one in enumerate(LISTED):
         shutil.copy(FOLDER / one.name / "repro.py", tmp_path / f"{index}.py")
     command = [sys.executable, "-I", "-S", reproduce_driver.__file__, executor.__file__, str(tmp_path)]

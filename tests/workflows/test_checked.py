@@ -50,7 +50,7 @@ def test_the_workflows_follow_the_schema(schema: str) -> None:
 
 def test_the_schema_check_can_fail(tmp_path: Path) -> None:
     path = tmp_path / "wrong.yml"
-    path.write_text("on: push\njobs: {a: {runs-on: x, stesp: []}}\n")
+    path.write_text("on: push\njobs: {a: {runs-on: x, stesp: []}}\n", encoding="utf-8")
     command = [tool("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", path]
     assert subprocess.run(command, capture_output=True).returncode == 1
 
@@ -63,7 +63,7 @@ def test_zizmor_would_see_an_injection(tmp_path: Path) -> None:
     text = (ROOT / ".github" / "workflows" / "conformance.yml").read_text(encoding="utf-8")
     path = tmp_path / ".github" / "workflows" / "conformance.yml"
     path.parent.mkdir(parents=True)
-    path.write_text(text.replace("plan.py >>", "plan.py ${{ inputs.systems }} >>"))
+    path.write_text(text.replace("plan.py >>", "plan.py ${{ inputs.systems }} >>"), encoding="utf-8")
     done = subprocess.run([tool("zizmor"), "--offline", "--no-progress", path], capture_output=True, text=True)
     assert done.returncode != 0
     assert "template-injection" in done.stdout

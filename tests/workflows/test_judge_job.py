@@ -79,7 +79,7 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for machine, recorded in MACHINES.items():
         os_name, _, release = recorded.partition("-")
         artefact(folder / f"observations-{machine}", recorded, {"os": os_name, "release": release})
-    (folder / "observations-gvisor-debian-13" / "facts.json").write_text('{"release": "20240729"}')
+    (folder / "observations-gvisor-debian-13" / "facts.json").write_text('{"release": "20240729"}', encoding="utf-8")
     freebsd = folder / "observations-freebsd-13.5" / "observations.jsonl"
     lines = freebsd.read_bytes().splitlines()
     told = json.loads(lines[0])
@@ -87,7 +87,7 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     changed = [json.loads(line) for line in lines[1:]]
     for one in [one for one in changed if one["outcomes"][-1] == "EADDRINUSE"][:5]:
         one["outcomes"][-1] = EVIL
-    freebsd.write_text("\n".join(json.dumps(one) for one in (told, *changed)) + "\n")
+    freebsd.write_text("\n".join(json.dumps(one) for one in (told, *changed)) + "\n", encoding="utf-8")
     return folder
 
 
@@ -105,7 +105,9 @@ def judged(artefacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Runner:
 
 
 def issues(judged: Runner) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted((judged.folder / "judged" / "issues").iterdir())]
+    return [
+        json.loads(path.read_text(encoding="utf-8")) for path in sorted((judged.folder / "judged" / "issues").iterdir())
+    ]
 
 
 # --- judging
@@ -119,21 +121,21 @@ def test_a_divergence_fails_the_job_at_its_end(judged: Runner) -> None:
 
 
 def test_every_machine_is_on_the_page_and_in_the_summary(judged: Runner) -> None:
-    html = (judged.folder / "judged" / "site" / "index.html").read_text()
-    summary = (judged.folder / "summary").read_text()
-    assert summary == (judged.folder / "judged" / "summary.md").read_text()
+    html = (judged.folder / "judged" / "site" / "index.html").read_text(encoding="utf-8")
+    summary = (judged.folder / "summary").read_text(encoding="utf-8")
+    assert summary == (judged.folder / "judged" / "summary.md").read_text(encoding="utf-8")
     rows = [line for line in summary.splitlines() if line.startswith(("| ✅", "| ❌"))]
     signs = {row.split("|")[2].split(" (")[0].strip(): row.split("|")[1].strip() for row in rows}
     assert signs == {machine: "❌" if machine == "freebsd-13.5" else "✅" for machine in MACHINES}
     assert "8 hosts, " in html
-    verdicts = json.loads((judged.folder / "judged" / "verdicts.json").read_text())
+    verdicts = json.loads((judged.folder / "judged" / "verdicts.json").read_text(encoding="utf-8"))
     assert len(verdicts) == len(MACHINES)
     assert all(one["total"] > 4000 for one in verdicts)
-    assert "<testsuite " in (judged.folder / "judged" / "junit.xml").read_text()
+    assert "<testsuite " in (judged.folder / "judged" / "junit.xml").read_text(encoding="utf-8")
 
 
 def test_what_a_machine_cannot_tell_of_itself_is_in_the_file_beside(judged: Runner) -> None:
-    verdicts = json.loads((judged.folder / "judged" / "verdicts.json").read_text())
+    verdicts = json.loads((judged.folder / "judged" / "verdicts.json").read_text(encoding="utf-8"))
     assert "20240729" in {one["release"] for one in verdicts}
 
 
@@ -157,7 +159,7 @@ def test_a_machine_that_sent_nothing_or_nonsense_is_told_and_the_others_are_judg
     assert runner.outputs()["status"] == "2"
     told = [line.split(":")[0] for line in done.stderr.splitlines()]
     assert set(told) == {"cut", "empty", "foreign", "bare", "nested", "silent"}
-    summary = (tmp_path / "summary").read_text()
+    summary = (tmp_path / "summary").read_text(encoding="utf-8")
     assert "> silent: no observations came" in summary
     assert "| ✅ | gvisor-debian-13 (gvisor 20240729)" in summary
 
@@ -168,7 +170,7 @@ def test_no_machine_at_all_is_no_success(tmp_path: Path) -> None:
     runner.values["needs.plan.outputs.names"] = "ubuntu-24.04"
     assert runner.step("conformance.yml", "judge", "judge").returncode == 0
     assert runner.outputs()["status"] == "2"
-    assert "no observations came" in (tmp_path / "summary").read_text()
+    assert "no observations came" in (tmp_path / "summary").read_text(encoding="utf-8")
 
 
 # --- issues
@@ -177,7 +179,7 @@ def test_no_machine_at_all_is_no_success(tmp_path: Path) -> None:
 def test_an_issue_for_each_group_that_diverges(judged: Runner) -> None:
     found = issues(judged)
     assert found
-    verdicts = json.loads((judged.folder / "judged" / "verdicts.json").read_text())
+    verdicts = json.loads((judged.folder / "judged" / "verdicts.json").read_text(encoding="utf-8"))
     groups = [group for one in verdicts for group in one["groups"] if group["kind"] == "diverges"]
     assert len(found) == len(groups)
     assert sum(group["count"] for group in groups) == 5
@@ -220,7 +222,7 @@ def issues_job(judged: Runner, tmp_path: Path) -> Runner:
 
 def with_gh(folder: Path) -> Runner:
     runner = Runner(folder, values={"github.token": "secret"})
-    (folder / "bin" / "fake_gh.py").write_text(FAKE_GH)
+    (folder / "bin" / "fake_gh.py").write_text(FAKE_GH, encoding="utf-8")
     runner.program("gh", f'exec "{sys.executable}" "{folder / "bin" / "fake_gh.py"}" "$@"\n')
     return runner
 
@@ -228,7 +230,7 @@ def with_gh(folder: Path) -> Runner:
 def asked(runner: Runner) -> list[dict[str, Any]]:
     """What gh was asked since the last time."""
     log = runner.folder / "gh.jsonl"
-    found = [json.loads(line) for line in log.read_text().splitlines()]
+    found = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     log.unlink()
     return found
 
@@ -244,10 +246,10 @@ def test_an_issue_is_opened_once(judged: Runner, issues_job: Runner) -> None:
     assert [one["title"] for one in first] == [one["title"] for one in issues(judged)]
     assert all(set(one) == {"title", "body", "labels"} and one["labels"] == ["divergence"] for one in first)
     known = issues_job.folder / "known.json"
-    known.write_text(json.dumps([{"body": one["body"]} for one in first]))
+    known.write_text(json.dumps([{"body": one["body"]} for one in first]), encoding="utf-8")
     assert opened(issues_job) == []
     # what only quotes a key, as a hostile machine would, is not the issue of it
-    known.write_text(json.dumps([{"body": "see " + one["body"]} for one in first]))
+    known.write_text(json.dumps([{"body": "see " + one["body"]} for one in first]), encoding="utf-8")
     assert len(opened(issues_job)) == len(first)
 
 
@@ -258,7 +260,7 @@ def test_a_run_opens_only_so_many(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for number in range(14):
         issue = {"key": f"{number:016x}", "title": f"t{number}", "body": "b", "labels": ["divergence"]}
-        (folder / f"{number:016x}.json").write_text(json.dumps(issue))
+        (folder / f"{number:016x}.json").write_text(json.dumps(issue), encoding="utf-8")
     runner.environment["MOST"] = "3"
     assert len(opened(runner)) == 3
     del runner.environment["MOST"]
@@ -308,7 +310,7 @@ def test_new_recordings_become_a_pull_request(judged: Runner, repository: Path, 
     done = job.step("weekly.yml", "evidence", "patch")
     assert done.returncode == 0, done.stderr
     assert job.outputs()["new"] == "yes"
-    body = (repository / "proposal" / "body.md").read_text()
+    body = (repository / "proposal" / "body.md").read_text(encoding="utf-8")
     assert "| gvisor-20240729 |" in body
     assert "gvisor-debian-13" in body
     assert "no problems" in body, "the new recordings agree with the rules and the index of what decides is renewed"
@@ -330,7 +332,7 @@ def test_new_recordings_become_a_pull_request(judged: Runner, repository: Path, 
     assert "| gvisor-20240729 | a machine of a CI run" in readme
     # the same once more, while the request is open
     git(other, "reset", "--quiet", "--hard", "HEAD~1")
-    (other / "open-requests").write_text("1")
+    (other / "open-requests").write_text("1", encoding="utf-8")
     done = proposing.step("weekly.yml", "propose", "propose")
     assert done.returncode == 0, done.stderr
     assert [one["words"][:2] for one in asked(proposing)][-1] == ["pr", "edit"]
@@ -339,12 +341,12 @@ def test_new_recordings_become_a_pull_request(judged: Runner, repository: Path, 
 def test_a_patch_reaches_nothing_but_the_evidence(repository: Path) -> None:
     job = with_gh(repository)
     target = repository / "conformance" / "errors.py"
-    target.write_text("import evil\n")
+    target.write_text("import evil\n", encoding="utf-8")
     (repository / "proposal").mkdir()
-    (repository / "proposal" / "evidence.patch").write_text(git(repository, "diff"))
+    (repository / "proposal" / "evidence.patch").write_text(git(repository, "diff"), encoding="utf-8")
     git(repository, "checkout", "--quiet", "--", "conformance")
     assert job.step("weekly.yml", "propose", "propose").returncode != 0
-    assert "evil" not in target.read_text()
+    assert "evil" not in target.read_text(encoding="utf-8")
 
 
 def test_what_is_recorded_already_is_no_news(repository: Path, tmp_path: Path) -> None:

@@ -36,23 +36,23 @@ def sh(script: str, *words: str, folder: Path, **environment: str) -> subprocess
 
 def test_facts_then_scenarios_then_what_diverges_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sh("observe.sh", "facts", folder=tmp_path).returncode == 0
-    host = json.loads((tmp_path / "host.jsonl").read_text())["host"]
+    host = json.loads((tmp_path / "host.jsonl").read_text(encoding="utf-8"))["host"]
     assert host["os"] in ("linux", "macos", "freebsd")
     done = sh("choose.sh", folder=tmp_path, QUICK="true")
     assert done.returncode == 0, done.stderr
-    chosen = (tmp_path / "scenarios.txt").read_text().splitlines()
+    chosen = (tmp_path / "scenarios.txt").read_text(encoding="utf-8").splitlines()
     assert len(chosen) > 5000
     some = tmp_path / "some.txt"
-    some.write_text("\n".join([CLASSIC, *chosen[:40]]) + "\n")
+    some.write_text("\n".join([CLASSIC, *chosen[:40]]) + "\n", encoding="utf-8")
     assert sh("observe.sh", "run", "some.txt", folder=tmp_path).returncode == 0
-    recorded = (tmp_path / "results" / "observations.jsonl").read_text().splitlines()
+    recorded = (tmp_path / "results" / "observations.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(recorded[0])["host"] == host
     assert [json.loads(line)["scenario"] for line in recorded[1:]] == [CLASSIC, *chosen[:40]]
     # a further run has no first line of its own, and what it saw is a repeat
     again = tmp_path / "again.txt"
-    again.write_text(f"{CLASSIC}\n" * 3)
+    again.write_text(f"{CLASSIC}\n" * 3, encoding="utf-8")
     assert sh("observe.sh", "run", "again.txt", folder=tmp_path).returncode == 0
-    recorded = (tmp_path / "results" / "observations.jsonl").read_text().splitlines()
+    recorded = (tmp_path / "results" / "observations.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(recorded) == 42 + 3
     assert main(["report", str(tmp_path / "results"), "--json"]) in (0, 1)
     (summary,) = json.loads(capsys.readouterr().out)
@@ -61,10 +61,10 @@ def test_facts_then_scenarios_then_what_diverges_again(tmp_path: Path, capsys: p
 
 def test_given_scenarios_are_taken_instead(tmp_path: Path) -> None:
     (tmp_path / "caller").mkdir()
-    (tmp_path / "caller" / "a b.txt").write_text(f"# ours\n{CLASSIC}\n")
+    (tmp_path / "caller" / "a b.txt").write_text(f"# ours\n{CLASSIC}\n", encoding="utf-8")
     assert sh("choose.sh", folder=tmp_path, SCENARIOS="a b.txt").returncode == 0
-    assert (tmp_path / "scenarios.txt").read_text() == f"{CLASSIC}\n"
-    (tmp_path / "caller" / "bad").write_text("a=tcp5\n")
+    assert (tmp_path / "scenarios.txt").read_text(encoding="utf-8") == f"{CLASSIC}\n"
+    (tmp_path / "caller" / "bad").write_text("a=tcp5\n", encoding="utf-8")
     done = sh("choose.sh", folder=tmp_path, SCENARIOS="bad")
     assert done.returncode == 2
     assert "bad:1:1" in done.stderr
@@ -82,19 +82,19 @@ def test_a_command_goes_before_python_and_tells_the_release(tmp_path: Path) -> N
     Runner(tmp_path).program("runsc", RUNSC)
     command = ["runsc", "--platform=ptrace", "--network=none", "do"]
     assert sh("observe.sh", "facts", *command, folder=tmp_path).returncode == 0
-    assert json.loads((tmp_path / "results" / "facts.json").read_text()) == {"release": "20221219"}
-    assert json.loads((tmp_path / "host.jsonl").read_text())["host"]["os"]
+    assert json.loads((tmp_path / "results" / "facts.json").read_text(encoding="utf-8")) == {"release": "20221219"}
+    assert json.loads((tmp_path / "host.jsonl").read_text(encoding="utf-8"))["host"]["os"]
 
 
 @pytest.mark.parametrize(("release", "wanted"), [("r151058", "omnios-2026.05"), ("r151056", "omnios-2025.11")])
 def test_an_omnios_tells_when_it_came_out(release: str, wanted: str, tmp_path: Path) -> None:
     Runner(tmp_path).program("uname", "echo SunOS\n")
-    (tmp_path / "release").write_text(f"  OmniOS v11 {release}\n  Copyright\n")
+    (tmp_path / "release").write_text(f"  OmniOS v11 {release}\n  Copyright\n", encoding="utf-8")
     text = (SCRIPTS / "observe.sh").read_text(encoding="utf-8")
-    (tmp_path / "observe.sh").write_text(text.replace("/etc/release", str(tmp_path / "release")))
+    (tmp_path / "observe.sh").write_text(text.replace("/etc/release", str(tmp_path / "release")), encoding="utf-8")
     path = os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]])
     subprocess.run(["sh", "observe.sh", "facts"], cwd=tmp_path, env={**os.environ, "PATH": path}, check=True)
-    assert json.loads((tmp_path / "results" / "facts.json").read_text()) == {"release": wanted}
+    assert json.loads((tmp_path / "results" / "facts.json").read_text(encoding="utf-8")) == {"release": wanted}
 
 
 @pytest.mark.parametrize("words", [(), ("run",), ("run", "missing.txt"), ("rnu", "x"), ("facts", "no-such-command")])

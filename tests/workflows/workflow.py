@@ -65,7 +65,7 @@ class Runner:
         """Put a shell script into the path."""
         path = self.folder / "bin" / name
         path.parent.mkdir(exist_ok=True, parents=True)
-        path.write_text(f"#!/bin/sh\n{text}")
+        path.write_text(f"#!/bin/sh\n{text}", encoding="utf-8")
         path.chmod(0o755)
 
     def step(self, workflow: str, job: str, name: str) -> subprocess.CompletedProcess[str]:
@@ -85,7 +85,7 @@ class Runner:
             **{key: self._value(value) for key, value in step.get("env", {}).items()},
         }
         script = self.folder / "script.sh"
-        script.write_text(step["run"])
+        script.write_text(step["run"], encoding="utf-8")
         command = ["bash", "-e", str(script)]
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=300)
 
@@ -97,4 +97,4 @@ class Runner:
 
     def outputs(self) -> Mapping[str, str]:
         """What the steps so far gave out."""
-        return dict(line.split("=", 1) for line in (self.folder / "output").read_text().splitlines())
+        return dict(line.split("=", 1) for line in (self.folder / "output").read_text(encoding="utf-8").splitlines())
