@@ -360,8 +360,12 @@ class NamespacePorts:
     def _furnish(self) -> None:
         import fcntl
 
-        with closing(socket(INET, DGRAM)) as sock:  # SIOCSIFFLAGS: lo up and running
-            fcntl.ioctl(sock.fileno(), 0x8914, struct.pack("16sh22x", b"lo", 0x41))
+        with closing(socket(INET, DGRAM)) as sock:
+            try:  # SIOCSIFFLAGS: lo up and running
+                fcntl.ioctl(sock.fileno(), 0x8914, struct.pack("16sh22x", b"lo", 0x41))
+            except OSError:
+                if not _bindable(INET, "127.0.0.1"):  # gVisor has no such request, and lo is up from the start
+                    raise
         low, high = self.EPHEMERAL
         if not _write("/proc/sys/net/ipv4/ip_local_port_range", "%d %d" % (low, high)):
             low, high = (int(word) for word in (_read("/proc/sys/net/ipv4/ip_local_port_range") or "0 0").split())
@@ -390,7 +394,11 @@ class NamespacePorts:
 
     def close(self) -> None:
         if self._home is not None:
-            _libc("setns", self._home, self.NEWNET)
+            try:
+                _libc("setns", self._home, self.NEWNET)
+            except OSError:
+                if not _is_gvisor(os.uname()[2]):  # there is no way back there
+                    raise
             os.close(self._home)
             self._home = None
 
@@ -1309,6 +1317,11 @@ def _check_family(sock: socket, address: str) -> None:
         raise _socket.gaierror("an address of the other family")
 
 
+def _number_of(error: OSError) -> int:
+    """Windows' own number of an error, else errno."""
+    return getattr(error, "winerror", None) or error.errno or 0
+
+
 def _other_family(error: OSError) -> bool:
     """Whether Python itself refused an address because it is not of the socket's family."""
     return isinstance(error, _socket.gaierror) or (error.errno is None and not isinstance(error, _socket.timeout))
@@ -1459,6 +1472,7 @@ def _deliver_datagrams(
     _drain(receivers, {})
     clients: List[socket] = []
     try:
+        patience = LIMIT / 2
         for _ in range(DELIVERIES):
             try:
                 if not (flow and clients):
@@ -1467,8 +1481,9 @@ def _deliver_datagrams(
                 clients[-1].send(b".")
             except OSError as error:
                 tally.fail_datagram(_number_of(error))
-            if flow:
-                _refusals(clients, tally)
+            else:
+                if flow:
+                    patience = _hear(receivers, clients[-1], tally, patience)
             if family == UNIX:
                 _drain(receivers, tally.received)  # Linux keeps eleven (net.unix.max_dgram_qlen), others less
                 if flow and tally.others:
@@ -1498,27 +1513,67 @@ def _direct(client: socket, family: int, target: Address, interface: int) -> Non
 def _collect_datagrams(
     receivers: Servers, clients: List[socket], tally: _Tally, group: bool, settle: Callable[[], None]
 ) -> None:
-    """Look at once, again when the loopback queue has been worked off, and once more where silence is no answer."""
-    for attempt in range(3):
-        if attempt == 1:
-            settle()
-        elif attempt == 2 and not group:
-            _ready([sock for _, sock in receivers], [], LIMIT / 2)
+    """Look at once, again when the loopback queue has been worked off, and then as long as silence is no answer.
+
+    ICMP errors are rationed: gVisor sends 50 at once and 1,000 a second, the BSDs 100 or 200 a second.  So where some
+    clients were refused and others heard nothing, those send once more, for as long as that gets a refusal.
+    """
+    flow = len(clients) == 1
+    unheard = clients
+    settled = False
+    refused = 0
+    end = time.monotonic() + LIMIT / 2
+    while True:
         _drain(receivers, tally.received)
-        _refusals(clients, tally)
+        found = _refusals(unheard, tally)
+        unheard = clients if flow else found
         counts = list(tally.received.values()) or [0]
         arrived = min(counts) if group else sum(counts)  # every member of a group gets a copy of each
         lost = DELIVERIES - sum(tally.others.values()) - arrived
         if lost <= 0:
             return
+        left = end - time.monotonic()
+        if not settled:
+            settle()
+            settled = True
+        elif group:
+            break
+        elif left > 0:
+            _ready([sock for _, sock in receivers] + unheard, [], left)
+        elif arrived or tally.others.get("refused", 0) == refused:
+            break
+        else:
+            refused = tally.others["refused"]
+            for client in unheard * (lost if flow else 1):
+                try:
+                    client.send(b".")
+                except OSError as error:
+                    tally.fail_datagram(_number_of(error))
+                if flow:
+                    _hear(receivers, client, tally, LIMIT / DELIVERIES)
+            end = time.monotonic() + LIMIT / 2
     if not (group and any(counts)):
         tally.add("none", lost)
 
 
-def _refusals(clients: List[socket], tally: _Tally) -> None:
+def _hear(receivers: Servers, client: socket, tally: _Tally, seconds: float) -> float:
+    """Wait for what one datagram leads to, since a socket keeps one error alone; the seconds that are left."""
+    start = time.monotonic()
+    _ready([sock for _, sock in receivers] + [client], [], seconds)  # an error counts as something to read
+    _refusals([client], tally)
+    return max(0.0, seconds - (time.monotonic() - start))
+
+
+def _refusals(clients: List[socket], tally: _Tally) -> List[socket]:
+    """Count the clients that were refused; the others."""
+    others = []
     for client in clients:
-        for number in _pending(client):
+        numbers = list(_pending(client))
+        for number in numbers:
             tally.fail_datagram(number)
+        if not numbers:
+            others.append(client)
+    return others
 
 
 def _pending(client: socket) -> Iterator[int]:

@@ -169,6 +169,29 @@ def test_a_connection_nobody_accepted_makes_a_delivery_undecidable(executor: Exe
         executor.run("a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 deliver=127.0.0.1")
 
 
+@pytest.mark.parametrize("step", ["deliver", "deliver_flow"])
+def test_refusals_that_the_kernel_rations_are_asked_for_again(
+    executor: Executor, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    withheld = 20
+
+    class Rationed(module.socket):
+        """Of a kernel that sends some ICMP errors at once and no more for a while."""
+
+        def getsockopt(self, *arguments: int) -> int:
+            nonlocal withheld
+            number: int = super().getsockopt(*arguments)
+            if number and withheld:
+                withheld -= 1
+                return 0
+            return number
+
+    monkeypatch.setattr(module, "LIMIT", 0.05)
+    monkeypatch.setattr(module, "socket", Rationed)
+    assert executor.run(f"a=udp4 a.bind=127.0.0.1 a.close {step}=127.0.0.1")[-1] == "refused"
+    assert withheld == 0
+
+
 def test_windows_codes_are_mapped_and_kept(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
     class WindowsError(OSError):
         winerror = 10048
