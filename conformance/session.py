@@ -138,9 +138,9 @@ class Session:
         self.progress = progress or _silent
         facts = host.facts
         expectations, release = catalog.of_host(facts)
-        self.limit = catalog.limit(expectations, release)
         in_force = divergences.of(expectations, release)
         self.judge = Judge(expectations.at(release), in_force, facts)
+        self.limit = catalog.limit_of_host(self.judge.expectations, facts)
         self.collector = Collector(self.judge)
         self.interrupted = False
 

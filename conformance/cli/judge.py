@@ -65,7 +65,7 @@ def judge(recording: observations.Recording, os: str = "", release: str = "") ->
         expected = 'holds no observations; expected JSON Lines of {"scenario": ..., "outcomes": [...]}'
         raise recording.problem or Problem(Place(recording.name), expected)
     notes = []
-    limit = catalog.limit(collector.judge.expectations, collector.judge.expectations.release)
+    limit = catalog.limit_of_host(collector.judge.expectations, collector.judge.host)
     if limit:
         notes.append(limit)
     if recording.bad_lines:

@@ -1622,10 +1622,12 @@ def host_facts(namespace: str, cid: Optional[int] = None) -> Dict[str, Any]:
     """
     kernel, release, version, machine = _kernel()
     addresses = [text for text in ("127.0.0.1", "127.0.0.2", "::1") if _bindable(INET6 if ":" in text else INET, text)]
+    system = _system(release, version)
     facts = {
-        "os": _system(release, version),
+        "os": system,
         "kernel": kernel,
-        "release": release,
+        "release": upstream_release(system, release, version, _read("/proc/version_signature") if LINUX else ""),
+        "uname": release,
         "version": version,
         "machine": machine,
         "python": "%s %s" % (sys.implementation.name, sys.version.split()[0]),
@@ -1664,6 +1666,18 @@ def _system(release: str, version: str) -> str:
     if SUN:
         return "solaris" if version.startswith("11.") else "illumos"
     return _SYSTEMS.get(sys.platform) or sys.platform.rstrip("0123456789.-")
+
+
+def upstream_release(system: str, release: str, version: str, signature: str = "") -> str:
+    """The release by the count of the kernel's own project, "" where the kernel does not tell it.
+
+    These two are of uname.  Debian's 6.1.0-56 says "Debian 6.1.192-2" in its version; Ubuntu's 6.8.0-45
+    has "Ubuntu 6.8.0-45.45-generic 6.8.12" in /proc/version_signature, the ``signature``; gVisor plays an old Linux.
+    """
+    if system == "gvisor":
+        return ""
+    told = re.search(r"\bDebian (\d+\.\d+\.\d+)", version) or re.match(r"Ubuntu \S+ (\d+\.\d+\.\d+)\Z", signature)
+    return told.group(1) if told and system == "linux" else release
 
 
 def _is_gvisor(release: str) -> bool:

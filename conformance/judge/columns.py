@@ -313,7 +313,7 @@ class Builder:
                     rules[rule.id] = _described(rule)
         for one in self.judge.divergences:
             rules.setdefault(one.id, _described(one.rule))
-        limit = catalog.limit(self.judge.expectations, self.judge.expectations.release)
+        limit = catalog.limit_of_host(self.judge.expectations, self.judge.host)
         return Columns(
             name=name,
             os=self.judge.expectations.os,

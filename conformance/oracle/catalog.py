@@ -63,6 +63,16 @@ def limit(expectation: Expectations, release: str) -> str:
     return ""
 
 
+def limit_of_host(expectation: Expectations, host: Mapping[str, Any]) -> str:
+    """What to say about judging ``host`` by ``expectation``, which is that of its release; "" for nothing."""
+    if not host.get("release"):
+        return (
+            f"the host does not tell which release of {expectation.title} it is: judged as {expectation.release}, "
+            "the newest that was tested; another one is named with --release or in hosts.toml"
+        )
+    return limit(expectation, expectation.release)
+
+
 def of_host(host: Mapping[str, Any]) -> tuple[Expectations, str]:
     """The expectations and the release for the facts of a host; raises :class:`Problem`."""
     os = str(host.get("os") or "")
