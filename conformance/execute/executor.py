@@ -366,9 +366,7 @@ class NamespacePorts:
             except OSError:
                 if not _bindable(INET, "127.0.0.1"):  # gVisor has no such request, and lo is up from the start
                     raise
-        low, high = self.EPHEMERAL
-        if not _write("/proc/sys/net/ipv4/ip_local_port_range", "%d %d" % (low, high)):
-            low, high = (int(word) for word in (_read("/proc/sys/net/ipv4/ip_local_port_range") or "0 0").split())
+        low, high = self._ephemeral()
         buckets = "/proc/sys/net/ipv4/tcp_max_tw_buckets"
         _write(buckets, "262144")
         self._left = min(self.CONNECTIONS, int(_read(buckets) or 4096) // 2)
@@ -377,7 +375,26 @@ class NamespacePorts:
             raise OSError(errno.EADDRINUSE, "ip_local_port_range leaves no ports")
         self.plain: Callable[[], int] = itertools.cycle(ports[:1024]).__next__
         self._fresh = iter(ports[1024:])
+        if _is_gvisor(os.uname()[2]):  # it loses a few reservations for ever: no port is met twice there
+            self.plain, self._fresh = self._unused, iter(ports)
         self.number += 1
+
+    def _unused(self) -> int:
+        return self.fresh(0)
+
+    def _ephemeral(self) -> Tuple[int, int]:
+        """The range of the ports that the kernel chooses here, EPHEMERAL where that can be had."""
+        path = "/proc/sys/net/ipv4/ip_local_port_range"
+        before = _read(path)
+        low, high = self.EPHEMERAL
+        if _write(path, "%d %d" % (low, high)):
+            if not _is_gvisor(os.uname()[2]):
+                return low, high
+            _write(
+                path, before
+            )  # there the file is that of the whole sandbox, and namespaces go by a range of their own
+        low, high = (int(word) for word in (before or "0 0").split())
+        return low, high
 
     def fresh(self, connections: int) -> int:
         """A port that no scenario used before in this namespace, for one that makes so many connections."""
@@ -1256,8 +1273,11 @@ class Executor:
         """Wait until the packets that the last call set off are processed.
 
         close() and connect() return before the peer's answer is in.  The loopback queue is first in, first out, so two
-        datagrams of ours, one after the other, come back later than a packet and the answer to it.
+        datagrams of ours, one after the other, come back later than a packet and the answer to it.  Not so in gVisor,
+        which handles the segments of each connection in another thread.
         """
+        if self.facts["os"] == "gvisor":
+            time.sleep(0.005)
         try:
             if self._echo is None:
                 self._echo, self._echo_in = socket(INET, DGRAM), self._ports.number

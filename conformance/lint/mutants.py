@@ -37,7 +37,7 @@ _OTHER_EFFECT: dict[str, dict[str, tuple[str, ...]]] = {
         "ENETUNREACH": ("refused",),
     },
     "deaf": {"refused": ("timeout",), "timeout": ("refused",)},
-    "then": {"dead": ("",), "autobound": ("",)},
+    "then": {"dead": ("",), "autobound": ("",), "tried": ("",)},
 }
 _OTHER_ERROR = {"EACCES": "EADDRINUSE"}
 

@@ -137,10 +137,13 @@ class Calls:
         else:
             rules = self.decide("bind", call, new, state)
             # a Unix socket may get a name when it is connected already
-            bound = new._replace(port=SCENARIO_PORT, state=sock.state if sock.connection else "bound")
+            bound = new._replace(port=SCENARIO_PORT, state=sock.state if sock.connection else "bound", tried="")
             done = self._remember(call, bound, state, self._chained(call, state, sock, bound))
             done = self._grouped(call, bound, state, done)
-        return self._branches(rules, state, done)
+        refused = state
+        if at.kind != "wildcard" and any(rule.effect.get("then") == "tried" for rule in rules):
+            refused = put(state, sock, sock._replace(tried="ipv6" if at.form == "ipv6" else "ipv4"))
+        return self._branches(rules, refused, done)
 
     def _listen(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
@@ -174,6 +177,9 @@ class Calls:
         fits = call.fits or "new.fits-family" in foreseen
         if at.kind != "specific" or sock.state not in ("open", "bound") or not fits:
             return [Branch("ok", API["unknown"], state, unknown=True)]
+        if any(rule.effect.get("then") == "tried" for rule in rules):
+            tried = sock._replace(tried="ipv6" if destination == "ipv6" else "ipv4")
+            state, sock = put(state, sock, tried), tried
         number = 1 + max(one.connection for one in state.socks)
         done = self.connections.connected(sock, at, number)
         if not sock.is_stream and sock.family != "unix":

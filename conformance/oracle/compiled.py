@@ -105,8 +105,7 @@ def _counted(sock: Sock, stack: Stack) -> int:
     for option, bit in BITS.items():
         time = stack.options.get(option, "absent")
         values = sock.at_bind if time == "at-bind" else sock.ever if time == "ever" else sock.now
-        always = sock.connection and stack.connections.get(option) == "always"
-        bits |= bit if always else values & bit
+        bits |= bit if stack.counts_as_set(option, sock) else values & bit
     return bits
 
 
@@ -191,8 +190,9 @@ class _Code:
             for who in ("n", "x"):
                 values = "at_bind" if time == "at-bind" else "ever" if time == "ever" and who == "x" else "now"
                 test = f"{who}.{values} & {bit}"
-                if who == "x" and stack.connections.get(option) == "always":
-                    test = f"({test} or x.connection)"
+                if who == "x" and option in stack.connections:
+                    which = "x.connection" if stack.connections[option] == "always" else "x.connection and x.accepted"
+                    test = f"({test} or {which})"
                 self.options[f"{{{who}.{option}}}"] = test
 
     def term(self, name: str, values: tuple[str, ...]) -> str:

@@ -105,7 +105,7 @@ class Connections:
         """``sock`` as the client end of connection ``number`` to ``at``."""
         port = sock.port if sock.family == "unix" else sock.port or OTHER_PORT
         done = sock._replace(state="connected", connection=number, port=port, ends=self.ends(sock, at))
-        if sock.port != SCENARIO_PORT:
+        if sock.port != SCENARIO_PORT or self.stack.connect == "stays":
             return done
         if self.stack.connect == "keeps":
             return _in_space(done, at, ANY if sock.kind == "wildcard" else plain(sock.v4 or sock.v6))

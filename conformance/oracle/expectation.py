@@ -14,6 +14,7 @@ from typing import NamedTuple
 from conformance.errors import NOWHERE, Place
 from conformance.notation import OPTIONS
 from conformance.oracle import releases, vocabulary
+from conformance.oracle.ports import Sock
 from conformance.oracle.releases import EVER, Span
 
 #: a conjunction: each fact has one of its values
@@ -102,14 +103,15 @@ class Stack:
     ``local``: networks whose addresses are the host's own.
     ``v6only_default``: V6ONLY of a new AF_INET6 socket, 0 or 1.
     ``options``: option -> when its value counts (``vocabulary.TIMES``).
-    ``connections``: option -> ``always`` where it counts as set on every connection, whatever its value.
+    ``connections``: option -> ``always`` where it counts as set on every connection, whatever its value, ``accepted``
+    where it does on those that came to a listener.
     ``occupies``: protocol -> form of address -> the spaces it takes.
     ``dual``: how a dual ``::`` lies to 0.0.0.0: ``equal`` or ``wider``.
     ``children``: the address of an accepted socket, as later binds see it: ``connection`` or ``wildcard``.
     ``inherits``: the options that an accepted socket has from its listener.
     ``owner``: whose an accepted socket is: its ``listener``'s, or of the user who called accept() (``acceptor``).
     ``connect``: what connect() makes of a wildcard that a socket is bound to, as later binds see it: it ``narrows`` to
-    the address of the connection, or ``keeps``, in the space of the connection.
+    the address of the connection, ``keeps``, in the space of the connection, or ``stays`` as bind() made it in both.
     ``newest``: the call that makes a socket the newest on its port: ``bind``, or ``connect`` for bind() and connect().
     ``reset``: what becomes of a client whose connection was refused or reset: it ``keeps`` its port and its use,
     ``keeps-asked``: after a refusal it has only the port that a bind() asked for, or it ``loses`` both.
@@ -142,6 +144,11 @@ class Stack:
     sockets: Mapping[str, Described] = field(default_factory=dict)
     #: the number of the port, no part of the file; 1 stands for any that is not special
     port: int = 1
+
+    def counts_as_set(self, option: str, existing: Sock) -> bool:
+        """Whether ``option`` counts as set on an existing socket because of the connection that it is an end of."""
+        which = self.connections.get(option)
+        return bool(existing.connection) and (which == "always" or (which == "accepted" and existing.accepted))
 
 
 @dataclass(frozen=True)

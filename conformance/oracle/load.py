@@ -118,7 +118,7 @@ class _Loader:
             if "children" in found
             else "connection",
             inherits=tuple(self.inherited(found["inherits"])) if "inherits" in found else tuple(OPTIONS),
-            connect=reader.word(found["connect"], "'connect'", ("narrows", "keeps"))
+            connect=reader.word(found["connect"], "'connect'", ("narrows", "keeps", "stays"))
             if "connect" in found
             else "narrows",
             newest=reader.word(found["newest"], "'newest'", ("bind", "connect")) if "newest" in found else "bind",
@@ -184,7 +184,7 @@ class _Loader:
 
     def connections(self, node: yaml.Node) -> dict[str, str]:
         found = self.reader.known(node, "'connections'", OPTIONS)
-        return {key: self.reader.word(value, "'connections'", ("always",)) for key, value in found.items()}
+        return {key: self.reader.word(value, "'connections'", ("always", "accepted")) for key, value in found.items()}
 
     def inherited(self, node: yaml.Node) -> list[str]:
         words = self.reader.words(node, "options")

@@ -99,7 +99,7 @@ class NaiveEvaluator:
         return all(self.value(name, call, new, sock, space, state) in values for name, values in condition)
 
     def _option(self, option: str, sock: Sock, *, existing: bool) -> bool:
-        if existing and sock.connection and self.stack.connections.get(option) == "always":
+        if existing and self.stack.counts_as_set(option, sock):
             return True
         time = self.stack.options.get(option, "absent")
         if time == "at-bind":
@@ -176,6 +176,8 @@ def _new_fact(name: str, new: Sock, call: Call) -> str:
             return _yes(new.accepted)
         case "privileged":
             return _yes(not new.user)
+        case "tried":
+            return new.tried or "nothing"
     raise LookupError(f"new.{name}")
 
 

@@ -61,6 +61,8 @@ class Sock(NamedTuple):
     queued: bool = False
     #: multicast groups that it joined
     joined: tuple[str, ...] = ()
+    #: ipv4 ipv6: the space of the address that a failed bind() or a connect() has left in it, "" for none
+    tried: str = ""
     #: milliseconds until a TIME_WAIT ends
     left: int = 0
     #: place in the order of socket(), counted only where a rule of ``deliver`` asks for that order

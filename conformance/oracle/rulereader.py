@@ -185,7 +185,9 @@ class RuleReader(Reader):
 
     def effect(self, section: str, node: yaml.Node, found: Mapping[str, yaml.Node]) -> dict[str, str]:
         if section in CALL_SECTIONS:
-            return {"then": self.word(found["then"], "'then'", ("dead", "autobound"))} if "then" in found else {}
+            return (
+                {"then": self.word(found["then"], "'then'", ("dead", "autobound", "tried"))} if "then" in found else {}
+            )
         effect = {}
         for key, words in _EFFECTS[section].items():
             if key in ("share", "stop"):

@@ -114,6 +114,12 @@ _FACTS: list[Fact] = [
         "n.state",
         "open bound listening connected close-wait fin-wait time-wait reset dead",
     ),
+    Fact(
+        "new.tried",
+        CALL,
+        "what a bind() that failed, or a connect(), has left in it: the space of its address",
+        {"nothing": "not n.tried", "ipv4": "n.tried == 'ipv4'", "ipv6": "n.tried == 'ipv6'"},
+    ),
     _yes_no("new.accepted", CALL, "made by accept()", "n.accepted"),
     _yes_no("new.privileged", CALL, "made by root (effective user at socket())", "n.user == 0"),
     Fact("user.now", CALL, "who makes the step", {"root": "c.user == 0", "ordinary": "c.user != 0"}),

@@ -62,6 +62,13 @@ def test_an_address_of_the_other_family_reaches_the_kernel(executor: Executor) -
     assert executor.run("a=udp6 a.bind=127.0.0.1 a.bind=255.255.255.255") == ["ok", "EINVAL", "EINVAL"]
 
 
+@pytest.mark.skipif(not module.LINUX, reason="the errno of an address of the other family differs between systems")
+@pytest.mark.parametrize("step", ["a.bind=::ffff:127.0.0.1", "a.bind=::ffff:127.0.0.1,0", "a.connect=::ffff:127.0.0.1"])
+def test_a_mapped_address_is_no_ipv4_address_to_an_ipv4_socket(executor: Executor, step: str) -> None:
+    """getaddrinfo() of glibc makes an IPv4 address of it without a word."""
+    assert executor.run(f"a=tcp4 {step}") == ["ok", "EAFNOSUPPORT"]
+
+
 def test_an_option_without_a_constant_is_not_supported_by_the_protocol(executor: Executor) -> None:
     lacking = [name for name, option in module.OPTIONS.items() if option is None]
     for name in lacking:

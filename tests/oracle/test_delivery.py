@@ -151,8 +151,8 @@ not-an-address-of-lo0-elsewhere:
 group-without-a-join-of-its-own:
     a=udp4 a.reuseport=1 a.bind=0.0.0.0 a.join=224.0.0.251 b=udp4 b.reuseport=1 b.bind=0.0.0.0 deliver=224.0.0.251
     => every:a,b
-nobody-joined-was-not-tried:
-    a=udp4 a.bind=0.0.0.0 deliver=224.0.0.251 => ?
+group-that-nobody-joined:
+    a=udp4 a.bind=0.0.0.0 deliver=224.0.0.251 => none
 """,
     ("netbsd", "7.99.34"): """
 newest-everywhere:

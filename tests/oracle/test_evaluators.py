@@ -141,6 +141,7 @@ def socks(draw: st.DrawFn, name: str, protocol: str = "") -> Sock:
         joined=draw(st.sampled_from([(), ("224.0.0.251",), ("224.0.0.1", "224.0.0.251")])),
         socket=draw(st.sampled_from(SOCKETS)),
         ports=draw(st.sampled_from(PORTS)),
+        tried=draw(st.sampled_from(["", "ipv4", "ipv6"])),
     )
 
 
@@ -220,6 +221,7 @@ def _random_sock(name: str, chance: random.Random) -> Sock:
         group=pick([0, 1, 2]),
         socket=pick(SOCKETS),
         ports=pick(PORTS),
+        tried=pick(["", "ipv4", "ipv6"]),
     )
 
 
@@ -258,13 +260,15 @@ POOL = [*_address_pairs(), *_random_questions(20, 300)]
 
 
 def _stacks() -> list[Stack]:
-    """Each option counted at each time, and always on a connection."""
+    """Each option counted at each time, and always on a connection, or on one that came to a listener."""
     everything = [Stack(options=dict.fromkeys(OPTIONS, time)) for time in vocabulary.TIMES]
     always = dict.fromkeys(OPTIONS, "always")
-    return [*everything, Stack(options=dict.fromkeys(OPTIONS, "now"), connections=always, port=20480)]
+    accepted = dict.fromkeys(OPTIONS, "accepted")
+    now = dict.fromkeys(OPTIONS, "now")
+    return [*everything, Stack(options=now, connections=always, port=20480), Stack(options=now, connections=accepted)]
 
 
-STACKS = {"-".join([*{*stack.options.values()}, *stack.connections][:2]): stack for stack in _stacks()}
+STACKS = {"-".join([*{*stack.options.values()}, *{*stack.connections.values()}]): stack for stack in _stacks()}
 
 
 @pytest.mark.parametrize("fact", vocabulary.FACTS)

@@ -103,7 +103,28 @@ CASES = [
         "a.reuseport_lb=ENOPROTOOPT a.exclusive=ENOPROTOOPT",
     ),
     ("listen-unbound", "a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1 b.listen", "b.bind=EADDRINUSE"),
-    ("not-measured", "a=tcp6 a.v6only=1 a.bind=::ffff:127.0.0.1", "a.bind=?"),
+    ("mapped-v6only", "a=tcp6 a.v6only=1 a.bind=::ffff:127.0.0.1", "a.bind=EHOSTUNREACH"),
+    (
+        "failed-bind-leaves-its-address",
+        "a=tcp6 a.bind=::1 b=tcp6 b.v6only=0 b.bind=::1 b.bind=::ffff:127.0.0.1 b.connect=::ffff:127.0.0.1",
+        "b.bind=EADDRINUSE b.bind=ENETUNREACH b.connect=ENETUNREACH",
+    ),
+    ("failed-bind-udp", "a=udp6 a.bind=::1 b=udp6 b.v6only=0 b.bind=::1 b.bind=::ffff:127.0.0.1", "b.bind=EADDRINUSE"),
+    ("bound-client", "a=udp4 a.bind=127.0.0.1 a.connect=127.0.0.1 b=udp4 b.bind=0.0.0.0", "b.bind=EADDRINUSE"),
+    (
+        "bound-client-is-no-child",
+        (
+            "a=tcp4 a.bind=127.0.0.2 a.listen c=tcp4 c.bind=127.0.0.1 c.connect=127.0.0.2 "
+            "b=tcp4 b.reuseport=1 b.bind=127.0.0.1"
+        ),
+        "b.bind=EADDRINUSE",
+    ),
+    (
+        "dual-client-keeps-both-spaces",
+        "a=udp6 a.v6only=0 a.bind=:: a.connect=::1 b=udp4 b.bind=127.0.0.1",
+        "b.bind=EADDRINUSE",
+    ),
+    ("connection-with-itself", "a=tcp4 a.bind=127.0.0.1 a.connect=127.0.0.1", ""),
 ]
 
 
