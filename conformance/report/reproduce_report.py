@@ -204,7 +204,8 @@ def _since(case: Case) -> str:
 
 def _host(case: Case) -> str:
     facts = case.facts
-    words = [str(facts[key]) for key in ("kernel", "uname", "version", "machine") if facts.get(key)]
+    release = "uname" if facts.get("uname") else "release"
+    words = [str(facts[key]) for key in ("kernel", release, "version", "machine") if facts.get(key)]
     uname = " ".join(words) if facts.get("kernel") else "not recorded"
     rows = [f"host: {case.host}", f"uname: {uname}"]
     rows += [f"sysctl: {name} = {value}" for name, value in sorted(dict(facts.get("sysctls") or {}).items())]

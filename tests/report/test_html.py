@@ -162,7 +162,7 @@ def test_differences_are_grouped_by_rules(tab: Tab) -> None:
 
 
 def test_open_questions_come_from_what_is_unknown(browser: Any, tmp_path: Path) -> None:
-    text = "a=udp6 a.bind=::1 a.connect=::1 b=udp6 b.bind=::1"
+    text = "a=udp6 a.bind=ff02::fb a.join=ff02::fb deliver=ff02::fb"
     gvisor = host("gvisor", "20221219", predicted("gvisor", "20221219", [text]))
     assert gvisor.summary.verdicts["unknown"] == 1
     file = tmp_path / "page.html"
