@@ -32,6 +32,7 @@ VERBS: dict[str, str] = {
     "diff": "what differs between two expectation files or two or three recordings",
     "claims": "what the literature says, and where it holds",
     "ports": "what happens with ports that the kernel chooses",
+    "kernels": "the kernel images that are here, and one scenario on each: between which versions the answer changes",
     "report": "results of one or several hosts as HTML, Markdown, JUnit XML and JSON",
     "collect": "the recordings of many machines as everything that a CI job publishes",
     "reproduce": "a C and a Python program and the text of a bug report for one scenario",

@@ -52,6 +52,8 @@ class HostSpec:
     patience: float = 20.0
     start: float = 120.0
     namespace: str = "auto"
+    #: of a kernel that does not tell its release, or not the one that its expectation file goes by
+    release: str = ""
 
     @property
     def command(self) -> list[str]:
@@ -85,6 +87,7 @@ def open_host(spec: HostSpec) -> LocalHost | RemoteHost:
         start=spec.start,
         namespace=spec.namespace,
         by_hand=spec.by_hand,
+        release=spec.release,
     )
 
 
@@ -162,6 +165,7 @@ _KEYS: dict[str, tuple[tuple[type, ...], str]] = {
     "workers": ((int,), "a whole number from 1 on"),
     "patience": ((int, float), "seconds"),
     "start": ((int, float), "seconds"),
+    "release": ((str,), "the release of its kernel, a text"),
     "namespace": ((str,), f"one of {', '.join(_NAMESPACES)}"),
 }
 

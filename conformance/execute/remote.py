@@ -51,7 +51,7 @@ class RemoteHost:
     ``command``: what to start, words.  ``name``: what the person at the keyboard calls it.  ``workers``: how many
     connections.  ``patience``: seconds that one may say nothing, beside what its scenario asks to wait; ``start``:
     seconds until it has to be there.  ``namespace``: see ``executor.Executor``.  ``by_hand``: a command that
-    shows what is wrong when nothing starts there.
+    shows what is wrong when nothing starts there.  ``release``: the fact of that name, where the host does not know it.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class RemoteHost:
         start: float = 120.0,
         namespace: str = "auto",
         by_hand: str = "",
+        release: str = "",
     ) -> None:
         self.name = name or command[0]
         #: why the host is gone for good, "" while it is there
@@ -71,6 +72,7 @@ class RemoteHost:
         self._command = list(command)
         self._namespace = namespace
         self._by_hand = by_hand
+        self._told = {"release": release} if release else {}
         self._count = max(1, workers)
         self._patience = patience
         self._start_seconds = start
@@ -228,7 +230,7 @@ class RemoteHost:
 
     def _introduce(self, worker: RemoteWorker) -> None:
         """The first worker says what the host is; all others have to be there too."""
-        header = worker.header or {}
+        header = {**(worker.header or {}), **self._told}
         if self._facts is None:
             self._facts = header
         for name in self._facts.keys() | header.keys():
