@@ -1,0 +1,25 @@
+"""What the tests of live kernels share: a run of the quick matrix on a host, and what may come of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from conformance.execute.hosts import HostSpec, open_host
+from conformance.judge.summary import Summary
+from conformance.session import Plan, Session
+
+
+def run(spec: HostSpec, *, examples: int, deliveries: int, part: int = 1) -> tuple[dict[str, Any], Summary]:
+    """Every ``part``-th scenario of the quick matrix and random ones on a host: its facts, what came of it."""
+    with open_host(replace(spec, patience=200.0)) as host:
+        plan = Plan("quick", examples, shard=(1, 1), deliveries=deliveries)
+        scenarios = list(islice(plan.scenarios(host.facts), None, None, part))
+        return dict(host.facts), Session(host).run(scenarios)
+
+
+def told(summary: Summary) -> str:
+    """What a failing test shows."""
+    rows = [f"{group.kind} {group.scenario} -> {group.outcomes}" for group in summary.groups]
+    return "\n".join([str(summary.verdicts), *rows])
