@@ -1100,7 +1100,7 @@ class Executor:
             if self._folder is None:  # here, as ourselves: the users of a scenario may not mount
                 self._folder = Folder(self._ports.kind == "user")
         elif address[0] == "@" and not self.facts["abstract"]:
-            raise Unsupported("abstract names of Unix sockets exist on Linux alone")
+            raise Unsupported("abstract names of Unix sockets exist on Linux alone, and not everywhere there")
         elif address == "cid:own" and self._cid is None:
             raise Unsupported("this machine has no CID of its own")
         elif address[0] == "c" and code in (CONNECT, DELIVER, FLOW) and "local" not in self.facts["cids"]:
@@ -1132,7 +1132,9 @@ class Executor:
         self._sockets[name] = socket(*arguments)
 
     def _bind_named(self, name: str, address: str) -> None:
-        self._sockets[name].bind(self._place(address))
+        sock = self._sockets[name]
+        _check_family(sock, address)
+        sock.bind(self._place(address))
 
     def _place(self, address: str, port: Optional[int] = None) -> Any:
         """What bind() and connect() take for an address of the notation and the port of the scenario."""
@@ -1333,13 +1335,10 @@ def _accept(listener: Any) -> int:
 
 def _check_family(sock: socket, address: str) -> None:
     """Let nobody make an IPv4 address of a mapped one on the way to an AF_INET socket, as getaddrinfo(3) may."""
+    if sock.fileno() < 0:  # it may have been of any family, which the one that stands for it is not
+        raise OSError(errno.EBADF, "closed")
     if ":" in address and sock.family == INET:
         raise _socket.gaierror("an address of the other family")
-
-
-def _number_of(error: OSError) -> int:
-    """Windows' own number of an error, else errno."""
-    return getattr(error, "winerror", None) or error.errno or 0
 
 
 def _other_family(error: OSError) -> bool:
@@ -1657,7 +1656,7 @@ def host_facts(namespace: str, cid: Optional[int] = None) -> Dict[str, Any]:
         "addresses": addresses,
         "kinds": [name for name, kind in KINDS.items() if _makeable(kind)],
         "cids": [word for word, number in CIDS.items() if _has_cid(cid if number is None else number)],
-        "abstract": LINUX and UNIX > 0,
+        "abstract": LINUX and UNIX > 0 and _has_abstract_names(),
         "options": [name for name, option in OPTIONS.items() if option and _settable(option)],
     }
     sysctls = {name: _read("/proc/sys/" + name.replace(".", "/")).replace("\t", " ") for name in _SYSCTLS if LINUX}
@@ -1735,6 +1734,16 @@ def _has_cid(cid: Optional[int]) -> bool:
         with closing(socket(VSOCK, STREAM)) as sock:
             sock.bind((cid, 0xFFFFFFFF))
     except (OSError, TypeError):
+        return False
+    return True
+
+
+def _has_abstract_names() -> bool:
+    """Whether Unix sockets take names that are no files; gVisor's do not in a network namespace."""
+    try:
+        with closing(socket(UNIX, DGRAM)) as sock:
+            sock.bind(b"\0bindmatrix-%d" % os.getpid())
+    except OSError:
         return False
     return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -114,3 +115,40 @@ def test_what_the_host_lacks_is_said(executor: Executor, monkeypatch: pytest.Mon
 def test_the_facts_name_the_kinds(executor: Executor) -> None:
     assert {"tcp4", "udp4"} <= set(executor.facts["kinds"]) <= set(module.KINDS)
     assert set(executor.facts["cids"]) <= set(module.CIDS)
+
+
+@linux_only
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        ("unix", "bind=@x"),
+        ("unix", "bind=/x"),
+        ("unix", "connect=/x"),
+        ("vsock", "bind=cid:any"),
+        ("vsock", "bind=cid:any,0"),
+        ("tcp4", "bind=127.0.0.1"),
+    ],
+)
+def test_a_socket_that_could_not_be_made_is_closed(
+    executor: Executor, monkeypatch: pytest.MonkeyPatch, kind: str, step: str
+) -> None:
+    """gVisor and others have no vsocks; what stands for such a socket is of IPv4 and takes no name and no CID."""
+    monkeypatch.setitem(module.KINDS, kind, (module.KINDS[kind][0], 99))
+    monkeypatch.setattr(module, "_known", {})
+    made, outcome = executor.run(f"a={kind} a.{step}")
+    assert made != "ok"
+    assert outcome == "EBADF"
+
+
+def test_abstract_names_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gVisor has them, but not in a network namespace."""
+
+    class NoAbstract(module.socket):
+        def bind(self, address: object) -> None:
+            if isinstance(address, bytes) and address[:1] == b"\0":
+                raise OSError(errno.EINVAL, "Invalid argument")
+            super().bind(address)
+
+    assert module.host_facts("none")["abstract"] == module.LINUX
+    monkeypatch.setattr(module, "socket", NoAbstract)
+    assert module.host_facts("none")["abstract"] is False
