@@ -166,7 +166,8 @@ class Calls:
         at = address(step.address, self.stack.local)
         destination = "ipv6" if at.form == "dual" else at.form
         both = self.connections.ends(sock, at)
-        call = Call("connect", state.user, fits=_fits(sock, at), destination=destination, ends=both)
+        again = sock.port == SCENARIO_PORT and (sock.form, sock.v4, sock.v6) == (at.form, at.value, None)
+        call = Call("connect", state.user, fits=_fits(sock, at), again=again, destination=destination, ends=both)
         rules = self.decide("connect", call, sock, state)
         if rules and rules[0].action != ALLOW:
             refused = state

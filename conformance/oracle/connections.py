@@ -83,7 +83,7 @@ class Connections:
         if self.stack.reset == "keeps-asked" and sock.port == OTHER_PORT:
             state = "open" if sock.state == "bound" else kept
             return sock._replace(state=state, connection=0, ends="", port=NO_PORT)
-        if self.stack.reset == "loses":
+        if self.stack.reset == "loses" and sock.family != "unix":
             return sock._replace(state=lost, connection=0, ends="", port=OTHER_PORT)
         return sock._replace(state=kept, connection=0, ends="")
 

@@ -106,7 +106,12 @@ _FACTS: list[Fact] = [
         "c.ends and c.ends.partition('>')[0] == c.ends.partition('>')[2]",
     ),
     _yes_no("new.bound", CALL, "it has a port already", "n.port != 0"),
-    _yes_no("new.again", CALL, "a bind() to the address that it has already", "c.again"),
+    _yes_no(
+        "new.again",
+        CALL,
+        "a bind() to the address that it has already; a connect() to it, of an IPv4 or Unix socket",
+        "c.again",
+    ),
     _one_of(
         "new.state",
         CALL,
