@@ -144,12 +144,12 @@ class _Writer:
         socket = self.target(move)
         if not socket.binds or not socket.endpoint.peer:
             return
+        if socket.endpoint.address.startswith("/") and self.user != "0":
+            return  # the file's permissions decide, hence the umask; and what they refuse would never be accepted
         if socket.protocol not in STREAMS:
             if not socket.connected:
                 self.steps.append(f"{socket.name}.connect={socket.endpoint.peer}")
                 socket.connected = True
-        elif socket.endpoint.address.startswith("/") and self.user != "0":
-            return  # a connection that the file's permissions refuse would never be accepted
         elif socket.serves and self.alone(socket):
             client, child = self.new_name(), self.new_name()
             endpoint = socket.endpoint

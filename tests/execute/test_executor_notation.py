@@ -61,8 +61,9 @@ def test_both_parsers_read_the_same(text: str) -> None:
 def test_both_parsers_read_well_formed_scenarios_the_same(data: st.DataObject) -> None:
     steps = [f"a={data.draw(st.sampled_from(sorted(notation.SOCKET_KINDS)))}", "b=udp6", "c=unix"]
     for _ in range(data.draw(st.integers(0, 6))):
-        word = data.draw(words.filter(lambda word: readable(" ".join([*steps, word]))))
-        steps.append(word)
+        word = data.draw(words)
+        if readable(" ".join([*steps, word])):
+            steps.append(word)
     assert readable(" ".join(steps))
     compare(" ".join(steps))
 
