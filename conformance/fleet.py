@@ -116,7 +116,7 @@ def _work(hands: list[Hand], plan: Plan, folders: Folders, watch: Watch) -> Outc
         hands[0].open().result()
         return run_on(SplitHost(hands), name, plan, folders, watch)
     except BindmatrixError as error:
-        return Outcome(name, problem=str(error))
+        return Outcome(name, problem=str(error).removeprefix(f"{name}: "))
     except KeyboardInterrupt:
         return Outcome(name, problem="interrupted before it began", interrupted=True)
     finally:

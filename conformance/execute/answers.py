@@ -29,8 +29,8 @@ _MOST_OUTCOMES, _MOST_REASONS = 300, 5000
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
 _TYPES: dict[str, type] = {
     **dict.fromkeys(("os", "kernel", "release", "version", "machine", "python", "namespace", "container"), str),
-    **dict.fromkeys(("privileged", "ipv6", "users"), bool),
-    **dict.fromkeys(("addresses", "options"), list),
+    **dict.fromkeys(("privileged", "ipv6", "users", "abstract"), bool),
+    **dict.fromkeys(("addresses", "options", "kinds", "cids"), list),
     "sysctls": dict,
 }
 _PLAIN = (str, bool, int, type(None))

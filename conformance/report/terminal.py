@@ -86,7 +86,7 @@ def show_hosts(summaries: Mapping[str, Summary], problems: Mapping[str, str], st
     if summaries:
         console.print(table)
     for name, problem in problems.items():
-        console.print(Text(f"{name}: could not run: {problem.removeprefix(f'{name}: ')}", style="bold red"))
+        console.print(Text(f"{name}: could not run: {problem}", style="bold red"))
 
 
 def _show_rules(console: object, summary: Summary) -> None:

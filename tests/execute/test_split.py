@@ -82,7 +82,7 @@ def test_every_one_has_a_share(hands: list[Hand], monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(RemoteHost, "run_until_lost", counted)
     host = together(hands, good("one"), good("two"), HostSpec("local", workers=1))
     assert isinstance(hands[2].host, LocalHost) or sys.platform == "win32"
-    many = [f"{text} wait={i}" for text in SCENARIOS for i in range(4)]  # enough for the last one to get some
+    many = [text + " a.reuseaddr=1" * i for text in SCENARIOS for i in range(4)]  # enough for the last one to get some
     assert answered(host, many) == {True: len(many)}
     assert len(shares) == 2
     assert min(shares.values()) >= 512
