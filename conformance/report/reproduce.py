@@ -1,8 +1,6 @@
 """What a reproducer is made from: a scenario, what is expected of each step, what was observed, and why.
 
-One :class:`Case` feeds the C program, the Python program and the bug report, so that they cannot disagree.  Expected
-outcomes are *patterns*: words joined by ``|``, where ``?`` accepts everything and ``error`` everything but ``ok``.  The
-programs print a delivery as its class (``a``, ``spread:a,b``, ``every:a,b``, ``refused``), so a pattern lists classes.
+One :class:`Case` feeds the C program, the Python program and the bug report, so that they cannot disagree.
 """
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 from conformance.errors import Place, Problem
@@ -20,7 +17,7 @@ from conformance.oracle import catalog
 from conformance.oracle.automaton import Expected, agrees
 from conformance.oracle.delivery import DELIVERIES, counts
 from conformance.oracle.expectation import ANY_ERROR, Rule
-from conformance.report.answers import answers
+from conformance.report.answers import answers, outcome_text
 from conformance.report.answers_releases import variant_of
 
 ANYTHING, ANY_FAILURE = "?", "error"
@@ -29,13 +26,19 @@ _WORD = re.compile(r"\?|error|ok|E[A-Z0-9]+|[a-z][a-z0-9_:,]*|errno \d+")
 
 @dataclass(frozen=True)
 class Line:
-    """One step.  ``pattern`` is what the programs compare with; ``observed`` is "" where nothing is known."""
+    """One step; ``observed`` is "" where nothing is known."""
 
     step: Step
     expected: Expected
-    pattern: str
     observed: str
     rules: tuple[Rule, ...]
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """The outcomes that are as expected; () when every one is."""
+        if self.expected is None:
+            return ()
+        return (self.expected,) if isinstance(self.expected, str) else self.expected
 
     @property
     def surprising(self) -> bool:
@@ -74,6 +77,20 @@ class Case:
         """``Linux 6.18.44``."""
         return f"{self.title} {self.release}"
 
+    @property
+    def subject(self) -> str:
+        """One line: the step that surprises, and what it does."""
+        line = self.surprise or self.lines[-1]
+        what = next((step.what for step in self.scenario.steps if step.socket == line.step.socket), "socket")
+        got = line.observed or "not observed"
+        return f"{line.step.kind}() of {what}: {got}, expected {outcome_text(line.expected)}"
+
+    @property
+    def headline(self) -> str:
+        """What a program says first."""
+        expects = self.surprise is not None or self.given
+        return f"{self.host}, {self.subject}." if expects else f"What {self.host} returns, as expected."
+
 
 def build(
     scenario: Scenario,
@@ -96,7 +113,7 @@ def build(
         tuple(_certain(one) for one in actual.outcomes) if observed is None else tuple(one or "" for one in observed)
     )
     lines = tuple(
-        Line(step, want, pattern(want, step), got, rules)
+        Line(step, want, got, rules)
         for step, want, got, rules in zip(
             scenario.steps, by_rules.outcomes if expect is None else expect, shown, actual.rules, strict=True
         )
@@ -135,28 +152,6 @@ def releases(case: Case) -> tuple[list[str], list[str], list[str]]:
 
 def _certain(expected: Expected) -> str:
     return expected if isinstance(expected, str) and expected != ANY_ERROR else ""
-
-
-def pattern(expected: Expected, step: Step) -> str:
-    """The pattern of an expected outcome; a spread over some sockets is met by any two of them."""
-    if expected is None:
-        return ANYTHING
-    words: list[str] = []
-    for one in (expected,) if isinstance(expected, str) else expected:
-        if step.kind.startswith("deliver"):
-            words += _classes(one)
-        else:
-            words.append(ANY_FAILURE if one == ANY_ERROR else one)
-    return "|".join(dict.fromkeys(words))
-
-
-def _classes(expected: str) -> list[str]:
-    """The classes that the programs may print for an expected delivery."""
-    kind, _, listed = delivery_class(expected).partition(":")
-    if kind != "spread":
-        return [delivery_class(expected)]
-    names = listed.split(",")
-    return ["spread:" + ",".join(some) for size in range(2, len(names) + 1) for some in combinations(names, size)]
 
 
 def delivery_class(outcome: str) -> str:
@@ -202,57 +197,6 @@ def _given(word: object, place: Place) -> Expected:
             raise Problem(place, f"expected 'ok', the name of an error, 'error' (any) or '?', got {word!r}")
     named = tuple(ANY_ERROR if part == ANY_FAILURE else delivery_class(part) for part in parts)
     return named[0] if len(named) == 1 else named
-
-
-def variable(name: str) -> str:
-    """A socket's name as a variable: as it is where no word of C, Python or the programs can be meant."""
-    return name if re.fullmatch(r"[a-z]\d*", name) else f"s_{name}"
-
-
-def sockets(scenario: Scenario) -> list[str]:
-    """The names of the sockets, in the order in which they are made."""
-    return list(dict.fromkeys(step.socket for step in scenario.steps if step.kind in ("socket", "accept")))
-
-
-def receivers(scenario: Scenario) -> dict[int, tuple[str, list[str]]]:
-    """Index of each delivery -> (``udp`` or ``tcp``, the open sockets of that protocol, sorted)."""
-    found = {}
-    open_now: dict[str, str] = {}
-    protocols = [step.what[:3] for step in scenario.steps if step.kind == "socket"]
-    for index, step in enumerate(scenario.steps):
-        if step.kind in ("socket", "accept"):
-            open_now[step.socket] = step.what[:3] if step.kind == "socket" else "tcp"
-        elif step.kind == "close":
-            open_now.pop(step.socket, None)
-        elif step.kind.startswith("deliver"):
-            kinds = set(open_now.values()) or set(protocols[:1])
-            stream = "tcp" in kinds and step.kind == "deliver" and not multicast(step.address)
-            protocol = "tcp" if stream or (not kinds and step.kind == "deliver") else "udp"
-            found[index] = (protocol, sorted(name for name, kind in open_now.items() if kind == protocol))
-    return found
-
-
-def connects_again(scenario: Scenario) -> bool:
-    """Whether a socket that is connected may be asked to connect."""
-    joined = [step.socket for step in scenario.steps if step.kind in ("connect", "accept")]
-    accepted = {step.socket for step in scenario.steps if step.kind == "accept"}
-    connected = {step.socket for step in scenario.steps if step.kind == "connect"}
-    return len(joined) != len(set(joined)) or bool(accepted & connected)
-
-
-def multicast(address: str) -> bool:
-    """Whether the address is a group."""
-    return address.startswith("ff") or (":" not in address and 224 <= int(address.partition(".")[0]) < 240)
-
-
-def needs(scenario: Scenario) -> list[str]:
-    """Addresses that the host must have: 127.0.0.1 is everywhere, others have to be added on some systems."""
-    wanted = ["::1"] if any(step.what.endswith("6") for step in scenario.steps if step.kind == "socket") else []
-    for step in scenario.steps:
-        plain = step.address.rpartition("ffff:")[2] if "." in step.address else step.address
-        if plain in ("127.0.0.2", "::1") and plain not in wanted:
-            wanted.append(plain)
-    return wanted
 
 
 def wrapped(words: Iterable[str], width: int) -> list[str]:
