@@ -31,7 +31,7 @@ def main() -> None:
     path = Path(__file__).parents[1] / "findings" / "findings.yaml"
     drawn = random_sequences(seed, 4000, users=True)
     sources = {
-        "matrix": cases(random.Random(seed).sample(rows, 500)),  # noqa: S311 - not for secrets
+        "matrix": cases(random.Random(seed).sample(rows, 500)),
         "sequences": cases(drawn[:500]),
         "ordinary": cases([text for text in drawn if ordinary(text)][:500]),
         "deliveries": cases(random_deliveries(seed, 200)),

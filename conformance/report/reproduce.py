@@ -21,7 +21,8 @@ from conformance.report.answers import answers, outcome_text
 from conformance.report.answers_releases import variant_of
 
 ANYTHING, ANY_FAILURE = "?", "error"
-_WORD = re.compile(r"\?|error|ok|E[A-Z0-9]+|[a-z][a-z0-9_:,]*|errno \d+")
+_RETURNED = re.compile(r"error|ok|refused|timeout|E[A-Z0-9]+|errno \d+")
+_DELIVERED = re.compile(r"(spread:|every:)?\w+(:\d+)?(,\w+(:\d+)?)*")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class Line:
         if self.expected is None:
             return ()
         return (self.expected,) if isinstance(self.expected, str) else self.expected
+
+    @property
+    def wanted(self) -> str:
+        """What is expected, in words; of a delivery ``refused`` is a word of its own, of a call any error."""
+        delivers = self.step.kind.startswith("deliver")
+        return " or ".join(self.accepted) if delivers and self.accepted else outcome_text(self.expected)
 
     @property
     def surprising(self) -> bool:
@@ -66,6 +73,8 @@ class Case:
     port: int = 0
     #: why the given expectation is reasonable
     because: str = ""
+    #: what the report is about, instead of what the steps say
+    about: str = ""
 
     @property
     def surprise(self) -> Line | None:
@@ -80,16 +89,22 @@ class Case:
     @property
     def subject(self) -> str:
         """One line: the step that surprises, and what it does."""
+        if self.about:
+            return self.about
         line = self.surprise or self.lines[-1]
-        what = next((step.what for step in self.scenario.steps if step.socket == line.step.socket), "socket")
-        got = line.observed or "not observed"
-        return f"{line.step.kind}() of {what}: {got}, expected {outcome_text(line.expected)}"
+        step = line.step
+        what = next((one.what for one in self.scenario.steps if one.socket == step.socket), "")
+        call = " ".join(
+            word for word in (what[:3].upper(), f"{step.kind}()", step.address and f"to {step.address}") if word
+        )
+        got = "was not run" if not line.observed else "succeeds" if line.observed == "ok" else f"gives {line.observed}"
+        return f"{call} {got}" + (f", {line.wanted} is expected" if line.accepted else "")
 
     @property
     def headline(self) -> str:
         """What a program says first."""
         expects = self.surprise is not None or self.given
-        return f"{self.host}, {self.subject}." if expects else f"What {self.host} returns, as expected."
+        return f"{self.host}: {self.subject}." if expects else f"What {self.host} returns, as expected."
 
 
 def build(
@@ -100,6 +115,7 @@ def build(
     observed: Sequence[str | None] | None = None,
     port: int = 0,
     because: str = "",
+    about: str = "",
 ) -> Case:
     """The case of ``scenario`` on the host with ``facts``; raises :class:`Problem` for a host nobody describes.
 
@@ -131,6 +147,7 @@ def build(
         given=expect is not None,
         port=port,
         because=because,
+        about=about,
     )
 
 
@@ -172,7 +189,7 @@ def given_outcomes(text: str, scenario: Scenario) -> tuple[Expected, ...]:
         try:
             raw = json.loads(text)
         except ValueError as error:
-            raise Problem(place, f"not JSON: {error}; write one word a step, such as 'ok ok EADDRINUSE'") from error
+            raise Problem(place, f"not JSON: {error}; write one word a step, such as 'ok ok EADDRINUSE'") from None
         words = [None if one is None else "|".join(one) if _is_list(one) else one for one in raw]
     else:
         words = list(text.split())
@@ -181,22 +198,29 @@ def given_outcomes(text: str, scenario: Scenario) -> tuple[Expected, ...]:
             place,
             f"{len(words)} outcomes for {len(scenario.steps)} steps; write one for each, '?' where any will do",
         )
-    return tuple(_given(word, place) for word in words)
+    return tuple(_given(word, step, place) for word, step in zip(words, scenario.steps, strict=True))
 
 
 def _is_list(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
-def _given(word: object, place: Place) -> Expected:
+def _given(word: object, step: Step, place: Place) -> Expected:
     if word is None or word == ANYTHING:
         return None
+    delivers = step.kind.startswith("deliver")
     parts = word.split("|") if isinstance(word, str) else [""]
     for part in parts:
-        if not _WORD.fullmatch(part):
-            raise Problem(place, f"expected 'ok', the name of an error, 'error' (any) or '?', got {word!r}")
-    named = tuple(ANY_ERROR if part == ANY_FAILURE else delivery_class(part) for part in parts)
-    return named[0] if len(named) == 1 else named
+        if not (_DELIVERED if delivers else _RETURNED).fullmatch(part):
+            words = "'a', 'spread:a,b', 'every:a,b', 'refused', 'none'" if delivers else "'ok', the name of an error"
+            raise Problem(place, f"expected {words}, 'error' (any) or '?' for {step.text!r}, got {word!r}")
+    if delivers:
+        return _one_or_more([delivery_class(part) for part in parts])
+    return _one_or_more([ANY_ERROR if part == ANY_FAILURE else part for part in parts])
+
+
+def _one_or_more(words: list[str]) -> Expected:
+    return words[0] if len(words) == 1 else tuple(words)
 
 
 def wrapped(words: Iterable[str], width: int) -> list[str]:

@@ -83,8 +83,9 @@ class _Program:
         else:
             features = f"#define {_FEATURES.get(self.case.os, '_DEFAULT_SOURCE')} 1\n"
             headers = [name for name, pattern in _HEADERS.items() if re.search(pattern, body)]
+        needs = f" * Needs {', '.join(self.plan.needs)}.\n" if self.plan.needs else ""
         return (
-            f"/*\n * {self.case.headline}\n *\n{steps} *\n * {self.dialect.build}\n"
+            f"/*\n * {self.case.headline}\n *\n{steps} *\n * {self.dialect.build}\n{needs}"
             " * Exit status: 0 as expected, 1 not, 2 the set-up failed.\n */\n"
             + features
             + "".join(f"#include <{name}>\n" for name in headers)
@@ -93,17 +94,20 @@ class _Program:
 
     def _before_main(self, main: str) -> list[str]:
         plan, kinds = self.plan, self.plan.kinds
-        settle = f"\t{self.dialect.sleep.format(10)}; /* let the packets arrive */\n".replace("(Sleep(10), 0)", "Sleep(10)")
+        settle = f"\t{self.dialect.sleep.format(10)}; /* let the packets arrive */\n"
         after = (settle if plan.connects else "") + (self.dialect.patient if self._alarms() else "")
-        expects = bool(plan.senders) or not plan.plain
-        first = "".join(texts.OPTION.replace("@OPTION@", OPTIONS[name]) for name in plan.lacking)
+        expects = "expect(" in main or "CHECK(" in main
+        absent = [OPTIONS[name] for name in plan.lacking]
+        if self.dialect is texts.WINSOCK and "SO_REUSEPORT," in main and "SO_REUSEPORT" not in absent:
+            absent.append("SO_REUSEPORT")
+        first = "".join(texts.OPTION.replace("@OPTION@", name) for name in absent)
         first += texts.SA if "SA(" in main else ""
         wanted = [
             (first, bool(first)),
             (self._statics(main), True),
             (texts.EXPECT, expects),
-            (texts.CHECK_CONDITION, not plan.plain and "CHECK(" in main),
-            (texts.CHECK_AND_EXPECT, expects and plan.plain and "check(" in main),
+            (texts.CHECK_CONDITION, "CHECK(" in main),
+            (texts.CHECK_AND_EXPECT, expects and "check(" in main),
             (self.dialect.check, not expects and "check(" in main),
             *((text, self._alarms() and name in ("", *kinds)) for name, text in self.dialect.blocking.items()),
             (texts.TAKEN, len(plan.probes) > 1),
@@ -143,9 +147,7 @@ class _Program:
         fills = {
             "@CLIENT@": client,
             "@FAILED@": "failed++, error = errno" if "error ==" in main else "failed++",
-            "@COUNT@": "".join(
-                filled(take, {"@GOT@": _got(name), "@SOCKET@": variable(name)}) for name in names
-            ),
+            "@COUNT@": "".join(filled(take, {"@GOT@": _got(name), "@SOCKET@": variable(name)}) for name in names),
             "@NAMES@": "".join(f"{name}:%d " for name in names),
             "@COUNTS@": "".join(f"{_got(name)}, " for name in names),
         }
@@ -212,7 +214,8 @@ class _Program:
             "@TAKEN@": " ||\n\t       ".join(taken),
             "@PORTS@": " = ".join(ports),
         }
-        return filled(texts.PROBE if len(places) == 1 else texts.PROBES, fills)
+        text = filled(texts.PROBE if len(places) == 1 else texts.PROBES, fills)
+        return text.replace("\twhile (", "\tif (", 1) if self.case.port else text
 
     def _declared_addresses(self) -> str:
         if not self.addresses:
@@ -247,7 +250,7 @@ class _Program:
         if not self.plan.unchecked(index):
             lines.append(self._check(line, call))
         elif step.kind == "wait":
-            lines.append(f"{call};")
+            lines.append(f"{self.dialect.sleep.format(step.value)};")
         if step.kind == "close" and self.plan.used_later(index):
             lines.append(f"{variable(step.socket)} = -1;")
         return lines
@@ -257,7 +260,11 @@ class _Program:
         if self.plan.plain:
             return f'check("{line.step.text}", {call}, {"0" if words == ("ok",) else self.dialect.error(words[0])});'
         fine = [
-            "error == 0" if word == "ok" else "error != 0" if word == ANY_ERROR else f"error == {self.dialect.error(word)}"
+            "error == 0"
+            if word == "ok"
+            else "error != 0"
+            if word == ANY_ERROR
+            else f"error == {self.dialect.error(word)}"
             for word in words
         ]
         return f'CHECK("{line.step.text}", {call}, {" || ".join(fine) or "1"});'
@@ -289,7 +296,7 @@ class _Program:
             "close": f"@CLOSE@({name})",
             "join": f'join{6 if ":" in step.address else 4}({name}, "{step.address}")',
             "user": f"seteuid({step.value})",
-            "wait": dialect.sleep.format(step.value),
+            "wait": f"({dialect.sleep.format(step.value)}, 0)",
         }
         return calls[step.kind]
 

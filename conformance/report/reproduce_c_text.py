@@ -92,7 +92,7 @@ static void check(const char *step, int result, int expected)
 #: for steps with alternatives
 CHECK_CONDITION = """\
 #define CHECK(step, call, fine) do { \\
-	int error = (call) < 0 ? @ERRNO@ : 0; \\
+	int error = (int)(call) < 0 ? @ERRNO@ : 0; \\
 	printf("%-24s @ERROR@\\n", step, @TEXT@); \\
 	expect(fine, #fine); \\
 } while (0)
@@ -199,8 +199,8 @@ static void deliver_udp(const char *step, struct sockaddr *to, socklen_t size)
 		int fd = socket(to->sa_family, SOCK_DGRAM, 0);
 		struct pollfd icmp = {fd, POLLIN, 0};
 
-@CLIENT@		if (connect(fd, to, size) < 0 || send(fd, &byte, 1, 0) < 0 ||
-		    (poll(&icmp, 1, 2) > 0 && recv(fd, &byte, 1, 0) < 0))
+@CLIENT@		if (connect(fd, to, size) < 0 || send(fd, &byte, 1, 0) < 0
+				|| (poll(&icmp, 1, 2) > 0 && recv(fd, &byte, 1, 0) < 0))
 			@FAILED@;
 		close(fd);
 	}
@@ -317,7 +317,7 @@ WINSOCK = Dialect(
     },
     accept="accept_soon({})",
     read="recv_soon({})",
-    sleep="(Sleep({}), 0)",
+    sleep="Sleep({})",
     check=_WINSOCK_CHECK,
     blocking={
         "accept": _soon("accept", "SOCKET", "accept(fd, NULL, NULL)"),

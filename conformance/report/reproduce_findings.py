@@ -48,7 +48,9 @@ class Finding:
         plain = build(self.scenario, facts, port=self.port)
         first: list[Expected] = [line.observed or line.expected for line in plain.lines[:-1]]
         last = given_outcomes("? " * len(first) + self.expect, self.scenario)[-1]
-        return build(self.scenario, facts, expect=[*first, last], port=self.port, because=self.because)
+        return build(
+            self.scenario, facts, expect=[*first, last], port=self.port, because=self.because, about=self.title
+        )
 
 
 def findings(path: Path) -> list[Finding]:

@@ -41,14 +41,16 @@ SOCKETS: dict[str, SocketCall] = {
 
 #: the step kinds that programs are written for
 _WRITTEN = frozenset(
-    "socket set bind listen connect accept read close join user wait deliver deliver_flow".split(),
+    {"socket", "set", "bind", "listen", "connect", "accept", "read", "close", "join", "user", "wait"}
+    | {"deliver", "deliver_flow"}
 )
 
 #: options at another level than SOL_SOCKET
 LEVELS = {"v6only": "IPPROTO_IPV6"}
 #: options that every system with sockets has
 _EVERYWHERE = ("reuseaddr", "v6only")
-#: what interface of loopback the systems have; others call it lo0
+WINDOWS = "windows"
+#: what interface of loopback the systems have; others call it lo0, and it has no other IPv4 address than 127.0.0.1
 LOOPBACK = {"linux": "lo", "gvisor": "lo"}
 #: addresses that a host may have to be given first
 _OPTIONAL = ("127.0.0.2", "::1")
@@ -137,12 +139,21 @@ class Plan:
             if not any(one == Probe(wild.type, covered.get(wild.address, "")) for wild in found if wild != one)
         ]
 
+    @cached_property
+    def needs(self) -> list[str]:
+        """What the host has to be given first, in words."""
+        alias = [] if self.case.os in LOOPBACK or self.case.os == WINDOWS else ["127.0.0.2"]
+        found = [f"{one} (ifconfig lo0 alias {one})" for one in alias if any(one == where for _, where in self.probes)]
+        return ["root"] * ("user" in self.kinds) + found
+
     def _reached(self) -> Iterator[Probe]:
         types: dict[str, str] = {}
         for index, step in enumerate(self.steps):
             if step.kind in ("socket", "accept"):
                 types[step.socket] = SOCKETS[step.what].type if step.kind == "socket" else "SOCK_STREAM"
             plain = step.address.rpartition("ffff:")[2] if "." in step.address else step.address
+            if step.address and multicast(step.address):
+                plain = "::" if ":" in step.address else "0.0.0.0"
             if plain in ("0.0.0.0", "::", "127.0.0.1", *_OPTIONAL):
                 if step.kind in ("bind", "connect"):
                     yield Probe(types[step.socket], plain)

@@ -11,10 +11,8 @@ from conformance.notation import OPTIONS
 from conformance.oracle.expectation import ANY_ERROR
 from conformance.report import reproduce_python_text as texts
 from conformance.report.reproduce import Case, Line, wrapped
-from conformance.report.reproduce_plan import LEVELS, SOCKETS, Plan, conditions, filled, multicast, variable
+from conformance.report.reproduce_plan import LEVELS, SOCKETS, WINDOWS, Plan, conditions, filled, multicast, variable
 
-#: where there is no SIGALRM, and errors of sockets have numbers of their own
-_WINDOWS = "windows"
 #: outcomes whose error has another name: on Windows, elsewhere
 _ERRORS = {True: {"timeout": "ETIMEDOUT", "EBADF": "ENOTSOCK", "EAGAIN": "EWOULDBLOCK"}, False: {"timeout": "EINTR"}}
 #: how the numbers of options are found that a platform may lack
@@ -49,14 +47,14 @@ class _Program:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.case = plan.case
-        self.windows = plan.case.os == _WINDOWS
+        self.windows = plan.case.os == WINDOWS  # no SIGALRM, and other errors
         #: sockets that certainly are there and open
         self.open: set[str] = set()
 
     def text(self) -> str:
         """The whole program."""
         rows = "".join(row + "\n" for index in range(len(self.plan.steps)) for row in self._step(index))
-        main = self._choose() + ("\n" if self.plan.probes or "user" in self.plan.kinds else "") + rows + texts.END
+        main = f"{self._choose()}\n{rows}{texts.END}"
         body = "".join([*self._before_main(rows), "\n\n", main])
         options = "".join(f"{OPTIONS[name]} = {_NUMBERS[name]}\n" for name in self.plan.lacking)
         head = f"{options}failures = 0\n"
@@ -74,20 +72,19 @@ class _Program:
         imports += f"from errno import {', '.join(errors)}\n" if errors else ""
         imports += f"from socket import {', '.join(names)}\n" if names else ""
         steps = "\n".join(wrapped((step.text for step in self.plan.steps), 100))
-        return (
-            texts.HEAD.replace("@TITLE@", self.case.headline).replace("@SCENARIO@", steps).replace("@IMPORTS@", imports)
-        )
+        needs = f"Needs {', '.join(self.plan.needs)}.\n" if self.plan.needs else ""
+        fills = {"@TITLE@": self.case.headline, "@SCENARIO@": steps, "@NEEDS@": needs, "@IMPORTS@": imports}
+        return filled(texts.HEAD, fills)
 
     def _before_main(self, rows: str) -> list[str]:
         plan = self.plan
-        expects = bool(plan.senders)
         returns = "= check(" in rows
         unmade = [variable(name) for name in plan.unmade]
         wanted = [
             (texts.CLOSED + "".join(f"{name} = closed\n" for name in unmade), returns or bool(unmade)),
             (texts.INTERRUPT, plan.blocks and not self.windows),
             (self._check(returns), "check(" in rows),
-            (texts.EXPECT, expects),
+            (texts.EXPECT, "expect(" in rows),
             (texts.SOON, bool(re.search(r"\bsoon\b", rows))),
             (texts.OTHER_FAMILY, "other_family(" in rows),
             (texts.JOIN4, "join4," in rows),

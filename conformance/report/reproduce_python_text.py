@@ -10,7 +10,7 @@ HEAD = '''\
 @SCENARIO@
 
 Usage: python3 repro.py [PORT]
-Exit status: 0 as expected, 1 not, 2 the set-up failed.
+@NEEDS@Exit status: 0 as expected, 1 not, 2 the set-up failed.
 """
 
 @IMPORTS@

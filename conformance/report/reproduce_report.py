@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from conformance.report.answers import outcome_text
-from conformance.report.reproduce import Case, Line, releases, wrapped
+from conformance.report.reproduce import Case, releases, wrapped
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def report(case: Case, programs: dict[str, str]) -> str:
     form = FORMS.get(case.os, _OTHER)
     facts = case.facts
     header = form.header.format(
-        subject=subject(case), release=facts.get("release") or case.release, machine=facts.get("machine", "any")
+        subject=case.subject, release=facts.get("release") or case.release, machine=facts.get("machine", "any")
     )
     parts = [f"# Send to: {form.where}\n{header}"]
     for heading, section in form.sections:
@@ -126,17 +125,6 @@ def report(case: Case, programs: dict[str, str]) -> str:
             (f"{heading}:\n\n" if heading and heading[0] != "#" else f"{heading}\n\n" if heading else "") + text
         )
     return "\n".join(part.rstrip() + "\n" for part in parts)
-
-
-def subject(case: Case) -> str:
-    """One line: the step that surprises, and what it does."""
-    line = case.surprise or case.lines[-1]
-    protocol = next((step.what for step in case.scenario.steps if step.socket == line.step.socket), "socket")
-    return f"{line.step.kind}() of {protocol}: {_got(line)}, expected {outcome_text(line.expected)}"
-
-
-def _got(line: Line) -> str:
-    return line.observed or "not observed"
 
 
 def _what(case: Case) -> str:
@@ -153,14 +141,14 @@ def _what(case: Case) -> str:
     if line is None:
         return first + f"{case.host} does as expected ({known}).\n"
     return first + (
-        f"On {case.host}, `{line.step.text}` gives {line.observed}; {outcome_text(line.expected)} was expected.\n"
+        f"On {case.host}, `{line.step.text}` gives {line.observed}; {line.wanted} was expected.\n"
         f"(What the steps return is {known}.)\n"
     )
 
 
 def _steps(case: Case) -> str:
     rows = [("step", "expected", "observed" if case.seen else "known of it")]
-    rows += [(line.step.text, outcome_text(line.expected), line.observed or "unknown") for line in case.lines]
+    rows += [(line.step.text, line.wanted, line.observed or "unknown") for line in case.lines]
     one, two = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     marks = ["", *("  <--" if line.surprising else "" for line in case.lines)]
     text = "".join(f"  {a:<{one}}  {b:<{two}}  {c}{mark}\n" for (a, b, c), mark in zip(rows, marks, strict=True))
@@ -173,7 +161,7 @@ def _why(case: Case) -> str:
     line = case.surprise or next(
         (one for one in reversed(case.lines) if one.expected != "ok" or one.step.kind == "bind"), case.lines[-1]
     )
-    text = f"`{line.step.text}` should give {outcome_text(line.expected)}.\n"
+    text = f"`{line.step.text}` should give {line.wanted}.\n"
     if case.because:
         text += "\n" + "\n".join(wrapped(case.because.split(), 100)) + "\n"
     elif case.given:
@@ -228,7 +216,7 @@ _SECTIONS: dict[str, Callable[[Case], str]] = {
     "why": _why,
     "since": _since,
     "host": _host,
-    "subject": lambda case: f"  {subject(case)}\n",
+    "subject": lambda case: f"  {case.subject}\n",
     "category": lambda _case: "  kern\n",
     "release": lambda case: f"  {case.release}\n",
 }
