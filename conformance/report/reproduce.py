@@ -5,13 +5,14 @@ One :class:`Case` feeds the C program, the Python program and the bug report, so
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.errors import Place, Problem
+from conformance.errors import Place, Problem, nearest
 from conformance.notation import Scenario, Step
 from conformance.oracle import catalog
 from conformance.oracle.automaton import Expected, agrees
@@ -65,6 +66,8 @@ class Case:
     facts: Mapping[str, Any]
     #: ids of the recorded divergences that make the difference
     divergences: tuple[str, ...] = ()
+    #: what to say where the release is beyond those that are described, or ""
+    limit: str = ""
     #: whether ``observed`` was seen on the host, or is what recorded runs and rules say of it
     seen: bool = False
     #: whether the expectation was given, instead of taken from the rules
@@ -98,6 +101,8 @@ class Case:
             word for word in (what[:3].upper(), f"{step.kind}()", step.address and f"to {step.address}") if word
         )
         got = "was not run" if not line.observed else "succeeds" if line.observed == "ok" else f"gives {line.observed}"
+        if self.surprise is None and line.observed:
+            return f"{call} {got}, as expected"
         return f"{call} {got}" + (f", {line.wanted} is expected" if line.accepted else "")
 
     @property
@@ -143,6 +148,7 @@ def build(
         release=release,
         facts=facts,
         divergences=tuple(one.id for one in variant.responsible(scenario.text)) if differs else (),
+        limit=catalog.limit(expectations, release),
         seen=observed is not None,
         given=expect is not None,
         port=port,
@@ -212,8 +218,12 @@ def _given(word: object, step: Step, place: Place) -> Expected:
     parts = word.split("|") if isinstance(word, str) else [""]
     for part in parts:
         if not (_DELIVERED if delivers else _RETURNED).fullmatch(part):
-            words = "'a', 'spread:a,b', 'every:a,b', 'refused', 'none'" if delivers else "'ok', the name of an error"
-            raise Problem(place, f"expected {words}, 'error' (any) or '?' for {step.text!r}, got {word!r}")
+            words = "'a', 'spread:a,b', 'every:a,b', 'refused', 'none'"
+            words = words if delivers else "'ok', the name of an error, 'error' (any)"
+            raise Problem(place, f"expected {words} or '?' for {step.text!r}, got {word!r}")
+        if not delivers and part[0] == "E" and not hasattr(errno, part):
+            names = errno.errorcode.values()
+            raise Problem(place, f"{part!r} for {step.text!r} is the name of no error{nearest(part, names)}")
     if delivers:
         return _one_or_more([delivery_class(part) for part in parts])
     return _one_or_more([ANY_ERROR if part == ANY_FAILURE else part for part in parts])

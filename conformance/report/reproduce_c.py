@@ -211,7 +211,7 @@ class _Program:
             "@FAMILY@": "AF_INET6" if ":" in first.address else "AF_INET",
             "@TYPE@": first.type,
             "@WHERE@": places[0],
-            "@TAKEN@": " ||\n\t       ".join(taken),
+            "@TAKEN@": (" || " if sum(map(len, taken)) < _WIDTH - 30 else " ||\n\t       ").join(taken),
             "@PORTS@": " = ".join(ports),
         }
         text = filled(texts.PROBE if len(places) == 1 else texts.PROBES, fills)

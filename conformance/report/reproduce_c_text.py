@@ -51,10 +51,9 @@ static void check(const char *step, int result, int expected)
 	int error = result < 0 ? errno : 0;
 
 	printf("%-24s %s\\n", step, error ? strerror(error) : "ok");
-	if (error != expected) {
+	if (error != expected)
 		printf("%24s %s expected\\n", "", expected ? strerror(expected) : "ok");
-		failures++;
-	}
+	failures += error != expected;
 @AFTER@}
 """
 
@@ -71,10 +70,9 @@ static void check(const char *step, int result, int expected)
 EXPECT = """\
 static void expect(int fine, const char *what)
 {
-	if (!fine) {
+	if (!fine)
 		printf("%24s %s expected\\n", "", what);
-		failures++;
-	}
+	failures += !fine;
 @AFTER@}
 """
 
@@ -102,10 +100,10 @@ TAKEN = """\
 static int taken(int type, struct sockaddr *address, socklen_t size)
 {
 	@FD@ fd = socket(address->sa_family, type, 0);
-	int result = bind(fd, address, size);
+	int busy = bind(fd, address, size) < 0;
 
 	@CLOSE@(fd);
-	return result < 0;
+	return busy;
 }
 """
 

@@ -1,10 +1,11 @@
 /*
- * macOS 15.5, bind() of tcp4: ok, expected EADDRINUSE.
+ * macOS 15.5: An interposed socket hides a conflict with that of another user.
  *
  * user=1001 a=tcp4 a.bind=127.0.0.1 user=0 user=1002 b=tcp4 b.bind=127.0.0.2 c=tcp4 c.reuseaddr=1
  * c.bind=0.0.0.0
  *
  * cc -o repro repro.c && ./repro [PORT]
+ * Needs root, 127.0.0.2 (ifconfig lo0 alias 127.0.0.2).
  * Exit status: 0 as expected, 1 not, 2 the set-up failed.
  */
 #define _DEFAULT_SOURCE 1
@@ -26,19 +27,18 @@ static void check(const char *step, int result, int expected)
 	int error = result < 0 ? errno : 0;
 
 	printf("%-24s %s\n", step, error ? strerror(error) : "ok");
-	if (error != expected) {
+	if (error != expected)
 		printf("%24s %s expected\n", "", expected ? strerror(expected) : "ok");
-		failures++;
-	}
+	failures += error != expected;
 }
 
 static int taken(int type, struct sockaddr *address, socklen_t size)
 {
 	int fd = socket(address->sa_family, type, 0);
-	int result = bind(fd, address, size);
+	int busy = bind(fd, address, size) < 0;
 
 	close(fd);
-	return result < 0;
+	return busy;
 }
 
 int main(int argc, char **argv)
@@ -50,8 +50,7 @@ int main(int argc, char **argv)
 
 	inet_pton(AF_INET, "127.0.0.1", &lo4.sin_addr);
 	inet_pton(AF_INET, "127.0.0.2", &lo4_2.sin_addr);
-	while (taken(SOCK_STREAM, SA(lo4_2)) ||
-	       taken(SOCK_STREAM, SA(any4))) {
+	while (taken(SOCK_STREAM, SA(lo4_2)) || taken(SOCK_STREAM, SA(any4))) {
 		if (argc > 1 || errno != EADDRINUSE) {
 			fprintf(stderr, "set-up failed: port %d: %s\n", port, strerror(errno));
 			return 2;

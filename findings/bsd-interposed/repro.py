@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """
-macOS 15.5, bind() of tcp4: ok, expected EADDRINUSE.
+macOS 15.5: An interposed socket hides a conflict with that of another user.
 
 user=1001 a=tcp4 a.bind=127.0.0.1 user=0 user=1002 b=tcp4 b.bind=127.0.0.2 c=tcp4 c.reuseaddr=1
 c.bind=0.0.0.0
 
 Usage: python3 repro.py [PORT]
+Needs root, 127.0.0.2 (ifconfig lo0 alias 127.0.0.2).
 Exit status: 0 as expected, 1 not, 2 the set-up failed.
 """
 

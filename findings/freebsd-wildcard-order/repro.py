@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-FreeBSD 15.0, bind() of tcp6: ok, expected EADDRINUSE.
+FreeBSD 15.0: TCP, 0.0.0.0 and then a dual :: is allowed, the reverse is not.
 
 a=tcp4 a.bind=0.0.0.0 b=tcp6 b.v6only=0 b.bind=::
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-Linux 6.18.44, bind() of tcp4: EADDRINUSE, expected ok.
+Linux 6.18.44: A dual socket that is connected over IPv6 still occupies 127.0.0.6 in IPv4.
 
 a=tcp6 a.v6only=0 a.bind=:: a.listen c=tcp6 c.connect=::1 x=a.accept a.close b=tcp4 b.bind=0.0.0.0
 

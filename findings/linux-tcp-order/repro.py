@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-Linux 6.18.44, bind() of tcp4: ok, expected EADDRINUSE.
+Linux 6.18.44: TCP, the order of three sockets with SO_REUSEADDR and SO_REUSEPORT decides (fastreuseport).
 
 a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 b=tcp4 b.reuseaddr=1 b.reuseport=1 b.bind=127.0.0.1 c=tcp4
 c.reuseport=1 c.bind=127.0.0.1
