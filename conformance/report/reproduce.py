@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.errors import Place, Problem, nearest
-from conformance.notation import Scenario, Step
+from conformance.notation import SOCKET_KINDS, Scenario, Step
 from conformance.oracle import catalog
 from conformance.oracle.automaton import Expected, agrees
 from conformance.oracle.delivery import DELIVERIES, counts
@@ -96,10 +96,9 @@ class Case:
             return self.about
         line = self.surprise or self.lines[-1]
         step = line.step
-        what = next((one.what for one in self.scenario.steps if one.socket == step.socket), "")
-        call = " ".join(
-            word for word in (what[:3].upper(), f"{step.kind}()", step.address and f"to {step.address}") if word
-        )
+        kind = next((one.what for one in self.scenario.steps if one.kind == "socket" and one.socket == step.socket), "")
+        what = SOCKET_KINDS[kind].protocol.upper() if kind else ""
+        call = " ".join(word for word in (what, f"{step.kind}()", step.address and f"to {step.address}") if word)
         got = "was not run" if not line.observed else "succeeds" if line.observed == "ok" else f"gives {line.observed}"
         if self.surprise is None and line.observed:
             return f"{call} {got}, as expected"

@@ -12,7 +12,7 @@ from conformance.notation import OPTIONS, Step
 from conformance.oracle.expectation import ANY_ERROR
 from conformance.report import reproduce_c_text as texts
 from conformance.report.reproduce import Case, Line, wrapped
-from conformance.report.reproduce_plan import LEVELS, SOCKETS, Plan, conditions, filled, multicast, variable
+from conformance.report.reproduce_plan import LEVELS, PROTOCOLS, SOCKETS, Plan, conditions, filled, multicast, variable
 
 #: what makes the headers show everything under -std=c99
 _FEATURES = {"netbsd": "_NETBSD_SOURCE", "illumos": "__EXTENSIONS__"}
@@ -101,6 +101,8 @@ class _Program:
         if self.dialect is texts.WINSOCK and "SO_REUSEPORT," in main and "SO_REUSEPORT" not in absent:
             absent.append("SO_REUSEPORT")
         first = "".join(texts.OPTION.replace("@OPTION@", name) for name in absent)
+        for name in plan.protocols:
+            first += filled(texts.PROTOCOL, {"@NAME@": name, "@NUMBER@": str(PROTOCOLS[name])})
         first += texts.SA if "SA(" in main else ""
         wanted = [
             (first, bool(first)),

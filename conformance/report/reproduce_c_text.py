@@ -43,6 +43,12 @@ OPTION = """\
 #endif
 """
 
+PROTOCOL = """\
+#ifndef @NAME@
+#define @NAME@ @NUMBER@
+#endif
+"""
+
 SA = "#define SA(address) (struct sockaddr *)&(address), sizeof(address)\n"
 
 _CHECK = """\

@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from conformance.errors import Place, Problem
-from conformance.notation import OPTIONS, Step
+from conformance.notation import OPTIONS, Step, addresses_of
 from conformance.oracle.delivery import DELIVERIES
 from conformance.oracle.expectation import ANY_ERROR
 from conformance.report.reproduce import Case, Line, delivery_class
@@ -37,7 +37,14 @@ SOCKETS: dict[str, SocketCall] = {
     "tcp6": SocketCall("AF_INET6", "SOCK_STREAM"),
     "udp4": SocketCall("AF_INET", "SOCK_DGRAM"),
     "udp6": SocketCall("AF_INET6", "SOCK_DGRAM"),
+    "mptcp4": SocketCall("AF_INET", "SOCK_STREAM", "IPPROTO_MPTCP"),
+    "mptcp6": SocketCall("AF_INET6", "SOCK_STREAM", "IPPROTO_MPTCP"),
+    "udplite4": SocketCall("AF_INET", "SOCK_DGRAM", "IPPROTO_UDPLITE"),
+    "udplite6": SocketCall("AF_INET6", "SOCK_DGRAM", "IPPROTO_UDPLITE"),
 }
+
+#: protocols that headers and Python may lack; the numbers are those of Linux and of IANA
+PROTOCOLS = {"IPPROTO_MPTCP": 262, "IPPROTO_UDPLITE": 136}
 
 #: the step kinds that programs are written for
 _WRITTEN = frozenset(
@@ -73,7 +80,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         for step in self.steps:
-            if step.kind not in _WRITTEN or (step.kind == "socket" and step.what not in SOCKETS):
+            written = step.kind in _WRITTEN and (step.kind != "socket" or step.what in SOCKETS)
+            if not written or (step.address and addresses_of(step.address) != "ip"):
                 raise Problem(
                     Place("reproduce"),
                     f"no program can be written for {step.text!r}; sockets may be {', '.join(SOCKETS)}",
@@ -88,6 +96,12 @@ class Plan:
     def kinds(self) -> frozenset[str]:
         """The kinds of steps."""
         return frozenset(step.kind for step in self.steps)
+
+    @cached_property
+    def protocols(self) -> list[str]:
+        """The protocols that are named, by their constants."""
+        used = {SOCKETS[step.what].protocol for step in self.steps if step.kind == "socket"}
+        return [name for name in PROTOCOLS if name in used]
 
     @cached_property
     def connects(self) -> bool:
@@ -204,6 +218,8 @@ class Plan:
             elif step.kind == "close":
                 open_now.pop(step.socket, None)
             elif step.kind.startswith("deliver"):
+                if "IPPROTO_UDPLITE" in self.protocols:
+                    raise Problem(Place("reproduce"), f"no program is written for {step.text!r} to UDP-Lite")
                 there = set(open_now.values()) or set(made[:1]) or {"SOCK_STREAM"}
                 stream = "SOCK_STREAM" in there and step.kind == "deliver" and not multicast(step.address)
                 kind = "SOCK_STREAM" if stream else "SOCK_DGRAM"

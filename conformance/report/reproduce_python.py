@@ -11,7 +11,17 @@ from conformance.notation import OPTIONS
 from conformance.oracle.expectation import ANY_ERROR
 from conformance.report import reproduce_python_text as texts
 from conformance.report.reproduce import Case, Line, wrapped
-from conformance.report.reproduce_plan import LEVELS, SOCKETS, WINDOWS, Plan, conditions, filled, multicast, variable
+from conformance.report.reproduce_plan import (
+    LEVELS,
+    PROTOCOLS,
+    SOCKETS,
+    WINDOWS,
+    Plan,
+    conditions,
+    filled,
+    multicast,
+    variable,
+)
 
 #: outcomes whose error has another name: on Windows, elsewhere
 _ERRORS = {True: {"timeout": "ETIMEDOUT", "EBADF": "ENOTSOCK", "EAGAIN": "EWOULDBLOCK"}, False: {"timeout": "EINTR"}}
@@ -57,6 +67,7 @@ class _Program:
         main = f"{self._choose()}\n{rows}{texts.END}"
         body = "".join([*self._before_main(rows), "\n\n", main])
         options = "".join(f"{OPTIONS[name]} = {_NUMBERS[name]}\n" for name in self.plan.lacking)
+        options += "".join(f"{name} = {PROTOCOLS[name]}\n" for name in self.plan.protocols)
         head = f"{options}failures = 0\n"
         return self._head(head + body) + head + body
 

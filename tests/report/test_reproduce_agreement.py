@@ -46,6 +46,9 @@ SPECIAL = [
     "a=udp6 a.v6only=0 a.bind=:: deliver=::ffff:127.0.0.1 deliver_flow=127.0.0.1 a.close deliver_flow=::1 deliver=::1",
     "a=tcp4 a.bind=127.0.0.1 deliver=127.0.0.1 b=udp4 deliver_flow=127.0.0.1",
     "a=udp4 a.bind=127.0.0.1 a.connect=127.0.0.1 a.connect=::1 b=udp6 b.v6only=0 b.bind=::1 b.connect=127.0.0.1",
+    "a=mptcp4 a.bind=127.0.0.1 a.listen c=mptcp4 c.connect=127.0.0.1 x=a.accept a.close b=tcp4 b.bind=127.0.0.1",
+    "a=mptcp4 a.reuseport=1 a.bind=127.0.0.1 a.listen b=tcp4 b.reuseport=1 b.bind=127.0.0.1 deliver=127.0.0.1",
+    "a=udplite4 a.reuseport=1 a.bind=0.0.0.0 b=udplite6 b.bind=:: b.reuseport=1 b.bind=:: c=udp4 c.bind=0.0.0.0",
 ]  # fmt: skip
 #: how many of each generator
 SEQUENCES, PAIRS, DELIVERED, CALLS = 120, 60, 10, 40

@@ -13,7 +13,7 @@ import pytest
 from conformance.execute import executor
 from conformance.execute.hosts import this_host
 from conformance.oracle import catalog
-from conformance.report import reproduce_findings
+from conformance.report import reproduce, reproduce_findings
 from tests.report import reproduce_driver
 from tests.report.test_reproduce_agreement import batch, compile_c
 
