@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name in arguments.observations:
         recording = observations.read(name)
         summary = judge(recording, arguments.os, arguments.release)
+        summary.recording = None if name == "-" else name
         summaries.append(summary)
         if not arguments.json:
             if len(arguments.observations) > 1:

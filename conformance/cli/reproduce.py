@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from conformance.cli import sources
 from conformance.cli.main import OK
-from conformance.errors import Place, Problem
+from conformance.errors import Place, Problem, nearest
 from conformance.execute.hosts import this_host
-from conformance.notation import SOCKET_KINDS, Scenario, parse
+from conformance.notation import Scenario, parse
 from conformance.observe import observations, scenarios
+from conformance.oracle import catalog
 from conformance.report import reproduce
 from conformance.report.reproduce_files import files
 
@@ -21,7 +23,11 @@ The programs choose a free port (or take one as argument), use the loopback inte
 step is as expected, 1 when one is not, 2 when the set-up failed.
 
 Without --host the scenario is run here and this machine is the host.  With it nothing is run: the outcomes are those
-of the results folder, where it holds the scenario, else what is known of that release.
+of the results folder or recording, where it holds the scenario, else what is known of that release.  FACTS is one of
+
+  freebsd  freebsd@14.1             a system, of the newest release that is described or of the one after the @
+  facts.json  '{"os": "linux", "release": "6.1.170"}'   the facts of a host
+  results/HOST-TIME  seen.jsonl     the results of a run, or a recording
 
 --expect takes one outcome a step: ok, the name of an error, alternatives joined by |, 'error' for any, '?' for
 anything, or a JSON list.  Without it the rules of the system are expected.
@@ -37,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
     parser.add_argument("scenario", metavar="SCENARIO", help="a scenario, a file with one, or - for standard input")
-    parser.add_argument("--host", metavar="FACTS", help="a JSON file with the facts of a host, or the results of a run")
+    parser.add_argument("--host", metavar="FACTS", help="a system, the facts of a host, or the results of a run")
     parser.add_argument("--expect", metavar="OUTCOMES", help="what is expected instead of the rules, see below")
     parser.add_argument("--lang", choices=("c", "python", "winsock", "report", "all"), default="all")
     parser.add_argument("--port", type=int, default=0, metavar="N", help="the port, where its number matters")
@@ -69,9 +75,6 @@ def _one(word: str) -> Scenario:
     found = [parse(line.text, name=line.place.name, line=line.place.line) for line in scenarios.given(word)]
     if len(found) != 1:
         raise Problem(Place(word), f"expected one scenario, got {len(found)}")
-    for one in found[0].steps:
-        if one.kind == "socket" and SOCKET_KINDS[one.what].protocol not in ("tcp", "udp"):
-            raise Problem(Place(word), f"programs are written for TCP and UDP, not for {one.text!r} yet")
     return found[0]
 
 
@@ -82,30 +85,58 @@ def _host(word: str | None, scenario: Scenario) -> tuple[Mapping[str, Any], tupl
             lines = [line for batch in host.run([scenario.text]) for line in batch]
             return host.facts, json.loads(lines[0]).get("outcomes")
     path = Path(word)
+    if word.lstrip().startswith("{"):
+        return _facts(word, "--host"), None
+    if not scenarios.is_there(word):
+        name, _, release = word.partition("@")
+        if name in catalog.names():
+            return {"os": name, "release": release or catalog.expectations(name).covers[1]}, None
+        raise Problem(
+            Place("--host"),
+            f"{word!r} is neither a file nor a system{nearest(name, catalog.names())}; there are "
+            f"{', '.join(catalog.names())}",
+        )
     if path.suffix == ".json":
-        return _facts(path), None
-    recording = observations.read(path)
+        return _facts(_read(path), word), None
+    found = sources.find([word])
+    if len(found) != 1:
+        raise Problem(Place(word), f"holds the results of {len(found)} hosts; name one of them")
     outcomes = None
-    for observation in recording:
-        if observation.scenario == scenario.text and observation.outcomes is not None:
-            outcomes = observation.outcomes
-    if not recording.host:
+    facts: Mapping[str, Any] = found[0].facts
+    for name in found[0].paths:
+        recording = observations.read(name)
+        for observation in recording:
+            if observation.scenario == scenario.text and observation.outcomes is not None:
+                outcomes = observation.outcomes
+        facts = {**facts, **recording.host}
+    if not facts.get("os"):
         raise Problem(Place(word), "does not say which host it is from; expected a first line with its facts")
     if outcomes is not None and len(outcomes) != len(scenario.steps):
         raise Problem(Place(word), f"has {len(outcomes)} outcomes for the {len(scenario.steps)} steps of the scenario")
-    return recording.host, outcomes
+    return facts, outcomes
 
 
-def _facts(path: Path) -> Mapping[str, Any]:
+def _read(path: Path) -> str:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from error
+
+
+def _facts(text: str, name: str) -> Mapping[str, Any]:
+    """The facts in a JSON text; raises :class:`Problem`."""
+    try:
+        data = json.loads(text)
     except ValueError as error:
-        raise Problem(Place(str(path)), f"not JSON: {error}") from error
+        raise Problem(Place(name), f"not JSON: {error}") from None
     facts = data.get("host", data) if isinstance(data, dict) else None
     if not isinstance(facts, dict) or not facts.get("os"):
-        raise Problem(Place(str(path)), 'expected the facts of a host: {"os": "linux", "release": "6.18.44", ...}')
+        raise Problem(Place(name), 'expected the facts of a host: {"os": "linux", "release": "6.18.44", ...}')
+    for key in ("os", "release"):
+        if not isinstance(facts.get(key, ""), str):
+            raise Problem(Place(name), f"expected {key!r} as a string, got {json.dumps(facts[key])}")
+    if not isinstance(facts.get("sysctls", {}), dict):
+        raise Problem(Place(name), f"expected 'sysctls' as an object of names and values, got {facts['sysctls']!r}")
     return facts
 
 

@@ -36,6 +36,13 @@ class Source(NamedTuple):
     paths: tuple[str, ...]
     facts: dict[str, str]
 
+    @property
+    def recording(self) -> str | None:
+        """Where ``reproduce --host`` finds what the host did; None for standard input."""
+        if self.paths == ("-",):
+            return None
+        return str(Path(self.paths[0]).parent) if len(self.paths) > 1 else self.paths[0]
+
 
 def find(words: Sequence[str]) -> list[Source]:
     """The hosts that the command line names; raises :class:`Problem`."""
@@ -133,6 +140,7 @@ def named(hosts: list[Columns], sources: Sequence[Source]) -> list[Columns]:
     """Every host with a name of its own; the name of its folder tells two of the same release apart."""
     names = [host.name for host in hosts]
     for host, source in zip(hosts, sources, strict=True):
+        host.summary.recording = source.recording
         if names.count(host.name) > 1:
             host.name = f"{host.name} ({source.name})"
     seen: set[str] = set()

@@ -80,6 +80,8 @@ class Summary:
     #: what the reader has to know: a release that was not tested, a file that broke off, an axis that was skipped
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    #: the folder or file that was judged, "" for this machine, None for standard input
+    recording: str | None = ""
 
     def of(self, *kinds: str) -> list[Group]:
         """The groups of these verdicts, the largest first."""

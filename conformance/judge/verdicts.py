@@ -217,8 +217,8 @@ class Judge:
             again = self._of_run(observation, steps, outcomes, self.oracle.follow(steps, outcomes))
             if (again.kind, again.step) != (verdict.kind, verdict.step):
                 step = max(verdict.step, again.step)
-                seen = sorted({str(run[step]) for run in (observation.outcomes, *observation.repeats)})
-                return verdict._replace(kind=FLAKY, step=step, reason="repeats gave " + " and ".join(seen)), edges
+                reason = _seen([run[step] for run in (observation.outcomes, *observation.repeats) if len(run) > step])
+                return verdict._replace(kind=FLAKY, step=step, reason=reason), edges
         return verdict, edges
 
     def _of_run(
@@ -282,3 +282,9 @@ def _blamed(edges: list[Edge], outcomes: Outcomes) -> int:
     last = len(edges) - 1
     outcome = outcomes[last]
     return last if outcome is not None and not edges[last].accepts(outcome) else -1
+
+
+def _seen(outcomes: Sequence[str | None]) -> str:
+    """How often a step was run, and what it returned how often."""
+    counts = sorted(Counter(map(str, outcomes)).items(), key=lambda one: (-one[1], one[0]))
+    return f"of {len(outcomes)} runs {' and '.join(f'{count} gave {outcome}' for outcome, count in counts)}"

@@ -38,7 +38,7 @@ def _suite(name: str, summary: Summary) -> ET.Element:
         ET.SubElement(properties, "property", name=_clean(str(key)), value=_clean(str(value)))
     for group in summary.groups:
         if group.kind != CONFORMS:
-            _group(suite, name, group)
+            _group(suite, name, group, summary.recording)
     diverging = {group.rule for group in summary.of(DIVERGES)}
     for rule, steps in summary.rules.items():
         if rule not in diverging and not rule.startswith("api."):
@@ -57,10 +57,10 @@ def _suite(name: str, summary: Summary) -> ET.Element:
     return suite
 
 
-def _group(suite: ET.Element, name: str, group: Group) -> None:
+def _group(suite: ET.Element, name: str, group: Group, recording: str | None) -> None:
     what = group.divergence or group.rule or "no rule"
     case = _case(suite, name, f"{group.kind} {what}: {group.shortest}")
-    text = _clean("\n".join([*group_lines(group), *(f"  evidence: {one}" for one in group.evidence)]))
+    text = _clean("\n".join([*group_lines(group, recording), *(f"  evidence: {one}" for one in group.evidence)]))
     message = _clean(f"{group.count} scenarios: {VERDICTS[group.kind]}")
     if group.kind == DIVERGES:
         ET.SubElement(case, "failure", message=message, type=group.kind).text = text

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from conformance.judge.summary import Group, Summary
 from conformance.judge.verdicts import CONFORMS, DIVERGES, FLAKY, KNOWN, RESOLVED, UNKNOWN, VERDICTS
-from conformance.report.terminal import expected_text, heading
+from conformance.report.terminal import expected_text, heading, report_command
 
 #: groups of a kind that are shown
 _MOST = 40
@@ -30,7 +30,9 @@ def render(summary: Summary, level: int = 1) -> str:
         groups = summary.of(kind)
         if groups:
             title = "open questions" if kind == UNKNOWN else kind
-            lines += _section(mark, f"{title}: {VERDICTS[kind]}", _groups(groups), folded=kind in _FOLDED)
+            lines += _section(
+                mark, f"{title}: {VERDICTS[kind]}", _groups(groups, summary.recording), folded=kind in _FOLDED
+            )
     for kind, reasons in summary.reasons.items():
         if reasons:
             rows = [f"| {count:,} | {escape(reason)} |" for reason, count in list(reasons.items())[:_MOST]]
@@ -99,14 +101,14 @@ def _section(mark: str, title: str, body: Iterable[str], *, folded: bool = True)
     return [f"{mark}# {escape(title)}", "", *body, ""]
 
 
-def _groups(groups: list[Group]) -> list[str]:
-    lines = [text for group in groups[:_MOST] for text in _group(group)]
+def _groups(groups: list[Group], recording: str | None) -> list[str]:
+    lines = [text for group in groups[:_MOST] for text in _group(group, recording)]
     if len(groups) > _MOST:
         lines += ["", f"... and {len(groups) - _MOST:,} more groups"]
     return lines
 
 
-def _group(group: Group) -> list[str]:
+def _group(group: Group, recording: str | None) -> list[str]:
     name = group.divergence or group.rule or group.kind
     lines = [f"- **{group.count:,} × `{_code(name)}`**  ", f"  `{_code(group.shortest)}`  "]
     if group.call:
@@ -115,6 +117,8 @@ def _group(group: Group) -> list[str]:
     lines += [f"  {escape(text)}  " for text in (group.why, group.reason) if text]
     if group.kind in (DIVERGES, FLAKY):
         lines.append(f"  reproduce: `bindmatrix observe '{_code(group.shortest)}'`  ")
+        if recording is not None:
+            lines.append(f"  programs and a bug report: `{_code(report_command(group, recording))}`  ")
     return lines
 
 

@@ -1,41 +1,52 @@
 """What a reproducer is made from: a scenario, what is expected of each step, what was observed, and why.
 
-One :class:`Case` feeds the C program, the Python program and the bug report, so that they cannot disagree.  Expected
-outcomes are *patterns*: words joined by ``|``, where ``?`` accepts everything and ``error`` everything but ``ok``.  The
-programs print a delivery as its class (``a``, ``spread:a,b``, ``every:a,b``, ``refused``), so a pattern lists classes.
+One :class:`Case` feeds the C program, the Python program and the bug report, so that they cannot disagree.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
-from conformance.errors import Place, Problem
-from conformance.notation import Scenario, Step
+from conformance.errors import Place, Problem, nearest
+from conformance.notation import SOCKET_KINDS, Scenario, Step
 from conformance.oracle import catalog
 from conformance.oracle.automaton import Expected, agrees
 from conformance.oracle.delivery import DELIVERIES, counts
 from conformance.oracle.expectation import ANY_ERROR, Rule
-from conformance.report.answers import answers
+from conformance.report.answers import answers, outcome_text
 from conformance.report.answers_releases import variant_of
 
 ANYTHING, ANY_FAILURE = "?", "error"
-_WORD = re.compile(r"\?|error|ok|E[A-Z0-9]+|[a-z][a-z0-9_:,]*|errno \d+")
+_RETURNED = re.compile(r"error|ok|refused|timeout|E[A-Z0-9]+|errno \d+")
+_DELIVERED = re.compile(r"(spread:|every:)?\w+(:\d+)?(,\w+(:\d+)?)*")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One step.  ``pattern`` is what the programs compare with; ``observed`` is "" where nothing is known."""
+    """One step; ``observed`` is "" where nothing is known."""
 
     step: Step
     expected: Expected
-    pattern: str
     observed: str
     rules: tuple[Rule, ...]
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """The outcomes that are as expected; () when every one is."""
+        if self.expected is None:
+            return ()
+        return (self.expected,) if isinstance(self.expected, str) else self.expected
+
+    @property
+    def wanted(self) -> str:
+        """What is expected, in words; of a delivery ``refused`` is a word of its own, of a call any error."""
+        delivers = self.step.kind.startswith("deliver")
+        return " or ".join(self.accepted) if delivers and self.accepted else outcome_text(self.expected)
 
     @property
     def surprising(self) -> bool:
@@ -55,6 +66,8 @@ class Case:
     facts: Mapping[str, Any]
     #: ids of the recorded divergences that make the difference
     divergences: tuple[str, ...] = ()
+    #: what to say where the release is beyond those that are described, or ""
+    limit: str = ""
     #: whether ``observed`` was seen on the host, or is what recorded runs and rules say of it
     seen: bool = False
     #: whether the expectation was given, instead of taken from the rules
@@ -63,6 +76,8 @@ class Case:
     port: int = 0
     #: why the given expectation is reasonable
     because: str = ""
+    #: what the report is about, instead of what the steps say
+    about: str = ""
 
     @property
     def surprise(self) -> Line | None:
@@ -74,6 +89,27 @@ class Case:
         """``Linux 6.18.44``."""
         return f"{self.title} {self.release}"
 
+    @property
+    def subject(self) -> str:
+        """One line: the step that surprises, and what it does."""
+        if self.about:
+            return self.about
+        line = self.surprise or self.lines[-1]
+        step = line.step
+        kind = next((one.what for one in self.scenario.steps if one.kind == "socket" and one.socket == step.socket), "")
+        what = SOCKET_KINDS[kind].protocol.upper() if kind else ""
+        call = " ".join(word for word in (what, f"{step.kind}()", step.address and f"to {step.address}") if word)
+        got = "was not run" if not line.observed else "succeeds" if line.observed == "ok" else f"gives {line.observed}"
+        if self.surprise is None and line.observed:
+            return f"{call} {got}, as expected"
+        return f"{call} {got}" + (f", {line.wanted} is expected" if line.accepted else "")
+
+    @property
+    def headline(self) -> str:
+        """What a program says first."""
+        expects = self.surprise is not None or self.given
+        return f"{self.host}: {self.subject}." if expects else f"What {self.host} returns, as expected."
+
 
 def build(
     scenario: Scenario,
@@ -83,6 +119,7 @@ def build(
     observed: Sequence[str | None] | None = None,
     port: int = 0,
     because: str = "",
+    about: str = "",
 ) -> Case:
     """The case of ``scenario`` on the host with ``facts``; raises :class:`Problem` for a host nobody describes.
 
@@ -96,7 +133,7 @@ def build(
         tuple(_certain(one) for one in actual.outcomes) if observed is None else tuple(one or "" for one in observed)
     )
     lines = tuple(
-        Line(step, want, pattern(want, step), got, rules)
+        Line(step, want, got, rules)
         for step, want, got, rules in zip(
             scenario.steps, by_rules.outcomes if expect is None else expect, shown, actual.rules, strict=True
         )
@@ -110,10 +147,12 @@ def build(
         release=release,
         facts=facts,
         divergences=tuple(one.id for one in variant.responsible(scenario.text)) if differs else (),
+        limit=catalog.limit(expectations, release),
         seen=observed is not None,
         given=expect is not None,
         port=port,
         because=because,
+        about=about,
     )
 
 
@@ -137,28 +176,6 @@ def _certain(expected: Expected) -> str:
     return expected if isinstance(expected, str) and expected != ANY_ERROR else ""
 
 
-def pattern(expected: Expected, step: Step) -> str:
-    """The pattern of an expected outcome; a spread over some sockets is met by any two of them."""
-    if expected is None:
-        return ANYTHING
-    words: list[str] = []
-    for one in (expected,) if isinstance(expected, str) else expected:
-        if step.kind.startswith("deliver"):
-            words += _classes(one)
-        else:
-            words.append(ANY_FAILURE if one == ANY_ERROR else one)
-    return "|".join(dict.fromkeys(words))
-
-
-def _classes(expected: str) -> list[str]:
-    """The classes that the programs may print for an expected delivery."""
-    kind, _, listed = delivery_class(expected).partition(":")
-    if kind != "spread":
-        return [delivery_class(expected)]
-    names = listed.split(",")
-    return ["spread:" + ",".join(some) for size in range(2, len(names) + 1) for some in combinations(names, size)]
-
-
 def delivery_class(outcome: str) -> str:
     """The class of observed counts (``a:15,b:17`` is ``spread:a,b``); anything else is returned as it is."""
     got = counts(outcome)
@@ -177,7 +194,7 @@ def given_outcomes(text: str, scenario: Scenario) -> tuple[Expected, ...]:
         try:
             raw = json.loads(text)
         except ValueError as error:
-            raise Problem(place, f"not JSON: {error}; write one word a step, such as 'ok ok EADDRINUSE'") from error
+            raise Problem(place, f"not JSON: {error}; write one word a step, such as 'ok ok EADDRINUSE'") from None
         words = [None if one is None else "|".join(one) if _is_list(one) else one for one in raw]
     else:
         words = list(text.split())
@@ -186,73 +203,33 @@ def given_outcomes(text: str, scenario: Scenario) -> tuple[Expected, ...]:
             place,
             f"{len(words)} outcomes for {len(scenario.steps)} steps; write one for each, '?' where any will do",
         )
-    return tuple(_given(word, place) for word in words)
+    return tuple(_given(word, step, place) for word, step in zip(words, scenario.steps, strict=True))
 
 
 def _is_list(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
-def _given(word: object, place: Place) -> Expected:
+def _given(word: object, step: Step, place: Place) -> Expected:
     if word is None or word == ANYTHING:
         return None
+    delivers = step.kind.startswith("deliver")
     parts = word.split("|") if isinstance(word, str) else [""]
     for part in parts:
-        if not _WORD.fullmatch(part):
-            raise Problem(place, f"expected 'ok', the name of an error, 'error' (any) or '?', got {word!r}")
-    named = tuple(ANY_ERROR if part == ANY_FAILURE else delivery_class(part) for part in parts)
-    return named[0] if len(named) == 1 else named
+        if not (_DELIVERED if delivers else _RETURNED).fullmatch(part):
+            words = "'a', 'spread:a,b', 'every:a,b', 'refused', 'none'"
+            words = words if delivers else "'ok', the name of an error, 'error' (any)"
+            raise Problem(place, f"expected {words} or '?' for {step.text!r}, got {word!r}")
+        if not delivers and part[0] == "E" and not hasattr(errno, part):
+            names = errno.errorcode.values()
+            raise Problem(place, f"{part!r} for {step.text!r} is the name of no error{nearest(part, names)}")
+    if delivers:
+        return _one_or_more([delivery_class(part) for part in parts])
+    return _one_or_more([ANY_ERROR if part == ANY_FAILURE else part for part in parts])
 
 
-def variable(name: str) -> str:
-    """A socket's name as a variable: as it is where no word of C, Python or the programs can be meant."""
-    return name if re.fullmatch(r"[a-z]\d*", name) else f"s_{name}"
-
-
-def sockets(scenario: Scenario) -> list[str]:
-    """The names of the sockets, in the order in which they are made."""
-    return list(dict.fromkeys(step.socket for step in scenario.steps if step.kind in ("socket", "accept")))
-
-
-def receivers(scenario: Scenario) -> dict[int, tuple[str, list[str]]]:
-    """Index of each delivery -> (``udp`` or ``tcp``, the open sockets of that protocol, sorted)."""
-    found = {}
-    open_now: dict[str, str] = {}
-    protocols = [step.what[:3] for step in scenario.steps if step.kind == "socket"]
-    for index, step in enumerate(scenario.steps):
-        if step.kind in ("socket", "accept"):
-            open_now[step.socket] = step.what[:3] if step.kind == "socket" else "tcp"
-        elif step.kind == "close":
-            open_now.pop(step.socket, None)
-        elif step.kind.startswith("deliver"):
-            kinds = set(open_now.values()) or set(protocols[:1])
-            stream = "tcp" in kinds and step.kind == "deliver" and not multicast(step.address)
-            protocol = "tcp" if stream or (not kinds and step.kind == "deliver") else "udp"
-            found[index] = (protocol, sorted(name for name, kind in open_now.items() if kind == protocol))
-    return found
-
-
-def connects_again(scenario: Scenario) -> bool:
-    """Whether a socket that is connected may be asked to connect."""
-    joined = [step.socket for step in scenario.steps if step.kind in ("connect", "accept")]
-    accepted = {step.socket for step in scenario.steps if step.kind == "accept"}
-    connected = {step.socket for step in scenario.steps if step.kind == "connect"}
-    return len(joined) != len(set(joined)) or bool(accepted & connected)
-
-
-def multicast(address: str) -> bool:
-    """Whether the address is a group."""
-    return address.startswith("ff") or (":" not in address and 224 <= int(address.partition(".")[0]) < 240)
-
-
-def needs(scenario: Scenario) -> list[str]:
-    """Addresses that the host must have: 127.0.0.1 is everywhere, others have to be added on some systems."""
-    wanted = ["::1"] if any(step.what.endswith("6") for step in scenario.steps if step.kind == "socket") else []
-    for step in scenario.steps:
-        plain = step.address.rpartition("ffff:")[2] if "." in step.address else step.address
-        if plain in ("127.0.0.2", "::1") and plain not in wanted:
-            wanted.append(plain)
-    return wanted
+def _one_or_more(words: list[str]) -> Expected:
+    return words[0] if len(words) == 1 else tuple(words)
 
 
 def wrapped(words: Iterable[str], width: int) -> list[str]:

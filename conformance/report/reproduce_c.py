@@ -1,233 +1,321 @@
 """The C program of a case: C99, POSIX or Winsock, no dependency.
 
-It reads as a table with a row for each step: the step, the expected outcome, the call.  Helpers that no step needs are
-left out, so that an ordinary question stays under a hundred lines.
+It reads as one writes it by hand: addresses, then the calls one after the other, each with what it should return.
+Helpers that no step needs are left out, as are headers.
 """
 
 from __future__ import annotations
 
-from conformance.notation import OPTIONS, SOCKET_KINDS, Step
-from conformance.report import reproduce_c_parts as parts
-from conformance.report import reproduce_c_winsock as winsock_parts
-from conformance.report.reproduce import Case, connects_again, multicast, needs, receivers, sockets, variable, wrapped
+import re
 
-#: errors that are named beside the expected ones
-_COMMON_ERRORS = ("EACCES", "EADDRINUSE", "EADDRNOTAVAIL", "EBADF", "EINVAL", "EPERM")
-_CONNECTION_ERRORS = ("ECONNREFUSED", "ECONNRESET", "EISCONN", "ENOTCONN", "EOPNOTSUPP", "EPIPE", "ETIMEDOUT")
-#: not an error of the call but what alarm() makes of it, and what Windows calls it
-_OTHER_NAMES = {False: {"timeout": "EINTR"}, True: {"timeout": "WSAEINTR", "EBADF": "WSAENOTSOCK"}}
-#: names that Winsock has not with WSA in front
-_NOT_WINSOCK = {"EBADF", "EPERM", "EPIPE"}
-#: what makes the headers show everything under -std=c99; glibc and others
+from conformance.notation import OPTIONS, Step
+from conformance.oracle.expectation import ANY_ERROR
+from conformance.report import reproduce_c_text as texts
+from conformance.report.reproduce import Case, Line, wrapped
+from conformance.report.reproduce_plan import LEVELS, PROTOCOLS, SOCKETS, Plan, conditions, filled, multicast, variable
+
+#: what makes the headers show everything under -std=c99
 _FEATURES = {"netbsd": "_NETBSD_SOURCE", "illumos": "__EXTENSIONS__"}
+_WIDTH = 100
+#: addresses that have a name of their own
+_ADDRESSES = {
+    "0.0.0.0": "any4",
+    "127.0.0.1": "lo4",
+    "127.0.0.2": "lo4_2",
+    "::": "any6",
+    "::1": "lo6",
+    "::ffff:0.0.0.0": "mapped_any",
+    "::ffff:127.0.0.1": "mapped_lo",
+    "::ffff:127.0.0.2": "mapped_lo_2",
+    "224.0.0.251": "group4",
+    "ff02::fb": "group6",
+}
+#: header -> what asks for it; those of every program have no pattern
+_HEADERS = {
+    "arpa/inet.h": "",
+    "errno.h": "",
+    "net/if.h": r"if_nametoindex",
+    "netinet/in.h": "",
+    "poll.h": r"\bpoll\(",
+    "signal.h": r"sigaction",
+    "stdio.h": "",
+    "stdlib.h": r"\batoi\(",
+    "string.h": r"\bstrerror\(",
+    "sys/socket.h": "",
+    "unistd.h": r"\b(?:alarm|close|getpid|geteuid|seteuid)\(",
+}
 
 
 def program(case: Case, *, winsock: bool = False) -> str:
     """The text of the program; on Winsock one with ``user=`` or a delivery says that it leaves them out."""
-    left_out = [step.text for step in case.scenario.steps if step.kind == "user" or step.kind.startswith("deliver")]
-    if winsock and left_out:
-        return _head(case, winsock) + parts.LEFT_OUT.replace("@STEP@", left_out[0])
-    body = "".join(_helpers(case, winsock))
-    main = winsock_parts.WINSOCK_MAIN if winsock else parts.MAIN
-    names = [variable(name) for name in sockets(case.scenario)]
-    invalid = "INVALID_SOCKET" if winsock else "-1"
-    declared = f"    {'SOCKET' if winsock else 'int'} " + ", ".join(f"{name} = {invalid}" for name in names) + ";\n"
-    close = "closesocket" if winsock else "close"
-    fills = {
-        "@SOCKETS@": declared if names else "",
-        "@PORT@": str(case.port) if case.port else "10000 + (int)getpid() % 20000",
-        "@CHOOSE@": "" if case.port else parts.CHOOSE,
-        "@NEEDS@": _needs(case),
-        "@ALARM@": parts.ALARM if _timed(case) and not winsock else "",
-        "@STEPS@": "".join(_rows(case, winsock)),
-        "@CLOSE@": "    " + " ".join(f"{close}({name});" for name in names) + "\n" if names else "",
-    }
-    for key, text in fills.items():
-        main = main.replace(key, text)
-    if winsock:
-        main = main.replace("(int)getpid()", "(int)GetCurrentProcessId()")
-    return _head(case, winsock) + body + main
+    return _Program(Plan(case), texts.WINSOCK if winsock else texts.POSIX).text()
 
 
-def _head(case: Case, winsock: bool) -> str:
-    steps = "".join(f" * {line}\n" for line in wrapped((step.text for step in case.scenario.steps), 96))
-    whose = "Expected by the reporter" if case.given else f"Expected of {case.title} {case.release}"
-    build = (
-        "cl repro_winsock.c  or  gcc -std=c99 -o repro repro_winsock.c -lws2_32"
-        if winsock
-        else ("cc -std=c99 -o repro repro.c && ./repro [PORT]")
-    )
-    libraries = parts.WINSOCK_INCLUDES if winsock else parts.INCLUDES
-    extra = "" if winsock else "".join(f"#include <{name}>\n" for name in _headers(case))
-    libraries = libraries.replace("@FEATURES@", _FEATURES.get(case.os, "_DEFAULT_SOURCE"))
-    return (
-        f"/*\n{steps} *\n * {whose}: the second column below.\n * {build}\n"
-        " * Exit status: 0 as expected, 1 not, 2 the set-up failed.\n */\n"
-    ) + libraries.replace("@MORE@", extra)
+class _Program:
+    """The text of one program, put together piece by piece."""
 
+    def __init__(self, plan: Plan, dialect: texts.Dialect) -> None:
+        self.plan = plan
+        self.dialect = dialect
+        self.case = plan.case
+        #: (address, port that the kernel chooses, scope) -> name of the variable that holds it
+        self.addresses: dict[tuple[str, str], str] = {}
+        self.declared: set[str] = set(plan.receivers)
 
-def _headers(case: Case) -> list[str]:
-    kinds = _kinds(case)
-    wanted = {
-        "fcntl.h": kinds & {"connect", "deliver", "deliver_flow"},
-        "net/if.h": _groups(case),
-        "poll.h": kinds & {"connect", "wait", "deliver", "deliver_flow"},
-        "signal.h": _timed(case),
-    }
-    return [name for name, needed in wanted.items() if needed]
-
-
-def _kinds(case: Case) -> set[str]:
-    return {step.kind for step in case.scenario.steps}
-
-
-def _connects(case: Case) -> bool:
-    """Whether connections come about, whose packets have to settle."""
-    kinds = _kinds(case)
-    return "connect" in kinds and any(step.what.startswith("tcp") for step in case.scenario.steps)
-
-
-def _timed(case: Case) -> bool:
-    return bool(_kinds(case) & {"accept", "read", "deliver", "deliver_flow"})
-
-
-def _groups(case: Case) -> bool:
-    return any(
-        step.kind == "join" or (step.kind.startswith("deliver") and multicast(step.address))
-        for step in case.scenario.steps
-    )
-
-
-def _helpers(case: Case, winsock: bool) -> list[str]:
-    kinds = _kinds(case)
-    table = winsock_parts.WINSOCK if winsock else parts.POSIX
-    deliveries = {protocol for protocol, _ in receivers(case.scenario).values()}
-    chosen = [
-        ("options", bool(_rare(case))),
-        ("errors", True),
-        ("port", True),
-        ("among", not _plain(case)),
-        ("step", True),
-        ("check", bool(deliveries)),
-        ("address", True),
-        ("plain-set", "set" in kinds and not _rare(case)),
-        ("set", bool(_rare(case))),
-        ("bind", True),
-        ("expired", _timed(case)),
-        ("settle", _connects(case)),
-        ("connect", "connect" in kinds),
-        ("accept", "accept" in kinds),
-        ("read", "read" in kinds),
-        ("shut", "close" in kinds),
-        ("join", "join" in kinds),
-        ("free", True),
-        ("has", bool(needs(case.scenario))),
-        ("tally", bool(deliveries)),
-        ("clients", bool(deliveries)),
-    ]
-    text = [table[name] for name, wanted in chosen if wanted]
-    joined = "\n".join(text)
-    joined = joined.replace("@OPTIONS@", _options(case)).replace("@ERRORS@", _errors(case, winsock))
-    joined = joined.replace("@AGAIN@", parts.AGAIN if connects_again(case.scenario) else "")
-    joined = joined.replace("@MATCH@", _match(case))
-    joined = joined.replace("@SETTLE@", "    settle();\n" if _connects(case) else "")
-    joined = joined.replace("@GROUP@", parts.GROUP if _groups(case) else "")
-    return [joined, "\n"]
-
-
-def _rare(case: Case) -> list[str]:
-    """The options that some platforms lack."""
-    used = {OPTIONS[step.what] for step in case.scenario.steps if step.kind == "set"}
-    return sorted(used - {"SO_REUSEADDR", "IPV6_V6ONLY"})
-
-
-def _options(case: Case) -> str:
-    return "".join(f"#ifndef {name}\n#define {name} LACKING\n#endif\n" for name in _rare(case))
-
-
-def _errors(case: Case, winsock: bool) -> str:
-    names = {word for line in case.lines for word in line.pattern.split("|") if word.startswith("E")}
-    names.update(
-        _COMMON_ERRORS,
-        _CONNECTION_ERRORS if "connect" in _kinds(case) or _timed(case) else (),
-        ("ENOPROTOOPT",) if _rare(case) else (),
-    )
-    rows = [f"E({name})," for name in sorted(names) if not (winsock and name in _NOT_WINSOCK)]
-    other = _OTHER_NAMES[winsock]
-    rows += [
-        f'{{{number}, "{name}"}},'
-        for name, number in other.items()
-        if name != "timeout" or "connect" in _kinds(case) or _timed(case)
-    ]
-    return "".join(f"    {line}\n" for line in wrapped(rows, 92))
-
-
-def _plain(case: Case) -> bool:
-    return all("|" not in line.pattern and line.pattern not in ("?", "error") for line in case.lines)
-
-
-def _match(case: Case) -> str:
-    """How an outcome is compared: by a plain strcmp() unless a step has alternatives."""
-    return "strcmp(expected, got) == 0" if _plain(case) else "among(expected, got)"
-
-
-def _needs(case: Case) -> str:
-    return "".join(
-        f'    if (!has_address("{address}")) {{\n'
-        f'        fputs("set-up failed: {address} is no address of this host\\n", stderr);\n'
-        "        return 2;\n    }\n"
-        for address in needs(case.scenario)
-    ) + (
-        '    if (geteuid() != 0) {\n        fputs("set-up failed: needs root to change the user\\n", stderr);\n'
-        "        return 2;\n    }\n"
-        if "user" in _kinds(case)
-        else ""
-    )
-
-
-def _rows(case: Case, winsock: bool) -> list[str]:
-    who = receivers(case.scenario)
-    cells = []
-    for index, line in enumerate(case.lines):
-        first = f'"{line.step.text}",'
-        second = '"' + line.pattern.replace("?", "\\?") + '",'
-        if index in who:
-            cells.append(("check", first, second, _delivery(line.step, *who[index])))
+    def text(self) -> str:
+        """The whole program."""
+        left_out = [step.text for step in self.plan.steps if step.kind == "user" or step.kind.startswith("deliver")]
+        if self.dialect is texts.WINSOCK and left_out:
+            body = texts.LEFT_OUT.replace("@STEP@", left_out[0])
         else:
-            cells.append(("step", first, second, _call(line.step, winsock)))
-    one = max(len(cell[1]) for cell in cells)
-    two = min(16, max(len(cell[2]) for cell in cells))
-    return [f"    {name}({first:<{one}} {second:<{two}} {call});\n" for name, first, second, call in cells]
+            main = self._main()
+            body = "\n".join([*self._before_main(main), main])
+            body = filled(body, {**self.dialect.words, "@SECONDS@": str(self.plan.patience)})
+        return self._head(body) + body
+
+    # --- what stands before main() ---------------------------------------------------------------------------------
+
+    def _head(self, body: str) -> str:
+        steps = "".join(f" * {line}\n" for line in wrapped((step.text for step in self.plan.steps), 96))
+        if self.dialect is texts.WINSOCK:
+            features = ""
+            headers = [*self.dialect.headers]
+        else:
+            features = f"#define {_FEATURES.get(self.case.os, '_DEFAULT_SOURCE')} 1\n"
+            headers = [name for name, pattern in _HEADERS.items() if re.search(pattern, body)]
+        needs = f" * Needs {', '.join(self.plan.needs)}.\n" if self.plan.needs else ""
+        return (
+            f"/*\n * {self.case.headline}\n *\n{steps} *\n * {self.dialect.build}\n{needs}"
+            " * Exit status: 0 as expected, 1 not, 2 the set-up failed.\n */\n"
+            + features
+            + "".join(f"#include <{name}>\n" for name in headers)
+            + "\n"
+        )
+
+    def _before_main(self, main: str) -> list[str]:
+        plan, kinds = self.plan, self.plan.kinds
+        settle = f"\t{self.dialect.sleep.format(10)}; /* let the packets arrive */\n"
+        after = (settle if plan.connects else "") + (self.dialect.patient if self._alarms() else "")
+        expects = "expect(" in main or "CHECK(" in main
+        absent = [OPTIONS[name] for name in plan.lacking]
+        if self.dialect is texts.WINSOCK and "SO_REUSEPORT," in main and "SO_REUSEPORT" not in absent:
+            absent.append("SO_REUSEPORT")
+        first = "".join(texts.OPTION.replace("@OPTION@", name) for name in absent)
+        for name in plan.protocols:
+            first += filled(texts.PROTOCOL, {"@NAME@": name, "@NUMBER@": str(PROTOCOLS[name])})
+        first += texts.SA if "SA(" in main else ""
+        wanted = [
+            (first, bool(first)),
+            (self._statics(main), True),
+            (texts.EXPECT, expects),
+            (texts.CHECK_CONDITION, "CHECK(" in main),
+            (texts.CHECK_AND_EXPECT, expects and "check(" in main),
+            (self.dialect.check, not expects and "check(" in main),
+            *((text, self._alarms() and name in ("", *kinds)) for name, text in self.dialect.blocking.items()),
+            (texts.TAKEN, len(plan.probes) > 1),
+            (texts.JOIN4, "join4(" in main),
+            (texts.JOIN6.replace("@INDEX@", self._index()), "join6(" in main),
+            (texts.CONNECTIONS, bool(plan.senders.get("deliver_tcp"))),
+            *((self._sender(name, main), True) for name in plan.senders),
+        ]
+        return [text.replace("@AFTER@", after) for text, needed in wanted if needed]
+
+    def _alarms(self) -> bool:
+        return self.plan.blocks or "deliver_tcp" in self.plan.senders
+
+    def _statics(self, main: str) -> str:
+        """The variables that the senders share with main()."""
+        names = ["failures"]
+        if self.plan.senders:
+            names += ["failed", "error"] if "error ==" in main or "deliver_tcp" in self.plan.senders else ["failed"]
+            names += [f"{variable(name)} = -1" for name in self.plan.receivers]
+            names += [_got(name) for name in self.plan.receivers]
+        return f"static int {', '.join(names)};\n"
+
+    def _index(self) -> str:
+        return "1" if self.dialect is texts.WINSOCK else f'if_nametoindex("{self.plan.loopback}")'
+
+    def _sender(self, sender: str, main: str) -> str:
+        names = self.plan.senders[sender]
+        take = "\t@GOT@ = connections(@SOCKET@);\n" if sender == "deliver_tcp" else texts.DATAGRAMS
+        client = ""
+        sent = self.plan.sent_to(sender)
+        indent = "\t" if sender == "deliver_flow" else "\t\t"
+        if any(multicast(address) and ":" not in address for address in sent):
+            client += f"{indent}struct in_addr loopback = {{htonl(INADDR_LOOPBACK)}};\n"
+            client += f"{indent}setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &loopback, sizeof loopback);\n"
+        if any(address.startswith("::ffff:") for address in sent):
+            client += f"{indent}setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){{0}}, sizeof(int));\n"
+        fills = {
+            "@CLIENT@": client,
+            "@FAILED@": "failed++, error = errno" if "error ==" in main else "failed++",
+            "@COUNT@": "".join(filled(take, {"@GOT@": _got(name), "@SOCKET@": variable(name)}) for name in names),
+            "@NAMES@": "".join(f"{name}:%d " for name in names),
+            "@COUNTS@": "".join(f"{_got(name)}, " for name in names),
+        }
+        return filled(texts.SENDERS[sender], fills)
+
+    # --- main() ----------------------------------------------------------------------------------------------------
+
+    def _main(self) -> str:
+        rows = "".join(_folded(row) for index in range(len(self.plan.steps)) for row in self._step(index))
+        set_up = self._set_up()
+        if "user" in self.plan.kinds:
+            set_up += texts.ROOT
+        if self._alarms():
+            set_up += self.dialect.start
+            first = next((step.kind for step in self.plan.steps if step.kind not in ("socket", "wait")), "")
+            set_up += self.dialect.patient * (first in ("accept", "connect", "read"))
+        variables = [f"{name} = {value}" for name, value in (("one", 1), ("zero", 0)) if f"&{name}," in rows]
+        declared = f"\tint {', '.join(variables)};\n" if variables else ""
+        declared += "\tchar byte;\n" if "&byte" in rows else ""
+        if self.dialect is texts.WINSOCK:
+            declared += "\tWSADATA data;\n"
+            set_up = "\n\tWSAStartup(MAKEWORD(2, 2), &data);\n" + set_up.lstrip("\n")
+        ports = self._declared_addresses()
+        prologue = ports + declared + set_up
+        return (
+            texts.MAIN.replace("@ARGUMENTS@", "int argc, char **argv" if ports else "void")
+            .replace("@PROLOGUE@", prologue + ("\n" if prologue else ""))
+            .replace("@ROWS@", rows)
+        )
+
+    def _address(self, address: str, variant: str = "") -> str:
+        """The variable of an address; ``variant``: ``_0`` has no port, ``_scoped`` names the interface."""
+        key = (address, variant)
+        if key not in self.addresses:
+            name = _ADDRESSES.get(address) or f"address{1 + sum(one[0] not in _ADDRESSES for one in self.addresses)}"
+            self.addresses[key] = name + variant
+        return self.addresses[key]
+
+    def _set_up(self) -> str:
+        """Where the addresses are filled in, and the port is seen to be free."""
+        places = [f"SA({self._address(probe.address)})" for probe in self.plan.probes]
+        text = ""
+        for (address, variant), name in sorted(self.addresses.items(), key=lambda item: ":" in item[0][0]):
+            if address not in ("0.0.0.0", "::"):
+                family, field = ("AF_INET6", "sin6_addr") if ":" in address else ("AF_INET", "sin_addr")
+                text += f'\tinet_pton({family}, "{address}", &{name}.{field});\n'
+            if variant == "_0":
+                text += f"\t{name}.{_port(address)} = 0;\n"
+            if variant == "_scoped":
+                text += f"\t{name}.sin6_scope_id = {self._index()};\n"
+        return "\n" + text + self._probed(places) if text or places else ""
+
+    def _probed(self, places: list[str]) -> str:
+        if not places:
+            return ""
+        first = self.plan.probes[0]
+        taken = [f"taken({probe.type}, {place})" for probe, place in zip(self.plan.probes, places, strict=True)]
+        ports = [f"{name}.{_port(address)}" for (address, variant), name in self.addresses.items() if variant != "_0"]
+        fills = {
+            "@CHOOSE@": texts.SEE if self.case.port else texts.CHOOSE,
+            "@FAMILY@": "AF_INET6" if ":" in first.address else "AF_INET",
+            "@TYPE@": first.type,
+            "@WHERE@": places[0],
+            "@TAKEN@": (" || " if sum(map(len, taken)) < _WIDTH - 30 else " ||\n\t       ").join(taken),
+            "@PORTS@": " = ".join(ports),
+        }
+        text = filled(texts.PROBE if len(places) == 1 else texts.PROBES, fills)
+        return text.replace("\twhile (", "\tif (", 1) if self.case.port else text
+
+    def _declared_addresses(self) -> str:
+        if not self.addresses:
+            return ""
+        port = str(self.case.port) if self.case.port else "10001 + @PID@ % 10000 * 2"
+        text = f"\tint port = argc > 1 ? atoi(argv[1]) : {port};\n"
+        for ipv6, kind, prefix, family in (
+            (False, "sockaddr_in", "sin", "AF_INET"),
+            (True, "sockaddr_in6", "sin6", "AF_INET6"),
+        ):
+            names = [name for (address, _), name in self.addresses.items() if (":" in address) == ipv6]
+            if names:
+                fields = f"{{.{prefix}_family = {family}, .{prefix}_port = htons(port)}}"
+                same = "".join(f", {name} = {names[0]}" for name in names[1:])
+                text += _folded(f"struct {kind} {names[0]} = {fields}{same};")
+        return text
+
+    def _step(self, index: int) -> list[str]:
+        """The lines of a step."""
+        line = self.case.lines[index]
+        step = line.step
+        if index in self.plan.deliveries:
+            return self._delivery(index)
+        call, lines = self._call(step), []
+        if step.kind in ("socket", "accept") and (self.plan.used_later(index) or step.kind == "accept"):
+            name = variable(step.socket)
+            if self.plan.used_later(index):
+                kind = "" if step.socket in self.declared else "@FD@ "
+                self.declared.add(step.socket)
+                lines.append(f"{kind}{name} = {call};")
+                call = name
+        if not self.plan.unchecked(index):
+            lines.append(self._check(line, call))
+        elif step.kind == "wait":
+            lines.append(f"{self.dialect.sleep.format(step.value)};")
+        if step.kind == "close" and self.plan.used_later(index):
+            lines.append(f"{variable(step.socket)} = -1;")
+        return lines
+
+    def _check(self, line: Line, call: str) -> str:
+        words = line.accepted
+        if self.plan.plain:
+            return f'check("{line.step.text}", {call}, {"0" if words == ("ok",) else self.dialect.error(words[0])});'
+        fine = [
+            "error == 0"
+            if word == "ok"
+            else "error != 0"
+            if word == ANY_ERROR
+            else f"error == {self.dialect.error(word)}"
+            for word in words
+        ]
+        return f'CHECK("{line.step.text}", {call}, {" || ".join(fine) or "1"});'
+
+    def _delivery(self, index: int) -> list[str]:
+        line, names = self.case.lines[index], self.plan.senders[self.plan.sender(index)]
+        scoped = "_scoped" if line.step.address.startswith("ff") else ""
+        send = f'{self.plan.sender(index)}("{line.step.text}", SA({self._address(line.step.address, scoped)}));'
+        alternatives = [" && ".join(some) for some in conditions(line, names, _got)]
+        if not alternatives:
+            return [send]
+        fine = alternatives[0] if len(alternatives) == 1 else " || ".join(f"({one})" for one in alternatives)
+        return [send, f'expect({fine}, "{" or ".join(line.accepted)}");']
+
+    def _call(self, step: Step) -> str:
+        """The call of a step, as an expression."""
+        name, dialect = variable(step.socket), self.dialect
+        if step.kind == "socket":
+            return f"socket({', '.join(SOCKETS[step.what])})"
+        if step.kind == "set":
+            value = "&one, sizeof one" if step.value else "&zero, sizeof zero"
+            return f"setsockopt({name}, {LEVELS.get(step.what, 'SOL_SOCKET')}, {OPTIONS[step.what]}, @CAST@{value})"
+        if step.kind in ("bind", "connect"):
+            return f"{step.kind}({name}, SA({self._address(step.address, '_0' if step.value else '')}))"
+        calls = {
+            "listen": f"listen({name}, 64)",
+            "accept": dialect.accept.format(variable(step.what)),
+            "read": dialect.read.format(name),
+            "close": f"@CLOSE@({name})",
+            "join": f'join{6 if ":" in step.address else 4}({name}, "{step.address}")',
+            "user": f"seteuid({step.value})",
+            "wait": f"({dialect.sleep.format(step.value)}, 0)",
+        }
+        return calls[step.kind]
 
 
-def _delivery(step: Step, protocol: str, names: list[str]) -> str:
-    listed = ", ".join(f'{{"{name}", {variable(name)}, 0}}' for name in names)
-    servers = f"(struct server[]){{{listed + ', ' if listed else ''}{{NULL, -1, 0}}}}"
-    kind = "SOCK_STREAM" if protocol == "tcp" else "SOCK_DGRAM"
-    return f'deliver("{step.address}", {kind}, {int(step.kind == "deliver_flow")}, {servers})'
+def _got(name: str) -> str:
+    return f"got_{name}"
 
 
-def _call(step: Step, winsock: bool) -> str:
-    name = variable(step.socket)
-    if step.kind == "socket":
-        kind = SOCKET_KINDS[step.what]
-        family = "AF_INET6" if kind.family == "ipv6" else "AF_INET"
-        made = f"{name} = socket({family}, {'SOCK_STREAM' if kind.protocol == 'tcp' else 'SOCK_DGRAM'}, 0)"
-        return f"(int)({made})" if winsock else made
-    if step.kind == "accept":
-        made = f"{name} = accept_from({variable(step.what)})"
-        return f"(int)({made})" if winsock else made
-    if step.kind == "set":
-        level = "IPPROTO_IPV6" if step.what == "v6only" else "SOL_SOCKET"
-        return f"set({name}, {level}, {OPTIONS[step.what]}, {step.value})"
-    calls = {
-        "bind": f'bind_to({name}, "{step.address}", {0 if step.value else "port"})',
-        "listen": f"listen({name}, 64)",
-        "connect": f'connect_to({name}, "{step.address}")',
-        "read": f"read_all({name})",
-        "close": f"shut(&{name})",
-        "join": f'join({name}, "{step.address}")',
-        "user": f"seteuid({step.value})",
-        "wait": f"(Sleep({step.value}), 0)" if winsock else f"poll(NULL, 0, {step.value})",
-    }
-    return calls[step.kind]
+def _port(address: str) -> str:
+    return "sin6_port" if ":" in address else "sin_port"
+
+
+def _folded(row: str) -> str:
+    """The row as a line, or as several where it is long."""
+    text, indent = "", ""
+    while len(row) + len(indent) + 8 > _WIDTH and ", " in row[: _WIDTH - 8]:
+        cut = row.rfind(", ", 0, _WIDTH - 8) + 1
+        text += f"\t{indent}{row[:cut]}\n"
+        row, indent = row[cut + 1 :], "      "
+    return f"{text}\t{indent}{row}\n"

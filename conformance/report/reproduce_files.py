@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from conformance.report import reproduce_c, reproduce_python
 from conformance.report.reproduce import Case
+from conformance.report.reproduce_plan import WINDOWS
 from conformance.report.reproduce_report import report
-
-WINDOWS = "windows"
 
 
 def files(case: Case, lang: str = "all") -> dict[str, str]:

@@ -6,101 +6,104 @@ it wants under which heading.  What was not measured is said not to be.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from conformance.report.answers import outcome_text
-from conformance.report.reproduce import Case, Line, releases, wrapped
+from conformance.report.reproduce import Case, releases, wrapped
 
 
 @dataclass(frozen=True)
 class Form:
-    """A tracker: where the report goes, its header lines, and (heading, section) pairs; "" is no heading."""
+    """A tracker: where the report goes, its header with fields in braces, and the sections under each heading."""
 
     where: str
     header: str
-    sections: tuple[tuple[str, str], ...]
-    underline: str = ""
+    #: heading ("" is none) -> names of sections
+    parts: tuple[tuple[str, tuple[str, ...]], ...]
+    markdown: bool = False
 
 
+#: Documentation/admin-guide/reporting-issues.rst and reporting-regressions.rst
 _LINUX = Form(
-    "mail, plain text, to netdev@vger.kernel.org (scripts/get_maintainer.pl -f net/ipv4 names who else)",
+    "mail in plain text; scripts/get_maintainer.pl -f net/ipv4 names who else.  Where an older release\n"
+    "# did otherwise it is a regression: Cc: regressions@lists.linux.dev and, with the two releases, a line\n"
+    "# '#regzbot introduced: v6.1..v6.2'",
     "To: netdev@vger.kernel.org\nSubject: [BUG] {subject}\n",
     (
-        ("", "what"),
-        ("Steps", "steps"),
-        ("Expected", "why"),
-        ("Since", "since"),
-        ("System", "host"),
-        ("Reproducer", "programs"),
+        ("", ("what",)),
+        ("Steps:", ("steps",)),
+        ("Expected:", ("why",)),
+        ("Since:", ("since",)),
+        ("System:", ("host",)),
+        ("Reproducers:", ("programs",)),
     ),
 )
+#: https://bugs.freebsd.org/bugzilla/enter_bug.cgi: one text beside the fields
 _FREEBSD = Form(
-    "https://bugs.freebsd.org/bugzilla/ (product Base System, component kern)",
-    "Summary: {subject}\nProduct: Base System\nComponent: kern\nVersion: {release}\nHardware: {machine}\n",
+    "https://bugs.freebsd.org/bugzilla/ (attach the programs)",
+    "Product: Base System\nComponent: kern\nVersion: {release}\nHardware: {machine}\nSummary: {subject}\n",
     (
-        ("Description", "what"),
-        ("Steps to reproduce", "steps"),
-        ("Expected result", "why"),
-        ("Affected releases", "since"),
-        ("Environment", "host"),
-        ("Programs", "programs"),
+        ("Description:", ("what",)),
+        ("Steps to reproduce:", ("steps",)),
+        ("Expected result:", ("why",)),
+        ("Affected releases:", ("since",)),
+        ("Environment:", ("host",)),
+        ("Attachments:", ("programs",)),
     ),
 )
+#: what sendbug(1) writes (usr.bin/sendbug/sendbug.c), which knows no other fields
 _OPENBSD = Form(
-    "sendbug(1), or mail to bugs@openbsd.org",
-    "To: bugs@openbsd.org\nSubject: {subject}\nFrom: \n",
+    "sendbug(1), or mail to bugs@openbsd.org with the dmesg",
+    "To: bugs@openbsd.org\nSubject: {subject}\nFrom: \nCc: \nReply-To: \n\n"
+    ">Synopsis:\t{subject}\n>Category:\tkernel\n>Environment:\n\tSystem      : {system} {release}\n"
+    "\tDetails     : {version}\n\tArchitecture: {system}.{machine}\n\tMachine     : {machine}\n",
     (
-        (">Synopsis", "subject"),
-        (">Category", "category"),
-        (">Environment", "host"),
-        (">Description", "what"),
-        (">How-To-Repeat", "steps"),
-        (">Expected", "why"),
-        (">Releases", "since"),
-        (">Programs", "programs"),
+        (">Description:", ("what", "why", "since")),
+        (">How-To-Repeat:", ("steps", "host", "programs")),
+        (">Fix:", ("fix",)),
     ),
 )
+#: the fields of send-pr(1), https://www.netbsd.org/support/send-pr.html
 _NETBSD = Form(
     "send-pr(1), or https://www.netbsd.org/support/send-pr.html",
-    "To: gnats-bugs@NetBSD.org\nSubject: {subject}\n",
+    "To: gnats-bugs@netbsd.org\nSubject: {subject}\n\n"
+    ">Submitter-Id:\tnet\n>Originator:\t\n>Organization:\t\n>Confidential:\tno\n>Synopsis:\t{subject}\n"
+    ">Severity:\tnon-critical\n>Priority:\tmedium\n>Category:\tkern\n>Class:\tsw-bug\n>Release:\t{system} {release}\n"
+    ">Environment:\nSystem: {uname}\nArchitecture: {machine}\nMachine: {machine}\n",
     (
-        (">Category", "category"),
-        (">Synopsis", "subject"),
-        (">Release", "release"),
-        (">Environment", "host"),
-        (">Description", "what"),
-        (">How-To-Repeat", "steps"),
-        (">Expected", "why"),
-        (">Releases", "since"),
-        (">Programs", "programs"),
+        (">Description:", ("what", "why", "since")),
+        (">How-To-Repeat:", ("steps", "host", "programs")),
+        (">Fix:", ("fix",)),
     ),
 )
 _APPLE = Form(
-    "https://feedbackassistant.apple.com (macOS, area Networking, type Incorrect/Unexpected Behavior)",
+    "https://feedbackassistant.apple.com (macOS; Networking; Incorrect/Unexpected Behavior; attach a sysdiagnose)",
     "Title: {subject}\n",
     (
-        ("Description", "what"),
-        ("Steps to reproduce", "steps"),
-        ("Expected results", "why"),
-        ("Versions", "since"),
-        ("Configuration", "host"),
-        ("Attachments", "programs"),
+        ("Description:", ("what",)),
+        ("Steps to reproduce:", ("steps",)),
+        ("Expected results:", ("why",)),
+        ("Actual results:", ("actual",)),
+        ("Version:", ("since",)),
+        ("Configuration:", ("host",)),
+        ("Attachments:", ("programs",)),
     ),
 )
+#: the form of https://github.com/microsoft/WSL/issues/new, in its order
 _WINDOWS = Form(
     "https://github.com/microsoft/WSL/issues for WSL, the Feedback Hub for Windows itself",
-    "Title: {subject}\nWindows Version: {release}\n",
+    "Title: {subject}\n\n### Windows Version\n\n{windows}\n\n### WSL Version\n\n{wsl}\n\n"
+    "### Kernel Version\n\n{kernel}\n",
     (
-        ("### Actual Behavior", "what"),
-        ("### Repro Steps", "steps"),
-        ("### Expected Behavior", "why"),
-        ("### Releases", "since"),
-        ("### Version", "host"),
-        ("### Programs", "programs"),
+        ("### Repro Steps", ("steps", "programs")),
+        ("### Expected Behavior", ("why",)),
+        ("### Actual Behavior", ("what", "since")),
+        ("### Diagnostic Logs", ("host",)),
     ),
+    markdown=True,
 )
-_OTHER = Form("the tracker of the project", "Title: {subject}\n", _APPLE.sections)
+_OTHER = Form("the tracker of the project", "Title: {subject}\n", _APPLE.parts)
 
 FORMS = {
     "linux": _LINUX,
@@ -110,33 +113,35 @@ FORMS = {
     "macos": _APPLE,
     "windows": _WINDOWS,
 }
+_WSL = "wsl"
 
 
 def report(case: Case, programs: dict[str, str]) -> str:
     """The report; ``programs`` maps file names to texts, which are appended in full."""
-    form = FORMS.get(case.os, _OTHER)
     facts = case.facts
-    header = form.header.format(
-        subject=subject(case), release=facts.get("release") or case.release, machine=facts.get("machine", "any")
-    )
-    parts = [f"# Send to: {form.where}\n{header}"]
-    for heading, section in form.sections:
-        text = _SECTIONS[section](case) if section != "programs" else _programs(programs)
-        parts.append(
-            (f"{heading}:\n\n" if heading and heading[0] != "#" else f"{heading}\n\n" if heading else "") + text
-        )
+    wsl = facts.get("container") == _WSL
+    form = _WINDOWS if wsl else FORMS.get(case.os, _OTHER)
+    release = facts.get("release") or case.release
+    words = {
+        "subject": case.subject,
+        "system": facts.get("kernel") or case.title,
+        "release": release,
+        "version": facts.get("version") or "not recorded",
+        "machine": facts.get("machine") or "not recorded",
+        "architecture": f"{facts.get('kernel')}.{facts['machine']}" if facts.get("machine") else "not recorded",
+        "uname": _uname(case),
+        "windows": "not recorded" if wsl else release,
+        "wsl": "not recorded" if wsl else "not WSL",
+        "kernel": release if wsl else "not WSL",
+    }
+    parts = [f"# Send to: {form.where}\n{form.header.format(**words)}"]
+    for heading, sections in form.parts:
+        texts = [
+            _programs(programs, form.markdown) if name == "programs" else _section(case, name, form.markdown)
+            for name in sections
+        ]
+        parts.append((f"{heading}\n\n" if heading else "") + "\n".join(texts))
     return "\n".join(part.rstrip() + "\n" for part in parts)
-
-
-def subject(case: Case) -> str:
-    """One line: the step that surprises, and what it does."""
-    line = case.surprise or case.lines[-1]
-    protocol = next((step.what for step in case.scenario.steps if step.socket == line.step.socket), "socket")
-    return f"{line.step.kind}() of {protocol}: {_got(line)}, expected {outcome_text(line.expected)}"
-
-
-def _got(line: Line) -> str:
-    return line.observed or "not observed"
 
 
 def _what(case: Case) -> str:
@@ -151,16 +156,21 @@ def _what(case: Case) -> str:
     if line is None and not any(one.observed for one in case.lines):
         return first + "Nothing was observed yet: run the programs below.\n"
     if line is None:
-        return first + f"{case.host} does as expected ({known}).\n"
+        return first + f"{case.host} does as expected ({case.limit if case.limit and not case.seen else known}).\n"
     return first + (
-        f"On {case.host}, `{line.step.text}` gives {line.observed}; {outcome_text(line.expected)} was expected.\n"
-        f"(What the steps return is {known}.)\n"
+        f"On {case.host}, `{line.step.text}` gives {line.observed}; {line.wanted} was expected.\n"
+        f"(What the steps return is {known}.)\n" + (f"({case.limit}.)\n" if case.limit and not case.seen else "")
     )
+
+
+def _actual(case: Case) -> str:
+    line = case.surprise
+    return "As expected.\n" if line is None else f"`{line.step.text}` gives {line.observed}.\n"
 
 
 def _steps(case: Case) -> str:
     rows = [("step", "expected", "observed" if case.seen else "known of it")]
-    rows += [(line.step.text, outcome_text(line.expected), line.observed or "unknown") for line in case.lines]
+    rows += [(line.step.text, line.wanted, line.observed or "unknown") for line in case.lines]
     one, two = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     marks = ["", *("  <--" if line.surprising else "" for line in case.lines)]
     text = "".join(f"  {a:<{one}}  {b:<{two}}  {c}{mark}\n" for (a, b, c), mark in zip(rows, marks, strict=True))
@@ -173,7 +183,7 @@ def _why(case: Case) -> str:
     line = case.surprise or next(
         (one for one in reversed(case.lines) if one.expected != "ok" or one.step.kind == "bind"), case.lines[-1]
     )
-    text = f"`{line.step.text}` should give {outcome_text(line.expected)}.\n"
+    text = f"`{line.step.text}` should give {line.wanted}.\n"
     if case.because:
         text += "\n" + "\n".join(wrapped(case.because.split(), 100)) + "\n"
     elif case.given:
@@ -202,13 +212,20 @@ def _since(case: Case) -> str:
     return text + (f"Releases where it is unknown: {', '.join(unknown)}.\n" if unknown else "")
 
 
-def _host(case: Case) -> str:
+def _uname(case: Case) -> str:
     facts = case.facts
     release = "uname" if facts.get("uname") else "release"
     words = [str(facts[key]) for key in ("kernel", release, "version", "machine") if facts.get(key)]
-    uname = " ".join(words) if facts.get("kernel") else "not recorded"
-    rows = [f"host: {case.host}", f"uname: {uname}"]
-    rows += [f"sysctl: {name} = {value}" for name, value in sorted(dict(facts.get("sysctls") or {}).items())]
+    return " ".join(words) if facts.get("kernel") else "not recorded"
+
+
+def _host(case: Case) -> str:
+    facts = case.facts
+    rows = [f"host: {case.host}", f"uname: {_uname(case)}"]
+    sysctls = facts.get("sysctls")
+    rows += (
+        [f"sysctl: {name} = {value}" for name, value in sorted(sysctls.items())] if isinstance(sysctls, dict) else []
+    )
     for key in ("container", "namespace", "privileged", "addresses"):
         if key in facts:
             value = facts[key]
@@ -216,11 +233,16 @@ def _host(case: Case) -> str:
     return "".join(f"  {row}\n" for row in rows)
 
 
-def _programs(programs: dict[str, str]) -> str:
-    text = ""
-    for name, program in programs.items():
-        text += f"--- {name} ---\n{program}\n"
-    return text or "(none)\n"
+def _section(case: Case, name: str, markdown: bool) -> str:
+    """In Markdown what is indented has to be so by four spaces, to stay as it is."""
+    text = _SECTIONS[name](case)
+    return re.sub(r"^  (?=\S)", "    ", text, flags=re.MULTILINE) if markdown else text
+
+
+def _programs(programs: dict[str, str], markdown: bool) -> str:
+    if markdown:
+        return "\n".join(f"`{name}`:\n\n```{name.rpartition('.')[2]}\n{text}```\n" for name, text in programs.items())
+    return "".join(f"--- {name} ---\n{text}\n" for name, text in programs.items())
 
 
 _SECTIONS: dict[str, Callable[[Case], str]] = {
@@ -229,7 +251,6 @@ _SECTIONS: dict[str, Callable[[Case], str]] = {
     "why": _why,
     "since": _since,
     "host": _host,
-    "subject": lambda case: f"  {subject(case)}\n",
-    "category": lambda _case: "  kern\n",
-    "release": lambda case: f"  {case.release}\n",
+    "actual": _actual,
+    "fix": lambda _case: "Unknown.\n",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping
 from typing import IO
@@ -51,7 +52,7 @@ def show(summary: Summary, stream: IO[str] | None = None, *, name: str = "") -> 
     for kind in (DIVERGES, FLAKY, RESOLVED, KNOWN, UNKNOWN):
         groups = summary.of(kind)
         for group in groups[:_GROUPS]:
-            console.print(Text("\n" + "\n".join(group_lines(group))))
+            console.print(Text("\n" + "\n".join(group_lines(group, summary.recording))))
         if len(groups) > _GROUPS:
             console.print(Text(f"\n... and {len(groups) - _GROUPS} more groups of {kind}"))
     for note in summary.notes:
@@ -116,7 +117,7 @@ def heading(summary: Summary) -> str:
     return text
 
 
-def group_lines(group: Group) -> list[str]:
+def group_lines(group: Group, recording: str | None = "") -> list[str]:
     """A group as lines: what, the shortest scenario, expected, actual, the rule and why, how to reproduce it."""
     head = f"{group.kind}: {group.count:,} x"
     if group.divergence:
@@ -134,7 +135,16 @@ def group_lines(group: Group) -> list[str]:
         lines.append(f"  {group.reason}")
     if group.kind in (DIVERGES, FLAKY):
         lines.append(f"  reproduce: bindmatrix observe '{group.shortest}'")
+        if recording is not None:
+            lines.append(f"  programs and a bug report: {report_command(group, recording)}")
     return lines
+
+
+def report_command(group: Group, recording: str) -> str:
+    """The command that writes the bug report; what was recorded elsewhere is told as it is in the recording."""
+    if recording:
+        return f"bindmatrix reproduce '{group.scenario}' --host {shlex.quote(recording)}"
+    return f"bindmatrix reproduce '{group.shortest}'"
 
 
 def expected_text(expected: Expected) -> str:

@@ -1,85 +1,67 @@
 #!/usr/bin/env python3
 """
+macOS 15.5: An interposed socket hides a conflict with that of another user.
+
 user=1001 a=tcp4 a.bind=127.0.0.1 user=0 user=1002 b=tcp4 b.bind=127.0.0.2 c=tcp4 c.reuseaddr=1
 c.bind=0.0.0.0
 
-Expected by the reporter: the second column below.  Usage: python3 repro.py [PORT]
+Usage: python3 repro.py [PORT]
+Needs root, 127.0.0.2 (ifconfig lo0 alias 127.0.0.2).
 Exit status: 0 as expected, 1 not, 2 the set-up failed.
 """
 
-import errno
 import os
 import socket
 import sys
-from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET
+from errno import EADDRINUSE
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET
 
-CLOSED = socket.socket()  # stands for every socket that could not be made
-CLOSED.close()
 failures = 0
 
 
-def name(error):
-    if error.errno is None:
-        return "timeout"
-    word = errno.errorcode.get(error.errno, "errno %d" % error.errno).replace("WSA", "")
-    return {"ENOTSUP": "EOPNOTSUPP", "ENOTSOCK": "EBADF", "EWOULDBLOCK": "EAGAIN"}.get(word, word)
-
-
-def step(what, expected, call, *arguments):
-    """Make the call, print what it returned, count what is not as expected."""
+def check(step, expected, call, *arguments):
     global failures
-    result = CLOSED
+    error = 0
     try:
-        result = call(*arguments)
-        got = result if isinstance(result, str) else "ok"
-    except OSError as error:
-        got = name(error)
-    fine = got == expected
-    print("%-24s %s%s" % (what, got, "" if fine else ", expected " + expected))
-    failures += not fine
-    return result
+        call(*arguments)
+    except OSError as failure:
+        error = failure.errno
+    print("%-24s %s" % (step, os.strerror(error) if error else "ok"))
+    if error != expected:
+        print("%24s %s expected" % ("", os.strerror(expected) if expected else "ok"))
+        failures += 1
 
 
-def bindable(address, number, kind):
+def probe(kind, address):
+    with socket.socket(AF_INET6 if ":" in address else AF_INET, kind) as sock:
+        sock.bind((address, port))
+
+
+port = int(sys.argv[1]) if len(sys.argv) > 1 else 10001 + os.getpid() % 10000 * 2
+while True:
     try:
-        with socket.socket(AF_INET6 if ":" in address else AF_INET, kind) as sock:
-            sock.bind((address, number))
+        probe(SOCK_STREAM, "127.0.0.2")
+        probe(SOCK_STREAM, "0.0.0.0")
+        break
     except OSError as error:
-        return error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and number > 0
-    return True
-
-
-def is_free(number):  # in both families and both protocols
-    return all(bindable(address, number, kind) for address in ("0.0.0.0", "::") for kind in (SOCK_STREAM, SOCK_DGRAM))
-
-
-def give_up(why):
-    print("set-up failed: " + why, file=sys.stderr)
+        if len(sys.argv) > 1 or error.errno != EADDRINUSE:
+            print("set-up failed: port %d: %s" % (port, error.strerror), file=sys.stderr)
+            sys.exit(2)
+        port += 2
+if os.geteuid() != 0:
+    print("set-up failed: needs root to change the user", file=sys.stderr)
     sys.exit(2)
 
+check("user=1001", 0, os.seteuid, 1001)
+a = socket.socket(AF_INET, SOCK_STREAM)
+check("a.bind=127.0.0.1", 0, a.bind, ("127.0.0.1", port))
+check("user=0", 0, os.seteuid, 0)
+check("user=1002", 0, os.seteuid, 1002)
+b = socket.socket(AF_INET, SOCK_STREAM)
+check("b.bind=127.0.0.2", 0, b.bind, ("127.0.0.2", port))
+c = socket.socket(AF_INET, SOCK_STREAM)
+check("c.reuseaddr=1", 0, c.setsockopt, SOL_SOCKET, SO_REUSEADDR, 1)
+check("c.bind=0.0.0.0", EADDRINUSE, c.bind, ("0.0.0.0", port))
 
-port = int(sys.argv[1]) if len(sys.argv) > 1 else 10000 + os.getpid() % 20000
-while len(sys.argv) < 2 and (port % 128 == 0 or not is_free(port)):  # multiples of 128 are special on NetBSD
-    port += 1
-if not is_free(port):
-    give_up("port %d is taken" % port)
-if not bindable("127.0.0.2", 0, SOCK_DGRAM):
-    give_up("127.0.0.2 is no address of this host")
-if not hasattr(os, "geteuid") or os.geteuid() != 0:
-    give_up("needs root to change the user")
-
-step("user=1001",        "ok",         os.seteuid, 1001)
-a = step("a=tcp4",       "ok",         socket.socket, AF_INET, SOCK_STREAM)
-step("a.bind=127.0.0.1", "ok",         a.bind, ("127.0.0.1", port))
-step("user=0",           "ok",         os.seteuid, 0)
-step("user=1002",        "ok",         os.seteuid, 1002)
-b = step("b=tcp4",       "ok",         socket.socket, AF_INET, SOCK_STREAM)
-step("b.bind=127.0.0.2", "ok",         b.bind, ("127.0.0.2", port))
-c = step("c=tcp4",       "ok",         socket.socket, AF_INET, SOCK_STREAM)
-step("c.reuseaddr=1",    "ok",         c.setsockopt, SOL_SOCKET, SO_REUSEADDR, 1)
-step("c.bind=0.0.0.0",   "EADDRINUSE", c.bind, ("0.0.0.0", port))
-
-for sock in (a, b, c):
-    sock.close()
 print("NOT as expected" if failures else "as expected")
 sys.exit(failures != 0)

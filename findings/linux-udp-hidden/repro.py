@@ -1,87 +1,60 @@
 #!/usr/bin/env python3
 """
+Linux 6.18.44: UDP, a plain socket is overlapped once an unrelated SO_REUSEPORT socket was bound after it.
+
 a=udp4 a.bind=127.0.0.1 b=udp4 b.reuseport=1 b.bind=127.0.0.2 c=udp4 c.reuseport=1 c.bind=0.0.0.0
 
-Expected by the reporter: the second column below.  Usage: python3 repro.py [PORT]
+Usage: python3 repro.py [PORT]
 Exit status: 0 as expected, 1 not, 2 the set-up failed.
 """
 
-import errno
 import os
 import socket
 import sys
-from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET
+from errno import EADDRINUSE
+from socket import AF_INET, AF_INET6, SO_REUSEPORT, SOCK_DGRAM, SOL_SOCKET
 
-SO_REUSEPORT = getattr(socket, "SO_REUSEPORT", None)
-CLOSED = socket.socket()  # stands for every socket that could not be made
-CLOSED.close()
 failures = 0
 
 
-def name(error):
-    if error.errno is None:
-        return "timeout"
-    word = errno.errorcode.get(error.errno, "errno %d" % error.errno).replace("WSA", "")
-    return {"ENOTSUP": "EOPNOTSUPP", "ENOTSOCK": "EBADF", "EWOULDBLOCK": "EAGAIN"}.get(word, word)
-
-
-def step(what, expected, call, *arguments):
-    """Make the call, print what it returned, count what is not as expected."""
+def check(step, expected, call, *arguments):
     global failures
-    result = CLOSED
+    error = 0
     try:
-        result = call(*arguments)
-        got = result if isinstance(result, str) else "ok"
-    except OSError as error:
-        got = name(error)
-    fine = got == expected
-    print("%-24s %s%s" % (what, got, "" if fine else ", expected " + expected))
-    failures += not fine
-    return result
+        call(*arguments)
+    except OSError as failure:
+        error = failure.errno
+    print("%-24s %s" % (step, os.strerror(error) if error else "ok"))
+    if error != expected:
+        print("%24s %s expected" % ("", os.strerror(expected) if expected else "ok"))
+        failures += 1
 
 
-def set_option(sock, level, option, value):
-    if option is None:  # this platform has no such option
-        raise OSError(errno.EBADF if sock.fileno() < 0 else errno.ENOPROTOOPT, "lacking")
-    sock.setsockopt(level, option, value)
+def probe(kind, address):
+    with socket.socket(AF_INET6 if ":" in address else AF_INET, kind) as sock:
+        sock.bind((address, port))
 
 
-def bindable(address, number, kind):
+port = int(sys.argv[1]) if len(sys.argv) > 1 else 10001 + os.getpid() % 10000 * 2
+while True:
     try:
-        with socket.socket(AF_INET6 if ":" in address else AF_INET, kind) as sock:
-            sock.bind((address, number))
+        probe(SOCK_DGRAM, "127.0.0.2")
+        probe(SOCK_DGRAM, "0.0.0.0")
+        break
     except OSError as error:
-        return error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and number > 0
-    return True
+        if len(sys.argv) > 1 or error.errno != EADDRINUSE:
+            print("set-up failed: port %d: %s" % (port, error.strerror), file=sys.stderr)
+            sys.exit(2)
+        port += 2
 
+a = socket.socket(AF_INET, SOCK_DGRAM)
+check("a.bind=127.0.0.1", 0, a.bind, ("127.0.0.1", port))
+b = socket.socket(AF_INET, SOCK_DGRAM)
+check("b.reuseport=1", 0, b.setsockopt, SOL_SOCKET, SO_REUSEPORT, 1)
+check("b.bind=127.0.0.2", 0, b.bind, ("127.0.0.2", port))
+c = socket.socket(AF_INET, SOCK_DGRAM)
+check("c.reuseport=1", 0, c.setsockopt, SOL_SOCKET, SO_REUSEPORT, 1)
+check("c.bind=0.0.0.0", EADDRINUSE, c.bind, ("0.0.0.0", port))
 
-def is_free(number):  # in both families and both protocols
-    return all(bindable(address, number, kind) for address in ("0.0.0.0", "::") for kind in (SOCK_STREAM, SOCK_DGRAM))
-
-
-def give_up(why):
-    print("set-up failed: " + why, file=sys.stderr)
-    sys.exit(2)
-
-
-port = int(sys.argv[1]) if len(sys.argv) > 1 else 10000 + os.getpid() % 20000
-while len(sys.argv) < 2 and (port % 128 == 0 or not is_free(port)):  # multiples of 128 are special on NetBSD
-    port += 1
-if not is_free(port):
-    give_up("port %d is taken" % port)
-if not bindable("127.0.0.2", 0, SOCK_DGRAM):
-    give_up("127.0.0.2 is no address of this host")
-
-a = step("a=udp4",       "ok",         socket.socket, AF_INET, SOCK_DGRAM)
-step("a.bind=127.0.0.1", "ok",         a.bind, ("127.0.0.1", port))
-b = step("b=udp4",       "ok",         socket.socket, AF_INET, SOCK_DGRAM)
-step("b.reuseport=1",    "ok",         set_option, b, SOL_SOCKET, SO_REUSEPORT, 1)
-step("b.bind=127.0.0.2", "ok",         b.bind, ("127.0.0.2", port))
-c = step("c=udp4",       "ok",         socket.socket, AF_INET, SOCK_DGRAM)
-step("c.reuseport=1",    "ok",         set_option, c, SOL_SOCKET, SO_REUSEPORT, 1)
-step("c.bind=0.0.0.0",   "EADDRINUSE", c.bind, ("0.0.0.0", port))
-
-for sock in (a, b, c):
-    sock.close()
 print("NOT as expected" if failures else "as expected")
 sys.exit(failures != 0)

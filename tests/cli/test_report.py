@@ -52,7 +52,7 @@ def test_two_runs_of_a_host_that_disagree_are_flaky(tmp_path: Path, capsys: pyte
     assert main(["report", str(tmp_path / "run"), "--json"]) == 0
     (summary,) = json.loads(capsys.readouterr().out)
     assert summary["verdicts"]["flaky"] == summary["total"] == 1
-    assert summary["groups"][0]["reason"] == "repeats gave EADDRINUSE and ok"
+    assert summary["groups"][0]["reason"] == "of 2 runs 1 gave EADDRINUSE and 1 gave ok"
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_a_divergence_that_is_gone_is_resolved() -> None:
 def test_repeats_that_disagree_are_flaky() -> None:
     verdict = judge().verdict(observed(CLASSIC, "ok", repeats=("EADDRINUSE", "ok")))
     assert verdict.kind == FLAKY
-    assert verdict.reason == "repeats gave EADDRINUSE and ok"
+    assert verdict.reason == "of 3 runs 2 gave ok and 1 gave EADDRINUSE"
 
 
 def test_repeats_that_agree_are_not() -> None:

@@ -28,7 +28,7 @@ function showDetail(model, row, hosts, close) {
     ...apart.map(([, members]) => behaviour(model, row, words, members)),
     groups.has("") ? h("p", { class: "quiet" }, "Not run on ", groups.get("").map((host) => short(model.hosts[host])).join(", ") + ".") : "",
     h("h3", {}, "Reproduce"),
-    h("pre", { tabindex: "0" }, `${command}\nbindmatrix ask '${text}'`),
+    h("pre", { tabindex: "0" }, `${command}\nbindmatrix ask '${text}'\nbindmatrix reproduce '${text}'`),
   ];
 }
 
