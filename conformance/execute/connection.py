@@ -19,6 +19,7 @@ import signal
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Sequence
 from typing import IO, Any
 
@@ -52,6 +53,8 @@ class Connection:
         self._payload: bytes | None = None
         #: how it ended by itself
         self._status = 0
+        self._gone = False
+        self._lock = threading.Lock()
         self._noise = bytearray()
         self._words = bytearray()
         self._process = subprocess.Popen(  # noqa: S603 - what the person at the keyboard asked for
@@ -95,17 +98,19 @@ class Connection:
         """Close the standard input of the far side when all is written: it ends by that."""
         self._unsent.put(None)
 
-    def wait(self) -> int | None:
-        """How the process ended."""
-        return self._process.wait()
+    def wait(self) -> None:
+        """Nothing: whoever waits for a process frees its number, and that is left to :meth:`end`."""
 
     def kill(self) -> None:
         """End the process and what it started."""
-        if os.name == "nt":
-            self._process.kill()
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        with self._lock:
+            if self._gone:
+                return  # its number may be that of another process by now
+            if os.name == "nt":
+                self._process.kill()
+                return
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     # --- what passes ------------------------------------------------------------------------------------------------
 
@@ -156,10 +161,30 @@ class Connection:
         self._over = True
         self.ready.set()
         self.close_write()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._status = self._process.wait(grace)
+        ended = self._ends_within(grace)
         self.kill()
-        self._process.wait()
+        with self._lock:
+            status = self._process.wait()
+            self._gone = True
+        if ended:
+            self._status = status
+
+    def _ends_within(self, grace: float) -> bool:
+        """Whether the process ends by itself; where the system can tell, its number stays taken."""
+        if not hasattr(os, "waitid"):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(grace)
+            return self._process.returncode is not None
+        limit, pause = time.monotonic() + grace, 0.0005
+        while self._process.returncode is None:
+            if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
+                return True
+            left = limit - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, 0.02)
+        return True
 
     def words(self) -> str:
         """The last line of its complaints, else of what it said before it had started; "" for none."""

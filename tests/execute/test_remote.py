@@ -291,3 +291,16 @@ def test_what_a_command_started_ends_with_it(tmp_path: Path) -> None:
         pid = int((tmp_path / "pid").read_text(encoding="utf-8"))
         assert alive(pid)
     assert soon(lambda: not alive(pid))
+
+
+@LINUX
+def test_the_number_of_a_process_that_was_waited_for_is_not_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be that of somebody else by then."""
+    with this_python() as host:
+        connection = host._workers[0]._connection
+        assert answers(host, ["a=tcp4"])[0]["outcomes"] == ["ok"]
+    killed: list[int] = []
+    monkeypatch.setattr(os, "killpg", lambda pid, _signal: killed.append(pid))
+    connection.kill()
+    connection.refuse("too late")
+    assert killed == []
