@@ -39,7 +39,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str) -> Pa
     programs, site, boot = (tmp_path / name for name in ("bin", "site", "boot"))
     for folder in (programs, site, boot):
         folder.mkdir()
-    (site / "sitecustomize.py").write_text(_SITE)
+    (site / "sitecustomize.py").write_text(_SITE, encoding="utf-8")
     program(programs / "vng", _VNG.format(python=sys.executable, site=str(site)))
     for name in (f"qemu-system-{machine}", "busybox"):
         program(programs / name, "#!/bin/sh\n")
@@ -49,7 +49,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str) -> Pa
 
 def program(path: Path, text: str) -> None:
     """An executable file."""
-    path.write_text(textwrap.dedent(text))
+    path.write_text(textwrap.dedent(text), encoding="utf-8")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 

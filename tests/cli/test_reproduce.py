@@ -295,7 +295,7 @@ def test_what_diverges_comes_with_the_command_for_its_report(
     path = tmp_path / "seen.jsonl"
     header = {"format": "bindmatrix-observations/1", "host": {"os": "freebsd", "release": "13.0"}}
     seen = {"scenario": PAIR, "outcomes": ["ok", "ok", "ok", "ok", "EACCES"]}
-    path.write_text(json.dumps(header) + "\n" + json.dumps(seen) + "\n")
+    path.write_text(json.dumps(header) + "\n" + json.dumps(seen) + "\n", encoding="utf-8")
     assert main(["judge", str(path)]) == 1
     command = re.search(r"bug report: (bindmatrix reproduce .*)$", capsys.readouterr().out, re.MULTILINE)
     assert command is not None
