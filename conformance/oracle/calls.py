@@ -115,7 +115,7 @@ class Calls:
         sock = get(state, step.socket)
         if self.stack.options.get(step.what) == "absent":
             return [Branch("ENOPROTOOPT", API["absent"], state)]
-        call = Call("set", state.user, step.what, step.value)
+        call = Call("set", state.user, step.what, step.value, ends=sock.ends)
         bit = BITS[step.what]
         now = sock.now | bit if step.value else sock.now & ~bit
         ever = (sock.ever | now if sock.port else now) & self._ever
@@ -128,7 +128,7 @@ class Calls:
         at = address(step.address, self.stack.local)
         new = self._addressed(sock, at)
         again = sock.port == SCENARIO_PORT and (sock.form, sock.v4, sock.v6) == (new.form, new.v4, new.v6)
-        call = Call("bind", state.user, needs_scope=at.needs_scope, fits=_fits(sock, at), again=again)
+        call = Call("bind", state.user, needs_scope=at.needs_scope, fits=_fits(sock, at), again=again, ends=sock.ends)
         if not call.fits:
             return self._refusals(self.decide("bind", call, new, state), state)
         if step.value:

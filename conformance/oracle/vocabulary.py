@@ -102,7 +102,7 @@ _FACTS: list[Fact] = [
     _yes_no(
         "new.to-itself",
         CALL,
-        "a connect() to the address and port that the socket itself has",
+        "a connect() to the address and port that the socket itself has; of other calls: it has such a connection",
         "c.ends and c.ends.partition('>')[0] == c.ends.partition('>')[2]",
     ),
     _yes_no("new.bound", CALL, "it has a port already", "n.port != 0"),
