@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -105,10 +106,24 @@ def read(sources: Sequence[Source]) -> list[Columns]:
 def read_what_can_be(sources: Sequence[Source]) -> list[Columns | str]:
     """Likewise, with what is wrong with its files in place of a host that cannot be read at all."""
     sizes = [sum(Path(path).stat().st_size for path in source.paths if Path(path).exists()) for source in sources]
-    if len(sources) > 1 and sum(sizes) > _LARGE and (os.cpu_count() or 1) > 1:
-        with ProcessPoolExecutor(min(len(sources), os.cpu_count() or 1)) as pool:
-            return list(pool.map(_columns, sources))
+    cores = os.cpu_count() or 1
+    if len(sources) > 1 and sum(sizes) > _LARGE and cores > 1:
+        return _side_by_side(sources, min(len(sources), cores) - 1)
     return [_columns(source) for source in sources]
+
+
+def _side_by_side(sources: Sequence[Source], others: int) -> list[Columns | str]:
+    """The hosts in order; this process takes from the end what none of the ``others`` has begun with.
+
+    Ctrl-C ends the others at once and without a word, what this one says is enough.
+    """
+    with ProcessPoolExecutor(others, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL)) as pool:
+        futures = [pool.submit(_columns, source) for source in sources]
+        here = {}
+        for number in reversed(range(len(sources))):
+            if futures[number].cancel():
+                here[number] = _columns(sources[number])
+        return [here[number] if number in here else future.result() for number, future in enumerate(futures)]
 
 
 def _columns(source: Source) -> Columns | str:
