@@ -15,6 +15,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 from conformance.judge.summary import Collector, Summary
@@ -95,10 +96,10 @@ class Builder:
         self._results: list[Result] = []
         #: results that the judge made one by one -> number
         self._numbers: dict[Result, int] = {}
-        #: per result: the rules of all steps, and the verdict on the shortest scenario
-        self._rules: list[tuple[Rule, ...]] = []
+        #: per result: the rules of each step, and the verdict on the shortest scenario
+        self._rules: list[list[tuple[Rule, ...]]] = []
         self._verdicts: list[Verdict] = []
-        self._confidence: dict[tuple[Rule, ...], str] = {}
+        self._words: dict[frozenset[tuple[Rule, ...]], str] = {}
         #: rules of a step -> their ids
         self._ids: dict[tuple[Rule, ...], tuple[str, ...]] = {}
         self.head, self.tail, self.result = array("I"), array("I"), array("I")
@@ -167,28 +168,34 @@ class Builder:
 
     def _made(self, verdict: Verdict, answers: list[Answer], result: Result | None = None) -> int:
         self._results.append(result or self._result(verdict, answers))
-        self._rules.append(tuple([rule for answer in answers for rule in answer.rules]))
+        self._rules.append([answer.rules for answer in answers])
         self._verdicts.append(verdict)
         return len(self._results) - 1
 
     def _result(self, verdict: Verdict, answers: list[Answer]) -> Result:
-        rules = tuple(dict.fromkeys([rule for answer in answers for rule in answer.rules]))
-        word = self._confidence.get(rules)
-        if word is None:
-            word = self._confidence[rules] = confidence.of_rules(rules, self.judge.expectations) if rules else ""
+        decided = [answer.rules for answer in answers]
+        word = self._word(frozenset(decided))
         outcomes = verdict.observation.outcomes
         expected = tuple([answer.expected for answer in answers])
         return Result(
             verdict.kind,
             outcomes,
             outcomes if outcomes == expected else expected,
-            tuple([self._ids.get(answer.rules) or self._ids_of(answer.rules) for answer in answers]),
+            tuple([self._ids.get(rules) or self._ids_of(rules) for rules in decided]),
             verdict.step,
             word,
             verdict.divergence,
             verdict.reason,
             verdict.observation.repeats,
         )
+
+    def _word(self, decided: frozenset[tuple[Rule, ...]]) -> str:
+        """How well it is known what these rules say together."""
+        word = self._words.get(decided)
+        if word is None:
+            rules = {rule for some in decided for rule in some}
+            word = self._words[decided] = confidence.of_rules(rules, self.judge.expectations) if rules else ""
+        return word
 
     def _ids_of(self, rules: tuple[Rule, ...]) -> tuple[str, ...]:
         ids = self._ids[rules] = tuple([rule.id for rule in rules])
@@ -212,7 +219,7 @@ class Builder:
         used = Counter(self.result)
         rules: dict[str, tuple[str, tuple[str, ...]]] = {}
         for number in used:
-            for rule in self._rules[number]:
+            for rule in chain.from_iterable(self._rules[number]):
                 if rule.id not in rules:
                     rules[rule.id] = _described(rule)
         for one in self.judge.divergences:
@@ -241,7 +248,7 @@ class Builder:
         for number, count in used.items():
             verdict = self._verdicts[number]
             kinds[verdict.kind] += count
-            for rule in self._rules[number]:
+            for rule in chain.from_iterable(self._rules[number]):
                 decided[rule.id] += count
             if verdict.kind in reasons:
                 reasons[verdict.kind][verdict.reason] += count

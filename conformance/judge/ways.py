@@ -80,8 +80,11 @@ class Ways:
         self.heads: dict[str, Head] = {}
         self._ways: dict[tuple[Hashable, ...], Way] = {}
         self._places: dict[tuple[Hashable, ...], Place] = {}
-        #: outcomes and answers -> number
-        self._numbers: dict[tuple[Outcomes, tuple[Answer, ...]], int] = {}
+        #: answer -> number of what it says
+        self._said: dict[Answer, int] = {}
+        self._contents: dict[tuple[object, ...], int] = {}
+        #: outcomes and what the answers say -> number
+        self._numbers: dict[tuple[Outcomes, tuple[int | None, ...]], int] = {}
 
     def head(self, text: str) -> Head:
         """The first part ``text``."""
@@ -159,8 +162,16 @@ class Ways:
         return answers, Place(at, diverged)
 
     def _number(self, answers: list[Answer], outcomes: Outcomes) -> int:
-        key = outcomes, tuple(answers)
+        said = tuple(map(self._said.get, answers))
+        if None in said:
+            said = tuple(map(self._content, answers))
+        key = outcomes, said
         return self._numbers.setdefault(key, len(self._numbers))
+
+    def _content(self, answer: Answer) -> int:
+        number = self._contents.setdefault((answer.expected, answer.rules), len(self._contents))
+        self._said[answer] = number
+        return number
 
 
 def accepted(answers: list[Answer], outcomes: Outcomes) -> bool:
@@ -173,4 +184,4 @@ def accepted(answers: list[Answer], outcomes: Outcomes) -> bool:
 
 
 def _certain(answers: list[Answer]) -> bool:
-    return all(answer.expected is not None for answer in answers)
+    return None not in [answer.expected for answer in answers]

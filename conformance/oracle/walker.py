@@ -20,12 +20,13 @@ from collections.abc import Hashable
 from conformance.errors import Problem
 from conformance.notation import Step, addresses_of, parse, step
 from conformance.oracle.automaton import Answer, Node, Oracle, said
-from conformance.oracle.branches import Branch, Evaluator
+from conformance.oracle.branches import Branch
 from conformance.oracle.calls import Calls
-from conformance.oracle.classes import Classes, Question, crowd
-from conformance.oracle.expectation import Condition, Expectations, Rule
+from conformance.oracle.classes import Classes, crowd
+from conformance.oracle.expectation import Rule
 from conformance.oracle.pieces import HEAD, KEEP, OUT, TAIL, Core, Effect, Held, Outcomes, Piece, Position, Stride, Way
 from conformance.oracle.ports import NOTHING, Call, Memory, Sock, State, find, on_port
+from conformance.oracle.recorder import Recorder
 
 #: calls whose effect is on their own socket, its place in the chain and the memory of the port
 _WALKED = ("set", "bind", "listen", "connect", "close")
@@ -37,40 +38,12 @@ _FAMILIES = ("ipv4", "ipv6")
 _NOBODY = Core(Sock("", "", "", 0)).held("")
 
 
-class _Recorder:
-    """An evaluator that writes down what the one below it is asked and answers.
-
-    It says nothing of groups of sockets that share deliveries: only those who deliver ask for them.
-    """
-
-    def __init__(self, below: Evaluator) -> None:
-        self.expectations: Expectations = below.expectations
-        self.below = below
-        self.questions: list[Question] = []
-        self.answers: list[tuple[Rule, ...]] = []
-        self.before: State | None = None
-        #: whether all was asked about the state ``before``
-        self.plain = True
-
-    def start(self, before: State) -> None:
-        """Forget what was written down."""
-        self.before, self.plain = before, True
-        self.questions.clear()
-        self.answers.clear()
+class _Recorder(Recorder):
+    """Says nothing of groups of sockets that share deliveries: only those who deliver ask for them."""
 
     def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
-        if section == "groups":
-            return ()
-        self.questions.append((section, call, new))
-        self.plain = self.plain and state is self.before
-        rules = self.below.decide(section, call, new, state)
-        self.answers.append(rules)
-        return rules
-
-    def holds(
-        self, conditions: tuple[Condition, ...], call: Call, new: Sock, sock: Sock | None, space: str, state: State
-    ) -> bool:
-        return self.below.holds(conditions, call, new, sock, space, state)
+        """As the one below."""
+        return () if section == "groups" else super().decide(section, call, new, state)
 
 
 class _Fault(ValueError):
@@ -88,7 +61,7 @@ class Walker:
         #: whether any call but a change of the user depends on who makes it
         self._user_matters = bool(self._classes.users - {"user"})
         #: whether any rule but those of deliveries depends on who is in which group
-        self._groups_matter = bool(self._classes.groups - {"deliver"})
+        self._groups_matter = bool(self._classes.groups - {"groups", "deliver"})
         self._cores: dict[Sock, Core] = {}
         self._answers: dict[tuple[object, ...], Answer] = {}
         self._memories: dict[Memory, int] = {NOTHING: 0}
@@ -276,11 +249,10 @@ class Walker:
     def _worked_out(self, piece: Piece, at: Position, name: str, word: str, key: tuple[Hashable, ...]) -> Effect:
         """The effect of a call that sees what was never seen before."""
         before = self._state(at)
-        recorder = self._recorder
         if piece.questions is not None and piece.by_rules is not None:
             # what it does depends on the others by what the rules answer, and by whether there are any
             rules = [
-                recorder.below.decide(section, call, new._replace(name=name), before)
+                self._recorder.below.decide(section, call, new._replace(name=name), before)
                 for section, call, new in piece.questions
             ]
             effect = piece.by_rules.get((*rules, *key[-4:]))
@@ -288,10 +260,11 @@ class Walker:
                 piece.effects[key] = effect
                 return effect
         effect = self._effect(at, name, before, self._apply(before, step(word)))
-        if not recorder.plain:
+        log = self._recorder.log
+        if any(one.state is not before for one in log):
             piece.by_rules = None
         known = piece.questions or ()
-        questions = [(section, call, new._replace(name="")) for section, call, new in recorder.questions]
+        questions = [(one.section, one.call, one.new._replace(name="")) for one in log]
         more = tuple([one for one in questions if one not in known])
         if more or piece.questions is None:
             # what it asks is known only now, and so what it sees; all that it ever asked counts
@@ -303,17 +276,17 @@ class Walker:
         else:
             piece.effects[key] = effect
         if piece.by_rules is not None:
-            piece.by_rules[(*recorder.answers, *key[-4:])] = effect
+            piece.by_rules[(*[one.rules for one in log], *key[-4:])] = effect
         return effect
 
     def _apply(self, before: State, one: Step) -> list[Branch]:
-        self._recorder.start(before)
+        self._recorder.log.clear()
         return self._calls.apply(before, one)
 
     @property
     def _asked(self) -> set[str]:
         """The sections that the last call asked."""
-        return {section for section, _, _ in self._recorder.questions}
+        return {one.section for one in self._recorder.log}
 
     def _effect(self, at: Position, name: str, before: State, branches: list[Branch]) -> Effect:
         ways: dict[str, Way | None] = {}
