@@ -115,15 +115,19 @@ def read_what_can_be(sources: Sequence[Source]) -> list[Columns | str]:
 def _side_by_side(sources: Sequence[Source], others: int) -> list[Columns | str]:
     """The hosts in order; this process takes from the end what none of the ``others`` has begun with.
 
-    Ctrl-C ends the others at once and without a word, what this one says is enough.
+    Ctrl-C is for this process to tell of: the others finish the host that they are at, and no further one is begun.
     """
-    with ProcessPoolExecutor(others, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL)) as pool:
+    with ProcessPoolExecutor(others, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
         futures = [pool.submit(_columns, source) for source in sources]
         here = {}
-        for number in reversed(range(len(sources))):
-            if futures[number].cancel():
-                here[number] = _columns(sources[number])
-        return [here[number] if number in here else future.result() for number, future in enumerate(futures)]
+        try:
+            for number in reversed(range(len(sources))):
+                if futures[number].cancel():
+                    here[number] = _columns(sources[number])
+            return [here[number] if number in here else future.result() for number, future in enumerate(futures)]
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _columns(source: Source) -> Columns | str:
