@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import gc
 import json
+import multiprocessing
 import os
 import signal
+import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -113,21 +116,41 @@ def read_what_can_be(sources: Sequence[Source]) -> list[Columns | str]:
 
 
 def _side_by_side(sources: Sequence[Source], others: int) -> list[Columns | str]:
-    """The hosts in order; this process takes from the end what none of the ``others`` has begun with.
+    """The hosts in order; whoever is done takes the next one, this process from the end.
 
-    Ctrl-C is for this process to tell of: the others finish the host that they are at, and no further one is begun.
+    Ctrl-C is for this process to tell of: it ends the others.
     """
+    waiting = deque(range(len(sources)))
+    futures: dict[int, Future[Columns | str]] = {}
+    here = {}
+    lock = threading.Lock()
+
+    def begin(_done: object = None) -> None:
+        with lock:
+            if not waiting:
+                return
+            number = waiting.popleft()
+            future = futures[number] = pool.submit(_columns, sources[number])
+        future.add_done_callback(begin)
+
     with ProcessPoolExecutor(others, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
-        futures = [pool.submit(_columns, source) for source in sources]
-        here = {}
         try:
-            for number in reversed(range(len(sources))):
-                if futures[number].cancel():
-                    here[number] = _columns(sources[number])
-            return [here[number] if number in here else future.result() for number, future in enumerate(futures)]
+            for _ in range(others):
+                begin()
+            while (number := _last(waiting, lock)) is not None:
+                here[number] = _columns(sources[number])
+            return [here[number] if number in here else futures[number].result() for number in range(len(sources))]
         except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)
+            with lock:
+                waiting.clear()
+            for child in multiprocessing.active_children():
+                child.terminate()
             raise
+
+
+def _last(waiting: deque[int], lock: threading.Lock) -> int | None:
+    with lock:
+        return waiting.pop() if waiting else None
 
 
 def _columns(source: Source) -> Columns | str:
