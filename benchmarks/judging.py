@@ -5,8 +5,8 @@
 Three inputs: the matrix, random sequences, and the matrix out of JSON Lines.  Each is judged twice: *cold* by an
 oracle that has seen nothing, *warm* once it has (the second host of a kind, a run that is judged again).  The bare loop
 only compares two tuples of outcomes for each observation, or only reads the lines: nothing that looks at every outcome
-can be faster.  All figures of one call are taken in one process, in turn, so that their ratios hold where the machine's
-speed drifts.
+can be faster.  Time is this process's processor time.  All figures of one call are taken in one process, in turn, so
+that their ratios hold where the machine's speed drifts.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def observed(texts: Sequence[str]) -> list[Observation]:
 
 
 def rate(work: Callable[[], object], count: int) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     work()
-    return count / (time.perf_counter() - started)
+    return count / (time.process_time() - started)
 
 
 def plain(pairs: Sequence[tuple[Observation, tuple[str | None, ...]]]) -> int:

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import gc
 import json
+import multiprocessing
 import os
+import signal
+import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -105,10 +109,48 @@ def read(sources: Sequence[Source]) -> list[Columns]:
 def read_what_can_be(sources: Sequence[Source]) -> list[Columns | str]:
     """Likewise, with what is wrong with its files in place of a host that cannot be read at all."""
     sizes = [sum(Path(path).stat().st_size for path in source.paths if Path(path).exists()) for source in sources]
-    if len(sources) > 1 and sum(sizes) > _LARGE and (os.cpu_count() or 1) > 1:
-        with ProcessPoolExecutor(min(len(sources), os.cpu_count() or 1)) as pool:
-            return list(pool.map(_columns, sources))
+    cores = os.cpu_count() or 1
+    if len(sources) > 1 and sum(sizes) > _LARGE and cores > 1:
+        return _side_by_side(sources, min(len(sources), cores) - 1)
     return [_columns(source) for source in sources]
+
+
+def _side_by_side(sources: Sequence[Source], others: int) -> list[Columns | str]:
+    """The hosts in order; whoever is done takes the next one, this process from the end.
+
+    Ctrl-C is for this process to tell of: it ends the others.
+    """
+    waiting = deque(range(len(sources)))
+    futures: dict[int, Future[Columns | str]] = {}
+    here = {}
+    lock = threading.Lock()
+
+    def begin(_done: object = None) -> None:
+        with lock:
+            if not waiting:
+                return
+            number = waiting.popleft()
+            future = futures[number] = pool.submit(_columns, sources[number])
+        future.add_done_callback(begin)
+
+    with ProcessPoolExecutor(others, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+        try:
+            for _ in range(others):
+                begin()
+            while (number := _last(waiting, lock)) is not None:
+                here[number] = _columns(sources[number])
+            return [here[number] if number in here else futures[number].result() for number in range(len(sources))]
+        except KeyboardInterrupt:
+            with lock:
+                waiting.clear()
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
+
+
+def _last(waiting: deque[int], lock: threading.Lock) -> int | None:
+    with lock:
+        return waiting.pop() if waiting else None
 
 
 def _columns(source: Source) -> Columns | str:

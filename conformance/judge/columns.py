@@ -15,19 +15,16 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
-from conformance.errors import Problem
 from conformance.judge.summary import Collector, Summary
 from conformance.judge.verdicts import CONFORMS, NO_VERDICT, UNKNOWN, UNSUPPORTED, VERDICTS, Judge, Verdict
-from conformance.notation import parse, step
+from conformance.judge.ways import CUT, Head
 from conformance.observe.observations import Observation, Outcomes, Recording
 from conformance.oracle import catalog, confidence
-from conformance.oracle.automaton import Edge, Expected, Node
+from conformance.oracle.automaton import Answer, Expected
 from conformance.oracle.expectation import Rule
-
-#: stands between the first part of a scenario and the second
-CUT = " b="
 
 
 class Result(NamedTuple):
@@ -75,52 +72,16 @@ class Columns:
         return self.heads[self.head[row]] + (CUT + tail if tail else "")
 
 
-class _Place:
-    """Where the rules are after a first part, without and with the known divergences.
-
-    ``rests`` are the second parts that were followed from here: the edges, None for the judge to look at.
-    """
-
-    __slots__ = ("diverged", "node", "rests")
-
-    def __init__(self, node: Node, diverged: Node | None) -> None:
-        self.node = node
-        self.diverged = diverged
-        self.rests: dict[tuple[str, Outcomes], _Rest | None] = {}
-
-
-class _Rest(NamedTuple):
-    """What a second part brought, all of it accepted."""
-
-    edges: list[Edge]
-    number: int
-
-
-class _Way:
-    """A first part with its outcomes, as far as that matters later: ways that are alike share their results."""
-
-    __slots__ = ("edges", "known", "number", "place")
-
-    def __init__(self, number: int, edges: list[Edge], place: _Place) -> None:
-        self.number = number
-        self.edges = edges
-        self.place = place
-        #: second part and all outcomes -> number of the result
-        self.known: dict[tuple[str, Outcomes], int] = {}
-
-
 class _Head:
-    """A first part: the rows of its second parts, and the way that each list of outcomes goes."""
+    """A first part: the rows of its second parts."""
 
-    __slots__ = ("length", "number", "rows", "text", "ways")
+    __slots__ = ("length", "number", "rows", "ways")
 
-    def __init__(self, number: int, text: str) -> None:
+    def __init__(self, number: int, head: Head) -> None:
         self.number = number
-        self.text = text
-        self.length = text.count(" ") + 1
+        self.length = head.length
+        self.ways = head.ways
         self.rows: dict[str, int] = {}
-        #: None where the first part is not as expected
-        self.ways: dict[Outcomes, _Way | None] = {}
 
 
 class Builder:
@@ -130,18 +91,17 @@ class Builder:
         self.judge = judge
         self._heads: dict[str, _Head] = {}
         self._tails: dict[str, int] = {}
-        self._ways: dict[tuple[object, ...], _Way] = {}
-        self._places: dict[tuple[Node, Node | None], _Place] = {}
-        #: outcomes and rules of a piece -> its number, for :attr:`_joined`
-        self._pieces: dict[tuple[object, ...], int] = {}
-        #: numbers of two pieces -> number of the result of both
+        #: numbers of two parts -> number of the result of both
         self._joined: dict[tuple[int, int], int] = {}
         self._results: list[Result] = []
+        #: results that the judge made one by one -> number
         self._numbers: dict[Result, int] = {}
-        #: per result: the rules of all steps, and the verdict on the shortest scenario
-        self._rules: list[tuple[Rule, ...]] = []
+        #: per result: the rules of each step, and the verdict on the shortest scenario
+        self._rules: list[list[tuple[Rule, ...]]] = []
         self._verdicts: list[Verdict] = []
-        self._confidence: dict[tuple[Rule, ...], str] = {}
+        self._words: dict[frozenset[tuple[Rule, ...]], str] = {}
+        #: rules of a step -> their ids
+        self._ids: dict[tuple[Rule, ...], tuple[str, ...]] = {}
         self.head, self.tail, self.result = array("I"), array("I"), array("I")
 
     def add(self, observations: Iterable[Observation]) -> None:
@@ -153,20 +113,19 @@ class Builder:
             first, _, second = text.partition(CUT)
             head = heads.get(first)
             if head is None:
-                head = heads[first] = _Head(len(heads), first)
+                head = heads[first] = _Head(len(heads), self.judge.ways.head(first))
             row = head.rows.get(second)
             if row is not None:
-                self.result[row] = self._again(self._results[self.result[row]], observation)
+                self.result[row] = self._again(self.result[row], observation)
                 continue
-            if outcomes is None or repeats:
-                number = self._judged(observation)
-            else:
-                try:
-                    way = head.ways[outcomes[: head.length]]
-                except KeyError:
-                    way = self._way(head, outcomes[: head.length])
-                known = way.known.get((second, outcomes)) if way is not None else None
-                number = self._number(head, way, second, observation) if known is None else known
+            known = None
+            if outcomes is not None and not repeats:
+                length = head.length
+                way = head.ways.get(outcomes[:length])
+                if way is not None:
+                    part = way.place.rests.get((second, outcomes[length:]))
+                    known = None if part is None else way.known.get(part)
+            number = self._number(observation) if known is None else known
             head.rows[second] = len(self.result)
             add_head(head.number)
             tail = tails.get(second)
@@ -175,128 +134,80 @@ class Builder:
             add_tail(tail)
             add_result(number)
 
-    def _way(self, head: _Head, outcomes: Outcomes) -> _Way | None:
-        """The way of a first part with these outcomes."""
-        start = _Place(self.judge.oracle.start, self.judge.diverged.start if self.judge.diverged else None)
-        followed = self._follow(start, head.text, outcomes, head.text)
-        way = None
-        if followed is not None:
-            edges, node, diverged = followed
-            number = self._piece(edges, outcomes)
-            place = self._places.get((node, diverged))
-            if place is None:
-                place = self._places[node, diverged] = _Place(node, diverged)
-            way = self._ways.setdefault((number, node, diverged), _Way(number, edges, place))
-        head.ways[outcomes] = way
-        return way
-
-    def _follow(
-        self, place: _Place, text: str, outcomes: Outcomes, scenario: str
-    ) -> tuple[list[Edge], Node, Node | None] | None:
-        """The edges of the words of ``text`` and where they end; None where one does not accept its outcome."""
-        words = text.split(" ")
-        if len(words) != len(outcomes):
-            return None
-        judge = self.judge
-        node, diverged = place.node, place.diverged
-        edges = []
-        checked = False
-        for word, outcome in zip(words, outcomes, strict=True):
-            edge = node.edges.get(word)
-            if edge is None or (diverged is not None and word not in diverged.edges):
-                # a new way: make sure, once, that this is a scenario at all
-                if not checked and not _is_scenario(scenario):
-                    return None
-                checked = True
-                edge = judge.oracle.edge(node, step(word))
-            if outcome != edge.expected and outcome is not None and not edge.accepts(outcome):
-                return None
-            edges.append(edge)
-            node = edge.node if outcome is None else edge.after(outcome)
-            if diverged is not None and judge.diverged is not None:
-                other = judge.diverged.edge(diverged, step(word))
-                if outcome is not None and not other.accepts(outcome):
-                    return None
-                diverged = other.node if outcome is None else other.after(outcome)
-        return edges, node, diverged
-
-    def _piece(self, edges: list[Edge], outcomes: Outcomes) -> int:
-        key = (outcomes, tuple([(edge.expected, edge.rules) for edge in edges]))
-        return self._pieces.setdefault(key, len(self._pieces))
-
-    def _number(self, head: _Head, way: _Way | None, second: str, observation: Observation) -> int:
-        """The number of the result of an observation, which further rows of the same kind find in ``way.known``."""
-        outcomes = observation.outcomes
-        assert outcomes is not None
-        if way is None:
+    def _number(self, observation: Observation) -> int:
+        """The number of the result of an observation, which rows of the same kind then find in ``way.known``."""
+        parts = self.judge.ways.followed(observation)
+        if parts is None:
             return self._judged(observation)
-        rest_outcomes = outcomes[head.length :]
-        rests = way.place.rests
-        key = (second, rest_outcomes)
-        if key in rests:
-            rest = rests[key]
-        else:
-            rest = rests[key] = self._rest(way.place, second, rest_outcomes, observation.scenario)
-        if rest is None:
-            return self._judged(observation)
-        both = (way.number, rest.number)
+        way, rest = parts
+        certain = way.certain and rest.certain
+        both = way.number, rest.number
         number = self._joined.get(both)
         if number is None:
-            edges = way.edges + rest.edges
-            unknown = any(edge.expected is None for edge in edges)
-            verdict = Verdict(UNKNOWN if unknown else CONFORMS, observation)
-            number = self._joined[both] = self._made(verdict, edges)
+            verdict = Verdict(CONFORMS if certain else UNKNOWN, observation)
+            number = self._joined[both] = self._made(verdict, [*way.answers, *rest.answers])
         elif len(observation.scenario) < len(self._verdicts[number].observation.scenario):
             self._verdicts[number] = self._verdicts[number]._replace(observation=observation)
-        way.known[second, outcomes] = number
+        if certain:
+            # of others the reports show the shortest, so each has to come by here
+            way.known[rest] = number
         return number
-
-    def _rest(self, place: _Place, second: str, outcomes: Outcomes, scenario: str) -> _Rest | None:
-        if not second:
-            return None if outcomes else _Rest([], self._piece([], ()))
-        followed = self._follow(place, "b=" + second, outcomes, scenario)
-        return None if followed is None else _Rest(followed[0], self._piece(followed[0], outcomes))
 
     def _judged(self, observation: Observation) -> int:
         verdict = self.judge.verdict(observation)
-        edges: list[Edge] = []
-        if observation.outcomes is not None and (verdict.kind != NO_VERDICT or verdict.step >= 0):
-            edges = self.judge.oracle.follow(parse(observation.scenario).steps, observation.outcomes)
-        return self._made(verdict, edges)
-
-    def _made(self, verdict: Verdict, edges: list[Edge]) -> int:
-        rules = tuple(dict.fromkeys(rule for edge in edges for rule in edge.rules))
-        word = self._confidence.get(rules)
-        if word is None:
-            word = self._confidence[rules] = confidence.of_rules(rules, self.judge.expectations) if rules else ""
-        observation = verdict.observation
-        result = Result(
-            verdict.kind,
-            observation.outcomes,
-            tuple([edge.expected for edge in edges]),
-            tuple([tuple([rule.id for rule in edge.rules]) for edge in edges]),
-            verdict.step,
-            word,
-            verdict.divergence,
-            verdict.reason,
-            observation.repeats,
-        )
+        answers: list[Answer] = []
+        if verdict.kind != NO_VERDICT or verdict.step >= 0:
+            answers = self.judge.answers(observation)
+        result = self._result(verdict, answers)
         number = self._numbers.get(result)
         if number is None:
-            number = self._numbers[result] = len(self._results)
-            self._results.append(result)
-            self._rules.append(tuple([rule for edge in edges for rule in edge.rules]))
-            self._verdicts.append(verdict)
+            number = self._numbers[result] = self._made(verdict, answers, result)
         elif len(observation.scenario) < len(self._verdicts[number].observation.scenario):
             self._verdicts[number] = verdict
         return number
 
-    def _again(self, before: Result, observation: Observation) -> int:
+    def _made(self, verdict: Verdict, answers: list[Answer], result: Result | None = None) -> int:
+        self._results.append(result or self._result(verdict, answers))
+        self._rules.append([answer.rules for answer in answers])
+        self._verdicts.append(verdict)
+        return len(self._results) - 1
+
+    def _result(self, verdict: Verdict, answers: list[Answer]) -> Result:
+        decided = [answer.rules for answer in answers]
+        word = self._word(frozenset(decided))
+        outcomes = verdict.observation.outcomes
+        expected = tuple([answer.expected for answer in answers])
+        return Result(
+            verdict.kind,
+            outcomes,
+            outcomes if outcomes == expected else expected,
+            tuple([self._ids.get(rules) or self._ids_of(rules) for rules in decided]),
+            verdict.step,
+            word,
+            verdict.divergence,
+            verdict.reason,
+            verdict.observation.repeats,
+        )
+
+    def _word(self, decided: frozenset[tuple[Rule, ...]]) -> str:
+        """How well it is known what these rules say together."""
+        word = self._words.get(decided)
+        if word is None:
+            rules = {rule for some in decided for rule in some}
+            word = self._words[decided] = confidence.of_rules(rules, self.judge.expectations) if rules else ""
+        return word
+
+    def _ids_of(self, rules: tuple[Rule, ...]) -> tuple[str, ...]:
+        ids = self._ids[rules] = tuple([rule.id for rule in rules])
+        return ids
+
+    def _again(self, number: int, observation: Observation) -> int:
         """The result of a scenario that was met before: a line with repeats completes it, other outcomes repeat it."""
+        before = self._results[number]
         if before.outcomes is None:
             return self._judged(observation)
         if observation.outcomes is None:
-            return self._numbers[before]
+            return number
         seen = [before.outcomes, *before.repeats]
         repeats = observation.repeats
         if not repeats or observation.outcomes != before.outcomes:
@@ -308,7 +219,7 @@ class Builder:
         used = Counter(self.result)
         rules: dict[str, tuple[str, tuple[str, ...]]] = {}
         for number in used:
-            for rule in self._rules[number]:
+            for rule in chain.from_iterable(self._rules[number]):
                 if rule.id not in rules:
                     rules[rule.id] = _described(rule)
         for one in self.judge.divergences:
@@ -337,7 +248,7 @@ class Builder:
         for number, count in used.items():
             verdict = self._verdicts[number]
             kinds[verdict.kind] += count
-            for rule in self._rules[number]:
+            for rule in chain.from_iterable(self._rules[number]):
                 decided[rule.id] += count
             if verdict.kind in reasons:
                 reasons[verdict.kind][verdict.reason] += count
@@ -352,13 +263,6 @@ class Builder:
             rules=dict(decided.most_common()),
             reasons={kind: dict(counts.most_common()) for kind, counts in reasons.items()},
         )
-
-
-def _is_scenario(text: str) -> bool:
-    try:
-        return parse(text).text == text
-    except Problem:
-        return False
 
 
 def _described(rule: Rule) -> tuple[str, tuple[str, ...]]:

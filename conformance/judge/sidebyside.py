@@ -52,16 +52,23 @@ def side_by_side(hosts: Sequence[Columns]) -> SideBySide:
     width = len(tails)
     keys_of = _Keys(heads, tails, width)
     keys: dict[int, None] = {}
+    last: list[int] = []
     for host in hosts:
-        keys.update(dict.fromkeys(keys_of(host)))
+        theirs = keys_of(host)
+        if theirs is not last:
+            keys.update(dict.fromkeys(theirs))
+        last = theirs
     order = sorted(keys)
-    row = {key: index for index, key in enumerate(order)}
     columns = []
+    last, rows = [], []
     for host in hosts:
-        column = array("i", [NOT_RUN]) * len(order)
-        for key, number in zip(keys_of(host), host.result, strict=True):
-            column[row[key]] = number
-        columns.append(column)
+        theirs = keys_of(host)
+        if theirs is not last:
+            index_of = dict(zip(theirs, range(len(theirs)), strict=True))
+            rows = [index_of.get(key, len(theirs)) for key in order]
+        last = theirs
+        results = [*host.result, NOT_RUN]
+        columns.append([results[row] for row in rows])
     numbers: dict[tuple[int, ...], int] = {}
     vector = array("I", [numbers.setdefault(one, len(numbers)) for one in zip(*columns, strict=True)])
     return SideBySide(

@@ -180,9 +180,9 @@ def _call(word: str) -> str:
 
 
 def _unknown_rule(judge: Judge, verdict: Verdict) -> Any:
-    """The rule that says unknown in a scenario."""
-    for rules in judge.oracle.predict(verdict.observation.scenario).rules:
-        for rule in rules:
+    """The rule that says unknown in a run."""
+    for answer in judge.answers(verdict.observation):
+        for rule in answer.rules:
             if rule.action == UNKNOWN:
                 return rule
     return None

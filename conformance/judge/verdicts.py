@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from conformance.errors import Problem
-from conformance.notation import Step, parse, step
+from conformance.judge.ways import CUT, Ways
+from conformance.notation import Step, parse
 from conformance.observe.observations import Observation, Outcomes
-from conformance.oracle.automaton import Edge, Expected, Oracle
+from conformance.oracle.automaton import Answer, Expected, Oracle
 from conformance.oracle.divergences import Divergence
 from conformance.oracle.divergences import apply as with_divergences
 from conformance.oracle.expectation import Expectations, Rule
+from conformance.oracle.pieces import Position
 
 CONFORMS = "conforms"
 DIVERGES = "diverges"
@@ -71,24 +74,12 @@ class Verdict(NamedTuple):
         return self.rules[0].id if self.rules else ""
 
 
-class _Entry:
-    """A scenario whose outcomes are all certain, for the fast path of :meth:`Judge.judge`."""
-
-    __slots__ = ("count", "expected", "rules")
-
-    def __init__(self, expected: Outcomes, rules: tuple[str, ...]) -> None:
-        self.expected = expected
-        self.rules = rules
-        self.count = 0
-
-
 class Judge:
     """Judges the observations of one host.
 
     ``divergences`` are those in force for its release.  Theory of operation: nearly every observation conforms, so
-    the judge first compares whole tuples of outcomes.  A scenario of the matrix is split where its second socket is
-    made; what the first part leads to, and what the second part returns from there, is worked out once.  Whatever is
-    not exactly as expected takes the slow path, which knows all verdicts.
+    the judge first looks whether its two parts are as expected (``ways.py``), which was mostly worked out before.
+    Whatever is not takes the slow path, which knows all verdicts.
     """
 
     def __init__(
@@ -101,128 +92,115 @@ class Judge:
         #: the same kernel with its known divergences
         self.diverged = Oracle(with_divergences(expectations, divergences)) if divergences else None
         self.counts: Counter[str] = Counter()
-        self._edges: Counter[Edge] = Counter()
-        self._heads: dict[str, dict[str, _Entry]] = {}
+        #: how many steps each rules decided of what took the slow path
+        self._rules: Counter[tuple[Rule, ...]] = Counter()
+
+    @cached_property
+    def ways(self) -> Ways:
+        """What observations go through as expected."""
+        return Ways(self.oracle, self.diverged)
 
     def judge(self, observations: Sequence[Observation]) -> list[Verdict]:
         """Count ``observations`` and return the verdicts of those that do not simply conform."""
-        heads = self._heads
+        heads = self.ways.heads
         others = []
         for observation in observations:
-            head, _, tail = observation.scenario.partition(" b=")
-            tails = heads.get(head)
-            if tails is None:
-                tails = heads[head] = {}
-            entry = tails.get(tail)
-            if entry is not None and entry.expected == observation.outcomes and not observation.repeats:
-                entry.count += 1
-            else:
-                others.append(observation)
+            text, outcomes, _, _, repeats = observation
+            first, _, second = text.partition(CUT)
+            head = heads.get(first)
+            if head is not None and outcomes is not None and not repeats:
+                length = head.length
+                way = head.ways.get(outcomes[:length])
+                if way is not None:
+                    rest = way.place.rests.get((second, outcomes[length:]))
+                    if rest is not None and rest.certain and way.certain:
+                        way.count += 1
+                        rest.count += 1
+                        continue
+            others.append(observation)
         return [verdict for observation in others if (verdict := self._other(observation)) is not None]
 
     def rule_counts(self) -> dict[str, int]:
         """How many steps each rule decided so far, by id, the most first."""
+        counts = Counter(self._rules)
+        for part in self.ways.parts():
+            if part.count:
+                for answer in part.answers:
+                    counts[answer.rules] += part.count
         total: Counter[str] = Counter()
-        for tails in self._heads.values():
-            for entry in tails.values():
-                if entry.count:
-                    for rule in entry.rules:
-                        total[rule] += entry.count
-        for edge, count in self._edges.items():
-            for one in edge.rules:
+        for rules, count in counts.items():
+            for one in rules:
                 total[one.id] += count
         return dict(total.most_common())
 
     def verdict_counts(self) -> dict[str, int]:
         """How many observations got each verdict so far."""
         total = Counter(self.counts)
-        for tails in self._heads.values():
-            for entry in tails.values():
-                total[CONFORMS] += entry.count
+        # each has gone one way; what was not certain is in the counts
+        total[CONFORMS] += sum(way.count for way in self.ways.all_ways())
         return {kind: total[kind] for kind in VERDICTS}
 
     def _other(self, observation: Observation) -> Verdict | None:
         """The verdict when the fast path had no answer; None when it conforms."""
-        edges = self._walk(observation)
-        if edges is not None:
-            self._edges.update(edges)
-            self.counts[CONFORMS] += 1
-            self._learn(observation, edges)
-            return None
-        verdict, edges = self._judged(observation)
-        self._edges.update(edges)
+        parts = self.ways.followed(observation)
+        if parts is None:
+            verdict, answers = self._judged(observation)
+        else:
+            way, rest = parts
+            if way.certain and rest.certain:
+                way.count += 1
+                rest.count += 1
+                return None
+            verdict, answers = Verdict(UNKNOWN, observation), [*way.answers, *rest.answers]
+        self._rules.update([answer.rules for answer in answers])
         self.counts[verdict.kind] += 1
         return None if verdict.kind == CONFORMS else verdict
-
-    def _walk(self, observation: Observation) -> list[Edge] | None:
-        """The edges of a scenario whose outcomes are all certain and as expected; None for the slow path."""
-        outcomes = observation.outcomes
-        if outcomes is None or observation.repeats or self.diverged is not None:
-            return None
-        words = observation.scenario.split(" ")
-        if len(words) != len(outcomes):
-            return None
-        oracle = self.oracle
-        node = oracle.start
-        edges = []
-        checked = False
-        for word, outcome in zip(words, outcomes, strict=True):
-            edge = node.edges.get(word)
-            if edge is None:
-                # a new way: make sure, once, that this is a scenario at all
-                if not checked and not self._is_scenario(observation.scenario):
-                    return None
-                checked = True
-                edge = oracle.edge(node, step(word))
-            if edge.expected != outcome or edge.branches:
-                return None
-            edges.append(edge)
-            node = edge.node
-        return edges
-
-    @staticmethod
-    def _is_scenario(text: str) -> bool:
-        try:
-            return parse(text).text == text
-        except Problem:
-            return False
-
-    def _learn(self, observation: Observation, edges: list[Edge]) -> None:
-        """Let the fast path know a scenario of two sockets."""
-        head, found, tail = observation.scenario.partition(" b=")
-        if found and observation.outcomes is not None and len(tail) < 200:
-            rules = tuple(rule.id for edge in edges for rule in edge.rules)
-            self._heads[head][tail] = _Entry(observation.outcomes, rules)
 
     def verdict(self, observation: Observation) -> Verdict:
         """The verdict on one observation, with everything a report needs; counts nothing."""
         return self._judged(observation)[0]
 
-    def _judged(self, observation: Observation) -> tuple[Verdict, list[Edge]]:
-        """The verdict, and the edges of the run as far as it was followed."""
-        if observation.outcomes is None:
+    def answers(self, observation: Observation) -> list[Answer]:
+        """What is expected of an observed run, as far as it was as expected; nothing of one that is none."""
+        outcomes = observation.outcomes
+        if outcomes is None:
+            return []
+        text = observation.scenario
+        found = self.ways.walker.follow(Position(), text, outcomes, text)
+        if found is not None:
+            return found
+        try:
+            steps = parse(text).steps
+        except Problem:
+            return []
+        return [*self.oracle.follow(steps, outcomes)] if len(steps) == len(outcomes) else []
+
+    def _judged(self, observation: Observation) -> tuple[Verdict, list[Answer]]:
+        """The verdict, and the answers as far as the run was followed."""
+        outcomes = observation.outcomes
+        if outcomes is None:
             return Verdict(observation.lack or NO_VERDICT, observation, reason=observation.reason), []
         try:
             steps = parse(observation.scenario).steps
         except Problem as problem:
             return Verdict(NO_VERDICT, observation, reason=f"not a scenario: {problem.message}"), []
-        if len(steps) != len(observation.outcomes):
-            reason = f"{len(observation.outcomes)} outcomes for {len(steps)} steps"
+        if len(steps) != len(outcomes):
+            reason = f"{len(outcomes)} outcomes for {len(steps)} steps"
             return Verdict(NO_VERDICT, observation, reason=reason), []
-        edges = self.oracle.follow(steps, observation.outcomes)
-        verdict = self._of_run(observation, steps, observation.outcomes, edges)
-        for outcomes in observation.repeats:
-            if len(outcomes) != len(steps):
+        answers = self.answers(observation)
+        verdict = self._of_run(observation, steps, outcomes, answers)
+        for repeat in observation.repeats:
+            if len(repeat) != len(steps):
                 continue
-            again = self._of_run(observation, steps, outcomes, self.oracle.follow(steps, outcomes))
+            again = self._of_run(observation, steps, repeat, self.oracle.follow(steps, repeat))
             if (again.kind, again.step) != (verdict.kind, verdict.step):
                 step = max(verdict.step, again.step)
-                reason = _seen([run[step] for run in (observation.outcomes, *observation.repeats) if len(run) > step])
-                return verdict._replace(kind=FLAKY, step=step, reason=reason), edges
-        return verdict, edges
+                reason = _seen([run[step] for run in (outcomes, *observation.repeats) if len(run) > step])
+                return verdict._replace(kind=FLAKY, step=step, reason=reason), answers
+        return verdict, answers
 
     def _of_run(
-        self, observation: Observation, steps: tuple[Step, ...], outcomes: Outcomes, edges: list[Edge]
+        self, observation: Observation, steps: tuple[Step, ...], outcomes: Outcomes, edges: Sequence[Answer]
     ) -> Verdict:
         blamed = _blamed(edges, outcomes)
         if blamed < 0:
@@ -277,7 +255,7 @@ class Judge:
         return "", ""
 
 
-def _blamed(edges: list[Edge], outcomes: Outcomes) -> int:
+def _blamed(edges: Sequence[Answer], outcomes: Outcomes) -> int:
     """The index of the step that is not as expected, -1 when all are (``follow`` stops at the first)."""
     last = len(edges) - 1
     outcome = outcomes[last]

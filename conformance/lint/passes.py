@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from conformance.lint.mutants import Mutant
-from conformance.lint.tracing import Decision, TracingOracle
+from conformance.lint.tracing import TracingOracle
 from conformance.notation import step
 from conformance.oracle.automaton import Edge, Oracle
 from conformance.oracle.branches import Evaluator
 from conformance.oracle.compiled import CompiledEvaluator
 from conformance.oracle.expectation import Condition, Expectations, Rule
 from conformance.oracle.ports import Call, Sock, State
+from conformance.oracle.recorder import Decision
 
 #: words of a scenario and their outcomes
 Run = tuple[tuple[str, ...], tuple[str | None, ...]]

@@ -7,51 +7,19 @@ asks every decision again with a changed rule.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from conformance.notation import Step
 from conformance.oracle.automaton import Edge, Node, Oracle
-from conformance.oracle.branches import Evaluator
 from conformance.oracle.compiled import CompiledEvaluator
-from conformance.oracle.expectation import ALLOW, Condition, Expectations, Rule
-from conformance.oracle.ports import Call, Sock, State
+from conformance.oracle.expectation import ALLOW, Expectations, Rule
+from conformance.oracle.recorder import Decision, Recorder
 from conformance.oracle.rulereader import CALL_SECTIONS
-
-
-class Decision(NamedTuple):
-    """The rules that decided one question of ``calls.py``."""
-
-    section: str
-    call: Call
-    new: Sock
-    state: State
-    rules: tuple[Rule, ...]
-
-
-class _Recorder:
-    """An evaluator that writes down what the one below it is asked and answers."""
-
-    def __init__(self, below: Evaluator) -> None:
-        self.expectations = below.expectations
-        self.below = below
-        self.log: list[Decision] = []
-
-    def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
-        rules = self.below.decide(section, call, new, state)
-        self.log.append(Decision(section, call, new, state, rules))
-        return rules
-
-    def holds(
-        self, conditions: tuple[Condition, ...], call: Call, new: Sock, sock: Sock | None, space: str, state: State
-    ) -> bool:
-        return self.below.holds(conditions, call, new, sock, space, state)
 
 
 class TracingOracle(Oracle):
     """``decisions`` maps every edge that was walked to what was asked on it, where ``keep`` is given."""
 
     def __init__(self, expectations: Expectations, *, keep: bool = False) -> None:
-        self._recorder = _Recorder(CompiledEvaluator(expectations))
+        self._recorder = Recorder(CompiledEvaluator(expectations))
         self._keep = keep
         self.decisions: dict[Edge, tuple[Decision, ...]] = {}
         #: edge -> ids of the rules of its effects, and of those that let it succeed, where there are any

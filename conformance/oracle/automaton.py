@@ -27,22 +27,16 @@ from conformance.oracle.ports import State
 Expected = str | tuple[str, ...] | None
 
 
-class Edge:
-    """One step from one node."""
+class Answer:
+    """What one step returns, and the rules that say so."""
 
-    __slots__ = ("branches", "delivers", "expected", "node", "rules")
+    __slots__ = ("delivers", "expected", "rules")
 
-    def __init__(
-        self, expected: Expected, rules: tuple[Rule, ...], node: Node, branches: dict[str, Node], *, delivers: bool
-    ) -> None:
+    def __init__(self, expected: Expected, rules: tuple[Rule, ...], *, delivers: bool = False) -> None:
         self.expected = expected
         #: a step that asks who receives: its outcomes are classes, and ``refused`` is one of them
         self.delivers = delivers
         self.rules = rules
-        #: where the walk goes when nothing was observed
-        self.node = node
-        #: outcome -> where the walk goes when that was observed; empty where ``node`` is the only place
-        self.branches = branches
 
     def accepts(self, outcome: str) -> bool:
         """Whether ``outcome`` is as expected; anything is where nothing is known."""
@@ -51,6 +45,19 @@ class Edge:
         expected = self.expected
         classes = (expected,) if isinstance(expected, str) else expected
         return classes is None or any(delivery.accepts(one, outcome) for one in classes)
+
+
+class Edge(Answer):
+    """One step from one node."""
+
+    __slots__ = ("branches", "node")
+
+    def __init__(self, expected: Expected, rules: tuple[Rule, ...], node: Node, branches: dict[str, Node]) -> None:
+        super().__init__(expected, rules)
+        #: where the walk goes when nothing was observed
+        self.node = node
+        #: outcome -> where the walk goes when that was observed; empty where ``node`` is the only place
+        self.branches = branches
 
     def after(self, outcome: str) -> Node:
         """Where the walk goes once ``outcome`` was observed."""
@@ -97,8 +104,15 @@ def agrees(expected: Expected, outcome: str) -> bool:
     return outcome == ANY_ERROR and expected != "ok"
 
 
-def _delivers(step: Step) -> bool:
-    return step.kind in ("deliver", "deliver_flow")
+def said(branches: Sequence[Branch]) -> tuple[Expected, tuple[Rule, ...]]:
+    """What a step is expected to return that can go in these ways, and the rules that say so."""
+    if len(branches) == 1 and not branches[0].unknown:
+        return branches[0].outcome, branches[0].rules
+    rules = tuple(dict.fromkeys(rule for branch in branches for rule in branch.rules))
+    if any(branch.unknown for branch in branches):
+        return None, rules
+    outcomes = sorted({branch.outcome for branch in branches})
+    return (outcomes[0] if len(outcomes) == 1 else tuple(outcomes)), rules
 
 
 class Oracle:
@@ -106,7 +120,8 @@ class Oracle:
 
     def __init__(self, expectations: Expectations, evaluator: Evaluator | None = None) -> None:
         self.expectations = expectations
-        self._calls = Calls(evaluator or CompiledEvaluator(expectations))
+        self.evaluator = evaluator or CompiledEvaluator(expectations)
+        self._calls = Calls(self.evaluator)
         self._nodes: dict[tuple[State, ...], Node] = {}
         self.start = self._node((State(user=0),))
 
@@ -151,22 +166,17 @@ class Oracle:
             branches = self._calls.apply(node.states[0], step)
         else:
             branches = [branch for state in node.states for branch in self._calls.apply(state, step)]
-        if len(branches) == 1 and not branches[0].unknown:
-            only = branches[0]
-            return Edge(only.outcome, only.rules, self._node((only.state,)), {}, delivers=_delivers(step))
-        return self._forked(branches, delivers=_delivers(step))
-
-    def _forked(self, branches: list[Branch], *, delivers: bool) -> Edge:
-        outcomes = sorted({branch.outcome for branch in branches})
-        expected: Expected = outcomes[0] if len(outcomes) == 1 else tuple(outcomes)
-        if any(branch.unknown for branch in branches):
-            expected = None
-        rules = tuple(dict.fromkeys(rule for branch in branches for rule in branch.rules))
-        by_outcome = {
-            outcome: self._node_of([branch for branch in branches if branch.outcome == outcome]) for outcome in outcomes
-        }
-        node = self._node_of(branches)
-        return Edge(expected, rules, node, by_outcome if len(by_outcome) > 1 else {}, delivers=delivers)
+        expected, rules = said(branches)
+        if len(branches) == 1:
+            edge = Edge(expected, rules, self._node((branches[0].state,)), {})
+        else:
+            outcomes = dict.fromkeys(branch.outcome for branch in branches)
+            by_outcome = {
+                one: self._node_of([branch for branch in branches if branch.outcome == one]) for one in outcomes
+            }
+            edge = Edge(expected, rules, self._node_of(branches), by_outcome if len(by_outcome) > 1 else {})
+        edge.delivers = step.kind in ("deliver", "deliver_flow")
+        return edge
 
     def _node_of(self, branches: list[Branch]) -> Node:
         return self._node(tuple(dict.fromkeys(branch.state for branch in branches)))

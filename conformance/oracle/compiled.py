@@ -58,7 +58,7 @@ class CompiledEvaluator:
             return True
         test = self._tests.get((conditions, space))
         if test is None:
-            code = _Code(self.stack)
+            code = Code(self.stack)
             text = " or ".join(f"({code.condition(one) or 'True'})" for one in conditions)
             relate = code.relation(space) if "r" in code.uses(text) else "''"
             source = f"lambda c, n, x, m, p, S: [({text}) for r in ({relate},)][0]"
@@ -84,7 +84,7 @@ class CompiledEvaluator:
         """One answer for each address and space: an option counts when all sockets there have it."""
         groups: dict[tuple[str, str], tuple[Sock, int]] = {}
         for sock in existing:
-            bits = _counted(sock, self.stack)
+            bits = counted(sock, self.stack)
             for space, value, ours in (("ipv4", sock.v4, new.v4), ("ipv6", sock.v6, new.v6)):
                 if value is None or ours is None or not among(sock, relation(value, ours)):
                     continue
@@ -100,7 +100,7 @@ class CompiledEvaluator:
         ]
 
 
-def _counted(sock: Sock, stack: Stack) -> int:
+def counted(sock: Sock, stack: Stack) -> int:
     bits = 0
     for option, bit in BITS.items():
         time = stack.options.get(option, "absent")
@@ -144,7 +144,7 @@ def _terms(rule: Rule) -> Condition:
 
 def _rule_lines(rule: Rule, stack: Stack, found: list[str]) -> list[str]:
     """``found`` is what to do when the rule holds; a rule holds once, however many sockets it holds for."""
-    code = _Code(stack)
+    code = Code(stack)
     call_terms, pair_terms = code.split(rule.when)
     excuses = [code.condition(excuse) for excuse in rule.unless]
     applies = " and ".join([*pair_terms, *(f"not ({excuse})" for excuse in excuses)]) or "True"
@@ -170,7 +170,7 @@ def _rule_lines(rule: Rule, stack: Stack, found: list[str]) -> list[str]:
     return lines
 
 
-def _candidates(code: _Code, rule: Rule, among: str, closest: tuple[Points, ...]) -> str:
+def _candidates(code: Code, rule: Rule, among: str, closest: tuple[Points, ...]) -> str:
     relate = code.relation(rule.space)
     bind = f" for r in ({relate},)"
     matching = f"[x for x in e{bind if 'r' in code.uses(among) else ''} if {among}]" if among != "True" else "e"
@@ -180,7 +180,7 @@ def _candidates(code: _Code, rule: Rule, among: str, closest: tuple[Points, ...]
     return f"sorted({matching}, key=lambda x: [{points}{bind}][0])[:1]"
 
 
-class _Code:
+class Code:
     """Conditions as Python expressions for one stack."""
 
     def __init__(self, stack: Stack) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from conformance.lint.reach import Reach, releases_of
 from conformance.lint.replay import lines, recorded_sets
-from conformance.lint.tracing import Decision, TracingOracle
+from conformance.lint.tracing import TracingOracle
 from conformance.lint.worlds import SPACED, Worlds, both, subtract
 from conformance.notation import step
 from conformance.oracle import catalog, vocabulary
@@ -19,6 +19,7 @@ from conformance.oracle.expectation import Expectations
 from conformance.oracle.load import loads
 from conformance.oracle.naive import NaiveEvaluator
 from conformance.oracle.ports import Sock, on_port
+from conformance.oracle.recorder import Decision
 from tests.lint.conftest import GOOD
 from tests.oracle.test_evaluators import FILES
 

@@ -1,0 +1,187 @@
+"""What observations go through as expected, worked out once for all that go the same way.
+
+A scenario is cut where its second socket is made.  Most scenarios of a matrix share their first part, their second
+part, or what the first leads to: the first parts that leave the rules in the same :class:`Place` share what every
+second part brings from there.  So a verdict costs a look-up or two, even where the oracle has met few such scenarios.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+
+from conformance.observe.observations import Observation, Outcomes
+from conformance.oracle.automaton import Answer, Oracle
+from conformance.oracle.pieces import Position
+from conformance.oracle.walker import Walker
+
+#: stands between the first part of a scenario and the second
+CUT = " b="
+
+
+class Part:
+    """The answers to the steps of one part, all of them accepted."""
+
+    __slots__ = ("answers", "certain", "count", "number")
+
+    def __init__(self, number: int, answers: list[Answer], *, certain: bool) -> None:
+        #: parts with the same number have the same answers and outcomes
+        self.number = number
+        self.answers = answers
+        #: whether something is expected of every step
+        self.certain = certain
+        #: for whoever counts
+        self.count = 0
+
+
+class Place:
+    """Where the rules are after a first part, without and with the known divergences.
+
+    ``rests`` are the second parts that were followed from here, None where one is not as expected.
+    """
+
+    __slots__ = ("diverged", "position", "rests")
+
+    def __init__(self, position: Position, diverged: Position | None) -> None:
+        self.position = position
+        self.diverged = diverged
+        self.rests: dict[tuple[str, Outcomes], Part | None] = {}
+
+
+class Way(Part):
+    """A first part and the place that it leads to; first parts that are alike share one."""
+
+    __slots__ = ("known", "place")
+
+    def __init__(self, number: int, answers: list[Answer], place: Place, *, certain: bool) -> None:
+        super().__init__(number, answers, certain=certain)
+        self.place = place
+        #: second part -> the result of both, for whoever numbers results
+        self.known: dict[Part, int] = {}
+
+
+class Head:
+    """A first part: how many steps it has, and the way that each list of outcomes goes (None: not as expected)."""
+
+    __slots__ = ("length", "text", "ways")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.length = text.count(" ") + 1
+        self.ways: dict[Outcomes, Way | None] = {}
+
+
+class Ways:
+    """Follows what is as expected by the rules of ``oracle`` and, where there is one, of ``diverged``."""
+
+    def __init__(self, oracle: Oracle, diverged: Oracle | None) -> None:
+        self.walker = Walker(oracle)
+        self.diverged = Walker(diverged) if diverged is not None else None
+        #: first parts that were met
+        self.heads: dict[str, Head] = {}
+        self._ways: dict[tuple[Hashable, ...], Way] = {}
+        self._places: dict[tuple[Hashable, ...], Place] = {}
+        #: answer -> number of what it says
+        self._said: dict[Answer, int] = {}
+        self._contents: dict[tuple[object, ...], int] = {}
+        #: outcomes and what the answers say -> number
+        self._numbers: dict[tuple[Outcomes, tuple[int | None, ...]], int] = {}
+
+    def head(self, text: str) -> Head:
+        """The first part ``text``."""
+        head = self.heads.get(text)
+        if head is None:
+            head = self.heads[text] = Head(text)
+        return head
+
+    def followed(self, observation: Observation) -> tuple[Way, Part] | None:
+        """The two parts of a scenario that is as expected."""
+        outcomes = observation.outcomes
+        if outcomes is None or observation.repeats:
+            return None
+        first, _, second = observation.scenario.partition(CUT)
+        head = self.head(first)
+        before, after = outcomes[: head.length], outcomes[head.length :]
+        way = head.ways[before] if before in head.ways else self.way(head, before)
+        if way is None:
+            return None
+        rests = way.place.rests
+        rest = rests[second, after] if (second, after) in rests else self.rest(way.place, second, after, observation)
+        return None if rest is None else (way, rest)
+
+    def all_ways(self) -> Iterable[Way]:
+        """The ways that were gone."""
+        return self._ways.values()
+
+    def parts(self) -> Iterator[Part]:
+        """Both parts of whatever was as expected."""
+        yield from self._ways.values()
+        for place in self._places.values():
+            yield from filter(None, place.rests.values())
+
+    def way(self, head: Head, outcomes: Outcomes) -> Way | None:
+        """The way of a first part with these outcomes; it is kept in ``head.ways``."""
+        start = Place(Position(), Position() if self.diverged is not None else None)
+        followed = self._follow(start, head.text, outcomes, head.text)
+        way = None
+        if followed is not None:
+            answers, place = followed
+            number = self._number(answers, outcomes)
+            key = (number, *place.position.key(), *(place.diverged.key() if place.diverged is not None else ()))
+            way = self._ways.get(key)
+            if way is None:
+                place = self._places.setdefault(key[1:], place)
+                way = self._ways[key] = Way(number, answers, place, certain=_certain(answers))
+        head.ways[outcomes] = way
+        return way
+
+    def rest(self, place: Place, second: str, outcomes: Outcomes, observation: Observation) -> Part | None:
+        """What the second part of an observation brings from a place; it is kept in ``place.rests``."""
+        part: Part | None = None
+        if second:
+            followed = self._follow(place, CUT[1:] + second, outcomes, observation.scenario)
+            if followed is not None:
+                answers = followed[0]
+                part = Part(self._number(answers, outcomes), answers, certain=_certain(answers))
+        elif not outcomes:
+            part = Part(self._number([], ()), [], certain=True)
+        place.rests[second, outcomes] = part
+        return part
+
+    def _follow(self, place: Place, text: str, outcomes: Outcomes, scenario: str) -> tuple[list[Answer], Place] | None:
+        """The answers to the steps of ``text`` and where they lead; None where one does not accept its outcome."""
+        at = place.position.copy()
+        answers = self.walker.follow(at, text, outcomes, scenario)
+        if answers is None or not accepted(answers, outcomes):
+            return None
+        diverged = None
+        if self.diverged is not None and place.diverged is not None:
+            diverged = place.diverged.copy()
+            others = self.diverged.follow(diverged, text, outcomes, scenario)
+            if others is None or not accepted(others, outcomes):
+                return None
+        return answers, Place(at, diverged)
+
+    def _number(self, answers: list[Answer], outcomes: Outcomes) -> int:
+        said = tuple(map(self._said.get, answers))
+        if None in said:
+            said = tuple(map(self._content, answers))
+        key = outcomes, said
+        return self._numbers.setdefault(key, len(self._numbers))
+
+    def _content(self, answer: Answer) -> int:
+        number = self._contents.setdefault((answer.expected, answer.rules), len(self._contents))
+        self._said[answer] = number
+        return number
+
+
+def accepted(answers: list[Answer], outcomes: Outcomes) -> bool:
+    """Whether a run, followed as far as it is as expected, is so to its end."""
+    if not answers:
+        return not outcomes
+    outcome = outcomes[len(answers) - 1]
+    answer = answers[-1]
+    return outcome is None or outcome == answer.expected or answer.accepts(outcome)
+
+
+def _certain(answers: list[Answer]) -> bool:
+    return None not in [answer.expected for answer in answers]
