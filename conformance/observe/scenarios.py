@@ -30,6 +30,8 @@ def given(word: str | None) -> Iterator[Line]:
     """
     if word is None or word == "-":
         return _lines(sys.stdin, "<stdin>")
+    if not word.strip():
+        raise Problem(Place("scenario"), "expected a scenario such as 'a=tcp4 a.bind=::' or a file, got nothing")
     if "=" in word and not is_there(word):
         return iter([Line(word, Place("scenario", 1))])
     return _file(Path(word))

@@ -92,6 +92,7 @@ def test_every_system_has_a_report_with_rule_and_evidence(os: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([" "], "expected a scenario such as"),
         (["a=tcp4 a.bnd=::"], "unknown call or option 'bnd'"),
         ([PAIR, "--expect", "ok ok"], "2 outcomes for 5 steps"),
         ([PAIR, "--expect", "ok ok ok ok ENO!"], "the name of an error"),
