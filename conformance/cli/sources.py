@@ -94,6 +94,7 @@ def _facts(folder: Path) -> dict[str, str]:
         raise Problem(Place(str(path)), f"cannot be read: {error}") from error
     if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
         raise Problem(Place(str(path)), 'expected facts as words, such as {"release": "20221219"}')
+    observations.check_system(data.get("os", ""), Place(str(path)))
     return facts | data
 
 

@@ -18,6 +18,7 @@ the first is described in ``Recording.problem``, and nothing that was readable i
 from __future__ import annotations
 
 import json
+import re
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
@@ -34,6 +35,7 @@ Outcomes = tuple[str | None, ...]
 #: a line longer than this is not one of ours
 MAX_LINE = 1 << 20
 _BATCH = 1 << 16
+_SYSTEM = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
 
 class Observation(NamedTuple):
@@ -45,6 +47,15 @@ class Observation(NamedTuple):
     lack: str = ""
     reason: str = ""
     repeats: tuple[Outcomes, ...] = ()
+
+
+def check_system(os: object, place: Place) -> None:
+    """Raise :class:`Problem` unless ``os`` is a word such as ``linux``, or empty where nothing is said.
+
+    What a host says of itself chooses the rules that it is judged by.  A path would let it bring its own.
+    """
+    if not isinstance(os, str) or not (os == "" or _SYSTEM.match(os)):
+        raise Problem(place, f"expected the name of a system, such as 'linux', got {str(os)[:80]!r}")
 
 
 class Recording:
@@ -117,6 +128,7 @@ class Recording:
             raise Problem(Place(self.name, 1), f"expected format {FORMAT!r}, got {name!r}{advice}")
         if not isinstance(host, dict):
             raise Problem(Place(self.name, 1), "expected 'host' to hold the facts of the host")
+        check_system(host.get("os", ""), Place(self.name, 1))
         self.host = {**host, **self.host}
         return True
 
