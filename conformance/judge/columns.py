@@ -124,7 +124,7 @@ class Builder:
                 way = head.ways.get(outcomes[:length])
                 if way is not None:
                     part = way.place.rests.get((second, outcomes[length:]))
-                    known = None if part is None else way.known.get(part)
+                    known = None if part is None else way.known.get(part.number)
             number = self._number(observation) if known is None else known
             head.rows[second] = len(self.result)
             add_head(head.number)
@@ -150,7 +150,7 @@ class Builder:
             self._verdicts[number] = self._verdicts[number]._replace(observation=observation)
         if certain:
             # of others the reports show the shortest, so each has to come by here
-            way.known[rest] = number
+            way.known[rest.number] = number
         return number
 
     def _judged(self, observation: Observation) -> int:

@@ -52,11 +52,13 @@ class Way(Part):
 
     __slots__ = ("known", "place")
 
-    def __init__(self, number: int, answers: list[Answer], place: Place, *, certain: bool) -> None:
+    def __init__(
+        self, number: int, answers: list[Answer], place: Place, known: dict[int, int], *, certain: bool
+    ) -> None:
         super().__init__(number, answers, certain=certain)
         self.place = place
-        #: second part -> the result of both, for whoever numbers results
-        self.known: dict[Part, int] = {}
+        #: number of a second part -> the result of both, for whoever numbers results; one for all ways of a number
+        self.known = known
 
 
 class Head:
@@ -80,6 +82,7 @@ class Ways:
         self.heads: dict[str, Head] = {}
         self._ways: dict[tuple[Hashable, ...], Way] = {}
         self._places: dict[tuple[Hashable, ...], Place] = {}
+        self._known: dict[int, dict[int, int]] = {}
         #: answer -> number of what it says
         self._said: dict[Answer, int] = {}
         self._contents: dict[tuple[object, ...], int] = {}
@@ -130,7 +133,8 @@ class Ways:
             way = self._ways.get(key)
             if way is None:
                 place = self._places.setdefault(key[1:], place)
-                way = self._ways[key] = Way(number, answers, place, certain=_certain(answers))
+                known = self._known.setdefault(number, {})
+                way = self._ways[key] = Way(number, answers, place, known, certain=_certain(answers))
         head.ways[outcomes] = way
         return way
 
