@@ -126,22 +126,20 @@ class Position:
         #: names of sockets that were closed, some of them open again
         self.closed: dict[str, None] = {}
         #: ``Core.port`` -> names of the sockets on the scenario's port, in chain order
-        self.chains: dict[str, list[str]] = {}
+        self.chains: dict[str, tuple[str, ...]] = {}
         self.node: Node | None = None
         #: words and outcomes that led here
         self.past: tuple[tuple[list[str], Outcomes], ...] = ()
 
     def copy(self) -> Position:
         """Another one, to go on from here twice."""
-        other = Position()
+        other = Position.__new__(Position)
         other.user, other.memory, other.node, other.past = self.user, self.memory, self.node, self.past
-        other.socks, other.closed = self.socks.copy(), self.closed.copy()
-        other.chains = {port: chain.copy() for port, chain in self.chains.items()}
+        other.socks, other.closed, other.chains = self.socks.copy(), self.closed.copy(), self.chains.copy()
         return other
 
     def key(self) -> tuple[Hashable, ...]:
         """Equal for positions from which everything goes the same way."""
         if self.node is not None:
             return self.node, *self.closed, None, *self.socks
-        chains = [(port, *chain) for port, chain in self.chains.items()]
-        return self.user, self.memory, *self.closed, *self.socks.items(), *chains
+        return self.user, self.memory, *self.closed, *self.socks.items(), *self.chains.items()

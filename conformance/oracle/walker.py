@@ -67,8 +67,12 @@ class Walker:
         self._memories: dict[Memory, int] = {NOTHING: 0}
         #: word -> the name of its socket ("" for none), and the call
         self._words: dict[str, tuple[str, str]] = {}
+        #: word -> the name of its socket
+        self._names: dict[str, str] = {}
         #: user and call, of a step that is on no open socket -> what it returns, the socket that it makes, the user
         self._fresh: dict[tuple[int, str], tuple[Answer, Core | None, int] | None] = {}
+        #: word and user -> what making a socket of a name that is free leads to
+        self._begun: dict[tuple[str, int], Stride] = {}
 
     def follow(self, at: Position, text: str, outcomes: Outcomes, scenario: str) -> list[Answer] | None:
         """The answers to the steps of ``text`` from ``at``, up to and with the first that is not as expected.
@@ -95,12 +99,16 @@ class Walker:
         if self._groups_matter:
             return False
         socks = at.socks
+        names, begun = self._names.get, self._begun.get
         held = _NOBODY
         for word, outcome in zip(words, outcomes, strict=True):
             # most steps are on the socket that the one before was on
-            stride = held.steps.get(word) or self._stride(at, word)
+            stride = held.steps.get(word)
             if stride is None:
-                return False
+                held = socks.get(names(word, ""), _NOBODY)
+                stride = (begun((word, at.user)) if held is _NOBODY else held.steps.get(word)) or self._stride(at, word)
+                if stride is None:
+                    return False
             name, answer, after, piece = stride
             if piece is None:
                 assert answer is not None
@@ -121,19 +129,22 @@ class Walker:
     def _among(self, piece: Piece, at: Position, name: str, held: Held, word: str) -> Effect:
         """What a call does that sees the other sockets on the port."""
         core = held.core
-        others = at.chains[core.port]
+        others = at.chains.get(core.port, ())
         place = -1
         if core.on_port:
             # where it stands matters to where it stands afterwards
             place = others.index(name)
-            others = [one for one in others if one != name]
-        classes, socks = piece.classes, at.socks
-        try:
-            seen = [one for other in others if (one := classes[socks[other].core])]
-        except KeyError:
-            seen = [one for other in others if (one := self._class(piece, socks[other].core))]
+            others = (*others[:place], *others[place + 1 :])
         user = at.user if self._user_matters else 0
-        key = (*seen, crowd(len(others)) if others else 0, place, at.memory, user)
+        if others:
+            classes, socks = piece.classes, at.socks
+            try:
+                seen = [one for other in others if (one := classes[socks[other].core])]
+            except KeyError:
+                seen = [one for other in others if (one := self._class(piece, socks[other].core))]
+            key = (*seen, crowd(len(others)), place, at.memory, user)
+        else:
+            key = (0, place, at.memory, user)
         return piece.effects.get(key) or self._worked_out(piece, at, name, word, key)
 
     @staticmethod
@@ -141,13 +152,16 @@ class Walker:
         """Take ``way``; the socket ``name`` afterwards."""
         core, place, memory, _ = way
         if place:
-            chain = at.chains[held.core.port]
+            port = held.core.port
+            chain = at.chains.get(port, ())
             if held.core.on_port:
-                chain.remove(name)
-            if place == HEAD:
-                chain.insert(0, name)
-            elif place == TAIL:
-                chain.append(name)
+                chain = tuple([one for one in chain if one != name])
+            if place != OUT:
+                chain = (name, *chain) if place == HEAD else (*chain, name)
+            if chain:
+                at.chains[port] = chain
+            else:
+                del at.chains[port]
         if memory >= 0:
             at.memory = memory
         if core is None:
@@ -163,19 +177,17 @@ class Walker:
         held = at.socks.get(name, _NOBODY)
         if held is _NOBODY:
             return self._on_nothing(at, name, call, word)
-        stride = held.steps.get(word)
-        if stride is None:
-            piece = held.core.pieces.get(call) or self._piece(held, name, call, word)
-            if not piece.walked:
-                return None
-            effect = piece.effect
-            if effect is None:
-                stride = Stride(name, None, held, piece)
-            else:
-                assert effect.only is not None
-                assert effect.only.core is not None
-                stride = Stride(name, effect.answer, effect.only.core.held(name))
-            held.steps[word] = stride
+        piece = held.core.pieces.get(call) or self._piece(held, name, call, word)
+        if not piece.walked:
+            return None
+        effect = piece.effect
+        if effect is None:
+            stride = Stride(name, None, held, piece)
+        else:
+            assert effect.only is not None
+            assert effect.only.core is not None
+            stride = Stride(name, effect.answer, effect.only.core.held(name))
+        held.steps[word] = stride
         return stride
 
     # -- what is met the first time
@@ -189,6 +201,7 @@ class Walker:
             # what other families of sockets do, the automaton says from socket() on
             raise _Fault
         known = self._words[word] = one.socket, word[len(one.socket) :]
+        self._names[word] = one.socket
         return known
 
     def _on_nothing(self, at: Position, name: str, call: str, word: str) -> Stride | None:
@@ -202,12 +215,12 @@ class Walker:
         found = self._fresh[key]
         if found is None:
             return None
+        user = at.user
         answer, core, at.user = found
         if core is None:
             return Stride("", answer, _NOBODY)
-        if core.port not in at.chains:
-            at.chains[core.port] = []
-        return Stride(name, answer, core.held(name))
+        stride = self._begun[word, user] = Stride(name, answer, core.held(name))
+        return stride
 
     def _made(self, user: int, word: str) -> tuple[Answer, Core | None, int] | None:
         one = step(word)
@@ -234,7 +247,8 @@ class Walker:
             # setsockopt() looks at its socket alone, unless a rule looks further
             at = Position()
             at.socks[name] = held
-            at.chains[core.port] = [name] if core.on_port else []
+            if core.on_port:
+                at.chains[core.port] = (name,)
             before = self._state(at)
             effect = self._effect(at, name, before, self._apply(before, one))
             if effect.only is not None and not self._asked & (self._classes.wide | self._classes.users):
@@ -310,8 +324,8 @@ class Walker:
         if [one for one in after.socks if one.name != name] != others or after.user != before.user:
             return None
         memory = self._memories.setdefault(after.memory, len(self._memories))
-        was = at.chains[core.port]
-        chain = [one.name for one in on_port(after, core.sock)]
+        was = at.chains.get(core.port, ())
+        chain = tuple([one.name for one in on_port(after, core.sock)])
         if name not in chain:
             place = OUT if name in was else KEEP
         elif chain == was:
