@@ -56,10 +56,10 @@ def _skeletons() -> tuple[dict[str, tuple[str, str, str, str]], dict[str, tuple[
 
 
 @lru_cache(maxsize=1)
-def _longest() -> tuple[int, int]:
-    """The most steps that a first and a second part have without the options."""
+def _steps() -> tuple[frozenset[str], frozenset[str]]:
+    """The steps that first and second parts have beside the options."""
     firsts, seconds = _skeletons()
-    return max(text.count(" ") + 1 for text in firsts), max(text.count(" ") + 1 for text in seconds)
+    return frozenset(" ".join(firsts).split(" ")), frozenset(" ".join(seconds).split(" "))
 
 
 def _add_first(firsts: dict[str, tuple[str, str, str, str]], protocol: str, state: State, endpoint: Endpoint) -> None:
@@ -75,14 +75,14 @@ def _between(users: Users) -> str:
 
 def first(text: str) -> First | None:
     """The place of what stands before `` b=``."""
-    skeleton, plan = _taken_apart(text.split(" "), "a", _longest()[0])
+    skeleton, plan = _taken_apart(text.split(" "), "a", _steps()[0])
     found = _skeletons()[0].get(skeleton)
     return First(*found, plan) if found is not None and plan is not None else None
 
 
 def second(text: str) -> Second | None:
     """The place of what stands after `` b=``."""
-    skeleton, plan = _taken_apart(text.split(" "), "b", _longest()[1])
+    skeleton, plan = _taken_apart(text.split(" "), "b", _steps()[1])
     found = _skeletons()[1].get(skeleton)
     if found is None or plan is None or "|" in plan:
         return None
@@ -90,10 +90,10 @@ def second(text: str) -> Second | None:
     return Second(protocol, endpoint, plan, late, listens)
 
 
-def _taken_apart(words: list[str], name: str, most: int) -> tuple[str, str | None]:
+def _taken_apart(words: list[str], name: str, known: frozenset[str]) -> tuple[str, str | None]:
     """The steps without options, and the label of the plan; None where an option is set in the midst of a state.
 
-    More than ``most`` steps without options are none of the matrix.
+    A step that is not ``known`` is none of the matrix.
     """
     rest = []
     tracks: dict[str, list[str]] = {}
@@ -105,9 +105,9 @@ def _taken_apart(words: list[str], name: str, most: int) -> tuple[str, str | Non
         if socket == name and option in OPTIONS and option != "v6only":
             tracks.setdefault(option, ["", "", ""])[moment] += value
             continue
-        rest.append(word)
-        if len(rest) > most:
+        if word not in known:
             return "", None
+        rest.append(word)
         if socket == name and option == "bind":
             moment = 1
         elif moment and head != "user":

@@ -68,7 +68,7 @@ def side_by_side(hosts: Sequence[Columns]) -> SideBySide:
             rows = [index_of.get(key, len(theirs)) for key in order]
         last = theirs
         results = [*host.result, NOT_RUN]
-        columns.append([results[row] for row in rows])
+        columns.append(list(map(results.__getitem__, rows)))
     numbers: dict[tuple[int, ...], int] = {}
     vector = array("I", [numbers.setdefault(one, len(numbers)) for one in zip(*columns, strict=True)])
     return SideBySide(

@@ -124,7 +124,7 @@ class Model {
   }
 
   ruleNames(result, step) {
-    return (result.rules[step] || []).map((number) => this.info.rule_ids[number]);
+    return (this.info.rule_sets[result.rules[step]] || []).map((number) => this.info.rule_ids[number]);
   }
 
   // Per vector: how many rows have it, and the shortest of them.

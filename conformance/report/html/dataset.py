@@ -21,7 +21,8 @@ import sys
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from conformance.generate import places
@@ -39,7 +40,9 @@ T = TypeVar("T", bound=Hashable)
 
 def encode(both: SideBySide) -> str:
     """The data as base64 text."""
-    kept, left_out = _kept(both)
+    firsts = [places.first(text) for text in both.heads]
+    seconds = [places.second(text) for text in both.tails]
+    kept, left_out = _kept(both, firsts, seconds)
     heads, head_column = _numbered([both.head[row] for row in kept])
     tails, tail_column = _numbered([both.tail[row] for row in kept])
     vectors, vector_column = _numbered([both.vector[row] for row in kept])
@@ -47,8 +50,8 @@ def encode(both: SideBySide) -> str:
     header, numbers = _header(
         both,
         [both.vectors[vector] for vector in vectors],
-        [both.heads[head] for head in heads],
-        [both.tails[tail] for tail in tails],
+        [[both.heads[head], *(firsts[head] or ())] for head in heads],
+        [[both.tails[tail], *(seconds[tail] or ())] for tail in tails],
     )
     header["left_out"] = left_out
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=True).encode()
@@ -101,39 +104,55 @@ def _bytes(column: array[int]) -> bytes:
 # -- which rows
 
 
-def _kept(both: SideBySide) -> tuple[list[int], int]:
-    """The rows to show, and how many are left out: all of the matrix, and the others that say most."""
-    placed_head = [places.first(text) is not None for text in both.heads]
-    placed_tail = [places.second(text) is not None for text in both.tails]
+def _kept(
+    both: SideBySide, firsts: Sequence[places.First | None], seconds: Sequence[places.Second | None]
+) -> tuple[list[int], int]:
+    """The rows to show, and how many are left out: all of the matrix, and the others that say most.
+
+    ``firsts`` and ``seconds`` are the places of the parts in the matrix.
+    """
     kept: list[int] = []
     others: list[tuple[int, int, int]] = []
-    ranks: dict[int, int] = {}
+    ranks = _Ranks(both)
     for row, (head, tail) in enumerate(zip(both.head, both.tail, strict=True)):
-        if placed_head[head] and placed_tail[tail]:
+        if firsts[head] is not None and seconds[tail] is not None:
             kept.append(row)
             continue
-        vector = both.vector[row]
-        if vector not in ranks:
-            ranks[vector] = _rank([one for one in both.results(vector) if one is not None])
-        rank = ranks[vector] if "deliver" not in both.tails[tail] else min(ranks[vector], 1)
+        rank = ranks[both.vector[row]]
+        if "deliver" in both.tails[tail]:
+            rank = min(rank, 1)
         others.append((rank, len(both.heads[head]) + len(both.tails[tail]), row))
     others.sort()
     kept += [row for _, _, row in others[:MOST_OTHERS]]
     return sorted(kept), len(others) - min(len(others), MOST_OTHERS)
 
 
-def _rank(results: list[Result]) -> int:
-    """What a reader wants to see first: 0 what is not as expected, 2 hosts that differ, 3 the rest."""
-    if any(one.kind not in (CONFORMS, UNKNOWN) for one in results):
-        return 0
-    return 2 if len({one.outcomes for one in results}) > 1 else 3
+class _Ranks(dict[int, int]):
+    """What a reader wants to see first: 0 what is not as expected, 2 hosts that differ, 3 the rest; by vector."""
+
+    def __init__(self, both: SideBySide) -> None:
+        super().__init__()
+        self._vectors = both.vectors
+        # the last of each is for hosts that did not run it
+        self._fine = [[one.kind in (CONFORMS, UNKNOWN) for one in host.results] + [True] for host in both.hosts]
+        self._outcomes = [[one.outcomes for one in host.results] for host in both.hosts]
+
+    def __missing__(self, vector: int) -> int:
+        numbers = self._vectors[vector]
+        if not all([fine[number] for fine, number in zip(self._fine, numbers, strict=True)]):
+            rank = 0
+        else:
+            seen = zip(self._outcomes, numbers, strict=True)
+            rank = 2 if len({outcomes[number] for outcomes, number in seen if number != NOT_RUN}) > 1 else 3
+        self[vector] = rank
+        return rank
 
 
 # -- the tables
 
 
 def _header(
-    both: SideBySide, vectors: list[tuple[int, ...]], heads: list[str], tails: list[str]
+    both: SideBySide, vectors: list[tuple[int, ...]], heads: list[list[Any]], tails: list[list[Any]]
 ) -> tuple[dict[str, Any], array[int]]:
     """The JSON, and the results of the vectors by their new numbers."""
     strings = _Table[str]()
@@ -148,7 +167,9 @@ def _header(
         numbers[index :: len(both.hosts)] = array("i", [renumbered[number] for number in column])
         results.append([_result(host.results[one], strings.number, outcomes.number, rules.number) for one in used])
     described = {name: list(described) for host in both.hosts for name, described in host.rules.items()}
-    listed = sorted({name for steps in rules.values for step in steps for name in step})
+    sets = list(dict.fromkeys(chain.from_iterable(rules.values)))
+    set_number = {one: number for number, one in enumerate(sets)}
+    listed = sorted({name for one in sets for name in one})
     rule_number = {name: number for number, name in enumerate(listed)}
     header: dict[str, Any] = {
         "hosts": [
@@ -163,12 +184,13 @@ def _header(
         "rules": {name: described.get(name, ["", []]) for name in listed},
         "divergences": {name: what for name, what in described.items() if name not in rule_number},
         "rule_ids": listed,
-        "rule_lists": [[[rule_number[name] for name in step] for step in steps] for steps in rules.values],
+        "rule_sets": [[rule_number[name] for name in one] for one in sets],
+        "rule_lists": [list(map(set_number.__getitem__, steps)) for steps in rules.values],
         "outcomes": [list(one) for one in outcomes.values],
         "results": results,
         "strings": strings.values,
-        "heads": [[text, *(places.first(text) or ())] for text in heads],
-        "tails": [[text, *(places.second(text) or ())] for text in tails],
+        "heads": heads,
+        "tails": tails,
     }
     return header, numbers
 
