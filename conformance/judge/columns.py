@@ -217,11 +217,8 @@ class Builder:
     def columns(self, name: str, problems: Iterable[str] = (), notes: Iterable[str] = ()) -> Columns:
         """Everything so far."""
         used = Counter(self.result)
-        rules: dict[str, tuple[str, tuple[str, ...]]] = {}
-        for number in used:
-            for rule in chain.from_iterable(self._rules[number]):
-                if rule.id not in rules:
-                    rules[rule.id] = _described(rule)
+        decided = self._decided(used)
+        rules = {rule.id: _described(rule) for rule in dict.fromkeys(chain.from_iterable(decided))}
         for one in self.judge.divergences:
             rules.setdefault(one.id, _described(one.rule))
         limit = catalog.limit_of_host(self.judge.expectations, self.judge.host)
@@ -235,21 +232,31 @@ class Builder:
             result=self.result,
             results=self._results,
             rules=rules,
-            summary=self._summary(used, [*([limit] if limit else []), *notes]),
+            summary=self._summary(used, decided, [*([limit] if limit else []), *notes]),
             problems=list(problems),
         )
 
-    def _summary(self, used: Mapping[int, int], notes: list[str]) -> Summary:
+    def _decided(self, used: Mapping[int, int]) -> Counter[tuple[Rule, ...]]:
+        """How many steps each rules decided."""
+        counts = Counter(chain.from_iterable([self._rules[number] for number in used]))
+        for number, count in used.items():
+            if count > 1:
+                for rules in self._rules[number]:
+                    counts[rules] += count - 1
+        return counts
+
+    def _summary(self, used: Mapping[int, int], decided: Mapping[tuple[Rule, ...], int], notes: list[str]) -> Summary:
         """The view-model of all reports, from how often each result came."""
         collector = Collector(self.judge)
         kinds: Counter[str] = Counter()
-        decided: Counter[str] = Counter()
+        by_id: Counter[str] = Counter()
+        for some, count in decided.items():
+            for rule in some:
+                by_id[rule.id] += count
         reasons: dict[str, Counter[str]] = {UNSUPPORTED: Counter(), NO_VERDICT: Counter()}
         for number, count in used.items():
             verdict = self._verdicts[number]
             kinds[verdict.kind] += count
-            for rule in chain.from_iterable(self._rules[number]):
-                decided[rule.id] += count
             if verdict.kind in reasons:
                 reasons[verdict.kind][verdict.reason] += count
             elif verdict.kind != CONFORMS:
@@ -260,7 +267,7 @@ class Builder:
             summary,
             total=sum(kinds.values()),
             verdicts={kind: kinds[kind] for kind in VERDICTS},
-            rules=dict(decided.most_common()),
+            rules=dict(by_id.most_common()),
             reasons={kind: dict(counts.most_common()) for kind, counts in reasons.items()},
         )
 

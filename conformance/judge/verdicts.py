@@ -18,6 +18,7 @@ from conformance.observe.observations import Observation, Outcomes
 from conformance.oracle.automaton import Answer, Expected, Oracle
 from conformance.oracle.divergences import Divergence
 from conformance.oracle.divergences import apply as with_divergences
+from conformance.oracle.divergences import possible as on_this_port
 from conformance.oracle.expectation import Expectations, Rule
 from conformance.oracle.pieces import Position
 
@@ -90,7 +91,8 @@ class Judge:
         self.host = dict(host or {})
         self.oracle = Oracle(expectations)
         #: the same kernel with its known divergences
-        self.diverged = Oracle(with_divergences(expectations, divergences)) if divergences else None
+        possible = on_this_port(divergences, expectations.stack)
+        self.diverged = Oracle(with_divergences(expectations, possible)) if possible else None
         self.counts: Counter[str] = Counter()
         #: how many steps each rules decided of what took the slow path
         self._rules: Counter[tuple[Rule, ...]] = Counter()

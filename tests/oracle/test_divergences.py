@@ -13,6 +13,17 @@ from conformance.oracle.automaton import Oracle
 CHILD = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept a.close b=tcp4{option} b.bind=127.0.0.1"
 
 
+def test_what_is_said_of_the_port_holds_from_the_start_or_never() -> None:
+    expectations = catalog.expectations("netbsd")
+    entries = divergences.of(expectations, "7.99.34")
+    assert entries
+    assert divergences.possible(entries, expectations.on_port(20480).stack) == entries
+    assert divergences.possible(entries, expectations.stack) == ()
+    others = divergences.of(catalog.expectations("macos"), "15.5")
+    assert others
+    assert divergences.possible(others, expectations.stack) == others
+
+
 @pytest.mark.parametrize(
     ("port", "option", "last"), [(20001, "", "ok"), (20480, "", "EADDRINUSE"), (20480, " b.reuseaddr=1", "ok")]
 )
