@@ -16,33 +16,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
+from conformance.judge.results import Followed, Result, Results, Said, result
 from conformance.judge.summary import Collector, Summary
 from conformance.judge.verdicts import CONFORMS, NO_VERDICT, UNKNOWN, UNSUPPORTED, VERDICTS, Judge, Verdict
-from conformance.judge.ways import CUT, Head
-from conformance.observe.observations import Observation, Outcomes, Recording
+from conformance.judge.ways import CUT, Head, Part
+from conformance.observe.observations import Observation, Recording
 from conformance.oracle import catalog, confidence
-from conformance.oracle.automaton import Answer, Expected
+from conformance.oracle.automaton import Answer
 from conformance.oracle.expectation import Rule
-
-
-class Result(NamedTuple):
-    """What a scenario gave and what that means.  ``outcomes`` is None where nothing came out, for a ``reason``.
-
-    ``expected`` and ``rules`` (ids) align with the steps, as far as they were as expected; ``step`` is the one to
-    blame, -1 for none.
-    """
-
-    kind: str
-    outcomes: Outcomes | None
-    expected: tuple[Expected, ...] = ()
-    rules: tuple[tuple[str, ...], ...] = ()
-    step: int = -1
-    confidence: str = ""
-    divergence: str = ""
-    reason: str = ""
-    repeats: tuple[Outcomes, ...] = ()
 
 
 @dataclass
@@ -59,7 +42,7 @@ class Columns:
     head: array[int]
     tail: array[int]
     result: array[int]
-    results: list[Result]
+    results: Results
     #: id -> why and evidence of the rules and divergences that the results name
     rules: dict[str, tuple[str, tuple[str, ...]]]
     summary: Summary
@@ -93,15 +76,15 @@ class Builder:
         self._tails: dict[str, int] = {}
         #: numbers of two parts -> number of the result of both
         self._joined: dict[tuple[int, int], int] = {}
-        self._results: list[Result] = []
+        self._results: list[Result | Followed] = []
+        #: what is said to the steps of each, by ``Ways.answers``
+        self._said: list[tuple[int, ...]] = []
+        #: what the numbers of ``Ways.answers`` stand for
+        self._answers: list[Said] = []
         #: results that the judge made one by one -> number
         self._numbers: dict[Result, int] = {}
-        #: per result: the rules of each step, and the verdict on the shortest scenario
-        self._rules: list[list[tuple[Rule, ...]]] = []
-        self._verdicts: list[Verdict] = []
-        self._words: dict[frozenset[tuple[Rule, ...]], str] = {}
-        #: rules of a step -> their ids
-        self._ids: dict[tuple[Rule, ...], tuple[str, ...]] = {}
+        #: number of a result that does not conform -> the verdict on its shortest scenario
+        self._verdicts: dict[int, Verdict] = {}
         self.head, self.tail, self.result = array("I"), array("I"), array("I")
 
     def add(self, observations: Iterable[Observation]) -> None:
@@ -140,66 +123,62 @@ class Builder:
         if parts is None:
             return self._judged(observation)
         way, rest = parts
-        certain = way.certain and rest.certain
+        if way.certain and rest.certain:
+            number = way.known.get(rest.number)
+            if number is None:
+                number = way.known[rest.number] = self._followed(CONFORMS, way, rest, observation)
+            return number
+        # the reports show the shortest, so each comes by here
         both = way.number, rest.number
         number = self._joined.get(both)
         if number is None:
-            verdict = Verdict(CONFORMS if certain else UNKNOWN, observation)
-            number = self._joined[both] = self._made(verdict, [*way.answers, *rest.answers])
-        elif len(observation.scenario) < len(self._verdicts[number].observation.scenario):
-            self._verdicts[number] = self._verdicts[number]._replace(observation=observation)
-        if certain:
-            # of others the reports show the shortest, so each has to come by here
-            way.known[rest.number] = number
+            number = self._joined[both] = self._followed(UNKNOWN, way, rest, observation)
+        self._keep_shortest(number, Verdict(UNKNOWN, observation))
         return number
+
+    def _followed(self, kind: str, way: Part, rest: Part, observation: Observation) -> int:
+        said = way.said + rest.said
+        self._results.append(Followed(kind, observation.outcomes or (), said))
+        self._said.append(said)
+        return len(self._results) - 1
 
     def _judged(self, observation: Observation) -> int:
         verdict = self.judge.verdict(observation)
         answers: list[Answer] = []
         if verdict.kind != NO_VERDICT or verdict.step >= 0:
             answers = self.judge.answers(observation)
-        result = self._result(verdict, answers)
+        said = self.judge.ways.said(answers)
+        result = self._result(verdict, said)
         number = self._numbers.get(result)
         if number is None:
-            number = self._numbers[result] = self._made(verdict, answers, result)
-        elif len(observation.scenario) < len(self._verdicts[number].observation.scenario):
-            self._verdicts[number] = verdict
+            number = self._numbers[result] = len(self._results)
+            self._results.append(result)
+            self._said.append(said)
+        self._keep_shortest(number, verdict)
         return number
 
-    def _made(self, verdict: Verdict, answers: list[Answer], result: Result | None = None) -> int:
-        self._results.append(result or self._result(verdict, answers))
-        self._rules.append([answer.rules for answer in answers])
-        self._verdicts.append(verdict)
-        return len(self._results) - 1
+    def _keep_shortest(self, number: int, verdict: Verdict) -> None:
+        known = self._verdicts.get(number)
+        if known is None or len(verdict.observation.scenario) < len(known.observation.scenario):
+            self._verdicts[number] = verdict
 
-    def _result(self, verdict: Verdict, answers: list[Answer]) -> Result:
-        decided = [answer.rules for answer in answers]
-        word = self._word(frozenset(decided))
-        outcomes = verdict.observation.outcomes
-        expected = tuple([answer.expected for answer in answers])
-        return Result(
-            verdict.kind,
-            outcomes,
-            outcomes if outcomes == expected else expected,
-            tuple([self._ids.get(rules) or self._ids_of(rules) for rules in decided]),
-            verdict.step,
-            word,
-            verdict.divergence,
-            verdict.reason,
-            verdict.observation.repeats,
+    def _result(self, verdict: Verdict, said: tuple[int, ...]) -> Result:
+        followed = Followed(verdict.kind, verdict.observation.outcomes or (), said)
+        return result(followed, self._known_answers())._replace(
+            outcomes=verdict.observation.outcomes,
+            step=verdict.step,
+            divergence=verdict.divergence,
+            reason=verdict.reason,
+            repeats=verdict.observation.repeats,
         )
 
-    def _word(self, decided: frozenset[tuple[Rule, ...]]) -> str:
-        """How well it is known what these rules say together."""
-        word = self._words.get(decided)
-        if word is None:
-            rules = {rule for some in decided for rule in some}
-            word = self._words[decided] = confidence.of_rules(rules, self.judge.expectations) if rules else ""
-        return word
-
-    def _ids_of(self, rules: tuple[Rule, ...]) -> tuple[str, ...]:
-        ids = self._ids[rules] = tuple([rule.id for rule in rules])
-        return ids
+    def _known_answers(self) -> list[Said]:
+        """What was said so far, by number."""
+        known, expectations = self._answers, self.judge.expectations
+        for answer in self.judge.ways.answers[len(known) :]:
+            ids = tuple([rule.id for rule in answer.rules])
+            known.append(Said(answer.expected, ids, confidence.weakness(answer.rules, expectations)))
+        return known
 
     def _again(self, number: int, observation: Observation) -> int:
         """The result of a scenario that was met before: a line with repeats completes it, other outcomes repeat it."""
@@ -208,7 +187,7 @@ class Builder:
             return self._judged(observation)
         if observation.outcomes is None:
             return number
-        seen = [before.outcomes, *before.repeats]
+        seen = [before.outcomes, *(before.repeats if isinstance(before, Result) else ())]
         repeats = observation.repeats
         if not repeats or observation.outcomes != before.outcomes:
             repeats = (*seen[1:], observation.outcomes, *repeats)
@@ -230,7 +209,7 @@ class Builder:
             head=self.head,
             tail=self.tail,
             result=self.result,
-            results=self._results,
+            results=Results(self._results, self._known_answers()),
             rules=rules,
             summary=self._summary(used, decided, [*([limit] if limit else []), *notes]),
             problems=list(problems),
@@ -238,12 +217,15 @@ class Builder:
 
     def _decided(self, used: Mapping[int, int]) -> Counter[tuple[Rule, ...]]:
         """How many steps each rules decided."""
-        counts = Counter(chain.from_iterable([self._rules[number] for number in used]))
+        counts = Counter(chain.from_iterable([self._said[number] for number in used]))
         for number, count in used.items():
             if count > 1:
-                for rules in self._rules[number]:
-                    counts[rules] += count - 1
-        return counts
+                for said in self._said[number]:
+                    counts[said] += count - 1
+        decided: Counter[tuple[Rule, ...]] = Counter()
+        for said, count in counts.items():
+            decided[self.judge.ways.answers[said].rules] += count
+        return decided
 
     def _summary(self, used: Mapping[int, int], decided: Mapping[tuple[Rule, ...], int], notes: list[str]) -> Summary:
         """The view-model of all reports, from how often each result came."""
@@ -255,13 +237,13 @@ class Builder:
                 by_id[rule.id] += count
         reasons: dict[str, Counter[str]] = {UNSUPPORTED: Counter(), NO_VERDICT: Counter()}
         for number, count in used.items():
-            verdict = self._verdicts[number]
-            kinds[verdict.kind] += count
-            if verdict.kind in reasons:
-                reasons[verdict.kind][verdict.reason] += count
-            elif verdict.kind != CONFORMS:
+            kind = self._results[number].kind
+            kinds[kind] += count
+            if kind in reasons:
+                reasons[kind][self._verdicts[number].reason] += count
+            elif kind != CONFORMS:
                 # the group counts this one scenario; the others that gave the same are added here
-                collector.group(verdict).count += count - 1
+                collector.group(self._verdicts[number]).count += count - 1
         summary = collector.summary(notes=notes)
         return replace(
             summary,

@@ -15,7 +15,8 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Iterator
 
-from conformance.judge.columns import Columns, Result
+from conformance.judge.columns import Columns
+from conformance.judge.results import Result
 from conformance.judge.verdicts import CONFORMS, KNOWN, UNKNOWN
 from conformance.notation import step
 from conformance.observe.observations import Observation
@@ -44,8 +45,9 @@ def digest(host: Columns, each: int = EACH) -> list[Observation]:
 def _candidates(host: Columns, each: int) -> Iterator[tuple[int, str, int]]:
     """Length, text and result of the shortest scenarios of each result: what is longer shows nothing more."""
     rows: dict[int, list[tuple[int, str, int]]] = {}
+    kinds = host.results.kinds()
     for row, number in enumerate(host.result):
-        if host.results[number].kind in KEPT:
+        if kinds[number] in KEPT:
             text = host.text(row)
             rows.setdefault(number, []).append((len(text), text, number))
     for found in rows.values():

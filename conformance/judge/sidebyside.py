@@ -10,7 +10,8 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from conformance.judge.columns import Columns, Result
+from conformance.judge.columns import Columns
+from conformance.judge.results import Result
 
 #: where a host did not run a scenario
 NOT_RUN = -1

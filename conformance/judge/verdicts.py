@@ -127,8 +127,8 @@ class Judge:
         counts = Counter(self._rules)
         for part in self.ways.parts():
             if part.count:
-                for answer in part.answers:
-                    counts[answer.rules] += part.count
+                for number in part.said:
+                    counts[self.ways.answers[number].rules] += part.count
         total: Counter[str] = Counter()
         for rules, count in counts.items():
             for one in rules:
@@ -153,7 +153,8 @@ class Judge:
                 way.count += 1
                 rest.count += 1
                 return None
-            verdict, answers = Verdict(UNKNOWN, observation), [*way.answers, *rest.answers]
+            verdict = Verdict(UNKNOWN, observation)
+            answers = [self.ways.answers[number] for number in (*way.said, *rest.said)]
         self._rules.update([answer.rules for answer in answers])
         self.counts[verdict.kind] += 1
         return None if verdict.kind == CONFORMS else verdict

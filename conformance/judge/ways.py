@@ -19,14 +19,15 @@ CUT = " b="
 
 
 class Part:
-    """The answers to the steps of one part, all of them accepted."""
+    """What is said to the steps of one part, all of them as expected."""
 
-    __slots__ = ("answers", "certain", "count", "number")
+    __slots__ = ("certain", "count", "number", "said")
 
-    def __init__(self, number: int, answers: list[Answer], *, certain: bool) -> None:
-        #: parts with the same number have the same answers and outcomes
+    def __init__(self, number: int, said: tuple[int, ...], *, certain: bool) -> None:
+        #: parts with the same number have the same outcomes, and the same is said to them
         self.number = number
-        self.answers = answers
+        #: for each step a number for ``Ways.answers``
+        self.said = said
         #: whether something is expected of every step
         self.certain = certain
         #: for whoever counts
@@ -53,9 +54,9 @@ class Way(Part):
     __slots__ = ("known", "place")
 
     def __init__(
-        self, number: int, answers: list[Answer], place: Place, known: dict[int, int], *, certain: bool
+        self, number: int, said: tuple[int, ...], place: Place, known: dict[int, int], *, certain: bool
     ) -> None:
-        super().__init__(number, answers, certain=certain)
+        super().__init__(number, said, certain=certain)
         self.place = place
         #: number of a second part -> the result of both, for whoever numbers results; one for all ways of a number
         self.known = known
@@ -83,11 +84,15 @@ class Ways:
         self._ways: dict[tuple[Hashable, ...], Way] = {}
         self._places: dict[tuple[Hashable, ...], Place] = {}
         self._known: dict[int, dict[int, int]] = {}
+        #: by number: an answer that says it
+        self.answers: list[Answer] = []
         #: answer -> number of what it says
         self._said: dict[Answer, int] = {}
         self._contents: dict[tuple[object, ...], int] = {}
-        #: outcomes and what the answers say -> number
-        self._numbers: dict[tuple[Outcomes, tuple[int | None, ...]], int] = {}
+        #: numbers of the answers that expect nothing
+        self._uncertain: set[int] = set()
+        #: outcomes and what is said -> number
+        self._numbers: dict[tuple[Outcomes, tuple[int, ...]], int] = {}
 
     def head(self, text: str) -> Head:
         """The first part ``text``."""
@@ -127,14 +132,14 @@ class Ways:
         followed = self._follow(start, head.text, outcomes, head.text)
         way = None
         if followed is not None:
-            answers, place = followed
-            number = self._number(answers, outcomes)
+            said, place = followed
+            number = self._numbers.setdefault((outcomes, said), len(self._numbers))
             key = (number, *place.position.key(), *(place.diverged.key() if place.diverged is not None else ()))
             way = self._ways.get(key)
             if way is None:
                 place = self._places.setdefault(key[1:], place)
                 known = self._known.setdefault(number, {})
-                way = self._ways[key] = Way(number, answers, place, known, certain=_certain(answers))
+                way = self._ways[key] = Way(number, said, place, known, certain=self._uncertain.isdisjoint(said))
         head.ways[outcomes] = way
         return way
 
@@ -144,15 +149,18 @@ class Ways:
         if second:
             followed = self._follow(place, CUT[1:] + second, outcomes, observation.scenario)
             if followed is not None:
-                answers = followed[0]
-                part = Part(self._number(answers, outcomes), answers, certain=_certain(answers))
+                said = followed[0]
+                number = self._numbers.setdefault((outcomes, said), len(self._numbers))
+                part = Part(number, said, certain=self._uncertain.isdisjoint(said))
         elif not outcomes:
-            part = Part(self._number([], ()), [], certain=True)
+            part = Part(self._numbers.setdefault(((), ()), len(self._numbers)), (), certain=True)
         place.rests[second, outcomes] = part
         return part
 
-    def _follow(self, place: Place, text: str, outcomes: Outcomes, scenario: str) -> tuple[list[Answer], Place] | None:
-        """The answers to the steps of ``text`` and where they lead; None where one does not accept its outcome."""
+    def _follow(
+        self, place: Place, text: str, outcomes: Outcomes, scenario: str
+    ) -> tuple[tuple[int, ...], Place] | None:
+        """What is said to the steps of ``text`` and where they lead; None where one does not accept its outcome."""
         at = place.position.copy()
         answers = self.walker.follow(at, text, outcomes, scenario)
         if answers is None or not accepted(answers, outcomes):
@@ -163,17 +171,21 @@ class Ways:
             others = self.diverged.follow(diverged, text, outcomes, scenario)
             if others is None or not accepted(others, outcomes):
                 return None
-        return answers, Place(at, diverged)
+        return self.said(answers), Place(at, diverged)
 
-    def _number(self, answers: list[Answer], outcomes: Outcomes) -> int:
-        said = tuple(map(self._said.get, answers))
-        if None in said:
-            said = tuple(map(self._content, answers))
-        key = outcomes, said
-        return self._numbers.setdefault(key, len(self._numbers))
+    def said(self, answers: list[Answer]) -> tuple[int, ...]:
+        """The numbers of what the answers say; ``self.answers`` has an answer for each."""
+        try:
+            return tuple([self._said[answer] for answer in answers])
+        except KeyError:
+            return tuple(map(self._content, answers))
 
     def _content(self, answer: Answer) -> int:
         number = self._contents.setdefault((answer.expected, answer.rules), len(self._contents))
+        if number == len(self.answers):
+            self.answers.append(answer)
+            if answer.expected is None:
+                self._uncertain.add(number)
         self._said[answer] = number
         return number
 
@@ -185,7 +197,3 @@ def accepted(answers: list[Answer], outcomes: Outcomes) -> bool:
     outcome = outcomes[len(answers) - 1]
     answer = answers[-1]
     return outcome is None or outcome == answer.expected or answer.accepts(outcome)
-
-
-def _certain(answers: list[Answer]) -> bool:
-    return None not in [answer.expected for answer in answers]

@@ -45,16 +45,26 @@ def of_rules(rules: Iterable[Rule], expectations: Expectations, contradicted: Co
     ``contradicted``: the rules of which a known divergence says that the release does otherwise here.  Where the socket
     interface alone decides, that is ``documented``.
     """
+    return word(weakness(rules, expectations, contradicted))
+
+
+def weakness(rules: Iterable[Rule], expectations: Expectations, contradicted: Collection[Rule] = ()) -> int:
+    """The same as a number for :func:`word`; of several together the greatest counts."""
     release = expectations.release or expectations.covers[1]
     file = expectations.file
     weakest = -1
     for rule in rules:
         if rule.action == UNKNOWN:
-            return WORDS[-1]
+            return len(WORDS) - 1
         if not rule.id.startswith(_INTERFACE):
             version = "" if rule in contradicted else _version(expectations, release)
             weakest = max(weakest, _strength(rule, expectations.os, file, version))
-    return WORDS[weakest] if weakest >= 0 else "documented"
+    return weakest
+
+
+def word(weakness: int) -> str:
+    """The word for what :func:`weakness` said."""
+    return WORDS[weakness] if weakness >= 0 else "documented"
 
 
 def of_rule(rule: Rule, expectations: Expectations) -> str:

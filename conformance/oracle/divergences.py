@@ -89,9 +89,7 @@ def possible(divergences: Sequence[Divergence], stack: Stack) -> tuple[Divergenc
     """The entries that can make a difference: what one says of the number of the port holds from the start or never."""
     number = "other" if stack.port % 128 else "multiple-of-128"
     return tuple(
-        one
-        for one in divergences
-        if all(number in values for name, values in one.rule.when if name == "port.number")
+        one for one in divergences if all(number in values for name, values in one.rule.when if name == "port.number")
     )
 
 

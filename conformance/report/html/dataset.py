@@ -27,7 +27,7 @@ from typing import Any, Generic, TypeVar
 
 from conformance.generate import places
 from conformance.generate.axes import ENDPOINTS, STATES, USERS
-from conformance.judge.columns import Result
+from conformance.judge.results import Result
 from conformance.judge.sidebyside import NOT_RUN, SideBySide
 from conformance.judge.verdicts import CONFORMS, UNKNOWN, VERDICTS
 from conformance.notation import OPTIONS
@@ -134,12 +134,12 @@ class _Ranks(dict[int, int]):
         super().__init__()
         self._vectors = both.vectors
         # the last of each is for hosts that did not run it
-        self._fine = [[one.kind in (CONFORMS, UNKNOWN) for one in host.results] + [True] for host in both.hosts]
-        self._outcomes = [[one.outcomes for one in host.results] for host in both.hosts]
+        self._fine = [[kind in (CONFORMS, UNKNOWN) for kind in host.results.kinds()] + [True] for host in both.hosts]
+        self._outcomes = [host.results.outcomes() for host in both.hosts]
 
     def __missing__(self, vector: int) -> int:
         numbers = self._vectors[vector]
-        if not all([fine[number] for fine, number in zip(self._fine, numbers, strict=True)]):
+        if not all(map(list.__getitem__, self._fine, numbers)):
             rank = 0
         else:
             seen = zip(self._outcomes, numbers, strict=True)
