@@ -24,7 +24,7 @@ from conformance.report.answers_releases import (
     variants,
 )
 
-#: id of the rule of the socket interface that stands for an option that a platform lacks (``oracle/calls.py``)
+#: id of the rule of the socket interface that stands for an option that a platform lacks (``oracle/branches.py``)
 _ABSENT = "api.absent-option"
 
 
