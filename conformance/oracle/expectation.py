@@ -165,6 +165,8 @@ class Expectations:
     options: Mapping[str, tuple[tuple[Span, str], ...]] = field(default_factory=dict)
     file: str = ""
     release: str = ""
+    #: ``covers: last``: the last releases before the first number counts on; there is no 6.20 after 6.19
+    last: tuple[str, ...] = ()
 
     def all_rules(self) -> Iterator[Rule]:
         """Every rule once, in the order of the file."""

@@ -77,7 +77,7 @@ class _Loader:
             if key not in top:
                 reader.problem(reader.root, f"{key!r} is missing")
         names = self.names(top["names"]) if "names" in top else {}
-        covers = self.covers(top["covers"]) if "covers" in top else ("0", "0")
+        covers, last = self.covers(top["covers"]) if "covers" in top else (("0", "0"), ())
         stack = self.stack(top["stack"]) if "stack" in top else Stack()
         rules = {
             section: self.reader.section(section, top[section]) for section in vocabulary.SECTIONS if section in top
@@ -85,19 +85,21 @@ class _Loader:
         os = reader.text(top["os"], "the name of the system") if "os" in top else ""
         title = reader.text(top["title"], "the title") if "title" in top else ""
         reader.finish()
-        return Expectations(os, title, covers, stack, rules, names, self.options, reader.name)
+        return Expectations(os, title, covers, stack, rules, names, self.options, reader.name, last=last)
 
     # -- settings
 
     def names(self, node: yaml.Node) -> dict[str, str]:
         return {key: self.reader.release(value) for key, _, value in self.reader.mapping(node, "names of releases")}
 
-    def covers(self, node: yaml.Node) -> tuple[str, str]:
-        found = self.reader.known(node, "'covers'", ("from", "to"))
+    def covers(self, node: yaml.Node) -> tuple[tuple[str, str], tuple[str, ...]]:
+        found = self.reader.known(node, "'covers'", ("from", "to", "last"))
         for key in ("from", "to"):
             if key not in found:
                 self.reader.problem(node, f'{key!r} is missing; write \'covers: {{from: "1.0", to: "2.0"}}\'')
-        return tuple(self.reader.release(found[key]) if key in found else "0" for key in ("from", "to"))  # type: ignore[return-value]
+        first, newest = [self.reader.release(found[key]) if key in found else "0" for key in ("from", "to")]
+        last = self.reader.items(found["last"], "'last'") if "last" in found else []
+        return (first, newest), tuple([self.reader.release(one) for one in last])
 
     def stack(self, node: yaml.Node) -> Stack:
         reader = self.reader

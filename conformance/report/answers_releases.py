@@ -141,7 +141,8 @@ def _stretches(
     oldest, newest = expectations.covers
     first, last = releases.parse(oldest)[1], releases.parse(newest)[1]
     written = {releases.parse(release)[1]: release for release in sorted(bounds)}
-    starts = [first, *sorted(version for version in written if first < version <= last)]
+    ends = [releases.parse(one)[1] for one in expectations.last]
+    starts = [first, *sorted(one for one in written if first < one <= last and not _past(one, ends))]
     written[first] = oldest
     for start, end in zip(starts, [*starts[1:], None], strict=True):
         inside = [one for one in measured if _lies(one, branch, start, end)]
@@ -149,6 +150,11 @@ def _stretches(
         standing = written[start] if end else newest
         probe = inside[-1] if inside else f"{branch}-{standing}" if branch else standing
         yield Stretch(branch, written[start], shown, probe)
+
+
+def _past(version: Version, ends: Iterable[Version]) -> bool:
+    """Whether there is no such release, because one of ``ends`` was the last that begins like it."""
+    return any(version[: len(end) - 1] == end[:-1] and version[: len(end)] > end for end in ends)
 
 
 def _lies(release: str, branch: str, start: Version, end: Version | None) -> bool:

@@ -26,6 +26,9 @@ One file an operating system: `expectations/<os>.yaml`.  Ordered rules; in each 
         why: one line, for a person
         evidence: [{source: "file function()", release: "7.3"}, {observed: linux-6.18.44/pairs}]
 
+`covers: {from: "5.10", to: "7.3.4", last: ["5.19", "6.19"]}`: the releases that the file is about, and after which of
+them the first number counts on, so that nobody is told of a 6.20.
+
 Scalars are never converted: a release is a string, `yes` is the word yes.  `repeat: [ID, ...]` uses rules of an earlier
 section again.  What is not known is `unknown: yes`, which is not the same as `refuse: refused` (it fails, with an error
 that nobody recorded).  Known divergences (`expectations/divergences/<os>.yaml`) are written as the rule that the kernel

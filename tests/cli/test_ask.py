@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,18 @@ def test_stretches_begin_where_a_rule_or_a_branch_does(toy: str) -> None:
         ("fork", "6.1", "6.1.4"),
         ("fork", "6.1.5", "6.1.x"),
         ("fork", "6.2", "7.3"),
+    ]
+
+
+def test_no_stretch_begins_after_the_last_release_of_a_number(toy: str) -> None:
+    loaded = load.load(Path(toy))
+    assert loaded.last == ()
+    found = stretches(replace(loaded, last=("6.1",)))
+    assert [(one.first, one.last) for one in found if not one.branch] == [
+        ("5.10", "6.0"),
+        ("6.1", "6.1.4"),
+        ("6.1.5", "6.x"),
+        ("7.0", "7.3"),
     ]
 
 

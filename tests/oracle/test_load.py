@@ -125,6 +125,8 @@ BAD = [
     ("tab", "    ask: every", "\task: every", "16:1", "not YAML"),
     ("garbage", "bind:\n", "bind: }{\n", "14:7", "not YAML"),
     ("unclosed", 'covers: {from: "1.0", to: "2.0"}', 'covers: {from: "1.0", to: "2.0"', "4:", "not YAML"),
+    ("no-release", 'to: "2.0"}', 'to: "2.0", last: [six]}', "3:", "expected a release"),
+    ("no-list", 'to: "2.0"}', 'to: "2.0", last: 6}', "3:", "expected 'last' as a list"),
     ("several-documents", "listen:", "---\nlisten:", "26:1", "not YAML"),
 ]
 
