@@ -43,6 +43,30 @@ def test_reading_is_the_inverse_of_writing(observations: list[Observation], zipp
     assert found.problem is None
 
 
+#: what lines are made of that are nearly ours
+SHREDS = ['{"scenario":"', 'a=tcp4"', "a", '","outcomes":', '["ok"]}', '["ok","EINVAL"]}', '["ok"', "]", "}", ',"x":"']
+SHREDS += ['"', ",", "\\", "\\n", ',"repeats":[["ok"]]', '"outcomes":', "null", "\x01", "ü"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.sampled_from(SHREDS), max_size=8).map("".join), max_size=12))
+def test_what_is_nearly_a_line_of_ours_is_what_json_says(lines: list[str]) -> None:
+    """Whatever ends were remembered from lines before."""
+    ours = ['{"scenario":"a","outcomes":["ok"]}', '{"scenario":"a","outcomes":["ok","EINVAL"]}']
+    expected = []
+    for text in [*ours, *lines, *ours]:
+        try:
+            data = json.loads(text)
+            outcomes = data["outcomes"]
+            if isinstance(outcomes, list) and all(one is None or isinstance(one, str) for one in outcomes):
+                repeats = tuple([tuple(one) for one in data.get("repeats") or ()])
+                expected.append(Observation(data["scenario"], tuple(outcomes), repeats=repeats))
+        except (ValueError, KeyError, TypeError):
+            continue
+    found = recording("\n".join([*ours, *lines, *ours]).encode())
+    assert [one for one in found if isinstance(one.scenario, str)] == expected
+
+
 @settings(deadline=None)  # machines are busy
 @given(st.binary(max_size=200))
 def test_foreign_bytes_are_no_traceback(data: bytes) -> None:
