@@ -37,7 +37,8 @@ class Part:
 class Place:
     """Where the rules are after a first part, without and with the known divergences.
 
-    ``rests`` are the second parts that were followed from here, None where one is not as expected.
+    ``diverged`` is None where these have made no difference so far.  ``rests`` are the second parts that were followed
+    from here, None where one is not as expected.
     """
 
     __slots__ = ("diverged", "position", "rests")
@@ -77,7 +78,8 @@ class Ways:
     """Follows what is as expected by the rules of ``oracle`` and, where there is one, of ``diverged``."""
 
     def __init__(self, oracle: Oracle, diverged: Oracle | None) -> None:
-        self.walker = Walker(oracle)
+        #: says where the divergences make a difference
+        self.walker = Walker(oracle, diverged)
         self.diverged = Walker(diverged) if diverged is not None else None
         #: first parts that were met
         self.heads: dict[str, Head] = {}
@@ -89,6 +91,8 @@ class Ways:
         #: answer -> number of what it says
         self._said: dict[Answer, int] = {}
         self._contents: dict[tuple[object, ...], int] = {}
+        #: numbers of the answers to which the divergences make a difference
+        self._forks: set[int] = set()
         #: numbers of the answers that expect nothing
         self._uncertain: set[int] = set()
         #: outcomes and what is said -> number
@@ -128,8 +132,7 @@ class Ways:
 
     def way(self, head: Head, outcomes: Outcomes) -> Way | None:
         """The way of a first part with these outcomes; it is kept in ``head.ways``."""
-        start = Place(Position(), Position() if self.diverged is not None else None)
-        followed = self._follow(start, head.text, outcomes, head.text)
+        followed = self._follow(Place(Position(), None), head.text, outcomes, head.text)
         way = None
         if followed is not None:
             said, place = followed
@@ -165,13 +168,27 @@ class Ways:
         answers = self.walker.follow(at, text, outcomes, scenario)
         if answers is None or not accepted(answers, outcomes):
             return None
+        said = self.said(answers)
         diverged = None
-        if self.diverged is not None and place.diverged is not None:
-            diverged = place.diverged.copy()
+        # what the automaton asks the rules, it does not say
+        if self.diverged is not None and (
+            place.diverged is not None or at.node is not None or not self._forks.isdisjoint(said)
+        ):
+            diverged = self._diverged(place, scenario)
             others = self.diverged.follow(diverged, text, outcomes, scenario)
             if others is None or not accepted(others, outcomes):
                 return None
-        return self.said(answers), Place(at, diverged)
+        return said, Place(at, diverged)
+
+    def _diverged(self, place: Place, scenario: str) -> Position:
+        """Where the rules with the divergences are at ``place``, to go on from there."""
+        if place.diverged is not None:
+            return place.diverged.copy()
+        assert self.diverged is not None
+        position = Position()
+        for words, outcomes in place.position.past:
+            self.diverged.follow(position, " ".join(words), outcomes, scenario)
+        return position
 
     def said(self, answers: list[Answer]) -> tuple[int, ...]:
         """The numbers of what the answers say; ``self.answers`` has an answer for each."""
@@ -181,11 +198,14 @@ class Ways:
             return tuple(map(self._content, answers))
 
     def _content(self, answer: Answer) -> int:
-        number = self._contents.setdefault((answer.expected, answer.rules), len(self._contents))
+        fork = answer in self.walker.forks
+        number = self._contents.setdefault((answer.expected, answer.rules, fork), len(self._contents))
         if number == len(self.answers):
             self.answers.append(answer)
             if answer.expected is None:
                 self._uncertain.add(number)
+            if fork:
+                self._forks.add(number)
         self._said[answer] = number
         return number
 

@@ -26,7 +26,7 @@ What depends on the memory of the port or on all its sockets is left open: whoev
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from conformance.oracle.compiled import Code, counted
 from conformance.oracle.expectation import Condition, Expectations, Rule
@@ -49,43 +49,48 @@ def crowd(number: int) -> int:
 
 
 class Classes:
-    """The classes that the rules of one release make."""
+    """The classes that the rules of one release make; with several sets of rules, what any of them can tell apart."""
 
-    def __init__(self, expectations: Expectations) -> None:
+    def __init__(self, *expectations: Expectations) -> None:
         self._expectations = expectations
-        self._functions: dict[str, Classify | None] = {}
+        self._functions: dict[str, list[Classify]] = {}
         #: sections with a rule that speaks of who makes the call
         self.users = self._speaking("user.")
         #: sections with a rule that speaks of the groups of sockets that share deliveries
         self.groups = self._speaking("existing.group")
         #: sections with a rule that looks further than the call and its socket
-        self.wide = self._speaking(*_WIDER) | {
-            section for section, rules in expectations.rules.items() if any(rule.ask for rule in rules)
-        }
+        self.wide = self._speaking(*_WIDER) | {section for section, rules in self._sections() if any(map(_asks, rules))}
+
+    def _sections(self) -> Iterator[tuple[str, tuple[Rule, ...]]]:
+        for one in self._expectations:
+            yield from one.rules.items()
 
     def _speaking(self, *prefixes: str) -> set[str]:
-        return {
-            section
-            for section, rules in self._expectations.rules.items()
-            if any(_speaks_of(rule, *prefixes) for rule in rules)
-        }
+        return {section for section, rules in self._sections() if any(_speaks_of(rule, *prefixes) for rule in rules)}
 
     def of(self, sock: Sock, questions: Iterable[Question]) -> Hashable:
         """The class of an existing socket of the same protocol for a call that asks ``questions``; 0 for no matter."""
         classes = []
         for section, call, new in questions:
             if section not in self._functions:
-                self._functions[section] = self._compiled(section)
-            function = self._functions[section]
-            if function is not None:
-                classes.append(function(call, new, sock))
+                functions = [_Section(one).compiled(section) for one in self._expectations]
+                self._functions[section] = [function for function in functions if function is not None]
+            classes += [function(call, new, sock) for function in self._functions[section]]
         if len(classes) == 1:
             return classes[0]
         return tuple(classes) if any(classes) else 0
 
-    def _compiled(self, section: str) -> Classify | None:
+
+class _Section:
+    """Makes functions of the rules of one release."""
+
+    def __init__(self, expectations: Expectations) -> None:
+        self._expectations = expectations
+
+    def compiled(self, section: str) -> Classify | None:
+        """The classes of a section, None where its rules ask nobody."""
         rules = self._expectations.rules.get(section, ())
-        if not any(rule.ask for rule in rules):
+        if not any(map(_asks, rules)):
             return None
         source = "\n".join(
             ["def classify(c, n, x):", " k = 0", " g = ()", *self._lines(rules), " return (k, g) if g else k"]
@@ -146,6 +151,10 @@ class Classes:
             lines += [f"   if {test}: k |= {1 << bit + number}" for number, test in enumerate(tests)]
             bit += len(tests)
         return lines
+
+
+def _asks(rule: Rule) -> bool:
+    return bool(rule.ask)
 
 
 def _speaks_of(rule: Rule, *prefixes: str) -> bool:

@@ -11,6 +11,9 @@ What a call does is not written here: the first time, ``calls.py`` is asked abou
 answer changes is kept, under what the rules that it asked could see.  What would be hard to cut into pieces
 (connections, deliveries, a step that may lead to several states) the walker does not do: it hands its position over to
 the automaton, which goes the same way from its beginning and then on.
+
+Where there are rules ``beside`` (the same kernel with its known divergences) the pieces are told apart by what either
+ask, and the answers to steps that those would decide otherwise are ``forks``.
 """
 
 from __future__ import annotations
@@ -18,15 +21,13 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from conformance.errors import Problem
-from conformance.notation import Step, addresses_of, parse, step
+from conformance.notation import addresses_of, parse, step
+from conformance.oracle.asker import Asker
 from conformance.oracle.automaton import Answer, Node, Oracle, said
 from conformance.oracle.branches import Branch
-from conformance.oracle.calls import Calls
 from conformance.oracle.classes import Classes, crowd
-from conformance.oracle.expectation import Rule
 from conformance.oracle.pieces import HEAD, KEEP, OUT, TAIL, Core, Effect, Held, Outcomes, Piece, Position, Stride, Way
-from conformance.oracle.ports import NOTHING, Call, Memory, Sock, State, find, on_port
-from conformance.oracle.recorder import Recorder
+from conformance.oracle.ports import NOTHING, Memory, Sock, State, find, on_port
 
 #: calls whose effect is on their own socket, its place in the chain and the memory of the port
 _WALKED = ("set", "bind", "listen", "connect", "close")
@@ -38,14 +39,6 @@ _FAMILIES = ("ipv4", "ipv6")
 _NOBODY = Core(Sock("", "", "", 0)).held("")
 
 
-class _Recorder(Recorder):
-    """Says nothing of groups of sockets that share deliveries: only those who deliver ask for them."""
-
-    def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
-        """As the one below."""
-        return () if section == "groups" else super().decide(section, call, new, state)
-
-
 class _Fault(ValueError):
     """The words are no scenario."""
 
@@ -53,11 +46,12 @@ class _Fault(ValueError):
 class Walker:
     """Follows runs by the rules of ``oracle``, and says what :meth:`Oracle.follow` says."""
 
-    def __init__(self, oracle: Oracle) -> None:
+    def __init__(self, oracle: Oracle, beside: Oracle | None = None) -> None:
         self.oracle = oracle
-        self._recorder = _Recorder(oracle.evaluator)
-        self._calls = Calls(self._recorder)
-        self._classes = Classes(oracle.expectations)
+        self._asker = Asker(oracle.evaluator, beside.evaluator if beside is not None else None)
+        #: answers to steps that the rules beside decide otherwise
+        self.forks: set[Answer] = set()
+        self._classes = Classes(oracle.expectations, *([beside.expectations] if beside is not None else []))
         #: whether any call but a change of the user depends on who makes it
         self._user_matters = bool(self._classes.users - {"user"})
         #: whether any rule but those of deliveries depends on who is in which group
@@ -226,8 +220,8 @@ class Walker:
         one = step(word)
         if one.kind not in ("socket", "user", *_WALKED):
             return None
-        branches = self._apply(State(user), one)
-        if len(branches) > 1 or branches[0].unknown or self._asked & self._classes.wide:
+        branches = self._asker.apply(State(user), one)
+        if len(branches) > 1 or branches[0].unknown or self._asker.sections & self._classes.wide:
             return None
         state = branches[0].state
         sock = find(state, one.socket) if one.socket else None
@@ -250,8 +244,8 @@ class Walker:
             if core.on_port:
                 at.chains[core.port] = (name,)
             before = self._state(at)
-            effect = self._effect(at, name, before, self._apply(before, one))
-            if effect.only is not None and not self._asked & (self._classes.wide | self._classes.users):
+            effect = self._effect(at, name, before, self._asker.apply(before, one))
+            if effect.only is not None and not self._asker.sections & (self._classes.wide | self._classes.users):
                 piece.effect = effect
         return piece
 
@@ -265,16 +259,16 @@ class Walker:
         before = self._state(at)
         if piece.questions is not None and piece.by_rules is not None:
             # what it does depends on the others by what the rules answer, and by whether there are any
-            rules = [
-                self._recorder.below.decide(section, call, new._replace(name=name), before)
+            decided = [
+                self._asker.decided(section, call, new._replace(name=name), before)
                 for section, call, new in piece.questions
             ]
-            effect = piece.by_rules.get((*rules, *key[-4:]))
+            effect = piece.by_rules.get((*decided, *key[-4:]))
             if effect is not None:
                 piece.effects[key] = effect
                 return effect
-        effect = self._effect(at, name, before, self._apply(before, step(word)))
-        log = self._recorder.log
+        effect = self._effect(at, name, before, self._asker.apply(before, step(word)))
+        log = self._asker.log
         if any(one.state is not before for one in log):
             piece.by_rules = None
         known = piece.questions or ()
@@ -290,17 +284,9 @@ class Walker:
         else:
             piece.effects[key] = effect
         if piece.by_rules is not None:
-            piece.by_rules[(*[one.rules for one in log], *key[-4:])] = effect
+            decided = [self._asker.decided(*one[:4]) for one in log]
+            piece.by_rules[(*decided, *key[-4:])] = effect
         return effect
-
-    def _apply(self, before: State, one: Step) -> list[Branch]:
-        self._recorder.log.clear()
-        return self._calls.apply(before, one)
-
-    @property
-    def _asked(self) -> set[str]:
-        """The sections that the last call asked."""
-        return {one.section for one in self._recorder.log}
 
     def _effect(self, at: Position, name: str, before: State, branches: list[Branch]) -> Effect:
         ways: dict[str, Way | None] = {}
@@ -312,7 +298,11 @@ class Walker:
     def _answer(self, branches: list[Branch]) -> Answer:
         """There is one answer of each kind, so that many runs have the same answers."""
         content = said(branches)
-        return self._answers.setdefault(content, Answer(*content))
+        fork = self._asker.forks()
+        answer = self._answers.setdefault((*content, fork), Answer(*content))
+        if fork:
+            self.forks.add(answer)
+        return answer
 
     def _way(self, at: Position, name: str, before: State, after: State) -> Way | None:
         """What has become of the socket ``name``; None where more has changed than that."""
