@@ -38,6 +38,8 @@ _BATCH = 1 << 16
 #: lists of outcomes that are remembered, at most
 _MOST = 100_000
 _START, _OUTCOMES = '{"scenario":', '","outcomes":'
+#: what JSON writes as it is
+_PLAIN = re.compile(r"[ -!#-\[\]-~]*\Z")
 _SYSTEM = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
 
@@ -76,6 +78,8 @@ class Recording:
         self._line = 0
         #: end of a line, from the list of outcomes on -> the tuple; a matrix has a few dozen different ones
         self._outcomes: dict[str, Outcomes] = {}
+        #: outcomes that came before and are written in JSON as they are
+        self._words: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Observation]:
         for batch in self.batches():
@@ -91,7 +95,7 @@ class Recording:
                 number += 1
                 # the form that we write ourselves, taken apart without a JSON parser: five times as fast
                 front, _, end = line.partition(_OUTCOMES)
-                outcomes = known.get(end)
+                outcomes = known.get(end) or self._of_words(end)
                 if outcomes is not None and "\\" not in front:
                     start, _, scenario = front.rpartition('"')
                     if start == _START:
@@ -123,6 +127,19 @@ class Recording:
         if left:
             yield [_decoded(left)]
 
+    def _of_words(self, end: str) -> Outcomes | None:
+        """The outcomes at the end of a line, where each of them came before; None for JSON to say."""
+        if not (end.startswith('["') and end.endswith('"]}')):
+            return None
+        words = self._words
+        try:
+            outcomes = tuple([words[word] for word in end[2:-3].split('","')])
+        except KeyError:
+            return None
+        if len(self._outcomes) < _MOST:
+            self._outcomes[end] = outcomes
+        return outcomes
+
     def _header(self, line: str) -> bool:
         if not line.startswith('{"format"'):
             return False
@@ -142,7 +159,7 @@ class Recording:
         return True
 
     def _observation(self, line: str) -> Observation | None:
-        """Any line, whatever its form; the end of one of our own is remembered."""
+        """Any line, whatever its form; the end of one of our own is remembered, and its words."""
         if self._line == 1 and self._header(line):
             return None
         observation = self._parsed(line)
@@ -150,6 +167,9 @@ class Recording:
             front, _, end = line.partition(_OUTCOMES)
             if front.startswith(_START) and end.count("]") == 1 and end.endswith("]}") and len(self._outcomes) < _MOST:
                 self._outcomes[end] = observation.outcomes
+                for word in observation.outcomes:
+                    if word is not None and _PLAIN.match(word) and len(self._words) < _MOST:
+                        self._words[word] = word
         return observation
 
     def _parsed(self, line: str) -> Observation | None:

@@ -45,6 +45,7 @@ def test_reading_is_the_inverse_of_writing(observations: list[Observation], zipp
 
 #: what lines are made of that are nearly ours
 SHREDS = ['{"scenario":"', 'a=tcp4"', "a", '","outcomes":', '["ok"]}', '["ok","EINVAL"]}', '["ok"', "]", "}", ',"x":"']
+SHREDS += ['["ok","', 'EINVAL"]}', '["EINVAL"]}', '["a\\\\","ok"]}', '["]"]}']
 SHREDS += ['"', ",", "\\", "\\n", ',"repeats":[["ok"]]', '"outcomes":', "null", "\x01", "ü"]
 
 
