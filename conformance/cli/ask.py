@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     asked = False
     for line in _asked(arguments.words):
         try:
-            scenario = parse(line.text, name=line.place.name, line=line.place.line)
+            scenario = line.scenario()
         except Problem as problem:
             print(problem, file=sys.stderr)
             status = WRONG
