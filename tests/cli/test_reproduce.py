@@ -76,6 +76,12 @@ def test_takes_what_a_recording_saw(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "`b.bind=127.0.0.1` gives EACCES; EADDRINUSE was expected" in text
     assert "sendbug" in text
     assert "uname: OpenBSD 7.9 amd64" in text
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write('{"scenario": "a=')
+    assert main(["reproduce", PAIR, "--host", str(path), "--lang", "report"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == text
+    assert captured.err.startswith(f"{path}:3: not JSON")
 
 
 @pytest.mark.parametrize("os", catalog.names())
