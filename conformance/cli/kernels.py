@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from conformance.cli import planned
 from conformance.cli.main import DIVERGES, OK, WRONG
 from conformance.errors import BindmatrixError, Place, Problem
 from conformance.execute import images, vng
@@ -18,7 +19,7 @@ from conformance.execute.hosts import HostSpec, open_host
 from conformance.execute.images import Image
 from conformance.judge import kernels, verdicts
 from conformance.judge.kernels import Answer, Judges
-from conformance.notation import Scenario, parse
+from conformance.notation import Scenario
 from conformance.observe import recorded, scenarios
 from conformance.observe.observations import Observation
 from conformance.oracle import catalog, releases
@@ -67,7 +68,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-here", action="store_true", help="do not ask the kernel that runs here")
     parser.add_argument("--kvm", action="store_true", help="boot with the processor's virtualization: two seconds")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="kernels that are booted at once (default 2)")
+    parser.add_argument(
+        "--jobs", type=planned.whole, default=2, metavar="N", help="kernels that are booted at once (default 2)"
+    )
     parser.add_argument("--json", action="store_true", help="an object, see below")
 
 
@@ -75,8 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
     """List the images, or ask them."""
     found = _images(arguments.image)
     if arguments.scenario is None:
-        return _list(found, json_wanted=arguments.json)
-    asked = [parse(one.text, name=one.place.name, line=one.place.line) for one in scenarios.given(arguments.scenario)]
+        return _list(found, arguments.image, json_wanted=arguments.json)
+    asked = [one.scenario() for one in scenarios.given(arguments.scenario)]
+    if not asked:
+        raise Problem(Place(arguments.scenario), "holds no scenario: nothing is booted")
     status = OK
     asks: list[_Ask] = []
     try:
@@ -125,15 +130,16 @@ def _nothing(places: Sequence[Path]) -> Problem:
     where = ", ".join(map(str, places)) or ", ".join(images.PLACES)
     return Problem(
         Place(where),
-        "no kernel image there; name one with --image, or install some (apt-get install linux-image-amd64)",
+        "no kernel image there that can be read; name one with --image, or install some "
+        "(apt-get install linux-image-amd64)",
     )
 
 
-def _list(found: Sequence[Image], *, json_wanted: bool) -> int:
+def _list(found: Sequence[Image], places: Sequence[Path], *, json_wanted: bool) -> int:
     if json_wanted:
         print(json.dumps({"images": [_image(one) for one in found], "scenarios": []}, indent=1))
     elif not found:
-        raise _nothing([])
+        raise _nothing(places)
     for one in [] if json_wanted else found:
         print(f"{one.release:<12}  {one.path}  ({one.banner})")
     return OK

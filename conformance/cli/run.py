@@ -67,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
             folders = partial(_folder_below, folder, resume=arguments.resume is not None)
             outcomes = run_on_all(specs, planned.plan(arguments), folders, progress.add, split=arguments.split)
     for outcome in outcomes:
+        if outcome.summary is not None and not (outcome.summary.total or outcome.interrupted or outcome.lost):
+            print(f"{outcome.folder}: there was no scenario to run: nothing is in this shard", file=sys.stderr)
         if outcome.summary is not None and arguments.on:
             outcome.summary.recording = str(outcome.folder)
         _finish(outcome, f"bindmatrix run --resume {folder}{_again(arguments)}")

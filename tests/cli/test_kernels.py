@@ -113,4 +113,12 @@ def test_without_the_tools_what_is_known_is_told(
 def test_without_an_image(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
     status, _, err = run(capsys, *words, "--image", str(tmp_path), "--no-here")
     assert status == 2
-    assert "no kernel image there" in err
+    assert err.startswith(f"{tmp_path}: no kernel image there")
+
+
+def test_nothing_is_booted_for_no_scenario(boot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Failed first: every kernel was booted, to be asked nothing."""
+    fake_vng.image(boot, "old", DEBIAN)
+    (boot / "empty.txt").write_text("", encoding="utf-8")
+    status, out, err = run(capsys, str(boot / "empty.txt"), "--image", str(boot))
+    assert (status, out, err) == (2, "", f"{boot / 'empty.txt'}: holds no scenario: nothing is booted\n")
