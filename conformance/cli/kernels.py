@@ -17,6 +17,8 @@ from conformance.errors import BindmatrixError, Place, Problem
 from conformance.execute import images, vng
 from conformance.execute.hosts import HostSpec, open_host
 from conformance.execute.images import Image
+from conformance.execute.local import LocalHost
+from conformance.execute.remote import RemoteHost
 from conformance.judge import kernels, verdicts
 from conformance.judge.kernels import Answer, Judges
 from conformance.notation import Scenario
@@ -51,6 +53,10 @@ class _Ask(NamedTuple):
     source: str
     release: str
     spec: HostSpec
+
+
+#: the facts of a kernel and its observation of each scenario; in place of the facts why there are none
+_Heard = tuple[dict[str, Any] | str, dict[str, Observation]]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -95,8 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         asks.append(_Ask("this kernel", "", "", HostSpec("local", workers=1)))
     if asks and sys.stderr.isatty():
         print(f"asking {len(asks)} kernels", file=sys.stderr)
-    with ThreadPoolExecutor(max(1, arguments.jobs)) as pool:
-        heard = list(pool.map(partial(_ask, asked=asked), asks))
+    heard = _ask_all(asks, asked, arguments.jobs)
     judges = Judges(vng.SYSTEM)
     told = _records(judges, asked)
     run_now = []
@@ -149,10 +154,22 @@ def _image(one: Image) -> dict[str, str]:
     return {"path": str(one.path), "release": one.release, "uname": one.uname, "banner": one.banner}
 
 
-def _ask(one: _Ask, asked: Sequence[Scenario]) -> tuple[dict[str, Any] | str, dict[str, Observation]]:
-    """The facts of a kernel and its observation of each scenario; in place of the facts why there are none."""
+def _ask_all(asks: Sequence[_Ask], asked: Sequence[Scenario], jobs: int) -> list[_Heard]:
+    """What each kernel says, in their order; Ctrl-C ends those that boot."""
+    hosts = [open_host(one.spec) for one in asks]
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        try:
+            return list(pool.map(partial(_ask, asked=asked), hosts))
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for host in hosts:
+                host.cancel()
+            raise
+
+
+def _ask(host: LocalHost | RemoteHost, asked: Sequence[Scenario]) -> _Heard:
     try:
-        with open_host(one.spec) as host:
+        with host:
             facts = host.facts
             return facts, {found.scenario: found for found in observed(host.run([scenario.text for scenario in asked]))}
     except BindmatrixError as error:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -87,6 +91,19 @@ def test_a_kernel_that_does_not_start_says_why(boot: Path, capsys: pytest.Captur
     assert "6.1.192, booted: " in out
     assert "qemu-system: no memory" in out
     assert "7.2.13" in out
+
+
+def test_ctrl_c_does_not_wait_for_kernels_that_boot(boot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Failed first: it was heard when the last of them had answered."""
+    for name in ("slow-1", "slow-2", "slow-3"):
+        fake_vng.image(boot, name, DEBIAN)
+    began = time.monotonic()
+    press = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
+    press.start()
+    status, _, err = run(capsys, PAIR, "--image", str(boot), "--no-here")
+    press.join()
+    assert (status, err) == (130, "interrupted\n")
+    assert time.monotonic() - began < 50
 
 
 def test_kvm_only_when_asked_for(boot: Path) -> None:
