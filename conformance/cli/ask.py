@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(problem, file=sys.stderr)
             status = WRONG
             continue
-        rows = answers.answers(scenario, arguments.os, arguments.release)
+        rows = answers.answers(scenario, list(dict.fromkeys(arguments.os)), arguments.release)
         if arguments.json:
             found += [row.as_dict(scenario) for row in rows]
         else:

@@ -77,7 +77,9 @@ def _chosen(ids: list[str]) -> list[Claim]:
     every = {claim.id: claim for claim in claims.read()}
     for name in ids:
         if name not in every:
-            raise Problem(Place("CLAIM"), f"there is no claim {name!r}{nearest(name, every)}")
+            raise Problem(
+                Place("CLAIM"), f"there is no claim {name!r}{nearest(name, every)}; without one all are printed"
+            )
     return [every[name] for name in ids] if ids else list(every.values())
 
 

@@ -30,7 +30,7 @@ VERBS: dict[str, str] = {
     "judge": "compare observations of any host with what is expected of it",
     "predict": "what a system returns, as JSON Lines",
     "ask": "what every system returns for one scenario, side by side",
-    "diff": "what differs between two expectation files or two or three recordings",
+    "diff": "what differs between two or three expectation files, or two or three recordings",
     "claims": "what the literature says, and where it holds",
     "ports": "what happens with ports that the kernel chooses",
     "kernels": "the kernel images that are here, and one scenario on each: between which versions the answer changes",

@@ -31,6 +31,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shard", type=_shard, default=(1, 1), metavar="K/N", help="run the K-th of N parts")
 
 
+def chosen(arguments: argparse.Namespace) -> list[str]:
+    """The options that were given of those that say what to generate."""
+    names = ("quick", "examples", "deliveries", "seed", "shard")
+    usual = {"quick": False, "seed": 0, "shard": (1, 1)}
+    return [f"--{name}" for name in names if getattr(arguments, name) != usual.get(name)]
+
+
 def plan(arguments: argparse.Namespace) -> Plan:
     """What the arguments ask for."""
     examples = arguments.examples

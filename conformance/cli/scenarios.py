@@ -59,6 +59,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print them."""
+    chosen = planned.chosen(arguments)
+    if chosen and (arguments.scenario is not None or arguments.diverging is not None):
+        raise Problem(Place(chosen[0]), "says what to generate, and these scenarios are given; leave out the option")
     if arguments.scenario is not None:
         if arguments.host is not None or arguments.diverging is not None:
             raise Problem(Place("scenarios"), "given scenarios are printed as they are; leave out the option")

@@ -219,7 +219,8 @@ def _given(word: object, step: Step, place: Place) -> Expected:
         if not (_DELIVERED if delivers else _RETURNED).fullmatch(part):
             words = "'a', 'spread:a,b', 'every:a,b', 'refused', 'none'"
             words = words if delivers else "'ok', the name of an error, 'error' (any)"
-            raise Problem(place, f"expected {words} or '?' for {step.text!r}, got {word!r}")
+            hint = "" if delivers else nearest(str(part), ["ok", "error", *errno.errorcode.values()])
+            raise Problem(place, f"expected {words} or '?' for {step.text!r}, got {word!r}{hint}")
         if not delivers and part[0] == "E" and not hasattr(errno, part):
             names = errno.errorcode.values()
             raise Problem(place, f"{part!r} for {step.text!r} is the name of no error{nearest(part, names)}")

@@ -105,6 +105,8 @@ def test_every_system_has_a_report_with_rule_and_evidence(os: str) -> None:
         ([PAIR, "--expect", "[1"], "not JSON"),
         ([PAIR, "--expect", "[1,2,3,4,5]"], "the name of an error"),
         ([PAIR, "--expect", "ok ok ok ok EFOO"], "is the name of no error"),
+        ([PAIR, "--expect", "ok ok ok ok eaddrinuse"], "did you mean 'EADDRINUSE'?"),
+        ([PAIR, "--host", ""], "--host: expected a system"),
         ([PAIR, "--expect", "ok ok ok ok a"], "for 'b.bind=127.0.0.1', got 'a'"),
         (["a=udp4 a.bind=::1 deliver=::1", "--expect", "ok ok b"], "'b' is no open socket of that kind"),
         ([PAIR, "--host", "nowhere.json"], "neither a file nor a system"),

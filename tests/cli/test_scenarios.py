@@ -90,6 +90,8 @@ def test_given_scenarios_are_printed_as_their_ids(tmp_path: Path, capsys: pytest
         (["--diverging", "empty"], "empty: does not say which system it is from"),
         (["--diverging", "foreign"], "1: not JSON"),
         (["--diverging", "", "a=tcp4"], "leave out the option"),
+        (["--diverging", "empty", "--quick"], "--quick: says what to generate"),
+        (["a=tcp4", "--shard", "1/2"], "--shard: says what to generate"),
         (["--diverging", "two"], "holds the results of 2 hosts"),
         (["--host", "x", "a=tcp4"], "leave out the option"),
     ],
