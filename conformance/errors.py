@@ -35,9 +35,11 @@ _WIDEST = 500
 _LONGEST = 1_000
 
 
-def _shown(source: str) -> str:
-    """A line of input as a terminal can take it: what stands in a file must not move its cursor."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in source)
+def printable(text: str) -> str:
+    """One line of input as a terminal can take it: what stands in a file must not move its cursor."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _short(message: str) -> str:
@@ -68,7 +70,7 @@ class Problem(BindmatrixError):
             start = max(0, self.place.column - 60) if len(self.source) > _WIDEST else 0
             shown = self.source[start : start + _WIDEST]
             width = max(1, min(self.width, _WIDEST - (self.place.column - 1 - start)))
-            text += f"\n  {_shown(shown)}\n  {' ' * (self.place.column - 1 - start)}{'^' * width}"
+            text += f"\n  {printable(shown)}\n  {' ' * (self.place.column - 1 - start)}{'^' * width}"
         return text
 
 
