@@ -230,7 +230,10 @@ def _update(subjects: Sequence[Subject]) -> None:
         for subject in subjects:
             if subject.expectations is not None and subject.evidence == folder:
                 known[subject.expectations.os] = subject.decided
-        path.write_text(decided.text(known), encoding="utf-8")
+        try:
+            path.write_text(decided.text(known), encoding="utf-8")
+        except OSError as error:
+            raise Problem(Place(str(path)), f"cannot be written: {error.strerror}") from error
         print(f"wrote {path}", file=sys.stderr)
 
 

@@ -257,6 +257,19 @@ def test_a_run_of_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "there was no scenario to run" in lines(capsys)[1][0]
 
 
+@pytest.mark.parametrize("hosts", [[], ["--on", "local", "--on", "local"]])
+def test_a_summary_that_cannot_be_written_is_status_2(
+    hosts: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Failed first: it was told, and the status was 0."""
+    (tmp_path / "new" / "summary.md").mkdir(parents=True)
+    words = ["--quick", "--examples", "0", "--deliveries", "0", "--shard", "1/900", *hosts]
+    assert main(["run", *words, "--results", str(tmp_path / "new")]) == 2
+    out, err = lines(capsys)
+    assert err == [f"{tmp_path / 'new' / 'summary.md'}: cannot be written: Is a directory"]
+    assert out[-1] == f"results: {tmp_path / 'new'}"
+
+
 def test_run_into_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     done = bindmatrix("run", "--quick", "--results", str(tmp_path / "file" / "below"), cwd=tmp_path)
