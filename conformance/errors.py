@@ -30,6 +30,21 @@ class Place:
 
 NOWHERE = Place("")
 
+#: letters of a line of input that are shown, and of a message
+_WIDEST = 500
+_LONGEST = 1_000
+
+
+def printable(text: str) -> str:
+    """One line of input as a terminal can take it: what stands in a file must not move its cursor."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def _short(message: str) -> str:
+    return message if len(message) <= _LONGEST else f"{message[:_LONGEST]} ..."
+
 
 class BindmatrixError(Exception):
     """Base of all errors of this project."""
@@ -49,9 +64,13 @@ class Problem(BindmatrixError):
         self.width = max(1, width)
 
     def __str__(self) -> str:
-        text = f"{self.place}: {self.message}"
+        text = f"{self.place}: {_short(self.message)}"
         if self.source and self.place.column:
-            text += f"\n  {self.source}\n  {' ' * (self.place.column - 1)}{'^' * self.width}"
+            # a long line is shown from a little before the place
+            start = max(0, self.place.column - 60) if len(self.source) > _WIDEST else 0
+            shown = self.source[start : start + _WIDEST]
+            width = max(1, min(self.width, _WIDEST - (self.place.column - 1 - start)))
+            text += f"\n  {printable(shown)}\n  {' ' * (self.place.column - 1 - start)}{'^' * width}"
         return text
 
 
@@ -68,5 +87,6 @@ class Problems(BindmatrixError):
 
 def nearest(word: str, valid: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the valid word closest to ``word``, or an empty string."""
-    match = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.5)
-    return f"; did you mean {match[0]!r}?" if match else ""
+    names = {name.lower(): name for name in valid}
+    match = difflib.get_close_matches(word.lower()[:100], list(names), n=1, cutoff=0.5)
+    return f"; did you mean {names[match[0]]!r}?" if match else ""

@@ -102,6 +102,7 @@ MAX_USER = 2**32 - 2
 MAX_WAIT = 600_000
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_WITH_PORT = re.compile(r"(\d+(\.\d+){3}|\[.*\]):\d+")
 _UNIX_NAME = re.compile(r"[/@][a-z0-9_]{1,32}\Z")
 
 #: what addresses are -> how they are called, and an example
@@ -255,7 +256,8 @@ def _address(text: str, *, multicast: bool = False) -> str:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        raise ValueError(f"expected an IPv4 or IPv6 address, got {text!r}") from None
+        hint = "; leave out the port: all sockets share one" if _WITH_PORT.fullmatch(text) else ""
+        raise ValueError(f"expected an IPv4 or IPv6 address, got {text!r}{hint}") from None
     if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
         raise ValueError("an address with a scope (%) is not part of the notation")
     if multicast and not address.is_multicast:
@@ -302,11 +304,25 @@ def _structure_fault(steps: list[Step]) -> tuple[int, str] | None:
                     nearest(one.socket, made)
                 )
             if one.address and addresses_of(one.address) != addresses[one.socket]:
-                expected, example = ADDRESSES[addresses[one.socket]]
-                return index, f"expected {expected} for {one.socket!r}, as in '{one.socket}.{one.kind}={example}'"
+                return index, _expected_address(one.socket, one.kind, addresses[one.socket])
             if one.kind == "close":
                 made[one.socket] = False
     return None
+
+
+def _expected_address(socket: str, call: str, addresses: str) -> str:
+    expected, example = ADDRESSES[addresses]
+    return f"expected {expected} for {socket!r}, as in '{socket}.{call}={example}'"
+
+
+def _other_address(word: str, steps: Iterable[Step]) -> str:
+    """What a word that is no step should be, where its socket has other addresses than IP; "" for any other."""
+    socket, _, rest = word.partition(".")
+    call, _, address = rest.partition("=")
+    kinds = {one.socket: SOCKET_KINDS[one.what].addresses for one in steps if one.kind == "socket"}
+    addresses = kinds.get(socket, "ip")
+    wrong = call in ("bind", "connect") and addresses != "ip" and addresses_of(address) != addresses
+    return _expected_address(socket, call, addresses) if wrong else ""
 
 
 def _explain(text: str, name: str, line: int) -> Scenario:
@@ -318,7 +334,8 @@ def _explain(text: str, name: str, line: int) -> Scenario:
         try:
             steps.append(step(word))
         except ValueError as error:
-            raise Problem(place, str(error), source=shown, width=len(word)) from None
+            message = _other_address(word, steps) or str(error)
+            raise Problem(place, message, source=shown, width=len(word)) from None
         fault = _structure_fault(steps)
         if fault is not None:
             raise Problem(place, fault[1], source=shown, width=len(word))

@@ -108,21 +108,27 @@ class Plan:
 def lacking(facts: Mapping[str, Any]) -> dict[str, str]:
     """The features of ``generate.axes.FEATURES`` that a host with these facts has not, with what they need."""
     addresses = facts.get("addresses")
-    protocols = {SOCKET_KINDS[kind].protocol for kind in facts.get("kinds", ()) if kind in SOCKET_KINDS}
+    protocols = {SOCKET_KINDS[kind].protocol for kind in SOCKET_KINDS if kind in _listed(facts, "kinds")}
     missing = {
         "ipv6": not facts.get("ipv6", True),
         "users": not facts.get("users", facts.get("privileged", False)),
         "127.0.0.2": isinstance(addresses, Sequence) and "127.0.0.2" not in addresses,
         **{protocol: protocol not in protocols for protocol in PROTOCOLS[2:]},
         "abstract": "unix" in protocols and not facts.get("abstract", False),
-        "cid:own": "vsock" in protocols and "own" not in facts.get("cids", ()),
+        "cid:own": "vsock" in protocols and "own" not in _listed(facts, "cids"),
     }
     return {feature: FEATURES[feature] for feature, lacks in missing.items() if lacks}
 
 
+def _listed(facts: Mapping[str, Any], name: str) -> list[Any]:
+    """The fact ``name``, where it is a list as our executor writes it."""
+    found = facts.get(name)
+    return list(found) if isinstance(found, list | tuple) else []
+
+
 def _options(facts: Mapping[str, Any]) -> tuple[str, ...]:
     """The options to combine: the two that everybody asks about, and what else the host has."""
-    have = facts.get("options") or ()
+    have = _listed(facts, "options")
     extra = [option for option in ("reuseport_lb", "exclusive", "exclbind") if option in have]
     return (*DEFAULT_OPTIONS, *extra)
 

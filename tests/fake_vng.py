@@ -15,13 +15,15 @@ from tests.execute.test_images import bzimage
 #: the options up to ``--`` are vng's; the image's version becomes that of uname(2) in the Python that follows
 _VNG = """\
 #!{python}
-import os, sys
+import os, sys, time
 from pathlib import Path
 options, command = sys.argv[1 : sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1 :]
 image = Path(options[options.index("--run") + 1])
 assert "--force-9p" in options
 if "broken" in image.name:
     sys.exit("qemu-system: no memory")
+if "slow" in image.name:
+    time.sleep(100)
 os.environ.update(PYTHONPATH={site!r}, FAKE_IMAGE=str(image), FAKE_KVM="" if "--disable-kvm" in options else "kvm")
 os.execvp(command[0], command)
 """

@@ -163,3 +163,22 @@ def test_every_recorded_scenario_is_in_canonical_form() -> None:
             for row in lines:
                 text = json.loads(row)["scenario"]
                 assert canonical(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a=vsock a.bind=any", "expected a CID (any, local, own) for 'a', as in 'a.bind=cid:any'"),
+        ("a=unix b=a.accept b.connect=x", "expected an IPv4 or IPv6 address, got 'x'"),
+        ("a=unix a.connect=x", "expected the name of a Unix socket ('/x' a file, '@x' abstract) for 'a', as in"),
+        ("a=unix a.bind=/X", "expected a name such as '/x' or '@x'"),
+        ("a=tcp4 a.bind=127.0.0.1:80", "got '127.0.0.1:80'; leave out the port: all sockets share one"),
+        ("a=tcp6 a.bind=[::1]:80", "got '[::1]:80'; leave out the port: all sockets share one"),
+        ("a=tcp4 a.bind=localhost", "expected an IPv4 or IPv6 address, got 'localhost'"),
+    ],
+)
+def test_an_address_of_another_kind(text: str, message: str) -> None:
+    """Failed first: a vsock was told to have an IP address."""
+    with pytest.raises(Problem) as caught:
+        parse(text)
+    assert message in caught.value.message

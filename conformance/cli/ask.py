@@ -20,7 +20,8 @@ The short form asks the most common question, what two sockets do to each other:
 
 PROTOCOL is tcp, udp, mptcp or udplite (IPv4 or IPv6 by the address), tcp4, tcp6 and so on, unix, unixgram or vsock.
 OPTION is reuseaddr, reuseport, reuseport_lb, exclusive, exclbind, v6only, or dual (v6only cleared); the word listen
-makes the first socket listen (after the / the second one).  One address stands for both sockets.
+makes the first socket listen (after the / the second one).  One address stands for both sockets.  ADDRESS is one of
+IPv4 or IPv6; /x or @x of unix and unixgram; cid:any, cid:local or cid:own of vsock.
 
   bindmatrix ask udp reuseport 0.0.0.0
   bindmatrix ask tcp4 reuseaddr listen 0.0.0.0 127.0.0.1
@@ -65,12 +66,12 @@ def run(arguments: argparse.Namespace) -> int:
     asked = False
     for line in _asked(arguments.words):
         try:
-            scenario = parse(line.text, name=line.place.name, line=line.place.line)
+            scenario = line.scenario()
         except Problem as problem:
             print(problem, file=sys.stderr)
             status = WRONG
             continue
-        rows = answers.answers(scenario, arguments.os, arguments.release)
+        rows = answers.answers(scenario, list(dict.fromkeys(arguments.os)), arguments.release)
         if arguments.json:
             found += [row.as_dict(scenario) for row in rows]
         else:

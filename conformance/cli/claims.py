@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from conformance.cli.main import DIVERGES, OK
+from conformance.cli.main import DIVERGES, OK, WRONG
 from conformance.errors import Place, Problem, nearest
 from conformance.execute.hosts import this_host
 from conformance.execute.local import HostError
@@ -31,7 +31,8 @@ On another host, without this package:
 
 --json prints {"host", "claims": [{"id", "says", "sources", "about", "scenarios": [{"run", "then"}], "systems": [{"os",
 "releases", "verdict"; where it does not hold: "scenario", "step" (from 0), "outcome"}], "here": {"verdict", ...}}]}.
-Exit status 1: this kernel and the expectations of its system come to different verdicts.
+Exit status: 1 this kernel and the expectations of its system come to different verdicts, 2 FILE could not be read
+to its end.
 """
 
 
@@ -59,13 +60,16 @@ def run(arguments: argparse.Namespace) -> int:
         return OK
     for os in arguments.os:
         catalog.expectations(os)
-    host, ran = _ran(asked, arguments.observed, arguments.live)
+    host, ran, damage = _ran(asked, arguments.observed, arguments.live)
     found = view.results(asked, arguments.os or catalog.names(), ran, host)
     name = f"{host.get('os')} {host.get('release')}" if host else ""
     if arguments.json:
         print(json.dumps({"host": host or None, "claims": [one.as_dict() for one in found]}, indent=1))
     else:
         answers_text.show(claims_text.lines(found, name, answers_text.width_of(sys.stdout)))
+    if damage is not None:
+        print(damage, file=sys.stderr)
+        return WRONG
     return DIVERGES if any(one.surprising for one in found) else OK
 
 
@@ -73,7 +77,9 @@ def _chosen(ids: list[str]) -> list[Claim]:
     every = {claim.id: claim for claim in claims.read()}
     for name in ids:
         if name not in every:
-            raise Problem(Place("CLAIM"), f"there is no claim {name!r}{nearest(name, every)}")
+            raise Problem(
+                Place("CLAIM"), f"there is no claim {name!r}{nearest(name, every)}; without one all are printed"
+            )
     return [every[name] for name in ids] if ids else list(every.values())
 
 
@@ -81,17 +87,23 @@ def _texts(asked: list[Claim]) -> list[str]:
     return list(dict.fromkeys(case.scenario.text for claim in asked for case in claim.cases))
 
 
-def _ran(asked: list[Claim], file: str | None, live: bool | None) -> tuple[dict[str, Any], list[Observation]]:
-    """The facts of a host and what it did: of the file, else of this one; nothing where it is not to be asked."""
+def _ran(
+    asked: list[Claim], file: str | None, live: bool | None
+) -> tuple[dict[str, Any], list[Observation], Problem | None]:
+    """The facts of a host and what it did: of the file, else of this one; nothing where it is not to be asked.
+
+    Third, what is wrong with the file from some line on.
+    """
     if file is not None:
         if live:
             raise Problem(Place("--observed"), "is another host; leave out --live")
         recording = observations.read(file)
         ran = list(recording)
         if not recording.host:
-            raise Problem(Place(file), "does not say which host it is from: its first line is missing")
-        return dict(recording.host), ran
-    return _live(asked, required=live is True) if live is not False else ({}, [])
+            nothing = "does not say which host it is from: its first line is missing"
+            raise recording.problem or Problem(Place(recording.name), nothing)
+        return dict(recording.host), ran, recording.problem
+    return *(_live(asked, required=live is True) if live is not False else ({}, [])), None
 
 
 def _live(asked: list[Claim], required: bool) -> tuple[dict[str, Any], list[Observation]]:

@@ -54,7 +54,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--expected", default="", metavar="NAMES", help="the machines that should be there, separated by blanks"
     )
-    parser.add_argument("--evidence", type=Path, metavar="FOLDER", help="the recordings that there are")
+    parser.add_argument(
+        "--evidence", type=Path, metavar="FOLDER", help="the recordings that are kept; new ones are proposed"
+    )
     parser.add_argument("--json", action="store_true", help="print the summaries too")
     parser.add_argument("--run", default="", metavar="URL", help="where the run is to be seen, for the issues")
 
@@ -74,6 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
             hosts[name] = columns
             problems += [f"{name}: {problem}" for problem in columns.problems]
         problems += [f"{name}: no observations came" for name in arguments.expected.split() if name not in hosts]
+        if not found and not problems:
+            problems.append(
+                f"{', '.join(arguments.results)}: no machine came; expected a folder with a folder for each"
+            )
         try:
             _write(arguments, hosts, problems)
         except OSError as error:
@@ -92,12 +98,19 @@ def _machines(words: Sequence[str], problems: list[str]) -> Iterator[sources.Sou
     for word in words:
         if not Path(word).is_dir():
             raise Problem(Place(word), "expected a folder with a folder for each machine")
-        for folder in sorted(path for path in Path(word).iterdir() if path.is_dir()):
+        try:
+            folders = sorted(path for path in Path(word).iterdir() if path.is_dir())
+        except OSError as error:
+            raise Problem(Place(word), f"cannot be read: {error.strerror}") from error
+        for folder in folders:
             name = folder.name.removeprefix(PREFIX)
             try:
                 found = sources.find([str(folder)])
             except Problem as problem:
                 problems.append(f"{name}: {problem}")
+                continue
+            except OSError as error:  # a folder that may not be entered
+                problems.append(f"{name}: {error.filename}: {error.strerror}")
                 continue
             # a folder inside would carry a name that the machine chose itself
             if [source.name for source in found] == [folder.name]:

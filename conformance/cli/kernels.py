@@ -11,14 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from conformance.cli import planned
 from conformance.cli.main import DIVERGES, OK, WRONG
 from conformance.errors import BindmatrixError, Place, Problem
 from conformance.execute import images, vng
 from conformance.execute.hosts import HostSpec, open_host
 from conformance.execute.images import Image
+from conformance.execute.local import LocalHost
+from conformance.execute.remote import RemoteHost
 from conformance.judge import kernels, verdicts
 from conformance.judge.kernels import Answer, Judges
-from conformance.notation import Scenario, parse
+from conformance.notation import Scenario
 from conformance.observe import recorded, scenarios
 from conformance.observe.observations import Observation
 from conformance.oracle import catalog, releases
@@ -52,6 +55,10 @@ class _Ask(NamedTuple):
     spec: HostSpec
 
 
+#: the facts of a kernel and its observation of each scenario; in place of the facts why there are none
+_Heard = tuple[dict[str, Any] | str, dict[str, Observation]]
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -67,7 +74,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-here", action="store_true", help="do not ask the kernel that runs here")
     parser.add_argument("--kvm", action="store_true", help="boot with the processor's virtualization: two seconds")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="kernels that are booted at once (default 2)")
+    parser.add_argument(
+        "--jobs", type=planned.whole, default=2, metavar="N", help="kernels that are booted at once (default 2)"
+    )
     parser.add_argument("--json", action="store_true", help="an object, see below")
 
 
@@ -75,8 +84,10 @@ def run(arguments: argparse.Namespace) -> int:
     """List the images, or ask them."""
     found = _images(arguments.image)
     if arguments.scenario is None:
-        return _list(found, json_wanted=arguments.json)
-    asked = [parse(one.text, name=one.place.name, line=one.place.line) for one in scenarios.given(arguments.scenario)]
+        return _list(found, arguments.image, json_wanted=arguments.json)
+    asked = [one.scenario() for one in scenarios.given(arguments.scenario)]
+    if not asked:
+        raise Problem(Place(arguments.scenario), "holds no scenario: nothing is booted")
     status = OK
     asks: list[_Ask] = []
     try:
@@ -90,8 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         asks.append(_Ask("this kernel", "", "", HostSpec("local", workers=1)))
     if asks and sys.stderr.isatty():
         print(f"asking {len(asks)} kernels", file=sys.stderr)
-    with ThreadPoolExecutor(max(1, arguments.jobs)) as pool:
-        heard = list(pool.map(partial(_ask, asked=asked), asks))
+    heard = _ask_all(asks, asked, arguments.jobs)
     judges = Judges(vng.SYSTEM)
     told = _records(judges, asked)
     run_now = []
@@ -125,15 +135,16 @@ def _nothing(places: Sequence[Path]) -> Problem:
     where = ", ".join(map(str, places)) or ", ".join(images.PLACES)
     return Problem(
         Place(where),
-        "no kernel image there; name one with --image, or install some (apt-get install linux-image-amd64)",
+        "no kernel image there that can be read; name one with --image, or install some "
+        "(apt-get install linux-image-amd64)",
     )
 
 
-def _list(found: Sequence[Image], *, json_wanted: bool) -> int:
+def _list(found: Sequence[Image], places: Sequence[Path], *, json_wanted: bool) -> int:
     if json_wanted:
         print(json.dumps({"images": [_image(one) for one in found], "scenarios": []}, indent=1))
     elif not found:
-        raise _nothing([])
+        raise _nothing(places)
     for one in [] if json_wanted else found:
         print(f"{one.release:<12}  {one.path}  ({one.banner})")
     return OK
@@ -143,10 +154,22 @@ def _image(one: Image) -> dict[str, str]:
     return {"path": str(one.path), "release": one.release, "uname": one.uname, "banner": one.banner}
 
 
-def _ask(one: _Ask, asked: Sequence[Scenario]) -> tuple[dict[str, Any] | str, dict[str, Observation]]:
-    """The facts of a kernel and its observation of each scenario; in place of the facts why there are none."""
+def _ask_all(asks: Sequence[_Ask], asked: Sequence[Scenario], jobs: int) -> list[_Heard]:
+    """What each kernel says, in their order; Ctrl-C ends those that boot."""
+    hosts = [open_host(one.spec) for one in asks]
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        try:
+            return list(pool.map(partial(_ask, asked=asked), hosts))
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for host in hosts:
+                host.cancel()
+            raise
+
+
+def _ask(host: LocalHost | RemoteHost, asked: Sequence[Scenario]) -> _Heard:
     try:
-        with open_host(one.spec) as host:
+        with host:
             facts = host.facts
             return facts, {found.scenario: found for found in observed(host.run([scenario.text for scenario in asked]))}
     except BindmatrixError as error:

@@ -104,7 +104,7 @@ def _paths(files: Sequence[str], systems: Sequence[str]) -> list[Path]:
             there = ", ".join(known)
             raise Problem(Place("--os"), f"no expectations for {os!r}{nearest(os, known)}; there are {there}")
     named = systems if files or systems else known
-    return [*(Path(name) for name in files), *(_short(catalog.folder() / f"{os}.yaml") for os in named)]
+    return list(dict.fromkeys([*map(Path, files), *(_short(catalog.folder() / f"{os}.yaml") for os in named)]))
 
 
 def _short(path: Path) -> Path:
@@ -213,8 +213,13 @@ def _summary(results: Sequence[_Result], found: int) -> None:
     rules = sum(len(result.subject.rules) for result in results if result.subject.expectations)
     hosts = {one.host for result in results if result.subject.expectations for one in result.subject.sets}
     recorded = sum(result.recorded for result in results)
-    said = "no problems" if not found else f"{found} problem{'s' if found > 1 else ''}"
-    print(f"{len(results)} files, {rules} rules, {recorded} recorded observations of {len(hosts)} hosts: {said}")
+    said = "no problems" if not found else _counted(found, "problem")
+    files = _counted(len(results), "file")
+    print(f"{files}, {rules} rules, {recorded} recorded observations of {_counted(len(hosts), 'host')}: {said}")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _update(subjects: Sequence[Subject]) -> None:
@@ -225,7 +230,10 @@ def _update(subjects: Sequence[Subject]) -> None:
         for subject in subjects:
             if subject.expectations is not None and subject.evidence == folder:
                 known[subject.expectations.os] = subject.decided
-        path.write_text(decided.text(known), encoding="utf-8")
+        try:
+            path.write_text(decided.text(known), encoding="utf-8")
+        except OSError as error:
+            raise Problem(Place(str(path)), f"cannot be written: {error.strerror}") from error
         print(f"wrote {path}", file=sys.stderr)
 
 

@@ -8,6 +8,7 @@ imported, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import gc
 import importlib
@@ -29,7 +30,7 @@ VERBS: dict[str, str] = {
     "judge": "compare observations of any host with what is expected of it",
     "predict": "what a system returns, as JSON Lines",
     "ask": "what every system returns for one scenario, side by side",
-    "diff": "what differs between two expectation files or two or three recordings",
+    "diff": "what differs between two or three expectation files, or two or three recordings",
     "claims": "what the literature says, and where it holds",
     "ports": "what happens with ports that the kernel chooses",
     "kernels": "the kernel images that are here, and one scenario on each: between which versions the answer changes",
@@ -40,25 +41,60 @@ VERBS: dict[str, str] = {
 }
 
 
+#: what write() says of standard output, which has no name in the error
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with ``argv`` (without the program's name) and return its exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_what_is_closed()
     _forgive_letters()
+    try:
+        return _told(arguments)
+    except OSError as error:
+        gone = isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
+        if error.filename is not None:
+            _say(f"{error.filename}: {error.strerror}")
+        elif error.errno in _NOT_WRITTEN:
+            _say(f"standard output: cannot be written: {error.strerror}")
+        elif not gone:
+            raise
+        if error.filename is None:
+            # the reader of our output has gone (EINVAL on Windows: bpo-19612), or there is no room for it; Python would
+            # complain once more at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return WRONG
+
+
+def _told(arguments: list[str]) -> int:
     try:
         return _main(arguments)
     except BindmatrixError as error:
         sys.stdout.flush()
-        print(error, file=sys.stderr)
+        _say(str(error))
         return WRONG
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        _say("interrupted")
         return INTERRUPTED
-    except OSError as error:
-        if not (isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)):
-            raise
-        # the reader of our output has gone (EINVAL on Windows: bpo-19612); Python would complain once more at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return WRONG
+
+
+def _say(text: str) -> None:
+    """Print on standard error; where that cannot be written either, the exit status has to do."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def _open_what_is_closed() -> None:
+    """After ``<&-``, ``>&-`` or ``2>&-`` there is no stream, and the next file that is opened would get its number.
+
+    What is written there is dropped; reading says that there is nothing to be read.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.set_inheritable(null, True)
+            setattr(sys, name, os.fdopen(null, mode, encoding="utf-8"))
 
 
 def _forgive_letters() -> None:
@@ -92,6 +128,11 @@ def _main(arguments: list[str]) -> int:
         prog=f"bindmatrix {verb}", description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}."
     )
     module.configure(parser)
-    status: int = module.run(parser.parse_args(arguments[1:]))
+    found, rest = parser.parse_known_args(arguments[1:])
+    if rest:
+        steps = any("=" in word and not word.startswith("-") for word in arguments[1:])
+        advice = "; a scenario of several steps is one argument: put it in quotes" if steps else ""
+        parser.error(f"unrecognized arguments: {' '.join(rest)}{advice}")
+    status: int = module.run(found)
     sys.stdout.flush()
     return status

@@ -6,11 +6,10 @@ import argparse
 import sys
 from dataclasses import replace
 
-from conformance.cli import on
+from conformance.cli import on, planned
 from conformance.cli.main import OK, WRONG
 from conformance.errors import Problem
 from conformance.execute.hosts import open_host
-from conformance.notation import parse
 from conformance.observe import observations, scenarios
 
 
@@ -23,7 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a scenario, a file of them, or - (default) for standard input",
     )
     on.configure(parser, several=False)
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one; the order is then kept)")
+    parser.add_argument(
+        "--workers", type=planned.whole, metavar="N", help="processes (default: one; the order is then kept)"
+    )
     parser.add_argument("--json", action="store_true", help="accepted for symmetry: the output is JSON Lines anyway")
 
 
@@ -32,16 +33,16 @@ def run(arguments: argparse.Namespace) -> int:
     spec = on.chosen(arguments)[0]
     status = OK
     texts = []
-    for text, place in scenarios.given(arguments.scenario):
+    for line in scenarios.given(arguments.scenario):
         try:
-            texts.append(parse(text, name=place.name, line=place.line).text)
+            texts.append(line.scenario().text)
         except Problem as problem:
             print(problem, file=sys.stderr)
             status = WRONG
     if not texts:
         return status
     out = sys.stdout.buffer
-    with open_host(replace(spec, workers=arguments.workers or 1)) as host:
+    with open_host(replace(spec, workers=min(arguments.workers or 1, len(texts)))) as host:
         out.write(observations.header(host.facts))
         for lines in host.run(texts):
             out.writelines(lines)

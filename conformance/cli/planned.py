@@ -31,6 +31,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shard", type=_shard, default=(1, 1), metavar="K/N", help="run the K-th of N parts")
 
 
+def chosen(arguments: argparse.Namespace) -> list[str]:
+    """The options that were given of those that say what to generate."""
+    names = ("quick", "examples", "deliveries", "seed", "shard")
+    usual = {"quick": False, "seed": 0, "shard": (1, 1)}
+    return [f"--{name}" for name in names if getattr(arguments, name) != usual.get(name)]
+
+
 def plan(arguments: argparse.Namespace) -> Plan:
     """What the arguments ask for."""
     examples = arguments.examples
@@ -47,6 +54,13 @@ def whole(text: str) -> int:
     """A whole number, for argparse."""
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """The number of a port, for argparse."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65535):
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text!r}")
     return int(text)
 
 

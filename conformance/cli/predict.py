@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from conformance.cli import planned
 from conformance.cli.main import OK, WRONG
 from conformance.errors import Place, Problem
 from conformance.observe import scenarios
@@ -23,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--release", default="", help="its release, for example 6.1.192 (default: the newest described)"
     )
-    parser.add_argument("--port", type=int, default=1, metavar="N", help="the port, where its number matters")
+    parser.add_argument("--port", type=planned.port, default=1, metavar="N", help="the port, where its number matters")
     parser.add_argument(
         "scenario",
         nargs="?",
@@ -43,7 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     predictor = Predictor(expectations.at(release).on_port(arguments.port), divergences.of(expectations, release))
     status = OK
     lines: list[str] = []
-    for text, place in scenarios.given(arguments.scenario):
+    for text, place, wrong in scenarios.given(arguments.scenario):
+        if wrong is not None:
+            print(wrong, file=sys.stderr)
+            status = WRONG
+            continue
         try:
             lines.append(predictor.line(text))
         except Problem as problem:

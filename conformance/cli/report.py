@@ -10,7 +10,7 @@ from pathlib import Path
 
 from conformance.cli import sources
 from conformance.cli.main import DIVERGES, OK, WRONG
-from conformance.errors import Place, Problem
+from conformance.errors import BindmatrixError, Place, Problem
 from conformance.judge.columns import Columns
 from conformance.report import junit, markdown, terminal
 from conformance.report.html import page
@@ -54,6 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     targets = [one for one in (arguments.html, arguments.markdown, arguments.junit, arguments.json) if one]
     if targets.count("-") > 1:
         raise Problem(Place("report"), "only one of the reports can go to standard output")
+    files = [os.path.realpath(one) for one in targets if one not in ("-", os.devnull)]
+    if len(set(files)) < len(files):
+        raise Problem(Place("report"), "two of the reports would go to one file; name another")
     found = sources.find(arguments.results)
     if arguments.os or arguments.release:
         if len(found) > 1:
@@ -62,19 +65,31 @@ def run(arguments: argparse.Namespace) -> int:
         given = {"os": arguments.os, "release": arguments.release}
         found = [found[0]._replace(facts={key: value for key, value in given.items() if value})]
     with sources.no_collecting():
-        hosts = sources.named(sources.read(found), found)
+        hosts, unread = _read(found)
         _write_all(arguments, hosts)
     if not targets:
         for host in hosts:
             if len(hosts) > 1:
                 print(f"== {host.name}")
             terminal.show(host.summary)
-    problems = [problem for host in hosts for problem in host.problems]
+    problems = [*unread, *(str(problem) for host in hosts for problem in host.problems)]
+    if not problems and not any(host.summary.total for host in hosts):
+        problems = [f"{word}: holds no observations" for word in arguments.results]
     for problem in problems:
         print(problem, file=sys.stderr)
-    if problems or not any(host.summary.total for host in hosts):
+    if problems:
         return WRONG
     return OK if all(host.summary.conforms for host in hosts) else DIVERGES
+
+
+def _read(found: list[sources.Source]) -> tuple[list[Columns], list[str]]:
+    """The hosts that can be read, and what is wrong with the others; raises it when there is none."""
+    both = list(zip(sources.read_what_can_be(found), found, strict=True))
+    unread = [one for one, _ in both if isinstance(one, str)]
+    if len(unread) == len(both):
+        raise BindmatrixError("\n".join(unread))
+    read = [(one, source) for one, source in both if not isinstance(one, str)]
+    return sources.named([host for host, _ in read], [source for _, source in read]), unread
 
 
 def _write_all(arguments: argparse.Namespace, hosts: list[Columns]) -> None:

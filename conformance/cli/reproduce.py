@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from conformance.cli import sources
-from conformance.cli.main import OK
+from conformance.cli.main import OK, WRONG
 from conformance.errors import Place, Problem, nearest
 from conformance.execute.hosts import this_host
-from conformance.notation import Scenario, parse
+from conformance.notation import Scenario
 from conformance.observe import observations, scenarios
 from conformance.oracle import catalog
 from conformance.report import reproduce
@@ -32,6 +33,8 @@ of the results folder or recording, where it holds the scenario, else what is kn
 --expect takes one outcome a step: ok, the name of an error, alternatives joined by |, 'error' for any, '?' for
 anything, or a JSON list.  Without it the rules of the system are expected.
 
+Exit status: 0 done, 2 bad input, or a recording that could not be read to its end.
+
   bindmatrix reproduce 'a=tcp4 a.bind=0.0.0.0 b=tcp4 b.bind=127.0.0.1'
   bindmatrix reproduce 'a=tcp6 a.bind=::1' --lang c --expect 'ok EADDRINUSE'
   bindmatrix reproduce FILE --host results/ --output report/
@@ -45,7 +48,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scenario", metavar="SCENARIO", help="a scenario, a file with one, or - for standard input")
     parser.add_argument("--host", metavar="FACTS", help="a system, the facts of a host, or the results of a run")
     parser.add_argument("--expect", metavar="OUTCOMES", help="what is expected instead of the rules, see below")
-    parser.add_argument("--lang", choices=("c", "python", "winsock", "report", "all"), default="all")
+    parser.add_argument(
+        "--lang",
+        choices=("c", "python", "winsock", "report", "all"),
+        default="all",
+        help="one program alone, the C program for Windows alone, or the report, which holds both programs (default)",
+    )
     parser.add_argument("--port", type=int, default=0, metavar="N", help="the port, where its number matters")
     parser.add_argument("--output", metavar="DIR", help="write files there instead of printing")
     parser.add_argument("--json", action="store_true", help="print an object: file name to text")
@@ -56,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.port <= 65535:
         raise Problem(Place("--port"), f"expected a port from 1 to 65535, got {arguments.port}")
     scenario = _one(arguments.scenario)
-    facts, observed = _host(arguments.host, scenario)
+    facts, observed, damage = _host(arguments.host, scenario)
     expect = reproduce.given_outcomes(arguments.expect, scenario) if arguments.expect is not None else None
     case = reproduce.build(scenario, facts, expect=expect, observed=observed, port=arguments.port)
     made = files(case, arguments.lang)
@@ -68,52 +76,67 @@ def run(arguments: argparse.Namespace) -> int:
         # a report holds both programs in full
         shown = {"report.txt": made["report.txt"]} if arguments.lang == "all" else made
         print("\n".join(shown.values()), end="")
-    return OK
+    if damage is not None:
+        print(damage, file=sys.stderr)
+    return OK if damage is None else WRONG
 
 
 def _one(word: str) -> Scenario:
-    found = [parse(line.text, name=line.place.name, line=line.place.line) for line in scenarios.given(word)]
+    found = [line.scenario() for line in scenarios.given(word)]
     if len(found) != 1:
         raise Problem(Place(word), f"expected one scenario, got {len(found)}")
     return found[0]
 
 
-def _host(word: str | None, scenario: Scenario) -> tuple[Mapping[str, Any], tuple[str | None, ...] | None]:
-    """The facts of the host, and what was observed on it; raises :class:`Problem`."""
+def _host(
+    word: str | None, scenario: Scenario
+) -> tuple[Mapping[str, Any], tuple[str | None, ...] | None, Problem | None]:
+    """The facts of the host, what was observed on it, and where its recording is damaged; raises :class:`Problem`."""
     if word is None:
         with this_host(1) as host:
             lines = [line for batch in host.run([scenario.text]) for line in batch]
-            return host.facts, json.loads(lines[0]).get("outcomes")
+            return host.facts, json.loads(lines[0]).get("outcomes"), None
+    if not word.strip():
+        raise Problem(Place("--host"), "expected a system, the facts of a host or the results of a run, got nothing")
     path = Path(word)
     if word.lstrip().startswith("{"):
-        return _facts(word, "--host"), None
+        return _facts(word, "--host"), None, None
     if not scenarios.is_there(word):
         name, _, release = word.partition("@")
         if name in catalog.names():
-            return {"os": name, "release": release or catalog.expectations(name).covers[1]}, None
+            return {"os": name, "release": release or catalog.expectations(name).covers[1]}, None, None
         raise Problem(
             Place("--host"),
             f"{word!r} is neither a file nor a system{nearest(name, catalog.names())}; there are "
             f"{', '.join(catalog.names())}",
         )
     if path.suffix == ".json":
-        return _facts(_read(path), word), None
+        return _facts(_read(path), word), None, None
+    return _of_results(word, scenario)
+
+
+def _of_results(
+    word: str, scenario: Scenario
+) -> tuple[Mapping[str, Any], tuple[str | None, ...] | None, Problem | None]:
+    """Likewise, from the results of a run or a recording."""
     found = sources.find([word])
     if len(found) != 1:
         raise Problem(Place(word), f"holds the results of {len(found)} hosts; name one of them")
     outcomes = None
+    damage = None
     facts: Mapping[str, Any] = found[0].facts
     for name in found[0].paths:
         recording = observations.read(name)
         for observation in recording:
             if observation.scenario == scenario.text and observation.outcomes is not None:
                 outcomes = observation.outcomes
+        damage = damage or recording.problem
         facts = {**facts, **recording.host}
     if not facts.get("os"):
-        raise Problem(Place(word), "does not say which host it is from; expected a first line with its facts")
+        raise damage or Problem(Place(word), "does not say which host it is from; expected a first line with its facts")
     if outcomes is not None and len(outcomes) != len(scenario.steps):
         raise Problem(Place(word), f"has {len(outcomes)} outcomes for the {len(scenario.steps)} steps of the scenario")
-    return facts, outcomes
+    return facts, outcomes, damage
 
 
 def _read(path: Path) -> str:

@@ -66,25 +66,29 @@ def run(arguments: argparse.Namespace) -> int:
             folder = folder or Path("results") / f"hosts-{_now()}"
             folders = partial(_folder_below, folder, resume=arguments.resume is not None)
             outcomes = run_on_all(specs, planned.plan(arguments), folders, progress.add, split=arguments.split)
+    written = True
     for outcome in outcomes:
+        if outcome.summary is not None and not (outcome.summary.total or outcome.interrupted or outcome.lost):
+            print(f"{outcome.folder}: there was no scenario to run: nothing is in this shard", file=sys.stderr)
         if outcome.summary is not None and arguments.on:
             outcome.summary.recording = str(outcome.folder)
-        _finish(outcome, f"bindmatrix run --resume {folder}{_again(arguments)}")
+        written = _finish(outcome, f"bindmatrix run --resume {shlex.quote(str(folder))}{_again(arguments)}") and written
     if len(specs) == 1:
         _show(outcomes[0], as_json=arguments.json)
     else:
-        _show_all(outcomes, folder, as_json=arguments.json)
-    return _status(outcomes)
+        written = _show_all(outcomes, folder, as_json=arguments.json) and written
+    status = _status(outcomes)
+    return status if written or status == INTERRUPTED else WRONG
 
 
-def _finish(outcome: Outcome, again: str) -> None:
-    """Write what was found beside the observations."""
+def _finish(outcome: Outcome, again: str) -> bool:
+    """Write what was found beside the observations; whether all of it was written."""
     if outcome.summary is None or outcome.folder is None:
-        return
+        return True
     if outcome.interrupted or outcome.lost:
         outcome.summary.notes.append(f"{'interrupted' if outcome.interrupted else 'not complete'}; go on with: {again}")
-    _write(outcome.folder / "verdicts.json", json.dumps(outcome.summary.as_dict(), indent=1) + "\n")
-    _write(outcome.folder / "summary.md", markdown.render(outcome.summary))
+    verdicts = _write(outcome.folder / "verdicts.json", json.dumps(outcome.summary.as_dict(), indent=1) + "\n")
+    return _write(outcome.folder / "summary.md", markdown.render(outcome.summary)) and verdicts
 
 
 def _show(outcome: Outcome, *, as_json: bool) -> None:
@@ -96,22 +100,25 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
         print(f"results: {outcome.folder}")
 
 
-def _show_all(outcomes: list[Outcome], folder: Path, *, as_json: bool) -> None:
+def _show_all(outcomes: list[Outcome], folder: Path, *, as_json: bool) -> bool:
+    """Show and write what all hosts did; whether it was written."""
+    written = True
     summaries = {outcome.name: outcome.summary for outcome in outcomes if outcome.summary is not None}
     problems = {outcome.name: outcome.problem for outcome in outcomes if outcome.summary is None}
     if summaries:
         told = [f"{name} could not run: {problem}" for name, problem in problems.items()]
-        _write(folder / "summary.md", markdown.overview(summaries, told, _MOST_SUMMARY))
+        written = _write(folder / "summary.md", markdown.overview(summaries, told, _MOST_SUMMARY))
     if as_json:
         hosts = [outcome.as_dict() for outcome in outcomes]
         print(json.dumps({"format": _FORMAT, "hosts": hosts}, indent=1))
-        return
+        return written
     for name, summary in summaries.items():
         terminal.show(summary, name=name)
         print()
     terminal.show_hosts(summaries, problems)
     if summaries:
         print(f"results: {folder}")
+    return written
 
 
 def _status(outcomes: list[Outcome]) -> int:
@@ -123,11 +130,14 @@ def _status(outcomes: list[Outcome]) -> int:
     return OK if all(outcome.summary and outcome.summary.conforms for outcome in outcomes) else DIVERGES
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str) -> bool:
+    """Whether it was written; the summary is shown all the same."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         print(f"{path}: cannot be written: {error.strerror}", file=sys.stderr)
+        return False
+    return True
 
 
 def _folder(given: Path | None, _name: str, facts: Mapping[str, Any], *, resume: bool) -> tuple[Path, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
@@ -31,7 +31,8 @@ For a machine that has a Python (3.8 or later) and nothing else, three pipes do 
 
 executor.py is the file conformance/execute/executor.py of this package.
 
-Exit status: 0, or 2 where a line of FILE is no scenario (the others are printed all the same).
+Exit status: 0, or 2 where a line of FILE is no scenario or RESULTS break off (what could be read is printed all the
+same).
 """
 
 
@@ -58,16 +59,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print them."""
+    chosen = planned.chosen(arguments)
+    if chosen and (arguments.scenario is not None or arguments.diverging is not None):
+        raise Problem(Place(chosen[0]), "says what to generate, and these scenarios are given; leave out the option")
     if arguments.scenario is not None:
-        if arguments.host or arguments.diverging:
+        if arguments.host is not None or arguments.diverging is not None:
             raise Problem(Place("scenarios"), "given scenarios are printed as they are; leave out the option")
         return _given(arguments.scenario, json_lines=arguments.json)
-    texts: Iterable[str]
-    if arguments.diverging:
-        texts = _diverging(arguments.diverging)
-    else:
-        texts = planned.plan(arguments).scenarios(_facts(arguments.host))
-    for text in texts:
+    if arguments.diverging is not None:
+        return _diverging(arguments.diverging, json_lines=arguments.json)
+    for text in planned.plan(arguments).scenarios(_facts(arguments.host)):
         _print(text, json_lines=arguments.json)
     return OK
 
@@ -78,9 +79,9 @@ def _print(text: str, *, json_lines: bool) -> None:
 
 def _given(word: str, *, json_lines: bool) -> int:
     status = OK
-    for text, place in scenarios.given(word):
+    for line in scenarios.given(word):
         try:
-            _print(parse(text, name=place.name, line=place.line).text, json_lines=json_lines)
+            _print(line.scenario().text, json_lines=json_lines)
         except Problem as problem:
             print(problem, file=sys.stderr)
             status = WRONG
@@ -99,8 +100,8 @@ def _facts(path: str | None) -> Mapping[str, Any]:
     return recording.host
 
 
-def _diverging(path: str) -> Iterator[str]:
-    """The scenarios that diverge, as often as :class:`~conformance.session.Session` would repeat them."""
+def _diverging(path: str, *, json_lines: bool) -> int:
+    """Print the scenarios that diverge, as often as :class:`~conformance.session.Session` would repeat them."""
     found = sources.find([path])
     if len(found) > 1:
         raise Problem(Place(path), f"holds the results of {len(found)} hosts; name one of them")
@@ -108,6 +109,11 @@ def _diverging(path: str) -> Iterator[str]:
     batches = chain.from_iterable(recording.batches() for recording in recordings)
     first = next(batches, [])
     host = {**recordings[0].host, **found[0].facts}
+    if not host.get("os"):
+        nothing = (
+            f"does not say which system it is from; expected a first line with its facts, or a {sources.FACTS} beside"
+        )
+        raise recordings[0].problem or Problem(Place(path), nothing)
     expectations, release = catalog.of_host(host)
     judge = Judge(expectations.at(release), divergences.of(expectations, release), host)
     texts: dict[str, None] = {}
@@ -116,4 +122,9 @@ def _diverging(path: str) -> Iterator[str]:
             if verdict.kind == DIVERGES:
                 texts[parse(verdict.observation.scenario).text] = None
     for text in list(texts)[:MOST_REPEATED]:
-        yield from [text] * REPEATS
+        for _ in range(REPEATS):
+            _print(text, json_lines=json_lines)
+    damage = [recording.problem for recording in recordings if recording.problem is not None]
+    for problem in damage:
+        print(problem, file=sys.stderr)
+    return WRONG if damage else OK

@@ -171,7 +171,8 @@ def _part(groups: list[Group], shard: tuple[int, int]) -> list[Group]:
     which, parts = shard
     if not 1 <= which <= parts:
         raise Problem(Place("shard"), f"expected K/N with 1 <= K <= N, got {which}/{parts}")
-    loads = [(0, part) for part in range(1, parts + 1)]
+    # a part beyond the number of groups gets none
+    loads = [(0, part) for part in range(1, min(parts, len(groups)) + 1)]
     mine = set()
     for index in sorted(range(len(groups)), key=lambda index: (-groups[index].weight, index)):
         load, part = heapq.heappop(loads)

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import IO
 
+from conformance.errors import printable
 from conformance.notation import Scenario
 from conformance.oracle.confidence import MEASURED
 from conformance.report.answers import Answer, outcome_text, telling_steps
@@ -121,7 +122,7 @@ def show(text: Iterable[Line], stream: IO[str] | None = None) -> None:
     out = stream or sys.stdout
     if not out.isatty() or os.environ.get("NO_COLOR"):
         for line in text:
-            print("".join(word for word, _ in line), file=out)
+            print(printable("".join(word for word, _ in line)), file=out)
         return
     from rich.text import Text
 
@@ -129,4 +130,4 @@ def show(text: Iterable[Line], stream: IO[str] | None = None) -> None:
 
     terminal = console(out, soft_wrap=True)
     for line in text:
-        terminal.print(Text.assemble(*line))
+        terminal.print(Text.assemble(*((printable(word), style) for word, style in line)))

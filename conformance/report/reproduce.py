@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.errors import Place, Problem, nearest
+from conformance.errors import Place, Problem, nearest, printable
 from conformance.notation import SOCKET_KINDS, Scenario, Step
 from conformance.oracle import catalog
 from conformance.oracle.automaton import Expected, agrees
@@ -108,7 +108,9 @@ class Case:
     def headline(self) -> str:
         """What a program says first."""
         expects = self.surprise is not None or self.given
-        return f"{self.host}: {self.subject}." if expects else f"What {self.host} returns, as expected."
+        text = f"{self.host}: {self.subject}." if expects else f"What {self.host} returns, as expected."
+        # what a host says of itself ends no comment
+        return text.replace("*/", "* /").replace("/*", "/ *").replace('"', "'").replace("\\", "/")
 
 
 def build(
@@ -125,12 +127,15 @@ def build(
 
     ``expect`` replaces what the rules say; without ``observed`` what is known of the release stands in for it.
     """
+    facts = {key: _harmless(value) for key, value in facts.items()}
     expectations, release = catalog.of_host(facts)
     variant = variant_of(expectations.on_port(port or 1), release)
     by_rules = variant.oracle.predict(scenario)
     actual = (variant.diverged or variant.oracle).predict(scenario)
     shown = (
-        tuple(_certain(one) for one in actual.outcomes) if observed is None else tuple(one or "" for one in observed)
+        tuple(_certain(one) for one in actual.outcomes)
+        if observed is None
+        else tuple(printable(one or "") for one in observed)
     )
     lines = tuple(
         Line(step, want, got, rules)
@@ -170,6 +175,15 @@ def releases(case: Case) -> tuple[list[str], list[str], list[str]]:
         else:
             same.extend(row.releases)
     return same, others, unknown
+
+
+def _harmless(fact: object) -> object:
+    """A fact of a recording, of which no text has a line of its own or moves the cursor."""
+    if isinstance(fact, str):
+        return printable(fact.replace("\t", " "))
+    if isinstance(fact, Mapping):
+        return {printable(str(key)): _harmless(value) for key, value in fact.items()}
+    return [_harmless(one) for one in fact] if isinstance(fact, list | tuple) else fact
 
 
 def _certain(expected: Expected) -> str:
@@ -219,7 +233,8 @@ def _given(word: object, step: Step, place: Place) -> Expected:
         if not (_DELIVERED if delivers else _RETURNED).fullmatch(part):
             words = "'a', 'spread:a,b', 'every:a,b', 'refused', 'none'"
             words = words if delivers else "'ok', the name of an error, 'error' (any)"
-            raise Problem(place, f"expected {words} or '?' for {step.text!r}, got {word!r}")
+            hint = "" if delivers else nearest(str(part), ["ok", "error", *errno.errorcode.values()])
+            raise Problem(place, f"expected {words} or '?' for {step.text!r}, got {word!r}{hint}")
         if not delivers and part[0] == "E" and not hasattr(errno, part):
             names = errno.errorcode.values()
             raise Problem(place, f"{part!r} for {step.text!r} is the name of no error{nearest(part, names)}")

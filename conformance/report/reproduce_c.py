@@ -15,7 +15,7 @@ from conformance.report.reproduce import Case, Line, wrapped
 from conformance.report.reproduce_plan import LEVELS, PROTOCOLS, SOCKETS, Plan, conditions, filled, multicast, variable
 
 #: what makes the headers show everything under -std=c99
-_FEATURES = {"netbsd": "_NETBSD_SOURCE", "illumos": "__EXTENSIONS__"}
+_FEATURES = {"netbsd": ("_NETBSD_SOURCE",), "illumos": ("__EXTENSIONS__",)}
 _WIDTH = 100
 #: addresses that have a name of their own
 _ADDRESSES = {
@@ -81,7 +81,8 @@ class _Program:
             features = ""
             headers = [*self.dialect.headers]
         else:
-            features = f"#define {_FEATURES.get(self.case.os, '_DEFAULT_SOURCE')} 1\n"
+            # a program about another system compiles here, too
+            features = "".join(f"#define {name} 1\n" for name in ("_DEFAULT_SOURCE", *_FEATURES.get(self.case.os, ())))
             headers = [name for name, pattern in _HEADERS.items() if re.search(pattern, body)]
         needs = f" * Needs {', '.join(self.plan.needs)}.\n" if self.plan.needs else ""
         return (

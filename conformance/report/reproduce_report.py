@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from conformance.report.reproduce import Case, releases, wrapped
 
@@ -103,6 +103,18 @@ _WINDOWS = Form(
     ),
     markdown=True,
 )
+#: .github/ISSUE_TEMPLATE/bug_report.yml of google/gvisor, in its order; what asks for Docker and Kubernetes is left out
+_GVISOR = Form(
+    "https://github.com/google/gvisor/issues/new (attach the debug logs of runsc)",
+    "Title: {subject}\n",
+    (
+        ("### Description", ("what", "why", "since")),
+        ("### Steps to reproduce", ("steps", "programs")),
+        ("### runsc version", ("release",)),
+        ("### uname", ("host",)),
+    ),
+    markdown=True,
+)
 _OTHER = Form("the tracker of the project", "Title: {subject}\n", _APPLE.parts)
 
 FORMS = {
@@ -110,6 +122,9 @@ FORMS = {
     "freebsd": _FREEBSD,
     "openbsd": _OPENBSD,
     "netbsd": _NETBSD,
+    "dragonfly": replace(_OTHER, where="https://bugs.dragonflybsd.org"),
+    "illumos": replace(_OTHER, where="https://www.illumos.org/issues"),
+    "gvisor": _GVISOR,
     "macos": _APPLE,
     "windows": _WINDOWS,
 }
@@ -134,7 +149,7 @@ def report(case: Case, programs: dict[str, str]) -> str:
         "wsl": "not recorded" if wsl else "not WSL",
         "kernel": release if wsl else "not WSL",
     }
-    parts = [f"# Send to: {form.where}\n{form.header.format(**words)}"]
+    parts = [f"{_unsurprising(case)}# Send to: {form.where}\n{form.header.format(**words)}"]
     for heading, sections in form.parts:
         texts = [
             _programs(programs, form.markdown) if name == "programs" else _section(case, name, form.markdown)
@@ -142,6 +157,14 @@ def report(case: Case, programs: dict[str, str]) -> str:
         ]
         parts.append((f"{heading}\n\n" if heading else "") + "\n".join(texts))
     return "\n".join(part.rstrip() + "\n" for part in parts)
+
+
+def _unsurprising(case: Case) -> str:
+    """A word to whoever would send a report of what is as it should be."""
+    if case.surprise is not None or not any(line.observed for line in case.lines):
+        return ""
+    advice = "" if case.given else "; say what you expected with --expect"
+    return f"# Nothing to report: {case.host} does as expected{advice}.\n"
 
 
 def _what(case: Case) -> str:
@@ -252,5 +275,6 @@ _SECTIONS: dict[str, Callable[[Case], str]] = {
     "since": _since,
     "host": _host,
     "actual": _actual,
+    "release": lambda case: f"{case.facts.get('release') or case.release}\n",
     "fix": lambda _case: "Unknown.\n",
 }

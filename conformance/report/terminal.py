@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import IO
 
+from conformance.errors import printable
 from conformance.judge.summary import Group, Summary
 from conformance.judge.verdicts import CONFORMS, DIVERGES, FLAKY, KNOWN, RESOLVED, UNKNOWN, VERDICTS
 from conformance.oracle.automaton import Expected
@@ -34,7 +35,7 @@ def show(summary: Summary, stream: IO[str] | None = None, *, name: str = "") -> 
 
     out = stream or sys.stdout
     console = make_console(out, soft_wrap=not out.isatty(), width=None if out.isatty() else 200)
-    console.print(Text(f"{name}: {heading(summary)}" if name else heading(summary), style="bold"))
+    console.print(Text(printable(f"{name}: {heading(summary)}" if name else heading(summary)), style="bold"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(justify="right")
     table.add_column()
@@ -46,17 +47,17 @@ def show(summary: Summary, stream: IO[str] | None = None, *, name: str = "") -> 
     console.print(table)
     for kind, reasons in summary.reasons.items():
         for reason, count in list(reasons.items())[:5]:
-            console.print(Text(f"  {kind}: {count:,} x {reason}"))
+            console.print(Text(printable(f"  {kind}: {count:,} x {reason}")))
     if not name:
         _show_rules(console, summary)
     for kind in (DIVERGES, FLAKY, RESOLVED, KNOWN, UNKNOWN):
         groups = summary.of(kind)
         for group in groups[:_GROUPS]:
-            console.print(Text("\n" + "\n".join(group_lines(group, summary.recording))))
+            console.print(Text("\n" + "\n".join(map(printable, group_lines(group, summary.recording)))))
         if len(groups) > _GROUPS:
             console.print(Text(f"\n... and {len(groups) - _GROUPS} more groups of {kind}"))
     for note in summary.notes:
-        console.print(Text(f"note: {note}", style="yellow"))
+        console.print(Text(printable(f"note: {note}"), style="yellow"))
 
 
 def show_hosts(summaries: Mapping[str, Summary], problems: Mapping[str, str], stream: IO[str] | None = None) -> None:
@@ -83,11 +84,11 @@ def show_hosts(summaries: Mapping[str, Summary], problems: Mapping[str, str], st
             Text(f"{one.verdicts.get(kind, 0):,}", style=_COLOURS.get(kind, "") if one.verdicts.get(kind) else "dim")
             for kind in kinds
         ]
-        table.add_row(Text(name), Text(f"{one.system} {one.release}"), f"{one.total:,}", *counts)
+        table.add_row(Text(printable(name)), Text(printable(f"{one.system} {one.release}")), f"{one.total:,}", *counts)
     if summaries:
         console.print(table)
     for name, problem in problems.items():
-        console.print(Text(f"{name}: could not run: {problem}", style="bold red"))
+        console.print(Text(printable(f"{name}: could not run: {problem}"), style="bold red"))
 
 
 def _show_rules(console: object, summary: Summary) -> None:

@@ -7,6 +7,7 @@
  * cc -o repro repro.c && ./repro [PORT]
  * Exit status: 0 as expected, 1 not, 2 the set-up failed.
  */
+#define _DEFAULT_SOURCE 1
 #define _NETBSD_SOURCE 1
 #include <arpa/inet.h>
 #include <errno.h>

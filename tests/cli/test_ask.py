@@ -142,6 +142,11 @@ def test_every_system_answers(capsys: pytest.CaptureFixture[str]) -> None:
     assert linux["releases"] == ["5.10 - 7.3.4"]
 
 
+def test_a_system_that_is_named_twice_has_one_row(capsys: pytest.CaptureFixture[str]) -> None:
+    _, once, _ = ask(capsys, "tcp", "0.0.0.0", "--os", "linux")
+    assert ask(capsys, "tcp", "0.0.0.0", "--os", "linux", "--os", "linux") == (0, once, "")
+
+
 def test_text_has_a_row_and_a_reason_for_each(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = ask(capsys, CLASSIC)
     assert status == 0

@@ -76,6 +76,17 @@ def test_another_host_is_judged_by_what_it_recorded(
     assert "does not say which host" in capsys.readouterr().err
 
 
+def test_a_recording_that_breaks_off_is_told(system: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "there.jsonl"
+    there = subprocess.run(COMMAND, input="a=tcp4\n", capture_output=True, text=True, check=True)
+    path.write_text(f'{there.stdout}{{"scenario": "a=\n', encoding="utf-8")
+    assert main(["claims", "--observed", str(path), "--os", system]) == WRONG
+    assert capsys.readouterr().err.startswith(f"{path}:3: not JSON")
+    path.write_bytes(b"\x7fELF\0")
+    assert main(["claims", "--observed", str(path), "--os", system]) == WRONG
+    assert capsys.readouterr().err.startswith(f"{path}:1: not JSON")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [(["reuseport-on-al"], "did you mean 'reuseport-on-all'"), (["--os", "linus"], "did you mean 'linux'")],

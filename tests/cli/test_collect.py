@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from conformance.cli import sources
 from conformance.cli.main import main
 from conformance.judge.summary import Group
 from conformance.observe import observations
@@ -39,6 +40,32 @@ def test_what_is_no_folder_of_machines(tmp_path: Path, capsys: pytest.CaptureFix
         status, err = collect(str(tmp_path / name), "--out", out, capsys=capsys)
         assert (status, len(err)) == (2, 1)
         assert "expected a folder with a folder for each machine" in err[0]
+
+
+def test_no_machine_came(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Failed first: status 2 without a word."""
+    (tmp_path / "all").mkdir()
+    status, err = collect(str(tmp_path / "all"), "--out", str(tmp_path / "out"), capsys=capsys)
+    assert (status, err) == (2, [f"{tmp_path / 'all'}: no machine came; expected a folder with a folder for each"])
+
+
+def test_a_machine_whose_folder_may_not_be_entered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Root enters every folder, so the refusal is played."""
+    for name in "ab":
+        results(tmp_path / "all" / f"observations-{name}", predicted("linux", "6.18.44", [CLASSIC]))
+    find = sources.find
+
+    def refuse(words: list[str]) -> list[sources.Source]:
+        if words[0].endswith("-a"):
+            raise PermissionError(13, "Permission denied", words[0])
+        return find(words)
+
+    monkeypatch.setattr(sources, "find", refuse)
+    status, err = collect(str(tmp_path / "all"), "--out", str(tmp_path / "out"), capsys=capsys)
+    assert (status, err) == (2, [f"a: {tmp_path / 'all' / 'observations-a'}: Permission denied"])
+    assert (tmp_path / "out" / "site" / "index.html").exists()
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"release": 5}'])

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -89,6 +93,19 @@ def test_a_kernel_that_does_not_start_says_why(boot: Path, capsys: pytest.Captur
     assert "7.2.13" in out
 
 
+def test_ctrl_c_does_not_wait_for_kernels_that_boot(boot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Failed first: it was heard when the last of them had answered."""
+    for name in ("slow-1", "slow-2", "slow-3"):
+        fake_vng.image(boot, name, DEBIAN)
+    began = time.monotonic()
+    press = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
+    press.start()
+    status, _, err = run(capsys, PAIR, "--image", str(boot), "--no-here")
+    press.join()
+    assert (status, err) == (130, "interrupted\n")
+    assert time.monotonic() - began < 50
+
+
 def test_kvm_only_when_asked_for(boot: Path) -> None:
     from conformance.execute.images import read
 
@@ -113,4 +130,12 @@ def test_without_the_tools_what_is_known_is_told(
 def test_without_an_image(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
     status, _, err = run(capsys, *words, "--image", str(tmp_path), "--no-here")
     assert status == 2
-    assert "no kernel image there" in err
+    assert err.startswith(f"{tmp_path}: no kernel image there")
+
+
+def test_nothing_is_booted_for_no_scenario(boot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Failed first: every kernel was booted, to be asked nothing."""
+    fake_vng.image(boot, "old", DEBIAN)
+    (boot / "empty.txt").write_text("", encoding="utf-8")
+    status, out, err = run(capsys, str(boot / "empty.txt"), "--image", str(boot))
+    assert (status, out, err) == (2, "", f"{boot / 'empty.txt'}: holds no scenario: nothing is booted\n")

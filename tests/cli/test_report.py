@@ -64,6 +64,7 @@ def test_two_runs_of_a_host_that_disagree_are_flaky(tmp_path: Path, capsys: pyte
         (["{good}", "--html", "{empty}/no/x.html"], "cannot be written"),
         (["{good}", "-"], "standard input is the results of one host"),
         (["{good}", "--html", "-", "--json", "-"], "only one of the reports"),
+        (["{good}", "--html", "{empty}/x", "--junit", "{empty}/../empty/x"], "two of the reports would go to one file"),
         (["{nameless}"], "do not say which system"),
     ],
 )
@@ -93,6 +94,23 @@ def test_what_could_be_read_of_a_damaged_file_is_reported(tmp_path: Path, capsys
     captured = capsys.readouterr()
     assert "breaks off" in captured.err
     assert json.loads(captured.out)[0]["total"] == 2
+
+
+def test_a_host_that_cannot_be_read_leaves_the_others_theirs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the help says; failed first: nothing was reported."""
+    good = results(tmp_path / "good", predicted("linux", "6.18.44", [BOUND]))
+    assert main(["report", str(tmp_path / "gone.jsonl"), str(good), "--json"]) == 2
+    captured = capsys.readouterr()
+    assert [one["total"] for one in json.loads(captured.out)] == [1]
+    assert captured.err == f"{tmp_path / 'gone.jsonl'}: cannot be read: No such file or directory\n"
+
+
+def test_a_host_without_observations_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = results(tmp_path / "run", [])
+    assert main(["report", str(folder)]) == 2
+    assert capsys.readouterr().err == f"{folder}: holds no observations\n"
 
 
 def test_the_plain_summary_has_no_colours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

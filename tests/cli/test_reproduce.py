@@ -76,6 +76,12 @@ def test_takes_what_a_recording_saw(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "`b.bind=127.0.0.1` gives EACCES; EADDRINUSE was expected" in text
     assert "sendbug" in text
     assert "uname: OpenBSD 7.9 amd64" in text
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write('{"scenario": "a=')
+    assert main(["reproduce", PAIR, "--host", str(path), "--lang", "report"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == text
+    assert captured.err.startswith(f"{path}:3: not JSON")
 
 
 @pytest.mark.parametrize("os", catalog.names())
@@ -99,6 +105,8 @@ def test_every_system_has_a_report_with_rule_and_evidence(os: str) -> None:
         ([PAIR, "--expect", "[1"], "not JSON"),
         ([PAIR, "--expect", "[1,2,3,4,5]"], "the name of an error"),
         ([PAIR, "--expect", "ok ok ok ok EFOO"], "is the name of no error"),
+        ([PAIR, "--expect", "ok ok ok ok eaddrinuse"], "did you mean 'EADDRINUSE'?"),
+        ([PAIR, "--host", ""], "--host: expected a system"),
         ([PAIR, "--expect", "ok ok ok ok a"], "for 'b.bind=127.0.0.1', got 'a'"),
         (["a=udp4 a.bind=::1 deliver=::1", "--expect", "ok ok b"], "'b' is no open socket of that kind"),
         ([PAIR, "--host", "nowhere.json"], "neither a file nor a system"),
@@ -226,6 +234,35 @@ def test_forms_have_the_fields_of_their_trackers(os: str) -> None:
         assert found == FIELDS[os].split()
     else:
         assert found[: len(FIELDS[os].split())] == FIELDS[os].split()
+
+
+@pytest.mark.parametrize("os", catalog.names())
+def test_every_system_has_a_tracker(os: str) -> None:
+    """Failed first: DragonFly, illumos and gVisor were sent to "the tracker of the project"."""
+    case = reproduce.build(parse(PAIR), {"os": os, "release": catalog.expectations(os).covers[1]})
+    where = reproduce_files.files(case)["report.txt"].partition("# Send to: ")[2].splitlines()[0]
+    assert re.search(r"https://|mail|sendbug", where), where
+
+
+def test_gvisor_has_the_form_of_its_issues() -> None:
+    case = reproduce.build(parse(PAIR), {"os": "gvisor", "release": "20221219"})
+    text = reproduce_files.files(case)["report.txt"]
+    assert re.findall("^### (.*)$", text, re.MULTILINE) == [
+        "Description", "Steps to reproduce", "runsc version", "uname",
+    ]  # fmt: skip
+    assert "### runsc version\n\n20221219\n" in text
+
+
+def test_what_is_as_expected_is_not_to_be_reported() -> None:
+    """Failed first: "[BUG] ..., as expected", to be sent to the mailing list of the kernel."""
+    facts = {"os": "linux", "release": "6.18.44"}
+    text = reproduce_report.report(reproduce.build(parse(PAIR), facts), {})
+    assert text.startswith(
+        "# Nothing to report: Linux 6.18.44 does as expected; say what you expected with --expect.\n"
+    )
+    expect = reproduce.given_outcomes("? ? ? ? ok", parse(PAIR))
+    text = reproduce_report.report(reproduce.build(parse(PAIR), facts, expect=expect), {})
+    assert text.startswith("# Send to: ")
 
 
 def test_wsl_has_the_form_of_its_issues() -> None:

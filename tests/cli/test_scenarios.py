@@ -50,6 +50,16 @@ def test_what_diverges_is_to_be_run_again(tmp_path: Path, capsys: pytest.Capture
     assert printed(capsys, "--diverging", str(tmp_path)) == [BOUND] * REPEATS
 
 
+def test_what_diverges_before_a_file_breaks_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = recording(tmp_path / "seen.jsonl", {"os": "linux", "release": "6.18.44"}, Observation(BOUND, ("ok",) * 5))
+    with Path(file).open("a", encoding="utf-8") as stream:
+        stream.write('{"scenario": "a=')
+    assert main(["scenarios", "--diverging", file]) == 2
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == [BOUND] * REPEATS
+    assert captured.err.startswith(f"{file}:3: not JSON")
+
+
 def test_what_diverges_depends_on_the_facts_beside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = "a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 a.reuseaddr=0 b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1"
     (old,) = predicted("linux", "6.1.150", [text])
@@ -77,7 +87,11 @@ def test_given_scenarios_are_printed_as_their_ids(tmp_path: Path, capsys: pytest
         (["--host", "no-such-file"], "cannot be read"),
         (["--host", "foreign"], "1: not JSON"),
         (["--host", "empty"], "does not say what the host is"),
-        (["--diverging", "empty"], "name it with --os"),
+        (["--diverging", "empty"], "empty: does not say which system it is from"),
+        (["--diverging", "foreign"], "1: not JSON"),
+        (["--diverging", "", "a=tcp4"], "leave out the option"),
+        (["--diverging", "empty", "--quick"], "--quick: says what to generate"),
+        (["a=tcp4", "--shard", "1/2"], "--shard: says what to generate"),
         (["--diverging", "two"], "holds the results of 2 hosts"),
         (["--host", "x", "a=tcp4"], "leave out the option"),
     ],

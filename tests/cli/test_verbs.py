@@ -14,6 +14,7 @@ import pytest
 
 import conformance
 from conformance.cli.main import VERBS, main
+from conformance.execute.hosts import HostSpec, open_host
 from conformance.oracle import catalog
 
 CLASSIC = "a=tcp4 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1"
@@ -68,7 +69,16 @@ def test_bad_input_is_one_clear_line_and_status_2(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["run", "--shard", "3/2"], ["run", "--examples", "many"], ["run", "--seed", "-1"], ["predict", CLASSIC]],
+    [
+        ["run", "--shard", "3/2"],
+        ["run", "--examples", "many"],
+        ["run", "--seed", "-1"],
+        ["predict", CLASSIC],
+        ["predict", "--os", "linux", "--port", "-5", CLASSIC],
+        ["predict", "--os", "linux", "--port", "65536", CLASSIC],
+        ["observe", "--workers", "-3", CLASSIC],
+        ["kernels", "--jobs", "-1", CLASSIC],
+    ],
 )
 def test_bad_options_are_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -226,6 +236,38 @@ def test_a_reader_that_goes_away_on_windows(monkeypatch: pytest.MonkeyPatch) -> 
         main(["judge", "-"])
     monkeypatch.setattr("conformance.cli.main.os.name", "nt")
     assert main(["judge", "-"]) == 2
+
+
+def test_no_more_workers_than_scenarios(monkeypatch: pytest.MonkeyPatch, capsysbinary: object) -> None:
+    """Failed first: a hundred thousand processes for one scenario."""
+    asked = []
+
+    def opened(spec: HostSpec) -> object:
+        asked.append(spec.workers)
+        return open_host(spec)
+
+    monkeypatch.setattr("conformance.cli.observe.open_host", opened)
+    assert main(["observe", "--workers", "100000", "a=tcp4"]) == 0
+    assert asked == [1]
+
+
+def test_a_run_of_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--quick", "--examples", "0", "--deliveries", "0", "--shard", "99999999999/99999999999"]
+    assert main(["run", *words, "--results", str(tmp_path / "new")]) == 2
+    assert "there was no scenario to run" in lines(capsys)[1][0]
+
+
+@pytest.mark.parametrize("hosts", [[], ["--on", "local", "--on", "local"]])
+def test_a_summary_that_cannot_be_written_is_status_2(
+    hosts: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Failed first: it was told, and the status was 0."""
+    (tmp_path / "new" / "summary.md").mkdir(parents=True)
+    words = ["--quick", "--examples", "0", "--deliveries", "0", "--shard", "1/900", *hosts]
+    assert main(["run", *words, "--results", str(tmp_path / "new")]) == 2
+    out, err = lines(capsys)
+    assert err == [f"{tmp_path / 'new' / 'summary.md'}: cannot be written: Is a directory"]
+    assert out[-1] == f"results: {tmp_path / 'new'}"
 
 
 def test_run_into_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

@@ -190,6 +190,13 @@ def test_shards(parts: int, full: list[Group]) -> None:
     assert all([order[group.id] for group in shard] == sorted(order[group.id] for group in shard) for shard in shards)
 
 
+def test_more_shards_than_groups(full: list[Group]) -> None:
+    """Failed first: a list of all shards was made."""
+    assert len(list(matrix(users=True, shard=(1, 10**12)))) == 1
+    assert list(matrix(users=True, shard=(len(full) + 1, 10**12))) == []
+    assert len(list(matrix(users=True, shard=(len(full), len(full))))) == 1
+
+
 def test_a_shard_that_is_none() -> None:
     with pytest.raises(Problem, match="expected K/N with 1 <= K <= N, got 3/2"):
         matrix(shard=(3, 2))

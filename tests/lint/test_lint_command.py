@@ -18,8 +18,13 @@ Capture = pytest.CaptureFixture[str]
 def test_clean(folder: Folder, capsys: Capture) -> None:
     assert main(["lint", str(folder.file)]) == 0
     out, err = capsys.readouterr()
-    assert out == "1 files, 5 rules, 55 recorded observations of 1 hosts: no problems\n"
+    assert out == "1 file, 5 rules, 55 recorded observations of 1 host: no problems\n"
     assert err == ""
+
+
+def test_a_file_that_is_named_twice_is_checked_once(folder: Folder, capsys: Capture) -> None:
+    assert main(["lint", str(folder.file), str(folder.file)]) == 0
+    assert capsys.readouterr().out.startswith("1 file, 5 rules")
 
 
 def test_problems_have_place_line_and_the_name_of_the_check(folder: Folder, capsys: Capture) -> None:
@@ -41,7 +46,7 @@ def test_all_files_are_checked_when_one_cannot_be_read(folder: Folder, capsys: C
     assert f"{bad}:2:1: not YAML" in err
     assert f"{missing}: cannot be read: No such file or directory" in err
     assert "[ids]" in err
-    assert out == "3 files, 5 rules, 55 recorded observations of 1 hosts: 3 problems\n"
+    assert out == "3 files, 5 rules, 55 recorded observations of 1 host: 3 problems\n"
 
 
 def test_unknown_system(capsys: Capture) -> None:
