@@ -30,9 +30,9 @@ def expectations(os: str) -> Expectations:
     if os.endswith((".yaml", ".yml")):
         return load(Path(os))
     if os not in names():
-        raise Problem(
-            Place("--os"), f"no expectations for {os!r}{nearest(os, names())}; there are {', '.join(names())}"
-        )
+        name, at, _ = os.partition("@")
+        advice = "; the release is named with --release" if at and name in names() else nearest(os, names())
+        raise Problem(Place("--os"), f"no expectations for {os!r}{advice}; there are {', '.join(names())}")
     return load(folder() / f"{os}.yaml")
 
 
@@ -43,9 +43,10 @@ def release_of(expectation: Expectations, release: str) -> str:
     try:
         releases.parse(expectation.resolve(release))
     except releases.ReleaseError as error:
-        known = ", ".join([*expectation.covers, *expectation.names])
+        first, last = expectation.covers
+        known = f"from {first} to {last}" + (f", by name {', '.join(expectation.names)}" if expectation.names else "")
         hint = nearest(release, [*expectation.names, *expectation.covers])
-        raise Problem(Place("--release"), f"{error}{hint}; {expectation.title} has {known}") from error
+        raise Problem(Place("--release"), f"{error}{hint}; {expectation.title} is described {known}") from error
     return release
 
 
