@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = list(_machines(arguments.results, problems))
     hosts: dict[str, Columns] = {}
     with sources.no_collecting():
-        for source, columns in zip(found, sources.read_what_can_be(found), strict=True):
+        for source, columns in zip(found, sources.read(found), strict=True):
             name = source.name.removeprefix(PREFIX)
             if isinstance(columns, str):
                 problems.append(f"{name}: {columns}")

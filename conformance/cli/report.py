@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _read(found: list[sources.Source]) -> tuple[list[Columns], list[str]]:
     """The hosts that can be read, and what is wrong with the others; raises it when there is none."""
-    both = list(zip(sources.read_what_can_be(found), found, strict=True))
+    both = list(zip(sources.read(found), found, strict=True))
     unread = [one for one, _ in both if isinstance(one, str)]
     if len(unread) == len(both):
         raise BindmatrixError("\n".join(unread))

@@ -56,7 +56,7 @@ def find(words: Sequence[str]) -> list[Source]:
             if len(words) > 1:
                 raise Problem(Place("-"), "standard input is the results of one host; name nothing beside it")
             return [Source("", ("-",), {})]
-        for path in _files(Path(word)):
+        for path in _files(observations.named(word)):
             paths = found.setdefault(str(path.resolve().parent), [])
             if str(path) not in paths:
                 paths.append(str(path))
@@ -98,17 +98,11 @@ def _facts(folder: Path) -> dict[str, str]:
     return facts | data
 
 
-def read(sources: Sequence[Source]) -> list[Columns]:
-    """The hosts, read side by side where that is worth the processes; raises the first problem."""
-    found = read_what_can_be(sources)
-    for one in found:
-        if isinstance(one, str):
-            raise BindmatrixError(one)
-    return [one for one in found if not isinstance(one, str)]
+def read(sources: Sequence[Source]) -> list[Columns | str]:
+    """The hosts, read side by side where that is worth the processes.
 
-
-def read_what_can_be(sources: Sequence[Source]) -> list[Columns | str]:
-    """Likewise, with what is wrong with its files in place of a host that cannot be read at all."""
+    In the place of a host that cannot be read at all stands what is wrong with its files.
+    """
     sizes = [sum(Path(path).stat().st_size for path in source.paths if Path(path).exists()) for source in sources]
     cores = os.cpu_count() or 1
     if len(sources) > 1 and sum(sizes) > _LARGE and cores > 1:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
+from conformance.errors import Place, Problem
 from conformance.judge.results import Followed, Result, Results, Said, result
 from conformance.judge.summary import Collector, Summary
 from conformance.judge.verdicts import CONFORMS, NO_VERDICT, UNKNOWN, UNSUPPORTED, VERDICTS, Judge, Verdict
@@ -270,6 +271,8 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
         first = next(batches, [])
         if builder is None:
             host = {**recording.host, **{key: value for key, value in (facts or {}).items() if value}}
+            if not host.get("os"):
+                raise _nameless(recording, first)
             expectations, release = catalog.of_host(host)
             known = divergences.of(expectations, release)
             builder = Builder(Judge(expectations.at(release), known, host))
@@ -284,3 +287,11 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
     notes = [f"{bad_lines} lines could not be read"] if bad_lines else []
     summary_name = name or f"{builder.judge.expectations.os} {builder.judge.expectations.release}"
     return builder.columns(summary_name, problems, notes)
+
+
+def _nameless(recording: Recording, first: list[Observation]) -> Problem:
+    """What is wrong with a recording of no system; ``first`` is what it begins with."""
+    if not first:
+        return recording.problem or Problem(Place(recording.name), "holds no observations")
+    advice = 'name it in a facts.json beside it, {"os": "linux"}, or (a single host) with --os'
+    return Problem(Place(recording.name), f"does not say which system it is from; {advice}")

@@ -218,11 +218,18 @@ def _outcomes(values: object) -> Outcomes | None:
     return tuple([None if value is None else sys.intern(value) for value in values])
 
 
+def named(path: str | Path) -> Path:
+    """A path out of a command line; an empty word would be the current folder.  Raises :class:`Problem`."""
+    if not str(path):
+        raise Problem(Place("''"), "expected the name of a file or folder, got nothing (is a variable empty?)")
+    return Path(path)
+
+
 def read(path: str | Path) -> Recording:
     """The recording in a file, ``-`` for standard input, or a folder of a run; raises :class:`Problem`."""
     if str(path) == "-":
         return Recording(sys.stdin.buffer, "<stdin>")
-    path = Path(path)
+    path = named(path)
     if path.is_dir():
         inside = path / "observations.jsonl.gz"
         if not inside.exists():

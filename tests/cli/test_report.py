@@ -65,14 +65,19 @@ def test_two_runs_of_a_host_that_disagree_are_flaky(tmp_path: Path, capsys: pyte
         (["{good}", "-"], "standard input is the results of one host"),
         (["{good}", "--html", "-", "--json", "-"], "only one of the reports"),
         (["{good}", "--html", "{empty}/x", "--junit", "{empty}/../empty/x"], "two of the reports would go to one file"),
-        (["{nameless}"], "do not say which system"),
+        (["{nameless}"], "nameless/observations.jsonl.gz: does not say which system it is from"),
+        (["{garbage}"], "garbage:1: not JSON"),
+        (["{garbage}.nothing"], "garbage.nothing: holds no observations"),
+        ([""], "'': expected the name of a file or folder, got nothing"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_status_2(
     tmp_path: Path, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     observations = predicted("linux", "6.18.44", [BOUND])
-    places = {name: tmp_path / name for name in ("empty", "newer", "good", "nameless")}
+    places = {name: tmp_path / name for name in ("empty", "newer", "good", "nameless", "garbage")}
+    places["garbage"].write_text("no observation\n")
+    places["garbage"].with_suffix(".nothing").touch()
     places["empty"].mkdir()
     results(places["good"], observations)
     newer = results(places["newer"], observations) / "observations.jsonl.gz"
