@@ -173,7 +173,7 @@ class Recording:
         return observation
 
     def _parsed(self, line: str) -> Observation | None:
-        if not line.strip():
+        if not line.strip(" \t\r"):
             return None
         if len(line) > MAX_LINE:
             self._complain(self._line, f"a line of {len(line)} characters is no observation")
