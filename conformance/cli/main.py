@@ -8,7 +8,6 @@ imported, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import errno
 import gc
 import importlib
@@ -16,6 +15,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from conformance import __version__
 from conformance.errors import BindmatrixError, nearest
@@ -61,9 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif not gone:
             raise
         if error.filename is None:
-            # the reader of our output has gone (EINVAL on Windows: bpo-19612), or there is no room for it; Python would
-            # complain once more at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # the reader of our output has gone (EINVAL on Windows: bpo-19612), or there is no room for it
+            _drop(sys.stdout)
         return WRONG
 
 
@@ -77,12 +76,25 @@ def _told(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         _say("interrupted")
         return INTERRUPTED
+    except SystemExit:
+        # argparse has printed a help or what is wrong with the arguments
+        sys.stdout.flush()
+        raise
+    finally:
+        _say("", end="")
 
 
-def _say(text: str) -> None:
+def _say(text: str, end: str = "\n") -> None:
     """Print on standard error; where that cannot be written either, the exit status has to do."""
-    with contextlib.suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+    try:
+        print(text, file=sys.stderr, end=end, flush=True)
+    except OSError:
+        _drop(sys.stderr)
+
+
+def _drop(stream: TextIO) -> None:
+    """Let what is left in a stream that cannot be written go nowhere; Python would end with status 120 for it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open_what_is_closed() -> None:

@@ -44,6 +44,9 @@ def shell(words: str, folder: Path) -> subprocess.CompletedProcess[str]:
         "report seen.jsonl --html -",
         "judge seen.jsonl",
         "scenarios --quick --examples 0 --deliveries 0",
+        "--help",
+        "--version",
+        "run --help",
     ],
 )
 def test_no_room_for_the_output_is_not_a_divergence(words: str, tmp_path: Path) -> None:
@@ -82,8 +85,12 @@ def test_standard_error_that_is_closed_does_not_spoil_the_output(tmp_path: Path)
 
 
 @needs_full
-def test_standard_error_that_is_full(tmp_path: Path) -> None:
-    assert shell("judge no-such-file 2>/dev/full", tmp_path).returncode == 2
+@pytest.mark.parametrize(
+    "words", ["judge no-such-file", "predict --os linux a=tcp4.", "ask --nothing", "nothing", "report empty"]
+)
+def test_standard_error_that_is_full(words: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    assert shell(f"{words} 2>/dev/full", tmp_path).returncode == 2
 
 
 def test_a_run_without_any_stream(tmp_path: Path) -> None:

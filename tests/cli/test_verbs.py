@@ -21,6 +21,8 @@ CLASSIC = "a=tcp4 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1"
 EVIDENCE = catalog.folder() / "evidence"
 #: the package that is tested is the one that the command finds, wherever it is started
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(conformance.__file__).parent.parent)}
+# with it nothing is left to be written at exit, where a stream that cannot be written is told of once more
+ENVIRONMENT.pop("PYTHONUNBUFFERED", None)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> tuple[list[str], list[str]]:
