@@ -6,7 +6,8 @@ import json
 import os
 import platform
 import signal
-import threading
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from conformance.cli.main import main
 from conformance.execute import executor, vng
 from tests import fake_vng
+from tests.cli.test_verbs import ENVIRONMENT
 
 pytestmark = pytest.mark.skipif(not executor.LINUX, reason="kernel images are booted on Linux")
 
@@ -93,17 +95,30 @@ def test_a_kernel_that_does_not_start_says_why(boot: Path, capsys: pytest.Captur
     assert "7.2.13" in out
 
 
-def test_ctrl_c_does_not_wait_for_kernels_that_boot(boot: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Failed first: it was heard when the last of them had answered."""
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the images are those of x86_64")
+def test_ctrl_c_does_not_wait_for_kernels_that_boot(boot: Path) -> None:
+    """Failed first: it was heard when the last of them had answered.
+
+    In a process of its own: whatever runs in this one may swallow an interrupt.
+    """
     for name in ("slow-1", "slow-2", "slow-3"):
         fake_vng.image(boot, name, DEBIAN)
-    began = time.monotonic()
-    press = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
-    press.start()
-    status, _, err = run(capsys, PAIR, "--image", str(boot), "--no-here")
-    press.join()
-    assert (status, err) == (130, "interrupted\n")
-    assert time.monotonic() - began < 50
+    process = subprocess.Popen(
+        [sys.executable, "-m", "conformance", "kernels", PAIR, "--image", str(boot), "--no-here"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ENVIRONMENT["PYTHONPATH"]},
+        start_new_session=True,
+    )
+    while process.poll() is None and not boot.with_name("began").exists():
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGINT)
+    try:
+        _, err = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert (process.returncode, err) == (130, "interrupted\n")
 
 
 def test_kvm_only_when_asked_for(boot: Path) -> None:
