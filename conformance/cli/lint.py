@@ -19,6 +19,7 @@ from conformance.lint.propose import POOL
 from conformance.lint.replay import Recorded
 from conformance.lint.subject import Subject, quiet_collector
 from conformance.oracle import catalog, confidence
+from conformance.report.words import counted
 
 _EPILOG = """\
 Exit status: 0 when nothing is wrong, 2 when something is (with --strict also when a mutant survives).
@@ -213,13 +214,9 @@ def _summary(results: Sequence[_Result], found: int) -> None:
     rules = sum(len(result.subject.rules) for result in results if result.subject.expectations)
     hosts = {one.host for result in results if result.subject.expectations for one in result.subject.sets}
     recorded = sum(result.recorded for result in results)
-    said = "no problems" if not found else _counted(found, "problem")
-    files = _counted(len(results), "file")
-    print(f"{files}, {rules} rules, {recorded} recorded observations of {_counted(len(hosts), 'host')}: {said}")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    said = "no problems" if not found else counted(found, "problem")
+    files = counted(len(results), "file")
+    print(f"{files}, {rules} rules, {recorded} recorded observations of {counted(len(hosts), 'host')}: {said}")
 
 
 def _update(subjects: Sequence[Subject]) -> None:

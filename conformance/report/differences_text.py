@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from conformance.judge.differences import Comparison, Group, Saying
 from conformance.report.answers import outcome_text
 from conformance.report.answers_text import PLAIN_WIDTH, Line, wrapped
+from conformance.report.words import counted
 
 _INDENT = "    "
 
@@ -25,9 +26,9 @@ def lines(result: Comparison, width: int = PLAIN_WIDTH) -> list[Line]:
 def heading(result: Comparison) -> str:
     """One sentence: what was compared with what, and the counts."""
     sides = ", ".join(result.sides[:-1]) + " and " + result.sides[-1]
-    text = f"{sides}: {_counted(result.compared, 'scenario')} compared, {result.differ:,} differ"
+    text = f"{sides}: {counted(result.compared, 'scenario')} compared, {result.differ:,} differ"
     if result.groups:
-        text += f" in {_counted(len(result.groups), 'group')}"
+        text += f" in {counted(len(result.groups), 'group')}"
     if result.unknown:
         text += f"; {result.unknown:,} others unknown on one side at least"
     only = [f"{count:,} in {name}" for name, count in result.only.items() if count]
@@ -38,7 +39,7 @@ def heading(result: Comparison) -> str:
 
 def _group(result: Comparison, number: int, group: Group, width: int) -> Iterator[Line]:
     yield [
-        (f"{number}. {_counted(group.count, 'scenario')}", "bold"),
+        (f"{number}. {counted(group.count, 'scenario')}", "bold"),
         (f"  {' | '.join(_rules(one) for one in group.sayings)}", ""),
     ]
     for line in wrapped(group.scenario, _INDENT, width):
@@ -56,10 +57,6 @@ def _group(result: Comparison, number: int, group: Group, width: int) -> Iterato
         yield [(f"{_INDENT}{', '.join(names):<{size}}  ", ""), (outcome, style), (note, "")]
         for line in wrapped(saying.why, _INDENT * 2, width):
             yield [(line, "dim")]
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _rules(saying: Saying) -> str:

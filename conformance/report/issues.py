@@ -17,6 +17,7 @@ from typing import Any
 from conformance.judge.summary import Group, Summary
 from conformance.judge.verdicts import DIVERGES
 from conformance.report.terminal import expected_text
+from conformance.report.words import counted
 
 #: the label by which the issues are found again
 LABEL = "divergence"
@@ -58,7 +59,7 @@ def _issue(host: str, summary: Summary, group: Group, run: str) -> Issue:
     facts = "\n".join(f"{fact}: {_plain(str(value))}" for fact, value in sorted(summary.host.items()))
     lines = [
         MARKER.format(name),
-        f"{group.count:,} scenarios differ in this way; the shortest, with what each step returned:",
+        f"{counted(group.count, 'scenario', 'differs')} in this way; the shortest, with what each step returned:",
         "",
         _fenced(_steps(group)),
         "",

@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 from conformance.judge.summary import Group, Summary
 from conformance.judge.verdicts import CONFORMS, DIVERGES, VERDICTS
 from conformance.report.terminal import group_lines
+from conformance.report.words import counted
 
 #: what XML 1.0 cannot hold, however it is written
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -47,7 +48,7 @@ def _suite(name: str, summary: Summary) -> ET.Element:
     for kind, reasons in summary.reasons.items():
         for reason, count in reasons.items():
             case = _case(suite, name, f"{kind}: {reason}")
-            ET.SubElement(case, "skipped", message=_clean(f"{count} scenarios: {VERDICTS[kind]}"))
+            ET.SubElement(case, "skipped", message=_clean(f"{counted(count, 'scenario')}: {VERDICTS[kind]}"))
     for note in summary.notes:
         ET.SubElement(suite, "system-out").text = _clean(note)
     suite.set("tests", str(len(suite.findall("testcase"))))
@@ -61,7 +62,7 @@ def _group(suite: ET.Element, name: str, group: Group, recording: str | None) ->
     what = group.divergence or group.rule or "no rule"
     case = _case(suite, name, f"{group.kind} {what}: {group.shortest}")
     text = _clean("\n".join([*group_lines(group, recording), *(f"  evidence: {one}" for one in group.evidence)]))
-    message = _clean(f"{group.count} scenarios: {VERDICTS[group.kind]}")
+    message = _clean(f"{counted(group.count, 'scenario')}: {VERDICTS[group.kind]}")
     if group.kind == DIVERGES:
         ET.SubElement(case, "failure", message=message, type=group.kind).text = text
     else:

@@ -11,6 +11,7 @@ from conformance.errors import printable
 from conformance.judge.summary import Group, Summary
 from conformance.judge.verdicts import CONFORMS, DIVERGES, FLAKY, KNOWN, RESOLVED, UNKNOWN, VERDICTS
 from conformance.oracle.automaton import Expected
+from conformance.report.words import counted
 
 _COLOURS = {
     DIVERGES: "bold red",
@@ -112,7 +113,7 @@ def _show_rules(console: object, summary: Summary) -> None:
 
 def heading(summary: Summary) -> str:
     """One line: which system, how many scenarios, how long."""
-    text = f"{summary.system} {summary.release}: {summary.total:,} scenarios"
+    text = f"{summary.system} {summary.release}: {counted(summary.total, 'scenario')}"
     if summary.seconds:
         text += f" in {summary.seconds:.1f} s"
     return text

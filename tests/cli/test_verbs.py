@@ -190,7 +190,7 @@ def test_observe_and_judge_in_a_pipe() -> None:
     assert observed.returncode == 0, observed.stderr
     judged = bindmatrix("judge", "-", input=observed.stdout)
     assert judged.returncode == 0, judged.stderr
-    assert "1 scenarios" in judged.stdout
+    assert "1 scenario in" in judged.stdout
 
 
 def test_run_quick_writes_its_results(tmp_path: Path) -> None:
