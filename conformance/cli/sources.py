@@ -29,8 +29,6 @@ from conformance.oracle import catalog
 FACTS = "facts.json"
 #: compressed bytes of all files from which several hosts are read in processes of their own
 _LARGE = 500_000
-#: objects that were made and not freed, from which it pays to look for cycles
-_MANY = 500_000
 
 
 class Source(NamedTuple):
@@ -155,10 +153,6 @@ def _columns(source: Source) -> Columns | str:
             return of_recordings([observations.read(path) for path in source.paths], facts=source.facts)
     except BindmatrixError as problem:
         return str(problem)
-    finally:
-        # the automaton that judged the host refers to itself; with many free sequences it is the largest thing there is
-        if gc.get_count()[0] > _MANY:
-            gc.collect()
 
 
 @contextmanager

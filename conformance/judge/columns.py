@@ -286,7 +286,10 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
         raise ValueError("no recordings")
     notes = [f"{bad_lines} lines could not be read"] if bad_lines else []
     summary_name = name or f"{builder.judge.expectations.os} {builder.judge.expectations.release}"
-    return builder.columns(summary_name, problems, notes)
+    columns = builder.columns(summary_name, problems, notes)
+    # what judged the host is mostly larger than the columns
+    builder.judge.ways.forget()
+    return columns
 
 
 def _nameless(recording: Recording, first: list[Observation]) -> Problem:

@@ -98,6 +98,15 @@ class Ways:
         #: outcomes and what is said -> number
         self._numbers: dict[tuple[Outcomes, tuple[int, ...]], int] = {}
 
+    def forget(self) -> None:
+        """Let go of what the walkers have worked out; nothing can be followed any more from a place."""
+        self.heads.clear()
+        self._ways.clear()
+        self._places.clear()
+        for walker in (self.walker, self.diverged):
+            if walker is not None:
+                walker.forget()
+
     def head(self, text: str) -> Head:
         """The first part ``text``."""
         head = self.heads.get(text)

@@ -161,6 +161,12 @@ class Oracle:
             edge = node.edges[step.text] = self._edge(node, step)
         return edge
 
+    def forget(self) -> None:
+        """Let go of all that was worked out; it refers to itself, so it would stay until somebody looks for cycles."""
+        for node in self._nodes.values():
+            node.edges.clear()
+        self._nodes = {self.start.states: self.start}
+
     def _edge(self, node: Node, step: Step) -> Edge:
         if len(node.states) == 1:
             branches = self._calls.apply(node.states[0], step)

@@ -41,6 +41,14 @@ class Core:
         return held
 
 
+    def forget(self) -> None:
+        """Let go of what calls lead to."""
+        self.pieces.clear()
+        for held in self._held.values():
+            held.steps.clear()
+        self._held.clear()
+
+
 class Held:
     """A socket under its name."""
 

@@ -88,6 +88,14 @@ class Walker:
             return None
         return answers
 
+    def forget(self) -> None:
+        """Let go of all that was worked out, as :meth:`Oracle.forget`."""
+        for core in self._cores.values():
+            core.forget()
+        for kept in (self._cores, self._fresh, self._begun):
+            kept.clear()
+        self.oracle.forget()
+
     def _walk(self, at: Position, words: list[str], outcomes: Outcomes, answers: list[Answer]) -> bool:
         """Add to ``answers``; False where the automaton has to go on."""
         if self._groups_matter:

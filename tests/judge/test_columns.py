@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 
 import pytest
@@ -90,3 +91,17 @@ def test_side_by_side_keeps_every_result_and_knows_what_was_not_run() -> None:
     assert found[BOUND][1] is None
     assert found[DUAL] == [("ok",) * 4 + ("EADDRINUSE", "ok"), ("ok",) * 6]
     assert any(NOT_RUN in vector for vector in both.vectors)
+
+
+def test_what_judged_a_host_goes_with_it() -> None:
+    """It refers to itself; whoever reads several hosts does not look for cycles."""
+    recordings = [recording("linux", "6.1.192", predicted("linux", "6.1.192", random_sequences(11, 300)))]
+    gc.collect()
+    gc.disable()
+    try:
+        columns = of_recordings(recordings)
+        found = gc.collect()
+    finally:
+        gc.enable()
+    assert len(columns.result) > 200
+    assert found < 1000
