@@ -80,13 +80,8 @@ class Results(Sequence[Result]):
 
 def result(one: Followed, said: Sequence[Said]) -> Result:
     """All that is known of a result."""
-    steps = [said[number] for number in one.said]
-    expected = tuple([step.expected for step in steps])
-    weakest = max([step.weakness for step in steps], default=-1)
-    return Result(
-        one.kind,
-        one.outcomes,
-        one.outcomes if one.outcomes == expected else expected,
-        tuple([step.rules for step in steps]),
-        confidence=confidence.word(weakest) if steps else "",
-    )
+    if not one.said:
+        return Result(one.kind, one.outcomes)
+    expected, rules, weakness = zip(*[said[number] for number in one.said], strict=True)
+    same = one.outcomes if one.outcomes == expected else expected
+    return Result(one.kind, one.outcomes, same, rules, confidence=confidence.word(max(weakness)))

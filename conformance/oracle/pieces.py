@@ -40,7 +40,6 @@ class Core:
             held = self._held[name] = Held(self, name)
         return held
 
-
     def forget(self) -> None:
         """Let go of what calls lead to."""
         self.pieces.clear()
