@@ -84,6 +84,20 @@ def test_takes_what_a_recording_saw(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert captured.err.startswith(f"{path}:3: not JSON")
 
 
+def test_what_is_known_of_a_host_wins_over_what_it_says_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As ``report`` has it, whose command leads here."""
+    header = {"format": "bindmatrix-observations/1", "host": {"os": "gvisor", "release": "4.4.0"}}
+    seen = {"scenario": "a=tcp4 a.bind=::ffff:127.0.0.1", "outcomes": ["ok", "ok"]}
+    (tmp_path / "seen.jsonl").write_text(f"{json.dumps(header)}\n{json.dumps(seen)}\n")
+    (tmp_path / "facts.json").write_text('{"release": "20221219"}')
+    assert main(["reproduce", seen["scenario"], "--host", str(tmp_path), "--lang", "report"]) == 0
+    report = capsys.readouterr().out
+    assert "gVisor 20221219" in report
+    assert "4.4.0" not in report
+
+
 @pytest.mark.parametrize("os", catalog.names())
 def test_every_system_has_a_report_with_rule_and_evidence(os: str) -> None:
     release = catalog.expectations(os).covers[1]
