@@ -214,7 +214,7 @@ def _summary(results: Sequence[_Result], found: int) -> None:
     rules = sum(len(result.subject.rules) for result in results if result.subject.expectations)
     hosts = {one.host for result in results if result.subject.expectations for one in result.subject.sets}
     recorded = sum(result.recorded for result in results)
-    said = "no problems" if not found else counted(found, "problem")
+    said = counted(found, "problem") if found else "no problems"
     files = counted(len(results), "file")
     print(f"{files}, {rules} rules, {recorded} recorded observations of {counted(len(hosts), 'host')}: {said}")
 

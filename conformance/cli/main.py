@@ -81,6 +81,7 @@ def _told(arguments: list[str]) -> int:
         sys.stdout.flush()
         raise
     finally:
+        # what argparse and the verbs have written there themselves
         _say("", end="")
 
 

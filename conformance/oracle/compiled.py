@@ -109,6 +109,12 @@ def counted(sock: Sock, stack: Stack) -> int:
     return bits
 
 
+def holds_on_port(condition: Condition, stack: Stack) -> bool:
+    """Whether what ``condition`` says of the number of the port holds; it does for every call or for none."""
+    text = Code(stack).condition(tuple(term for term in condition if term[0] == "port.number"))
+    return not text or bool(eval(text, {"PORT": stack.port}))  # noqa: S307 - text of our own tables
+
+
 def section_source(rules: tuple[Rule, ...], stack: Stack) -> str:
     """The text of the function that decides by ``rules``."""
     lines = ["def decide(c, n, state):", " m = state.memory", " S = state.socks"]

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from conformance.oracle import compiled
 from conformance.oracle.expectation import Expectations, Rule, Stack
 from conformance.oracle.rulereader import RuleReader
 
@@ -87,10 +88,7 @@ def in_force(divergences: Sequence[Divergence], expectations: Expectations, rele
 
 def possible(divergences: Sequence[Divergence], stack: Stack) -> tuple[Divergence, ...]:
     """The entries that can make a difference: what one says of the number of the port holds from the start or never."""
-    number = "other" if stack.port % 128 else "multiple-of-128"
-    return tuple(
-        one for one in divergences if all(number in values for name, values in one.rule.when if name == "port.number")
-    )
+    return tuple(one for one in divergences if compiled.holds_on_port(one.rule.when, stack))
 
 
 def apply(expectations: Expectations, divergences: Sequence[Divergence]) -> Expectations:

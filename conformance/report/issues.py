@@ -59,7 +59,7 @@ def _issue(host: str, summary: Summary, group: Group, run: str) -> Issue:
     facts = "\n".join(f"{fact}: {_plain(str(value))}" for fact, value in sorted(summary.host.items()))
     lines = [
         MARKER.format(name),
-        f"{counted(group.count, 'scenario', 'differs')} in this way; the shortest, with what each step returned:",
+        f"Seen in {counted(group.count, 'scenario')}; the shortest, with what each step returned:",
         "",
         _fenced(_steps(group)),
         "",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 
-def counted(count: int, noun: str, verb: str = "") -> str:
-    """``1 scenario``, ``2,000 scenarios``; a verb, given for one, follows: ``1 scenario differs``."""
-    one = count == 1
-    text = f"{count:,} {noun}" if one else f"{count:,} {noun}s"
-    return f"{text} {verb if one else verb.removesuffix('s')}" if verb else text
+def counted(count: int, noun: str) -> str:
+    """``1 scenario``, ``2,000 scenarios``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
