@@ -124,15 +124,15 @@ def _of_results(
         raise Problem(Place(word), f"holds the results of {len(found)} hosts; name one of them")
     outcomes = None
     damage = None
-    facts: dict[str, Any] = {}
+    said: dict[str, Any] = {}
     for name in found[0].paths:
         recording = observations.read(name)
         for observation in recording:
             if observation.scenario == scenario.text and observation.outcomes is not None:
                 outcomes = observation.outcomes
         damage = damage or recording.problem
-        facts |= recording.host
-    facts |= {key: value for key, value in found[0].facts.items() if value}
+        said |= recording.host
+    facts = found[0].host(said)
     if not facts.get("os"):
         raise damage or Problem(Place(word), "does not say which host it is from; expected a first line with its facts")
     if outcomes is not None and len(outcomes) != len(scenario.steps):

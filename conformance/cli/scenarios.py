@@ -108,7 +108,7 @@ def _diverging(path: str, *, json_lines: bool) -> int:
     recordings = [observations.read(one) for one in found[0].paths]
     batches = chain.from_iterable(recording.batches() for recording in recordings)
     first = next(batches, [])
-    host = {**recordings[0].host, **found[0].facts}
+    host = found[0].host(recordings[0].host)
     if not host.get("os"):
         nothing = (
             f"does not say which system it is from; expected a first line with its facts, or a {sources.FACTS} beside"

@@ -13,11 +13,11 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from conformance.errors import BindmatrixError, Place, Problem
 from conformance.judge.columns import Columns, of_recordings
@@ -37,6 +37,10 @@ class Source(NamedTuple):
     name: str
     paths: tuple[str, ...]
     facts: dict[str, str]
+
+    def host(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """The facts of the host: what it ``said`` of itself, and what is known of it, which wins."""
+        return {**said, **{key: value for key, value in self.facts.items() if value}}
 
     @property
     def recording(self) -> str | None:
