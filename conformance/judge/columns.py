@@ -107,7 +107,7 @@ class Builder:
                 length = head.length
                 way = head.ways.get(outcomes[:length])
                 if way is not None:
-                    part = way.place.rests.get((second, outcomes[length:]))
+                    part = way.rests.get((second, outcomes[length:]))
                     known = None if part is None else way.known.get(part.number)
             number = self._number(observation) if known is None else known
             head.rows[second] = len(self.result)

@@ -20,7 +20,6 @@ from conformance.oracle.divergences import Divergence
 from conformance.oracle.divergences import apply as with_divergences
 from conformance.oracle.divergences import possible as on_this_port
 from conformance.oracle.expectation import Expectations, Rule
-from conformance.oracle.pieces import Position
 
 CONFORMS = "conforms"
 DIVERGES = "diverges"
@@ -114,7 +113,7 @@ class Judge:
                 length = head.length
                 way = head.ways.get(outcomes[:length])
                 if way is not None:
-                    rest = way.place.rests.get((second, outcomes[length:]))
+                    rest = way.rests.get((second, outcomes[length:]))
                     if rest is not None and rest.certain and way.certain:
                         way.count += 1
                         rest.count += 1
@@ -168,12 +167,8 @@ class Judge:
         outcomes = observation.outcomes
         if outcomes is None:
             return []
-        text = observation.scenario
-        found = self.ways.walker.follow(Position(), text, outcomes, text)
-        if found is not None:
-            return found
         try:
-            steps = parse(text).steps
+            steps = parse(observation.scenario).steps
         except Problem:
             return []
         return [*self.oracle.follow(steps, outcomes)] if len(steps) == len(outcomes) else []
