@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from conformance.execute import executor
+from bindmatrix.execute import executor
 
 ROUNDS = 7
 

@@ -17,12 +17,12 @@ import io
 import time
 from collections.abc import Callable, Sequence
 
-from conformance.generate.matrix import matrix
-from conformance.generate.sequences import random_sequences
-from conformance.judge.verdicts import Judge
-from conformance.observe.observations import Observation, Recording, line
-from conformance.oracle import catalog
-from conformance.oracle.automaton import Oracle
+from bindmatrix.generate.matrix import matrix
+from bindmatrix.generate.sequences import random_sequences
+from bindmatrix.judge.verdicts import Judge
+from bindmatrix.observe.recordings import Observation, Recording, line
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog
 
 RELEASE = "6.18.44"
 

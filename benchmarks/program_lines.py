@@ -11,12 +11,13 @@ import argparse
 import random
 from pathlib import Path
 
-from conformance.generate.deliveries import random_deliveries
-from conformance.generate.matrix import matrix
-from conformance.generate.sequences import random_sequences
-from conformance.notation import parse
-from conformance.report import reproduce, reproduce_c, reproduce_python
-from conformance.report.reproduce_findings import findings
+from bindmatrix.generate.deliveries import random_deliveries
+from bindmatrix.generate.matrix import matrix
+from bindmatrix.generate.sequences import random_sequences
+from bindmatrix.notation import parse
+from bindmatrix.reproduce import c_program, python_program
+from bindmatrix.reproduce.cases import Case, build
+from bindmatrix.reproduce.findings import findings
 
 FACTS = {"os": "linux", "release": "6.18.44"}
 #: what a maintainer likes to read
@@ -40,7 +41,7 @@ def main() -> None:
     print(f"{'':12}{'programs':>9}{'steps':>7}  {'':8}{'median':>7}{'95 %':>6}{'most':>6}{'30 to 80':>10}")
     for name, some in sources.items():
         steps = sorted(len(case.scenario.steps) for case in some)[len(some) // 2]
-        for language, program in (("C", reproduce_c.program), ("Python", reproduce_python.program)):
+        for language, program in (("C", c_program.program), ("Python", python_program.program)):
             lines = sorted(program(case).count("\n") for case in some)
             fits = sum(SHORTEST <= count <= LONGEST for count in lines) / len(lines)
             print(
@@ -56,8 +57,8 @@ def ordinary(text: str) -> bool:
     return kinds.count("socket") <= 3 and len(kinds) <= 14 and not {"connect", "user", "join"} & set(kinds)
 
 
-def cases(texts: list[str]) -> list[reproduce.Case]:
-    return [reproduce.build(parse(text), FACTS) for text in texts]
+def cases(texts: list[str]) -> list[Case]:
+    return [build(parse(text), FACTS) for text in texts]
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ import statistics
 import sys
 import time
 
-from conformance.execute.executor import Executor
-from conformance.execute.hosts import HostSpec, open_host
-from conformance.session import Plan
+from bindmatrix.execute.executor import Executor
+from bindmatrix.execute.hosts import HostSpec, open_host
+from bindmatrix.run.session import Plan
 
 
 def main() -> None:

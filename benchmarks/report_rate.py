@@ -19,11 +19,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from conformance.generate.matrix import matrix
-from conformance.generate.sequences import random_sequences
-from conformance.observe.observations import Observation, header, line
-from conformance.oracle import catalog
-from conformance.oracle.automaton import Oracle
+from bindmatrix.generate.matrix import matrix
+from bindmatrix.generate.sequences import random_sequences
+from bindmatrix.observe.recordings import Observation, header, line
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog
 
 HOSTS, SCENARIOS = 8, 150_000
 
@@ -44,7 +44,7 @@ def main() -> None:
                 write(folder / os_name, os_name, texts)
         page = folder / "page.html"
         started = time.perf_counter()
-        command = [sys.executable, "-m", "conformance", "report", str(folder), "--html", str(page)]
+        command = [sys.executable, "-m", "bindmatrix", "report", str(folder), "--html", str(page)]
         status = subprocess.run(command, check=False).returncode
         seconds = time.perf_counter() - started
         used = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -15,9 +15,9 @@ import statistics
 import time
 from collections.abc import Sequence
 
-from conformance.execute.local import LocalHost
-from conformance.generate.deliveries import random_deliveries
-from conformance.generate.matrix import matrix
+from bindmatrix.execute.local import LocalHost
+from bindmatrix.generate.deliveries import random_deliveries
+from bindmatrix.generate.matrix import matrix
 
 ROUNDS = 3
 

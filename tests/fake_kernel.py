@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from conformance.observe.observations import Observation, line
-from conformance.oracle import catalog
-from conformance.oracle.automaton import Oracle
-from conformance.oracle.expectation import Expectations, Rule
-from conformance.oracle.naive import NaiveEvaluator
+from bindmatrix.observe.recordings import Observation, line
+from bindmatrix.oracle.naive import NaiveEvaluator
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog
+from bindmatrix.rules.model import Expectations, Rule
 
 FACTS = {
     "os": "linux",

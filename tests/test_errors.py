@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.errors import Place, Problem, nearest
+from bindmatrix.errors import Place, Problem, nearest
 
 
 def test_a_caret_under_the_place() -> None:

@@ -112,7 +112,7 @@ def test_on_a_free_port(check: Callable[[int], None]) -> None:
 def test_on_9999_in_a_namespace(check: str) -> None:
     script = (
         "import sys\n"
-        "from conformance.execute.executor import _make_ports\n"
+        "from bindmatrix.execute.executor import _make_ports\n"
         "try: _make_ports('own')\n"
         "except OSError: sys.exit(77)\n"
         f"from tests.test_examples import {check}\n"

@@ -6,12 +6,11 @@ import gzip
 import json
 
 import pytest
+from bindmatrix.errors import Problem
+from bindmatrix.notation import GLOBALS, OPTIONS, SOCKET_KINDS, VERBS, Step, canonical, parse, step
+from bindmatrix.rules import catalog
 from hypothesis import given
 from hypothesis import strategies as st
-
-from conformance.errors import Problem
-from conformance.notation import GLOBALS, OPTIONS, SOCKET_KINDS, VERBS, Step, canonical, parse, step
-from conformance.oracle import catalog
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,4}", fullmatch=True).filter(lambda name: name not in GLOBALS)
 IP = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)

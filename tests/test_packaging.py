@@ -12,12 +12,11 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import bindmatrix
 import pytest
 
-import conformance
-
 ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "conformance"
+PACKAGE = ROOT / "conformance" / "bindmatrix"
 
 SYSTEMS = re.compile(
     r"\b(linux|freebsd|netbsd|openbsd|dragonfly|bsd|darwin|macos|xnu|illumos|solaris|sunos|omnios|gvisor|runsc|windows|win32|winsock)\b",
@@ -33,7 +32,7 @@ MACHINE_PATHS = re.compile(r"/(?:work|root)/|/home/[a-z]|/Users/[a-z]|/tmp/[a-z]
 def test_the_version_is_the_newest_entry_of_the_changelog() -> None:
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert newest
-    assert newest[1] == conformance.__version__
+    assert newest[1] == bindmatrix.__version__
 
 
 def test_the_installed_distribution_has_the_version_of_the_package() -> None:
@@ -41,7 +40,7 @@ def test_the_installed_distribution_has_the_version_of_the_package() -> None:
         installed = importlib.metadata.version("bindmatrix")
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("bindmatrix is not installed here; tox installs it")
-    assert installed == conformance.__version__
+    assert installed == bindmatrix.__version__
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
@@ -75,9 +74,9 @@ def wheel() -> Path:
 
 def test_the_wheel_holds_everything_the_command_needs(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"conformance/py.typed", "conformance/execute/executor.py", "conformance/suite/test_matrix.py"} <= names
+    assert {"bindmatrix/py.typed", "bindmatrix/execute/executor.py", "bindmatrix/suite/test_matrix.py"} <= names
     expected = {
-        f"conformance/{path.relative_to(ROOT).as_posix()}"
+        f"bindmatrix/{path.relative_to(ROOT).as_posix()}"
         for path in (ROOT / "expectations").rglob("*")
         if path.is_file() and not path.name.startswith(".")
     }
@@ -87,11 +86,11 @@ def test_the_wheel_holds_everything_the_command_needs(wheel: Path) -> None:
 
 def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert tops == {"conformance", f"bindmatrix-{conformance.__version__}.dist-info"}
+    assert tops == {"bindmatrix", f"bindmatrix-{bindmatrix.__version__}.dist-info"}
 
 
 def test_the_tests_run_against_the_installed_wheel(wheel: Path) -> None:
-    assert Path(conformance.__file__).is_relative_to(sys.prefix), f"{wheel} is installed, the checkout was imported"
+    assert Path(bindmatrix.__file__).is_relative_to(sys.prefix), f"{wheel} is installed, the checkout was imported"
 
 
 # --- what the layers cannot say

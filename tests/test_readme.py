@@ -14,11 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-
-from conformance.cli.main import main
-from conformance.notation import parse
-from conformance.oracle import catalog
-from conformance.oracle.automaton import Oracle
+from bindmatrix.cli.main import main
+from bindmatrix.notation import parse
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog
 
 README = Path(__file__).parent.parent / "README.md"
 #: the order of the table's columns: system -> heading

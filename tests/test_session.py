@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bindmatrix.errors import Problem
+from bindmatrix.judge.verdicts import CONFORMS, DIVERGES, FLAKY, NO_VERDICT
+from bindmatrix.observe.recordings import read
+from bindmatrix.observe.run_folder import Results
+from bindmatrix.rules.model import Rule
+from bindmatrix.run.session import Plan, Session
 
-from conformance.errors import Problem
-from conformance.judge.verdicts import CONFORMS, DIVERGES, FLAKY, NO_VERDICT
-from conformance.observe.observations import read
-from conformance.observe.results import Results
-from conformance.oracle.expectation import Rule
-from conformance.session import Plan, Session
 from tests.fake_kernel import FACTS, FakeKernel
 
 QUICK = Plan("quick", examples=300)

@@ -7,15 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bindmatrix
 import pytest
-
-import conformance
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script stands for ssh")
 def test_xdist_takes_the_suite_to_another_machine(tmp_path: Path) -> None:
     """One node here, one over an ssh that stays here and starts a shell with nothing of our environment."""
-    package = Path(conformance.__file__).parents[1]
+    package = Path(bindmatrix.__file__).parents[1]
     ssh = tmp_path / "ssh"
     ssh.write_text(
         f'#!/bin/sh\necho "$*" >> {tmp_path}/log\nfor last; do :; done\n'
@@ -26,7 +25,7 @@ def test_xdist_takes_the_suite_to_another_machine(tmp_path: Path) -> None:
     settings = {"BINDMATRIX_PROFILE": "quick", "BINDMATRIX_EXAMPLES": "5"}
     there = "//".join(["ssh=me@box", f"python={sys.executable}", *(f"env:{key}={settings[key]}" for key in settings)])
     xdist = ["-d", "--tx", there, "--tx", "popen"]
-    items = ["--pyargs", "conformance.suite", "-k", "udp and bound and any4 or drawn"]
+    items = ["--pyargs", "bindmatrix.suite", "-k", "udp and bound and any4 or drawn"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *xdist, *items],
         cwd=tmp_path,

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bindmatrix.cli.main import main
+from bindmatrix.execute import executor
+from bindmatrix.execute.executor import Executor
 
-from conformance.cli.main import main
-from conformance.execute import executor
-from conformance.execute.executor import Executor
 from tests.execute.namespaces import Namespace, namespace
 
 ROOT = Path(__file__).parents[1]
@@ -33,8 +33,8 @@ SHORT = ("run", "--quick", "--examples", "60", "--deliveries", "10", "--workers"
 #: the command, but its executors stay in the namespace that they are started in
 STAYS = """
 import sys
-from conformance.cli.main import main
-from conformance.execute.local import LocalHost
+from bindmatrix.cli.main import main
+from bindmatrix.execute.local import LocalHost
 made = LocalHost.__init__
 LocalHost.__init__ = lambda self, *words, **named: made(self, *words, **{**named, "namespace": "none"})
 sys.exit(main(sys.argv[1:]))
@@ -50,7 +50,7 @@ def limited(limit: str, value: int) -> Callable[[], None]:
 
 
 def command(
-    *words: str, program: Sequence[str] = (sys.executable, "-m", "conformance"), **options: Any
+    *words: str, program: Sequence[str] = (sys.executable, "-m", "bindmatrix"), **options: Any
 ) -> subprocess.CompletedProcess[str]:
     """Run the command; a traceback is always a bug of ours."""
     done = subprocess.run(
@@ -369,7 +369,7 @@ def test_a_clock_that_jumps_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(time, "time", lambda: draw.uniform(-1e6, 4e9))
     script = (
         "import random, time; draw = random.Random(3); time.time = lambda: draw.uniform(-1e6, 4e9);"
-        "import sys; from conformance.cli.main import main; sys.exit(main(sys.argv[1:]))"
+        "import sys; from bindmatrix.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, *SHORT, "--results", str(tmp_path / "new")],
@@ -424,7 +424,7 @@ def test_nothing_is_read_or_written_in_the_letters_of_the_locale(tmp_path: Path)
         ["lint", "--os", "windows"],
     ]
     script = (
-        "import json, sys; from conformance.cli.main import main;"
+        "import json, sys; from bindmatrix.cli.main import main;"
         "found = [main(words) for words in json.loads(sys.argv[1])]; print(found, file=sys.stderr)"
     )
     done = subprocess.run(

@@ -10,7 +10,7 @@
 
 trap 'exit 0' EXIT
 here=$(cd "$(dirname "$0")" && pwd) || exit
-executor=$here/../../conformance/execute/executor.py
+executor=$here/../../conformance/bindmatrix/execute/executor.py
 results=results/observations.jsonl
 # where the systems that install packages beside their base put them
 PATH=$PATH:/usr/local/bin:/usr/pkg/bin:/usr/pkg/sbin:/opt/local/bin:/usr/sbin:/sbin

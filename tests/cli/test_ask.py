@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from conformance.cli.ask import short_form
-from conformance.cli.main import main
-from conformance.errors import Problem
-from conformance.notation import parse
-from conformance.oracle import catalog, load
-from conformance.report import answers, answers_text
-from conformance.report.answers_releases import known_divergences, ranges, stretches, variants
+from bindmatrix.answers import ask
+from bindmatrix.cli.ask import short_form
+from bindmatrix.cli.main import main
+from bindmatrix.errors import Problem
+from bindmatrix.notation import parse
+from bindmatrix.report import ask_text
+from bindmatrix.rules import catalog, loader
+from bindmatrix.rules.boundaries import known_divergences, ranges, stretches, variants
 
 CLASSIC = "a=tcp4 a.reuseaddr=1 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1"
 
@@ -60,7 +60,7 @@ def toy(tmp_path: Path) -> str:
     return str(path)
 
 
-def ask(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+def run_ask(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
     status = main(["ask", *words])
     out, err = capsys.readouterr()
     return status, out, err
@@ -70,7 +70,7 @@ def ask(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 
 
 def test_stretches_begin_where_a_rule_or_a_branch_does(toy: str) -> None:
-    found = stretches(load.load(Path(toy)))
+    found = stretches(loader.load(Path(toy)))
     assert [(one.branch, one.first, one.last) for one in found] == [
         ("", "5.10", "6.0"),
         ("", "6.1", "6.1.4"),
@@ -85,7 +85,7 @@ def test_stretches_begin_where_a_rule_or_a_branch_does(toy: str) -> None:
 
 
 def test_no_stretch_begins_after_the_last_release_of_a_number(toy: str) -> None:
-    loaded = load.load(Path(toy))
+    loaded = loader.load(Path(toy))
     assert loaded.last == ()
     found = stretches(replace(loaded, last=("6.1",)))
     assert [(one.first, one.last) for one in found if not one.branch] == [
@@ -97,7 +97,7 @@ def test_no_stretch_begins_after_the_last_release_of_a_number(toy: str) -> None:
 
 
 def test_ranges_join_neighbours_and_use_names(toy: str) -> None:
-    expectations = load.load(Path(toy))
+    expectations = loader.load(Path(toy))
     every = stretches(expectations)
     assert ranges(expectations, every, every) == ["old - 7.3", "fork-5.10 - 7.3"]
     assert ranges(expectations, [every[0], every[1], every[3]], every) == ["old - 6.1.4", "6.2 - 6.x"]
@@ -118,7 +118,7 @@ def test_stretches_are_alike_inside(os: str) -> None:
 
 
 def test_releases_that_answer_alike_share_a_row(toy: str) -> None:
-    rows = answers.answers(parse("a=udp4 a.bind=0.0.0.0 b=udp4 b.bind=0.0.0.0"), [toy])
+    rows = ask.answers(parse("a=udp4 a.bind=0.0.0.0 b=udp4 b.bind=0.0.0.0"), [toy])
     assert [(row.label, row.outcomes[-1]) for row in rows] == [
         ("toy old - 6.1.4, 6.2 - 6.x, fork-5.10 - 6.1.4", "EADDRINUSE"),
         ("toy 6.1.5 - 6.1.x, 7.0 - 7.3, fork-6.1.5 - 6.1.x", "ok"),
@@ -130,7 +130,7 @@ def test_releases_that_answer_alike_share_a_row(toy: str) -> None:
 
 
 def test_every_system_answers(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, err = ask(capsys, "--json", CLASSIC)
+    status, out, err = run_ask(capsys, "--json", CLASSIC)
     assert (status, err) == (0, "")
     rows = json.loads(out)
     assert {row["os"] for row in rows} == set(catalog.names())
@@ -143,12 +143,12 @@ def test_every_system_answers(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_system_that_is_named_twice_has_one_row(capsys: pytest.CaptureFixture[str]) -> None:
-    _, once, _ = ask(capsys, "tcp", "0.0.0.0", "--os", "linux")
-    assert ask(capsys, "tcp", "0.0.0.0", "--os", "linux", "--os", "linux") == (0, once, "")
+    _, once, _ = run_ask(capsys, "tcp", "0.0.0.0", "--os", "linux")
+    assert run_ask(capsys, "tcp", "0.0.0.0", "--os", "linux", "--os", "linux") == (0, once, "")
 
 
 def test_text_has_a_row_and_a_reason_for_each(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, _ = ask(capsys, CLASSIC)
+    status, out, _ = run_ask(capsys, CLASSIC)
     assert status == 0
     lines = out.splitlines()
     assert lines[0] == CLASSIC
@@ -166,13 +166,13 @@ def test_colours_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
             return True
 
     scenario = parse(CLASSIC)
-    text = answers_text.lines(scenario, answers.answers(scenario, ["linux"]))
+    text = ask_text.lines(scenario, ask.answers(scenario, ["linux"]))
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     coloured, plain = Terminal(), Terminal()
-    answers_text.show(text, coloured)
+    ask_text.show(text, coloured)
     monkeypatch.setenv("NO_COLOR", "1")
-    answers_text.show(text, plain)
+    ask_text.show(text, plain)
     assert "\x1b[" in coloured.getvalue()
     assert "\x1b[" not in plain.getvalue()
     assert "EADDRINUSE" in plain.getvalue()
@@ -181,37 +181,37 @@ def test_colours_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_many_columns_get_numbers() -> None:
     text = " ".join(f"{name}=udp4 {name}.bind=127.0.0.1" for name in "abcdefgh")
     scenario = parse(text)
-    lines = ["".join(word for word, _ in line) for line in answers_text.lines(scenario, answers.answers(scenario))]
+    lines = ["".join(word for word, _ in line) for line in ask_text.lines(scenario, ask.answers(scenario))]
     assert "[4] b.bind=127.0.0.1" in lines
     assert max(map(len, lines)) <= 100
 
 
 def test_a_lacking_option_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    _, out, _ = ask(capsys, "tcp", "reuseport_lb", "0.0.0.0")
+    _, out, _ = run_ask(capsys, "tcp", "reuseport_lb", "0.0.0.0")
     assert "has no SO_REUSEPORT_LB" in out
     assert any(line.startswith("freebsd") and "ENOPROTOOPT" not in line for line in out.splitlines())
 
 
 def test_a_known_divergence_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["tcp6", "dual", "::ffff:0.0.0.0", "::ffff:127.0.0.1", "--os", "linux", "--release", "6.1.192"]
-    _, out, _ = ask(capsys, *words)
+    _, out, _ = run_ask(capsys, *words)
     assert "linux 6.1.192  ok*" in out
     assert "known divergence (linux.mapped-wildcard-overlooked): the rules say EADDRINUSE" in out
-    _, out, _ = ask(capsys, *words, "--json")
+    _, out, _ = run_ask(capsys, *words, "--json")
     row = json.loads(out)[0]
     assert (row["outcomes"][-1], row["by_rules"][-1]) == ("ok", "EADDRINUSE")
     assert row["divergences"] == ["linux.mapped-wildcard-overlooked"]
 
 
 def test_a_release_past_the_newest_is_answered_with_the_limit(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, _ = ask(capsys, CLASSIC, "--os", "linux", "--release", "99.1")
+    status, out, _ = run_ask(capsys, CLASSIC, "--os", "linux", "--release", "99.1")
     assert status == 0
     assert "linux 99.1" in out
     assert "note: 99.1 is past 7.3.4" in out
 
 
 def test_names_of_releases_are_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, _ = ask(capsys, CLASSIC, "--os", "windows", "--release", "vista")
+    status, out, _ = run_ask(capsys, CLASSIC, "--os", "windows", "--release", "vista")
     assert status == 0
     assert "windows vista" in out
 
@@ -219,7 +219,7 @@ def test_names_of_releases_are_taken(capsys: pytest.CaptureFixture[str]) -> None
 def test_a_file_of_scenarios_is_answered_one_by_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "scenarios"
     path.write_text(f"# two\n{CLASSIC}\na=tcp4 a.bnd=::\na=udp4 a.bind=::1\n", encoding="utf-8")
-    status, out, err = ask(capsys, str(path), "--os", "linux", "--json")
+    status, out, err = run_ask(capsys, str(path), "--os", "linux", "--json")
     assert status == 2
     assert [row["scenario"] for row in json.loads(out)] == [CLASSIC, "a=udp4 a.bind=::1"]
     assert err.startswith(f"{path}:3:8: unknown call or option 'bnd'")
@@ -288,7 +288,7 @@ def test_short_form_points_at_what_is_wrong(question: str, message: str, column:
     ],
 )
 def test_bad_input(capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:
-    status, out, err = ask(capsys, *words)
+    status, out, err = run_ask(capsys, *words)
     assert status == 2
     assert message in err
     assert "Traceback" not in err

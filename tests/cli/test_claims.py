@@ -7,12 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from conformance.cli.main import DIVERGES, OK, WRONG, main
-from conformance.execute.local import LocalHost
-from conformance.execute.worker import COMMAND
-from conformance.judge.claims import REFUTED
-from conformance.oracle import catalog
+from bindmatrix.cli.main import DIVERGES, OK, WRONG, main
+from bindmatrix.execute.local import LocalHost
+from bindmatrix.execute.worker import COMMAND
+from bindmatrix.judge.claim_check import REFUTED
+from bindmatrix.rules import catalog
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import os
 from pathlib import Path
 
 import pytest
+from bindmatrix.cli import inputs
+from bindmatrix.cli.main import main
+from bindmatrix.judge.summary import Group
+from bindmatrix.observe import recordings
+from bindmatrix.report import markdown
 
-from conformance.cli import sources
-from conformance.cli.main import main
-from conformance.judge.summary import Group
-from conformance.observe import observations
-from conformance.report import markdown
 from tests.cli.test_report import results
 from tests.report.pages import BOUND, CLASSIC, predicted, two_hosts
 
@@ -55,14 +55,14 @@ def test_a_machine_whose_folder_may_not_be_entered(
     """Root enters every folder, so the refusal is played."""
     for name in "ab":
         results(tmp_path / "all" / f"observations-{name}", predicted("linux", "6.18.44", [CLASSIC]))
-    find = sources.find
+    find = inputs.find
 
-    def refuse(words: list[str]) -> list[sources.Source]:
+    def refuse(words: list[str]) -> list[inputs.Source]:
         if words[0].endswith("-a"):
             raise PermissionError(13, "Permission denied", words[0])
         return find(words)
 
-    monkeypatch.setattr(sources, "find", refuse)
+    monkeypatch.setattr(inputs, "find", refuse)
     status, err = collect(str(tmp_path / "all"), "--out", str(tmp_path / "out"), capsys=capsys)
     assert (status, err) == (2, [f"a: {tmp_path / 'all' / 'observations-a'}: Permission denied"])
     assert (tmp_path / "out" / "site" / "index.html").exists()
@@ -111,7 +111,7 @@ def test_proposed_recordings_are_the_same_bytes_for_the_same_run(
         assert path.relative_to(tmp_path / out) == Path("evidence/linux-6.11.3/ci.jsonl.gz")
         found.append(path.read_bytes())
     assert found[0] == found[1]
-    assert {one.scenario for one in observations.read(path)} == {CLASSIC, BOUND}
+    assert {one.scenario for one in recordings.read(path)} == {CLASSIC, BOUND}
     # what is recorded under another name of the same release, in another set, is not proposed again
     recorded = evidence / "linux-6.11.3-somebody"
     recorded.mkdir()

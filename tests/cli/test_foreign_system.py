@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-
-from conformance.cli.main import main
-from conformance.oracle import catalog
+from bindmatrix.cli.main import main
+from bindmatrix.rules import catalog
 
 OBSERVED = '{"scenario":"a=tcp4 a.bind=127.0.0.1","outcomes":["ok","ok"]}\n'
 

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+from bindmatrix.cli.main import main
+from bindmatrix.execute import executor, vng
 
-from conformance.cli.main import main
-from conformance.execute import executor, vng
 from tests import fake_vng
 from tests.cli.test_verbs import ENVIRONMENT
 
@@ -104,7 +104,7 @@ def test_ctrl_c_does_not_wait_for_kernels_that_boot(boot: Path) -> None:
     for name in ("slow-1", "slow-2", "slow-3"):
         fake_vng.image(boot, name, DEBIAN)
     process = subprocess.Popen(
-        [sys.executable, "-m", "conformance", "kernels", PAIR, "--image", str(boot), "--no-here"],
+        [sys.executable, "-m", "bindmatrix", "kernels", PAIR, "--image", str(boot), "--no-here"],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": ENVIRONMENT["PYTHONPATH"]},
@@ -122,7 +122,7 @@ def test_ctrl_c_does_not_wait_for_kernels_that_boot(boot: Path) -> None:
 
 
 def test_kvm_only_when_asked_for(boot: Path) -> None:
-    from conformance.execute.images import read
+    from bindmatrix.execute.kernel_images import read
 
     image = read(fake_vng.image(boot, "x", DEBIAN))
     assert "--disable-kvm" in vng.host_spec(image).via

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from conformance.cli.main import DIVERGES, OK, WRONG, main
-from conformance.errors import Problem
-from conformance.execute import ports_probe
-from conformance.execute.ports_probe import ProbeError
-from conformance.oracle import catalog, ephemeral
-from conformance.oracle.automaton import Oracle
+from bindmatrix.cli.main import DIVERGES, OK, WRONG, main
+from bindmatrix.errors import Problem
+from bindmatrix.execute import ephemeral_probe
+from bindmatrix.execute.ephemeral_probe import ProbeError
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog, ephemeral
 
 RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -25,7 +24,7 @@ RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 @pytest.fixture(scope="module")
 def live() -> dict[str, Any]:
     try:
-        return ports_probe.probe()
+        return ephemeral_probe.probe()
     except ProbeError as error:
         pytest.skip(str(error))
 
@@ -33,23 +32,23 @@ def live() -> dict[str, Any]:
 def test_the_table_and_the_probe_ask_the_same() -> None:
     table = ephemeral.read()
     assert [one.id for one in table.questions] == sorted(
-        ports_probe.QUESTIONS, key=[one.id for one in table.questions].index
+        ephemeral_probe.QUESTIONS, key=[one.id for one in table.questions].index
     )
     assert set(table.systems) <= set(catalog.names())
-    assert set(table.answers("linux")) == set(ports_probe.QUESTIONS)
+    assert set(table.answers("linux")) == set(ephemeral_probe.QUESTIONS)
 
 
 def test_this_kernel_answers_as_its_column_says(live: dict[str, Any]) -> None:
     expected = ephemeral.read().answers(live["host"]["os"])
     found = {name: answer if isinstance(answer, str) else tuple(answer) for name, answer in live["answers"].items()}
-    assert len(found) >= len(ports_probe.QUESTIONS) - 3
+    assert len(found) >= len(ephemeral_probe.QUESTIONS) - 3
     assert found == {name: expected[name] for name in found}
 
 
 @pytest.mark.skipif(not RANGE.exists(), reason="a sysctl of Linux")
 def test_the_range_of_the_host_stays_as_it_is(live: dict[str, Any]) -> None:
-    assert live["host"]["sysctls"]["net.ipv4.ip_local_port_range"] == f"{ports_probe.LOW} {ports_probe.HIGH}"
-    assert RANGE.read_text(encoding="utf-8").split() != [str(ports_probe.LOW), str(ports_probe.HIGH)]
+    assert live["host"]["sysctls"]["net.ipv4.ip_local_port_range"] == f"{ephemeral_probe.LOW} {ephemeral_probe.HIGH}"
+    assert RANGE.read_text(encoding="utf-8").split() != [str(ephemeral_probe.LOW), str(ephemeral_probe.HIGH)]
 
 
 @pytest.mark.parametrize("system", ephemeral.read().systems)
@@ -82,7 +81,7 @@ def test_the_verb_shows_systems_that_answer_alike_in_one_row(capsys: pytest.Capt
 
 def test_a_kernel_that_differs_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     odd = {"host": {"os": "linux", "release": "9.9"}, "answers": {"full-ipv4": "EAGAIN", "same-address-tcp": "never"}}
-    monkeypatch.setattr("conformance.cli.ports.probe", lambda: odd)
+    monkeypatch.setattr("bindmatrix.cli.ports.probe", lambda: odd)
     assert main(["ports"]) == DIVERGES
     assert "EAGAIN: here, linux 9.9   <- linux was expected to answer EADDRINUSE" in capsys.readouterr().out
 
@@ -94,7 +93,7 @@ def test_bad_input_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: 
     def refuses() -> dict[str, Any]:
         raise ProbeError("no namespace")
 
-    monkeypatch.setattr("conformance.cli.ports.probe", refuses)
+    monkeypatch.setattr("bindmatrix.cli.ports.probe", refuses)
     assert main(["ports", "--live"]) == WRONG
     assert capsys.readouterr().err == "no namespace\n"
     assert main(["ports"]) == OK
@@ -126,7 +125,7 @@ def test_a_probe_whose_parent_is_killed_ends_too() -> None:
     """The probe dies with the process that asked, so its namespace goes as well."""
     script = (
         "import subprocess, sys, os\n"
-        "p = subprocess.Popen([sys.executable, '-c', 'import sys, time; from conformance.execute import executor;"
+        "p = subprocess.Popen([sys.executable, '-c', 'import sys, time; from bindmatrix.execute import executor;"
         " executor._die_with(int(sys.argv[1])); print(1, flush=True); time.sleep(60)', str(os.getpid())],"
         " stdout=subprocess.PIPE)\n"
         "p.stdout.readline(); print(p.pid, flush=True); p.wait()\n"

@@ -8,10 +8,10 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from bindmatrix.cli.main import main
+from bindmatrix.observe.recordings import Observation, header, line
+from bindmatrix.rules import catalog
 
-from conformance.cli.main import main
-from conformance.observe.observations import Observation, header, line
-from conformance.oracle import catalog
 from tests.report.pages import BOUND, CLASSIC, predicted
 
 EVIDENCE = catalog.folder() / "evidence"

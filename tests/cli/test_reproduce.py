@@ -11,21 +11,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from conformance.cli.main import main
-from conformance.generate.matrix import matrix
-from conformance.generate.sequences import random_sequences
-from conformance.notation import SOCKET_KINDS, parse
-from conformance.oracle import catalog
-from conformance.report import (
-    reproduce,
-    reproduce_c,
-    reproduce_files,
-    reproduce_plan,
-    reproduce_python,
-    reproduce_report,
-)
-from conformance.report.reproduce_plan import Plan, conditions
+from bindmatrix.cli.main import main
+from bindmatrix.generate.matrix import matrix
+from bindmatrix.generate.sequences import random_sequences
+from bindmatrix.notation import SOCKET_KINDS, parse
+from bindmatrix.reproduce import c_program, cases, files, outline, python_program, tracker_text
+from bindmatrix.reproduce.outline import Plan, conditions
+from bindmatrix.rules import catalog
 
 FREEBSD = {"os": "freebsd", "release": "15.0"}
 
@@ -101,8 +93,8 @@ def test_what_is_known_of_a_host_wins_over_what_it_says_itself(
 @pytest.mark.parametrize("os", catalog.names())
 def test_every_system_has_a_report_with_rule_and_evidence(os: str) -> None:
     release = catalog.expectations(os).covers[1]
-    case = reproduce.build(parse(PAIR), {"os": os, "release": release})
-    text = reproduce_files.files(case)["report.txt"]
+    case = cases.build(parse(PAIR), {"os": os, "release": release})
+    text = files.files(case)["report.txt"]
     assert case.lines[-1].rules[0].id in text
     assert "  source: " in text or "  observed: " in text or "  documentation: " in text
     assert ("repro_winsock.c" in text) == (os == "windows")
@@ -146,8 +138,8 @@ def test_facts_without_a_system(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize("text", [PAIR, CONNECTION, GROUP])
 def test_winsock_form_has_no_call_of_posix(text: str) -> None:
-    case = reproduce.build(parse(text), {"os": "windows", "release": "10.0.26100"})
-    program = reproduce_c.program(case, winsock=True)
+    case = cases.build(parse(text), {"os": "windows", "release": "10.0.26100"})
+    program = c_program.program(case, winsock=True)
     code = re.sub(r"/\*.*?\*/", "", program, flags=re.DOTALL)
     code = re.sub(r'"[^"]*"', '""', code)
     assert not re.search(
@@ -167,8 +159,8 @@ def test_winsock_form_compiles(text: str, tmp_path: Path) -> None:
     if compiler is None:
         pytest.skip("no mingw compiler (x86_64-w64-mingw32-gcc) in PATH")
     source = tmp_path / "repro.c"
-    case = reproduce.build(parse(text), {"os": "windows", "release": "10.0.26100"})
-    source.write_text(reproduce_c.program(case, winsock=True), encoding="utf-8")
+    case = cases.build(parse(text), {"os": "windows", "release": "10.0.26100"})
+    source.write_text(c_program.program(case, winsock=True), encoding="utf-8")
     command = [
         compiler,
         "-std=c99",
@@ -186,10 +178,8 @@ def test_winsock_form_compiles(text: str, tmp_path: Path) -> None:
 
 
 def test_winsock_form_says_what_it_leaves_out() -> None:
-    case = reproduce.build(
-        parse("a=udp4 a.bind=127.0.0.1 deliver=127.0.0.1"), {"os": "windows", "release": "10.0.26100"}
-    )
-    program = reproduce_c.program(case, winsock=True)
+    case = cases.build(parse("a=udp4 a.bind=127.0.0.1 deliver=127.0.0.1"), {"os": "windows", "release": "10.0.26100"})
+    program = c_program.program(case, winsock=True)
     assert "leaves out deliver=127.0.0.1" in program
     assert "return 2;" in program
 
@@ -205,7 +195,7 @@ def test_conditions_of_a_delivery() -> None:
     steps = parse(scenario)
 
     def fine(expected: str, names: str = "abc") -> list[str]:
-        case = reproduce.build(steps, FREEBSD, expect=reproduce.given_outcomes(f"ok ok ok {expected}", steps))
+        case = cases.build(steps, FREEBSD, expect=cases.given_outcomes(f"ok ok ok {expected}", steps))
         return [" and ".join(one) for one in conditions(case.lines[-1], list(names), "got_{}".format)]
 
     assert fine("a") == ["got_a == 32 and got_b == 0 and got_c == 0 and failed == 0"]
@@ -224,9 +214,9 @@ def test_conditions_of_a_delivery() -> None:
     ]
     assert fine("none", "a") == ["got_a == 0 and failed == 0"]
     assert fine("?") == []
-    assert reproduce.delivery_class("a:32,b:32") == "every:a,b"
-    assert reproduce.delivery_class("a:30,refused:2") == "spread:a,refused"
-    assert reproduce.delivery_class("a:30") == "a:30"
+    assert cases.delivery_class("a:32,b:32") == "every:a,b"
+    assert cases.delivery_class("a:30,refused:2") == "spread:a,refused"
+    assert cases.delivery_class("a:30") == "a:30"
 
 
 #: the fields that sendbug(1) and send-pr(1) write, and the form of the WSL issues, in their order
@@ -241,8 +231,8 @@ FIELDS = {
 
 @pytest.mark.parametrize("os", FIELDS)
 def test_forms_have_the_fields_of_their_trackers(os: str) -> None:
-    case = reproduce.build(parse(PAIR), {"os": os, "release": catalog.expectations(os).covers[1]})
-    text = reproduce_report.report(case, {})
+    case = cases.build(parse(PAIR), {"os": os, "release": catalog.expectations(os).covers[1]})
+    text = tracker_text.report(case, {})
     found = re.findall(r"^(>?[A-Z][A-Za-z-]+):", text, re.MULTILINE)
     if os in ("openbsd", "netbsd"):  # their forms have nothing else
         assert found == FIELDS[os].split()
@@ -253,14 +243,14 @@ def test_forms_have_the_fields_of_their_trackers(os: str) -> None:
 @pytest.mark.parametrize("os", catalog.names())
 def test_every_system_has_a_tracker(os: str) -> None:
     """Failed first: DragonFly, illumos and gVisor were sent to "the tracker of the project"."""
-    case = reproduce.build(parse(PAIR), {"os": os, "release": catalog.expectations(os).covers[1]})
-    where = reproduce_files.files(case)["report.txt"].partition("# Send to: ")[2].splitlines()[0]
+    case = cases.build(parse(PAIR), {"os": os, "release": catalog.expectations(os).covers[1]})
+    where = files.files(case)["report.txt"].partition("# Send to: ")[2].splitlines()[0]
     assert re.search(r"https://|mail|sendbug", where), where
 
 
 def test_gvisor_has_the_form_of_its_issues() -> None:
-    case = reproduce.build(parse(PAIR), {"os": "gvisor", "release": "20221219"})
-    text = reproduce_files.files(case)["report.txt"]
+    case = cases.build(parse(PAIR), {"os": "gvisor", "release": "20221219"})
+    text = files.files(case)["report.txt"]
     assert re.findall("^### (.*)$", text, re.MULTILINE) == [
         "Description", "Steps to reproduce", "runsc version", "uname",
     ]  # fmt: skip
@@ -270,18 +260,18 @@ def test_gvisor_has_the_form_of_its_issues() -> None:
 def test_what_is_as_expected_is_not_to_be_reported() -> None:
     """Failed first: "[BUG] ..., as expected", to be sent to the mailing list of the kernel."""
     facts = {"os": "linux", "release": "6.18.44"}
-    text = reproduce_report.report(reproduce.build(parse(PAIR), facts), {})
+    text = tracker_text.report(cases.build(parse(PAIR), facts), {})
     assert text.startswith(
         "# Nothing to report: Linux 6.18.44 does as expected; say what you expected with --expect.\n"
     )
-    expect = reproduce.given_outcomes("? ? ? ? ok", parse(PAIR))
-    text = reproduce_report.report(reproduce.build(parse(PAIR), facts, expect=expect), {})
+    expect = cases.given_outcomes("? ? ? ? ok", parse(PAIR))
+    text = tracker_text.report(cases.build(parse(PAIR), facts, expect=expect), {})
     assert text.startswith("# Send to: ")
 
 
 def test_wsl_has_the_form_of_its_issues() -> None:
-    case = reproduce.build(parse(PAIR), {"os": "linux", "release": "5.15.167.4-microsoft-WSL2", "container": "wsl"})
-    text = reproduce_files.files(case)["report.txt"]
+    case = cases.build(parse(PAIR), {"os": "linux", "release": "5.15.167.4-microsoft-WSL2", "container": "wsl"})
+    text = files.files(case)["report.txt"]
     assert re.findall("^### (.*)$", text, re.MULTILINE) == [
         "Windows Version", "WSL Version", "Kernel Version", "Repro Steps", "Expected Behavior", "Actual Behavior",
         "Diagnostic Logs",
@@ -294,9 +284,9 @@ def test_most_programs_have_30_to_80_lines() -> None:
     """Two or three sockets, up to 14 steps, nothing that waits; 19 of 20 is what a report is about."""
     texts = [text for text in random_sequences(8, 1500) if _ordinary(text)][:200]
     texts += random.Random(8).sample([text for group in matrix() for text in group.scenarios], 200)
-    cases = [reproduce.build(parse(text), {"os": "linux", "release": "6.18.44"}) for text in texts]
-    for program in (reproduce_c.program, reproduce_python.program):
-        lines = sorted(program(case).count("\n") for case in cases)
+    built = [cases.build(parse(text), {"os": "linux", "release": "6.18.44"}) for text in texts]
+    for program in (c_program.program, python_program.program):
+        lines = sorted(program(case).count("\n") for case in built)
         assert lines[0] >= 30
         assert lines[len(lines) * 95 // 100] <= 80
 
@@ -309,7 +299,7 @@ def _ordinary(text: str) -> bool:
 def test_a_kind_without_a_row_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(reproduce_plan.SOCKETS, "udp6")
+    monkeypatch.delitem(outline.SOCKETS, "udp6")
     assert main(["reproduce", "a=udp6 a.bind=::1", "--host", "freebsd"]) == 2
     error = capsys.readouterr().err
     assert "no program can be written for 'a=udp6'; sockets may be tcp4, tcp6, udp4" in error
@@ -318,8 +308,8 @@ def test_a_kind_without_a_row_is_one_clear_line(
 
 def test_rows_of_sockets_are_those_of_the_notation() -> None:
     """A kind without a row is told to have none (see above)."""
-    assert set(SOCKET_KINDS) - set(reproduce_plan.SOCKETS) == {"unix", "unixgram", "vsock"}
-    for kind, row in reproduce_plan.SOCKETS.items():
+    assert set(SOCKET_KINDS) - set(outline.SOCKETS) == {"unix", "unixgram", "vsock"}
+    for kind, row in outline.SOCKETS.items():
         family = {"ipv4": "AF_INET", "ipv6": "AF_INET6"}[SOCKET_KINDS[kind].family]
         assert row[:2] == (family, {"stream": "SOCK_STREAM", "datagram": "SOCK_DGRAM"}[SOCKET_KINDS[kind].type])
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bindmatrix.cli.main import main
 
-from conformance.cli.main import main
 from tests.cli.test_verbs import ENVIRONMENT
 from tests.execute.test_split import FLAKY
 
@@ -170,7 +170,7 @@ def test_ctrl_c_stops_every_host_and_keeps_what_each_has(tmp_path: Path) -> None
         f"[three]\nvia = '{program(tmp_path, 'import time; time.sleep(60)').removeprefix('via=')}'\n",
         encoding="utf-8",
     )
-    command = [sys.executable, "-m", "conformance", "run", "--examples", "1000", "--results", "r", "--workers", "1"]
+    command = [sys.executable, "-m", "bindmatrix", "run", "--examples", "1000", "--results", "r", "--workers", "1"]
     process = subprocess.Popen(
         [*command, "--on", "one", "--on", "two", "--on", "three"],
         stdout=subprocess.PIPE,

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from bindmatrix.cli.main import main
+from bindmatrix.observe.recordings import Observation, header, line
+from bindmatrix.run.session import REPEATS, Plan
 
-from conformance.cli.main import main
-from conformance.observe.observations import Observation, header, line
-from conformance.session import REPEATS, Plan
 from tests.fake_kernel import FACTS
 from tests.report.pages import BOUND, CLASSIC, predicted
 

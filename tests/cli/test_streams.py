@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from bindmatrix.cli.main import main
 
-from conformance.cli.main import main
 from tests.cli.test_verbs import CLASSIC, ENVIRONMENT
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="streams as a POSIX shell closes them")
@@ -19,7 +19,7 @@ needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /d
 def shell(words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run ``bindmatrix WORDS`` in a shell, which may close its streams."""
     done = subprocess.run(
-        ["/bin/sh", "-c", f'exec "$0" -m conformance {words}', sys.executable],
+        ["/bin/sh", "-c", f'exec "$0" -m bindmatrix {words}', sys.executable],
         capture_output=True,
         text=True,
         timeout=120,

@@ -10,17 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bindmatrix
 import pytest
-
-import conformance
-from conformance.cli.main import VERBS, main
-from conformance.execute.hosts import HostSpec, open_host
-from conformance.oracle import catalog
+from bindmatrix.cli.main import VERBS, main
+from bindmatrix.execute.hosts import HostSpec, open_host
+from bindmatrix.rules import catalog
 
 CLASSIC = "a=tcp4 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1"
 EVIDENCE = catalog.folder() / "evidence"
 #: the package that is tested is the one that the command finds, wherever it is started
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(conformance.__file__).parent.parent)}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(bindmatrix.__file__).parent.parent)}
 # with it nothing is left to be written at exit, where a stream that cannot be written is told of once more
 ENVIRONMENT.pop("PYTHONUNBUFFERED", None)
 
@@ -176,7 +175,7 @@ def test_judge_needs_to_know_the_system(tmp_path: Path, capsys: pytest.CaptureFi
 
 def bindmatrix(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "conformance", *arguments],
+        [sys.executable, "-m", "bindmatrix", *arguments],
         capture_output=True,
         text=True,
         timeout=120,
@@ -215,7 +214,7 @@ def test_a_reader_that_goes_away_is_neither_a_traceback_nor_a_divergence(argumen
     recorded = gzip.decompress((EVIDENCE / "linux-6.18.44" / "pairs.jsonl.gz").read_bytes())
     recorded = b'{"format":"bindmatrix-observations/1","host":{"os":"linux","release":"6.18.44"}}\n' + recorded
     process = subprocess.Popen(
-        [sys.executable, "-m", "conformance", *arguments],
+        [sys.executable, "-m", "bindmatrix", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -236,10 +235,10 @@ def test_a_reader_that_goes_away_on_windows(monkeypatch: pytest.MonkeyPatch) -> 
 
     null = os.open(os.devnull, os.O_WRONLY)
     monkeypatch.setattr("sys.stdout", os.fdopen(null, "w", encoding="utf-8"))
-    monkeypatch.setattr("conformance.cli.judge.run", gone)
+    monkeypatch.setattr("bindmatrix.cli.judge.run", gone)
     with pytest.raises(OSError, match="Invalid argument"):
         main(["judge", "-"])
-    monkeypatch.setattr("conformance.cli.main.os.name", "nt")
+    monkeypatch.setattr("bindmatrix.cli.main.os.name", "nt")
     assert main(["judge", "-"]) == 2
 
 
@@ -251,7 +250,7 @@ def test_no_more_workers_than_scenarios(monkeypatch: pytest.MonkeyPatch, capsysb
         asked.append(spec.workers)
         return open_host(spec)
 
-    monkeypatch.setattr("conformance.cli.observe.open_host", opened)
+    monkeypatch.setattr("bindmatrix.cli.observe.open_host", opened)
     assert main(["observe", "--workers", "100000", "a=tcp4"]) == 0
     assert asked == [1]
 
@@ -288,7 +287,7 @@ def test_ctrl_c_keeps_what_was_observed_and_says_how_to_go_on(tmp_path: Path) ->
     import signal
 
     folder = tmp_path / "results"
-    command = [sys.executable, "-m", "conformance", "run", "--examples", "200000", "--results", str(folder)]
+    command = [sys.executable, "-m", "bindmatrix", "run", "--examples", "200000", "--results", str(folder)]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

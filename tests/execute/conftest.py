@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from conformance.execute.executor import Executor
+from bindmatrix.execute.executor import Executor
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from conformance.execute import executor
+from bindmatrix.execute import executor
 
 _NEWNET = executor.NamespacePorts.NEWNET
 

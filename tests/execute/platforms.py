@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from conformance.execute import executor
+from bindmatrix.execute import executor
 
 _SOURCE = Path(executor.__file__).read_text(encoding="utf-8")
 _SOCKET_LEVEL = real_socket.SOL_SOCKET

@@ -7,14 +7,13 @@ import json
 from typing import Any
 
 import pytest
+from bindmatrix.execute.executor import Executor
+from bindmatrix.execute.wire_check import Answers, Misconduct, facts
+from bindmatrix.generate.deliveries import random_deliveries
+from bindmatrix.generate.matrix import matrix
+from bindmatrix.observe.recordings import Recording, header
 from hypothesis import given
 from hypothesis import strategies as st
-
-from conformance.execute.answers import Answers, Misconduct, facts
-from conformance.execute.executor import Executor
-from conformance.generate.deliveries import random_deliveries
-from conformance.generate.matrix import matrix
-from conformance.observe.observations import Recording, header
 
 SCENARIO = "a=tcp4 a.bind=127.0.0.1"
 

@@ -8,9 +8,8 @@ import os
 from pathlib import Path
 
 import pytest
-
-from conformance.execute import executor as module
-from conformance.execute.executor import Executor, Folder, Unsupported
+from bindmatrix.execute import executor as module
+from bindmatrix.execute.executor import Executor, Folder, Unsupported
 
 unix_only = pytest.mark.skipif(module.UNIX < 0, reason="this Python has no Unix sockets here")
 linux_only = pytest.mark.skipif(not module.LINUX, reason="Linux alone has them")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from bindmatrix import notation
+from bindmatrix.errors import Problem
+from bindmatrix.execute import executor
 from hypothesis import given
 from hypothesis import strategies as st
-
-from conformance import notation
-from conformance.errors import Problem
-from conformance.execute import executor
 
 CODES = {
     "socket": executor.SOCKET, "listen": executor.LISTEN, "connect": executor.CONNECT, "accept": executor.ACCEPT,

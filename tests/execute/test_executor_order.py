@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-
-from conformance.execute.executor import Executor
+from bindmatrix.execute.executor import Executor
 
 CONNECTED = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept x.close c.read c.close"
 PLAIN = "a=udp4 a.bind=127.0.0.1 b=tcp4 b.bind=0.0.0.0 b.close a.close"

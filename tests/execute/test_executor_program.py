@@ -11,9 +11,8 @@ from typing import Any
 
 import execnet
 import pytest
-
-from conformance.execute import executor as module
-from conformance.execute.executor import LOADER, Executor
+from bindmatrix.execute import executor as module
+from bindmatrix.execute.executor import LOADER, Executor
 
 PROGRAM = Path(module.__file__)
 LEAVES_TIME_WAIT = (

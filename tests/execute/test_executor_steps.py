@@ -11,9 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-
-from conformance.execute import executor as module
-from conformance.execute.executor import Executor, NotAScenario, NoVerdict, Unsupported
+from bindmatrix.execute import executor as module
+from bindmatrix.execute.executor import Executor, NotAScenario, NoVerdict, Unsupported
 
 root_only = pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason="needs root to change the user")
 linux_only = pytest.mark.skipif(not module.LINUX, reason="needs Linux's /proc")

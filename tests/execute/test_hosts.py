@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from conformance.errors import BindmatrixError, Problem
-from conformance.execute import local
-from conformance.execute.hosts import HostSpec, host_spec, open_host, read_hosts
-from conformance.execute.local import LocalHost
-from conformance.execute.remote import RemoteHost
-from conformance.execute.remote_worker import BOOTSTRAP
+from bindmatrix.errors import BindmatrixError, Problem
+from bindmatrix.execute import local
+from bindmatrix.execute.hosts import HostSpec, host_spec, open_host, read_hosts
+from bindmatrix.execute.local import LocalHost
+from bindmatrix.execute.remote import RemoteHost
+from bindmatrix.execute.remote_worker import BOOTSTRAP
 
 PROGRAM = ["-u", "-c", BOOTSTRAP]
 

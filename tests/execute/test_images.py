@@ -6,9 +6,8 @@ import gzip
 from pathlib import Path
 
 import pytest
-
-from conformance.errors import Problem
-from conformance.execute.images import find, read
+from bindmatrix.errors import Problem
+from bindmatrix.execute.kernel_images import find, read
 
 DEBIAN = "6.1.0-56-amd64 (debian-kernel@lists.debian.org) #1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-16)"
 PLAIN = b"\0" * 5000 + b"Linux version 7.2.13 (me@here) (gcc 14) #1 SMP Sat\n\0" + b"\0" * 5000

@@ -10,9 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from conformance.execute.local import LocalHost
-from conformance.notation import SOCKET_KINDS
+from bindmatrix.execute.local import LocalHost
+from bindmatrix.notation import SOCKET_KINDS
 
 EVIDENCE = Path(__file__).parents[2] / "expectations" / "evidence" / "linux-6.18.44"
 FILES = ["pairs", "states", "options-after-bind", "users", "history", "sequences", "deliver"]

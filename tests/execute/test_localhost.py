@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from conformance.execute.local import CHUNK, HostError, LocalHost
+from bindmatrix.execute.local import CHUNK, HostError, LocalHost
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="select() knows no pipes on Windows")
 
@@ -149,7 +148,7 @@ def test_leaving_early_drops_the_rest_and_leaves_nobody() -> None:
 def test_workers_end_with_a_parent_that_is_killed(scenario: str) -> None:
     script = textwrap.dedent(f"""
         import itertools
-        from conformance.execute.local import LocalHost
+        from bindmatrix.execute.local import LocalHost
         with LocalHost(2) as host:
             print(*[worker._process.pid for worker in host._workers], flush=True)
             for batch in host.run(itertools.repeat({scenario!r})):

@@ -23,9 +23,9 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = r"""
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
-from conformance.execute import executor
-from conformance.generate.deliveries import random_deliveries
-from conformance.generate.sequences import other_sequences, random_sequences
+from bindmatrix.execute import executor
+from bindmatrix.generate.deliveries import random_deliveries
+from bindmatrix.generate.sequences import other_sequences, random_sequences
 
 mode, namespace = sys.argv[1:]
 try:
@@ -45,7 +45,7 @@ SCENARIOS += other_sequences(7, 20, users=os.geteuid() == 0)
 
 CHILD = '''
 import itertools, json, os, sys
-from conformance.execute.local import LocalHost
+from bindmatrix.execute.local import LocalHost
 with LocalHost(2, namespace=sys.argv[1]) as host:
     print(*[worker._process.pid for worker in host._workers], flush=True)
     scenarios = json.loads(sys.argv[2])

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bindmatrix.execute.executor import LINUX
 
-from conformance.execute.executor import LINUX
 from tests.execute.platforms import PLATFORMS, Platform, Skin
 
 pytestmark = pytest.mark.skipif(

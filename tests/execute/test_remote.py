@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from conformance.execute.executor import Executor
-from conformance.execute.hosts import HostSpec, host_spec, open_host
-from conformance.execute.local import HostError
-from conformance.execute.remote import CHUNK, RemoteHost
+from bindmatrix.execute.executor import Executor
+from bindmatrix.execute.hosts import HostSpec, host_spec, open_host
+from bindmatrix.execute.local import HostError
+from bindmatrix.execute.remote import CHUNK, RemoteHost
 
 SCENARIOS = [
     "a=tcp4 a.bind=127.0.0.1",
@@ -261,7 +260,7 @@ def test_leaving_early_drops_the_rest_and_leaves_nobody() -> None:
 def test_far_sides_end_with_a_connection_whose_owner_is_killed(scenario: str) -> None:
     script = textwrap.dedent(f"""
         import sys
-        from conformance.execute.hosts import HostSpec, open_host
+        from bindmatrix.execute.hosts import HostSpec, open_host
         def scenarios():
             for count in range(10**9):
                 if count == 1100:  # both have been given some

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from conformance.execute.hosts import HostSpec, open_host
-from conformance.execute.local import HostError
-from conformance.execute.remote import RemoteHost
-from conformance.execute.remote_worker import _MARK
+from bindmatrix.execute.hosts import HostSpec, open_host
+from bindmatrix.execute.local import HostError
+from bindmatrix.execute.remote import RemoteHost
+from bindmatrix.execute.remote_worker import _MARK
 
 #: speaks like execnet and the executor as far as it likes; ``SNIPPET`` decides
 FAR_SIDE = (

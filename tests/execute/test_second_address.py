@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bindmatrix.execute import executor
 
-from conformance.execute import executor
 from tests.execute.namespaces import Namespace, namespace
 
 fcntl = pytest.importorskip("fcntl", reason="needs a Unix")

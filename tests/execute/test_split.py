@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from conformance.execute.hosts import HostSpec, open_host
-from conformance.execute.local import LocalHost
-from conformance.execute.remote import RemoteHost
-from conformance.execute.split import Hand, SplitHost, kernel
+from bindmatrix.execute.host_pool import Hand, SplitHost, kernel
+from bindmatrix.execute.hosts import HostSpec, open_host
+from bindmatrix.execute.local import LocalHost
+from bindmatrix.execute.remote import RemoteHost
 
 SCENARIOS = [f"a=tcp4 a.bind=127.0.{i // 250}.{i % 250 + 1}" for i in range(6000)]
 

@@ -6,9 +6,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-
-from conformance.execute import executor as module
-from conformance.execute.executor import Executor, Link, NoVerdict, StateTable
+from bindmatrix.execute import executor as module
+from bindmatrix.execute.executor import Executor, Link, NoVerdict, StateTable
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks sock_diag(7), which Linux alone has")
 

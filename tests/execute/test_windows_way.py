@@ -10,12 +10,11 @@ import json
 from pathlib import Path
 
 import pytest
-
-from conformance.cli.main import main
-from conformance.execute import hosts, local
-from conformance.execute.local import LocalHost
-from conformance.execute.remote import RemoteHost
-from conformance.suite import conftest as suite
+from bindmatrix.cli.main import main
+from bindmatrix.execute import hosts, local
+from bindmatrix.execute.local import LocalHost
+from bindmatrix.execute.remote import RemoteHost
+from bindmatrix.suite import conftest as suite
 
 CLASSIC = "a=tcp4 a.reuseaddr=1 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1"
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-
-from conformance.generate.axes import FEATURES
-from conformance.generate.calls import random_calls
-from conformance.generate.crowds import random_crowds
-from conformance.notation import Step, parse
+from bindmatrix.generate.any_calls import random_calls
+from bindmatrix.generate.axes import FEATURES
+from bindmatrix.generate.many_sockets import random_crowds
+from bindmatrix.notation import Step, parse
 
 TEXTS = random_calls(0, 3000, users=True)
 CROWDS = random_crowds(0, 300, users=True)

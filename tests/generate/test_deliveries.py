@@ -6,14 +6,13 @@ import sys
 from collections import Counter
 
 import pytest
-
-from conformance.execute.local import LocalHost
-from conformance.generate.axes import FEATURES
-from conformance.generate.deliveries import GROUP, OTHER_TEAMS, TEAMS, Team, random_deliveries
-from conformance.notation import parse
-from conformance.oracle import catalog
-from conformance.oracle.automaton import Oracle
-from conformance.session import Plan, Session
+from bindmatrix.execute.local import LocalHost
+from bindmatrix.generate.axes import FEATURES
+from bindmatrix.generate.deliveries import GROUP, OTHER_TEAMS, TEAMS, Team, random_deliveries
+from bindmatrix.notation import parse
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog
+from bindmatrix.run.session import Plan, Session
 
 TEXTS = random_deliveries(0, 1500)
 

@@ -8,15 +8,14 @@ from itertools import combinations, groupby
 from pathlib import Path
 
 import pytest
-
-from conformance.errors import Problem
-from conformance.generate.axes import ENDPOINT, ENDPOINTS, FEATURES, MEETINGS, STATE, TRACKS, USERS
-from conformance.generate.covering import covering
-from conformance.generate.families import FAMILIES, OTHER_FAMILIES
-from conformance.generate.ids import GroupId
-from conformance.generate.matrix import PROFILES, Group, matrix
-from conformance.generate.programs import tracked_plans
-from conformance.notation import PROTOCOLS, parse
+from bindmatrix.errors import Problem
+from bindmatrix.generate.axes import ENDPOINT, ENDPOINTS, FEATURES, MEETINGS, STATE, TRACKS, USERS
+from bindmatrix.generate.covering import covering
+from bindmatrix.generate.group_id import GroupId
+from bindmatrix.generate.matrix import PROFILES, Group, matrix
+from bindmatrix.generate.matrix_spec import FAMILIES, OTHER_FAMILIES
+from bindmatrix.generate.option_plans import tracked_plans
+from bindmatrix.notation import PROTOCOLS, parse
 
 EVIDENCE = Path(__file__).parents[2] / "expectations" / "evidence"
 

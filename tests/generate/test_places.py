@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from conformance.generate import places
-from conformance.generate.matrix import matrix
+from bindmatrix.generate import locate
+from bindmatrix.generate.matrix import matrix
 
 
 def parts(label: str) -> list[str]:
@@ -20,7 +19,7 @@ def test_every_scenario_of_the_matrix_is_found_at_its_place() -> None:
             for options in seconds:
                 text = next(scenarios)
                 head, _, tail = text.partition(" b=")
-                first, second = places.first(head), places.second(tail)
+                first, second = locate.first(head), locate.second(tail)
                 assert first is not None, text
                 assert second is not None, text
                 state = "late-listening" if second.late else first.state
@@ -38,7 +37,7 @@ def test_every_scenario_of_the_matrix_is_found_at_its_place() -> None:
     ],
 )
 def test_the_plan_names_option_and_moment(head: str, plan: str) -> None:
-    place = places.first(head)
+    place = locate.first(head)
     assert place is not None
     assert place.plan == plan
 
@@ -54,11 +53,11 @@ def test_the_plan_names_option_and_moment(head: str, plan: str) -> None:
     ],
 )
 def test_what_is_not_of_the_matrix_has_no_place(head: str) -> None:
-    assert places.first(head) is None
+    assert locate.first(head) is None
 
 
 @pytest.mark.parametrize(
     "tail", ["", "tcp4 b.bind=0.0.0.0 b.reuseaddr=1", "tcp4 b.bind=0.0.0.0 c=tcp4", "udp4 b.listen"]
 )
 def test_a_second_part_from_elsewhere_has_no_place(tail: str) -> None:
-    assert places.second(tail) is None
+    assert locate.second(tail) is None

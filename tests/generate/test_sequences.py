@@ -7,10 +7,9 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-
-from conformance.generate.axes import ENDPOINT, ENDPOINTS, ODD_ENDPOINTS
-from conformance.generate.sequences import MOVES, WEIGHTS, Arrival, Move, Vocabulary, random_sequences, render
-from conformance.notation import Scenario, parse
+from bindmatrix.generate.axes import ENDPOINT, ENDPOINTS, ODD_ENDPOINTS
+from bindmatrix.generate.sequences import MOVES, WEIGHTS, Arrival, Move, Vocabulary, random_sequences, render
+from bindmatrix.notation import Scenario, parse
 
 LO4 = ENDPOINT["lo4"]
 ANY4 = ENDPOINT["any4"]

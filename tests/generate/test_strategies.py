@@ -10,13 +10,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from bindmatrix.generate.strategies import pairs, sequences
+from bindmatrix.notation import Scenario, parse
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules.loader import load
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
-from conformance.generate.strategies import pairs, sequences
-from conformance.notation import Scenario, parse
-from conformance.oracle.automaton import Oracle
-from conformance.oracle.load import load
 from tests.generate.test_sequences import blocked
 
 LINUX = Path(__file__).parents[2] / "expectations" / "linux.yaml"

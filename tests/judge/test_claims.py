@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-
-from conformance.errors import Problem
-from conformance.judge import claims
-from conformance.judge.claims import HOLDS, LACKING, REFUTED, UNKNOWN, Case, Claim, find
-from conformance.notation import Scenario, parse
-from conformance.oracle import catalog
-from conformance.oracle.automaton import Expected
-from conformance.report.claims import Result, results
+from bindmatrix.answers.claims import Result, results
+from bindmatrix.errors import Problem
+from bindmatrix.judge import claim_check
+from bindmatrix.judge.claim_check import HOLDS, LACKING, REFUTED, UNKNOWN, Case, Claim, find
+from bindmatrix.notation import Scenario, parse
+from bindmatrix.oracle.oracle import Expected
+from bindmatrix.rules import catalog
 
 BOTH = "a=udp4 a.reuseport=1 a.bind=127.0.0.1 b=udp4 b.reuseport=1 b.bind=127.0.0.1"
 SEND = BOTH + " deliver=127.0.0.1"
@@ -90,7 +89,7 @@ def test_one_refutation_is_enough_and_one_scenario_that_applies_too() -> None:
     good, bad, lacks = "a=tcp4", "b=tcp4", "c=tcp4 c.reuseport_lb=1 c.bind=127.0.0.1"
     answers: dict[str, list[Expected]] = {good: ["ok"], bad: ["EMFILE"], lacks: ["ok", "ENOPROTOOPT", "ok"]}
 
-    def of(*texts: str) -> claims.Finding:
+    def of(*texts: str) -> claim_check.Finding:
         claim = Claim("x", "s", ("y",), (), "", tuple(Case(parse(text), "ok") for text in texts))
         return find(claim, lambda scenario: answers[scenario.text], _nobody)
 
@@ -106,7 +105,7 @@ def _nobody(os: str, scenario: Scenario) -> Sequence[Expected]:
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Result]:
-    return {one.claim.id: one for one in results(claims.read(), catalog.names())}
+    return {one.claim.id: one for one in results(claim_check.read(), catalog.names())}
 
 
 @pytest.mark.parametrize(
@@ -172,4 +171,4 @@ def test_a_wrong_file_is_told(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "claims.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(Problem, match=message):
-        claims.read(path)
+        claim_check.read(path)

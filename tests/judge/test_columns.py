@@ -6,14 +6,14 @@ import gc
 import random
 
 import pytest
+from bindmatrix.generate.sequences import random_sequences
+from bindmatrix.judge.host_table import of_recordings
+from bindmatrix.judge.side_by_side import NOT_RUN, side_by_side
+from bindmatrix.judge.summary import Collector
+from bindmatrix.judge.verdicts import Judge
+from bindmatrix.observe.recordings import Observation, read
+from bindmatrix.rules import catalog, divergences
 
-from conformance.generate.sequences import random_sequences
-from conformance.judge.columns import of_recordings
-from conformance.judge.sidebyside import NOT_RUN, side_by_side
-from conformance.judge.summary import Collector
-from conformance.judge.verdicts import Judge
-from conformance.observe.observations import Observation, read
-from conformance.oracle import catalog, divergences
 from tests.report.pages import ALIKE, BOUND, CLASSIC, DUAL, host, predicted, recording
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 
-from conformance.judge.columns import Columns
-from conformance.judge.digest import EACH, _facts, digest
-from conformance.observe import observations
-from conformance.observe.observations import Observation
-from conformance.oracle import catalog
+from bindmatrix.judge.evidence_sample import EACH, _facts, digest
+from bindmatrix.judge.host_table import Columns
+from bindmatrix.observe import recordings
+from bindmatrix.observe.recordings import Observation
+from bindmatrix.rules import catalog
+
 from tests.report.pages import host
 
 EVIDENCE = catalog.folder() / "evidence" / "gvisor-20221219"
@@ -19,7 +20,7 @@ def columns(found: list[Observation]) -> Columns:
 
 
 def recorded(*names: str) -> list[Observation]:
-    return [one for name in names for one in observations.read(EVIDENCE / f"{name}.jsonl.gz")]
+    return [one for name in names for one in recordings.read(EVIDENCE / f"{name}.jsonl.gz")]
 
 
 def facts(whole: Columns) -> set[object]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-
-from conformance.judge.verdicts import (
+from bindmatrix.judge.verdicts import (
     CONFORMS,
     DIVERGES,
     FLAKY,
@@ -17,8 +16,8 @@ from conformance.judge.verdicts import (
     UNSUPPORTED,
     Judge,
 )
-from conformance.observe.observations import Observation, read
-from conformance.oracle import catalog, divergences
+from bindmatrix.observe.recordings import Observation, read
+from bindmatrix.rules import catalog, divergences
 
 CLASSIC = "a=tcp4 a.reuseaddr=1 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1"
 MAPPED = "a=tcp6 a.v6only=0 a.bind=::ffff:0.0.0.0 b=tcp6 b.v6only=0 b.bind=::ffff:127.0.0.1"

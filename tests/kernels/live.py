@@ -6,10 +6,10 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from conformance.execute.hosts import HostSpec, open_host
-from conformance.judge.summary import Summary
-from conformance.judge.verdicts import CONFORMS, KNOWN, UNKNOWN
-from conformance.session import Plan, Session
+from bindmatrix.execute.hosts import HostSpec, open_host
+from bindmatrix.judge.summary import Summary
+from bindmatrix.judge.verdicts import CONFORMS, KNOWN, UNKNOWN
+from bindmatrix.run.session import Plan, Session
 
 
 def run(spec: HostSpec, *, examples: int, deliveries: int, part: int = 1) -> tuple[dict[str, Any], Summary]:

@@ -10,11 +10,11 @@ import os
 from pathlib import Path
 
 import pytest
+from bindmatrix.cli.main import main
+from bindmatrix.errors import Problem
+from bindmatrix.execute import kernel_images, vng
+from bindmatrix.execute.kernel_images import Image
 
-from conformance.cli.main import main
-from conformance.errors import Problem
-from conformance.execute import images, vng
-from conformance.execute.images import Image
 from tests.kernels import live
 
 #: up to 6.7 the port remembers that all its binds had SO_REUSEADDR
@@ -23,9 +23,9 @@ CHANGED = "a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 a.reuseaddr=0 b=tcp4 b.reuseadd
 
 def _images() -> list[Image]:
     found = []
-    for path in images.find([place for place in map(Path, images.PLACES) if place.is_dir()]):
+    for path in kernel_images.find([place for place in map(Path, kernel_images.PLACES) if place.is_dir()]):
         try:
-            found.append(images.read(path))
+            found.append(kernel_images.read(path))
         except (Problem, OSError):  # what is no kernel, or only root may read
             continue
     return found
@@ -38,7 +38,7 @@ def image(request: pytest.FixtureRequest) -> Image:
         pytest.skip("boots a kernel in emulation: tox -e kernels")
     found: Image | None = request.param
     if found is None:
-        pytest.skip(f"no kernel image in {', '.join(images.PLACES)}: apt-get install linux-image-amd64")
+        pytest.skip(f"no kernel image in {', '.join(kernel_images.PLACES)}: apt-get install linux-image-amd64")
     if vng.missing():
         pytest.skip(f"missing: {', '.join(vng.missing())}")
     return found

@@ -15,11 +15,11 @@ import subprocess
 import sys
 
 import pytest
+from bindmatrix.execute.hosts import HostSpec, open_host
+from bindmatrix.judge.verdicts import CONFORMS, UNKNOWN
+from bindmatrix.rules import catalog
+from bindmatrix.run.session import observed
 
-from conformance.execute.hosts import HostSpec, open_host
-from conformance.judge.verdicts import CONFORMS, UNKNOWN
-from conformance.oracle import catalog
-from conformance.session import observed
 from tests.kernels import live
 
 WHOLE = bool(os.environ.get("BINDMATRIX_KERNELS"))
@@ -90,7 +90,7 @@ def test_nothing_is_left_unknown_that_was_measured(gvisor: HostSpec) -> None:
         "a=udp4 x=a.accept",
         "a=tcp4 a.bind=127.0.0.1 a.connect=127.0.0.1",
     ]
-    from conformance.session import Session
+    from bindmatrix.run.session import Session
 
     with open_host(gvisor) as host:
         summary = Session(host).run(asked)

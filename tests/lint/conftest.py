@@ -8,11 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from conformance.lint import checks, decided
-from conformance.lint.subject import Subject
-from conformance.oracle.automaton import Oracle
-from conformance.oracle.load import loads
+from bindmatrix.lint import checks, rule_coverage
+from bindmatrix.lint.context import Subject
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules.loader import loads
 
 GOOD = """\
 os: demo
@@ -93,7 +92,7 @@ class Folder:
         subject = self.subject()
         if update and subject.expectations is not None:
             path = self.evidence / "decided.json"
-            path.write_text(decided.text({subject.expectations.os: subject.decided}), encoding="utf-8")
+            path.write_text(rule_coverage.text({subject.expectations.os: subject.decided}), encoding="utf-8")
 
     def change(self, old: str, new: str, count: int = 1) -> None:
         """Replace a part of the good file."""

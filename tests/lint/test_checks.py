@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 
 import pytest
+from bindmatrix.lint import checks
 
-from conformance.lint import checks
 from tests.lint.conftest import GOOD, Folder
 
 Only = Callable[[str], str]

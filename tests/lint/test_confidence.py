@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from bindmatrix.errors import Problem
+from bindmatrix.oracle.branches import API
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.oracle.prediction import Predictor
+from bindmatrix.rules import catalog, confidence, divergences
+from bindmatrix.rules.model import Expectations
 
-from conformance.errors import Problem
-from conformance.oracle import catalog, confidence, divergences
-from conformance.oracle.automaton import Oracle
-from conformance.oracle.branches import API
-from conformance.oracle.expectation import Expectations
-from conformance.oracle.prediction import Predictor
 from tests.lint.conftest import GOOD, Folder
 
 

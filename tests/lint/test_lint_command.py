@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from bindmatrix.cli.main import main
+from bindmatrix.lint import checks
+from bindmatrix.rules import catalog
 
-from conformance.cli.main import main
-from conformance.lint import checks
-from conformance.oracle import catalog
 from tests.lint.conftest import GOOD, Folder
 
 Capture = pytest.CaptureFixture[str]

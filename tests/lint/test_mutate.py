@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from conformance.lint import mutate
-from conformance.lint.mutants import of_section
-from conformance.lint.mutate import Score
-from conformance.lint.replay import lines
-from conformance.lint.subject import Subject
-from conformance.notation import step
-from conformance.observe.observations import Outcomes
-from conformance.oracle import catalog
-from conformance.oracle.automaton import Oracle
-from conformance.oracle.load import loads
+from bindmatrix.lint import mutation_score
+from bindmatrix.lint.context import Subject
+from bindmatrix.lint.mutants import of_section
+from bindmatrix.lint.mutation_score import Score
+from bindmatrix.lint.replay import lines
+from bindmatrix.notation import step
+from bindmatrix.observe.recordings import Outcomes
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog
+from bindmatrix.rules.loader import loads
+
 from tests.lint.conftest import GOOD, Folder
 
 
@@ -22,7 +23,7 @@ def survivors(score: Score) -> set[str]:
 
 
 def test_what_the_runs_notice(folder: Folder) -> None:
-    score = mutate.score(folder.subject())
+    score = mutation_score.score(folder.subject())
     # nobody binds twice, nobody listens, nobody sets an option that could fail
     assert survivors(score) == {
         "demo.bound-twice: dropped",
@@ -37,7 +38,7 @@ def test_what_the_runs_notice(folder: Folder) -> None:
 def test_a_rule_that_is_observed_and_not_noticed_is_weak(folder: Folder) -> None:
     text = GOOD.replace("{both.reuseaddr: yes}, ", "{both.reuseaddr: yes}, {existing.user: other, new.protocol: udp}, ")
     folder.write(text, update=False)
-    score = mutate.score(folder.subject())
+    score = mutation_score.score(folder.subject())
     assert [(one.mutant.original.id, one.mutant.change) for one in score.weak] == [
         ("demo.conflict", "without unless 2")
     ]
@@ -47,7 +48,7 @@ def test_a_rule_that_is_observed_and_not_noticed_is_weak(folder: Folder) -> None
 
 def test_progress_is_told(folder: Folder) -> None:
     told: list[tuple[str, int, int]] = []
-    score = mutate.score(folder.subject(), lambda *row: told.append(row))
+    score = mutation_score.score(folder.subject(), lambda *row: told.append(row))
     assert told == [("demo", number, score.mutants) for number in range(score.mutants)]
 
 
@@ -71,7 +72,7 @@ def test_the_short_way_finds_what_replaying_everything_finds() -> None:
     at = catalog.expectations("openbsd").at("7.9")
     subject = Subject(catalog.folder() / "openbsd.yaml")
     runs = [line.observation for recorded in subject.sets for line in lines(recorded, at, [])]
-    found = survivors(mutate.score(subject))
+    found = survivors(mutation_score.score(subject))
     every = [mutant for section, rules in at.rules.items() for mutant in of_section(section, rules)]
     for mutant in every[::9]:
         rules = at.rules[mutant.section]

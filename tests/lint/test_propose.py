@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from conformance.lint import mutate
-from conformance.lint.mutants import Mutant, of_section
-from conformance.lint.propose import Proposals, outcomes
-from conformance.oracle.automaton import Oracle
-from conformance.oracle.load import loads
+from bindmatrix.lint import mutation_score
+from bindmatrix.lint.mutants import Mutant, of_section
+from bindmatrix.lint.suggest import Proposals, outcomes
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules.loader import loads
+
 from tests.lint.conftest import GOOD, Folder
 
 
@@ -17,7 +18,7 @@ def mutant(section: str, identity: str, change: str) -> Mutant:
 
 
 def test_the_shortest_scenario_that_tells_them_apart(folder: Folder) -> None:
-    score = mutate.score(folder.subject(), propose=200)
+    score = mutation_score.score(folder.subject(), propose=200)
     found = {f"{one.mutant.original.id}: {one.mutant.change}": one.proposal for one in score.survivors}
     assert found == {
         "demo.bound-twice: dropped": "a=tcp4 a.listen a.bind=127.0.0.1",
@@ -29,7 +30,7 @@ def test_the_shortest_scenario_that_tells_them_apart(folder: Folder) -> None:
 
 
 def test_nothing_is_looked_for_unless_asked(folder: Folder) -> None:
-    assert {one.proposal for one in mutate.score(folder.subject()).survivors} == {""}
+    assert {one.proposal for one in mutation_score.score(folder.subject()).survivors} == {""}
 
 
 def test_a_change_that_changes_nothing_gets_no_proposal(folder: Folder) -> None:

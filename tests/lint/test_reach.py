@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from bindmatrix.lint.fact_space import SPACED, Worlds, both, subtract
+from bindmatrix.lint.reachability import Reach, releases_of
+from bindmatrix.lint.replay import lines, recorded_sets
+from bindmatrix.lint.tracing import TracingOracle
+from bindmatrix.notation import step
+from bindmatrix.oracle.naive import NaiveEvaluator
+from bindmatrix.oracle.trace import Decision
+from bindmatrix.rules import catalog, vocabulary
+from bindmatrix.rules.loader import loads
+from bindmatrix.rules.model import Expectations
+from bindmatrix.rules.sockets import Sock, on_port
 from hypothesis import given, settings
 
-from conformance.lint.reach import Reach, releases_of
-from conformance.lint.replay import lines, recorded_sets
-from conformance.lint.tracing import TracingOracle
-from conformance.lint.worlds import SPACED, Worlds, both, subtract
-from conformance.notation import step
-from conformance.oracle import catalog, vocabulary
-from conformance.oracle.expectation import Expectations
-from conformance.oracle.load import loads
-from conformance.oracle.naive import NaiveEvaluator
-from conformance.oracle.ports import Sock, on_port
-from conformance.oracle.recorder import Decision
 from tests.lint.conftest import GOOD
 from tests.oracle.test_evaluators import FILES
 

@@ -6,10 +6,10 @@ import gzip
 import json
 
 import pytest
+from bindmatrix.lint import rule_coverage
+from bindmatrix.lint.replay import Replay, SetReplay, lines, recorded_sets
+from bindmatrix.rules import catalog
 
-from conformance.lint import decided
-from conformance.lint.replay import Replay, SetReplay, lines, recorded_sets
-from conformance.oracle import catalog
 from tests.lint.conftest import GOOD, SCENARIOS, Folder
 
 
@@ -49,7 +49,7 @@ def test_what_rules_decided_is_counted(folder: Folder) -> None:
 
 def test_the_counts_are_written_one_rule_a_line(folder: Folder) -> None:
     subject = folder.subject()
-    text = decided.text({"demo": subject.decided, "another": {}})
+    text = rule_coverage.text({"demo": subject.decided, "another": {}})
     assert json.loads(text) == {"demo": subject.decided, "another": {}}
     assert sum('"demo.conflict"' in line for line in text.splitlines()) == 1
     assert subject.decided["demo.conflict"].keys() == {"demo-1.0"}

@@ -8,11 +8,10 @@ import json
 from pathlib import Path
 
 import pytest
+from bindmatrix.errors import Problem
+from bindmatrix.observe.recordings import FORMAT, Observation, Recording, header, line, read
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from conformance.errors import Problem
-from conformance.observe.observations import FORMAT, Observation, Recording, header, line, read
 
 OUTCOMES = st.one_of(st.none(), st.sampled_from(["ok", "EADDRINUSE", "a:15,b:17", 'q"uote', "ü", "\\", "]}"]))
 OBSERVATIONS = st.builds(

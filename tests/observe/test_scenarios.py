@@ -7,10 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
-
-from conformance.cli.main import main
-from conformance.errors import Problem
-from conformance.observe import scenarios
+from bindmatrix.cli.main import main
+from bindmatrix.errors import Problem
+from bindmatrix.observe import scenario_input
 
 TEXT = "a=tcp4 a.bind=127.0.0.1"
 SEEN = json.dumps({"scenario": TEXT, "outcomes": ["ok", "ok"]})
@@ -19,7 +18,7 @@ SEEN = json.dumps({"scenario": TEXT, "outcomes": ["ok", "ok"]})
 def given(path: Path, data: bytes) -> tuple[list[str], list[str]]:
     """The scenarios in a file of these bytes, and what is wrong with it."""
     path.write_bytes(data)
-    found = list(scenarios.given(str(path)))
+    found = list(scenario_input.given(str(path)))
     wrong = [str(line.problem).removeprefix(f"{path}") for line in found if line.problem is not None]
     return [line.scenario().text for line in found if line.problem is None], wrong
 
@@ -61,7 +60,7 @@ def test_a_compressed_file_that_is_damaged(keep: int, tmp_path: Path) -> None:
 
 def test_a_bad_line_raises_its_problem(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("{\n", encoding="utf-8")
-    (line,) = scenarios.given(str(tmp_path / "file"))
+    (line,) = scenario_input.given(str(tmp_path / "file"))
     with pytest.raises(Problem, match="not JSON"):
         line.scenario()
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
-
-from conformance.oracle import catalog
-from conformance.oracle.automaton import Oracle
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog
 
 
 @cache

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bindmatrix.notation import parse
+from bindmatrix.oracle import delivery
+from bindmatrix.oracle.naive import NaiveEvaluator
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog
 
-from conformance.notation import parse
-from conformance.oracle import catalog, delivery
-from conformance.oracle.automaton import Oracle
-from conformance.oracle.naive import NaiveEvaluator
 from tests.oracle.tables import read
 
 EVIDENCE = catalog.folder() / "evidence"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-
-from conformance.errors import Problems
-from conformance.notation import parse
-from conformance.observe.observations import read
-from conformance.oracle import catalog, divergences
-from conformance.oracle.automaton import Oracle
+from bindmatrix.errors import Problems
+from bindmatrix.notation import parse
+from bindmatrix.observe.recordings import read
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog, divergences
 
 CHILD = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept a.close b=tcp4{option} b.bind=127.0.0.1"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from bindmatrix.oracle.naive import NaiveEvaluator
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules.catalog import expectations
 
-from conformance.oracle.automaton import Oracle
-from conformance.oracle.catalog import expectations
-from conformance.oracle.naive import NaiveEvaluator
 from tests.oracle.tables import pairs, read
 
 RELEASE = "5.9"

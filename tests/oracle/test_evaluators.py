@@ -9,18 +9,18 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
+from bindmatrix.lint.replay import lines, recorded_sets, same_rules
+from bindmatrix.notation import OPTIONS, PROTOCOLS, step
+from bindmatrix.oracle import delivery
+from bindmatrix.oracle.compiled import CompiledEvaluator
+from bindmatrix.oracle.naive import NaiveEvaluator
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog, vocabulary
+from bindmatrix.rules.loader import loads
+from bindmatrix.rules.model import Condition, Expectations, Rule, Stack
+from bindmatrix.rules.sockets import ALL, ANY, BITS, Call, Memory, Sock, State
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from conformance.lint.replay import lines, recorded_sets, same_rules
-from conformance.notation import OPTIONS, PROTOCOLS, step
-from conformance.oracle import catalog, delivery, vocabulary
-from conformance.oracle.automaton import Oracle
-from conformance.oracle.compiled import CompiledEvaluator
-from conformance.oracle.expectation import Condition, Expectations, Rule, Stack
-from conformance.oracle.load import loads
-from conformance.oracle.naive import NaiveEvaluator
-from conformance.oracle.ports import ALL, ANY, BITS, Call, Memory, Sock, State
 
 EVIDENCE = catalog.folder() / "evidence"
 

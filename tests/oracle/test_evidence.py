@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 
 import pytest
-
-from conformance.lint import decided
-from conformance.lint.replay import Recorded, Replay, SetReplay, recorded_sets
-from conformance.oracle import catalog, divergences
+from bindmatrix.lint import rule_coverage
+from bindmatrix.lint.replay import Recorded, Replay, SetReplay, recorded_sets
+from bindmatrix.rules import catalog, divergences
 
 EVIDENCE = catalog.folder() / "evidence"
 SYSTEMS = catalog.names()
@@ -59,6 +58,6 @@ def test_every_folder_of_evidence_has_its_system() -> None:
 
 @pytest.mark.parametrize("os", SYSTEMS)
 def test_what_the_rules_decide_is_written_down(os: str) -> None:
-    found = decided.of_replays(replayed(recorded) for recorded in SETS if recorded.os == os)
-    written = decided.read(EVIDENCE / "decided.json").get(os)
+    found = rule_coverage.of_replays(replayed(recorded) for recorded in SETS if recorded.os == os)
+    written = rule_coverage.read(EVIDENCE / "decided.json").get(os)
     assert written == found, "out of date: write it again with 'bindmatrix lint --update'"

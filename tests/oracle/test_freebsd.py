@@ -6,10 +6,9 @@ import itertools
 from functools import cache
 
 import pytest
-
-from conformance.oracle import catalog
-from conformance.oracle.automaton import Oracle, Prediction
-from conformance.oracle.naive import NaiveEvaluator
+from bindmatrix.oracle.naive import NaiveEvaluator
+from bindmatrix.oracle.oracle import Oracle, Prediction
+from bindmatrix.rules import catalog
 
 RELEASES = ("12.0", "13.0", "14.0", "14.3", "15")
 LEFT = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-
-from conformance.judge.verdicts import DIVERGES, UNSUPPORTED, Judge
-from conformance.notation import SOCKET_KINDS
-from conformance.observe.observations import Observation
-from conformance.oracle import catalog
-from conformance.oracle.automaton import Expected, Oracle
+from bindmatrix.judge.verdicts import DIVERGES, UNSUPPORTED, Judge
+from bindmatrix.notation import SOCKET_KINDS
+from bindmatrix.observe.recordings import Observation
+from bindmatrix.oracle.oracle import Expected, Oracle
+from bindmatrix.rules import catalog
 
 
 def outcomes(scenario: str, os: str = "linux", release: str = "6.18.44") -> tuple[Expected, ...]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from conformance.oracle import catalog, divergences
-from conformance.oracle.automaton import Oracle
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog, divergences
 
 MAPPED = "a=tcp6 a.v6only=0 a.bind=::ffff:0.0.0.0 b=tcp6 b.v6only=0 b.bind=::ffff:127.0.0.1"
 #: an end of a connection over IPv6 of a dual socket holds ::1 and, in IPv4, LOOPBACK4_IPV6

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from conformance.oracle import catalog
-from conformance.oracle.automaton import Oracle
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog
 
 AT = catalog.expectations("linux").at("6.18.44")
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from conformance.cli.main import main
-from conformance.errors import Problems
-from conformance.oracle import divergences
-from conformance.oracle.load import load, loads
+from bindmatrix.cli.main import main
+from bindmatrix.errors import Problems
+from bindmatrix.rules import divergences
+from bindmatrix.rules.loader import load, loads
 
 GOOD = """\
 os: demo

@@ -6,10 +6,9 @@ import itertools
 from functools import cache
 
 import pytest
-
-from conformance.oracle import catalog
-from conformance.oracle.automaton import Oracle, Prediction
-from conformance.oracle.naive import NaiveEvaluator
+from bindmatrix.oracle.naive import NaiveEvaluator
+from bindmatrix.oracle.oracle import Oracle, Prediction
+from bindmatrix.rules import catalog
 
 RELEASES = ("10.8", "10.15", "11.5", "12.0", "15.5")
 LEFT = "a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from conformance.oracle import catalog, releases
-from conformance.oracle.automaton import Oracle
-from conformance.oracle.releases import Span
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog, releases
+from bindmatrix.rules.releases import Span
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 
-from conformance.judge.columns import Columns, of_recordings
-from conformance.observe.observations import Observation, Recording, header, line
-from conformance.oracle import catalog
-from conformance.oracle.automaton import Oracle
+from bindmatrix.judge.host_table import Columns, of_recordings
+from bindmatrix.observe.recordings import Observation, Recording, header, line
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog
 
 CLASSIC = "a=tcp4 a.reuseaddr=1 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1 b.listen"
 BOUND = "a=tcp4 a.bind=0.0.0.0 b=tcp4 b.bind=127.0.0.1 b.listen"

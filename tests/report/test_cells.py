@@ -7,11 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
-
-from conformance.notation import parse
-from conformance.oracle import catalog
-from conformance.report import cells
-from conformance.report.answers_releases import variant_of
+from bindmatrix.answers import cells
+from bindmatrix.notation import parse
+from bindmatrix.rules import catalog
+from bindmatrix.rules.boundaries import variant_of
 
 FOLDER = catalog.folder() / "cells"
 

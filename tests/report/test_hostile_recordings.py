@@ -8,10 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from conformance.cli.main import main
-from conformance.notation import parse
-from conformance.report import reproduce, reproduce_c, reproduce_python
+from bindmatrix.cli.main import main
+from bindmatrix.notation import parse
+from bindmatrix.reproduce import c_program, cases, python_program
 
 PAIR = "a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1"
 ESCAPE = "\x1b[2J"
@@ -36,15 +35,13 @@ def recording(tmp_path: Path) -> str:
 def test_what_a_host_says_of_itself_is_no_code() -> None:
     """Failed first: the release of a host, or an outcome, was compiled."""
     for facts, seen in ((HOST, None), ({"os": "linux", "release": "6.18.44"}, SEEN)):
-        case = reproduce.build(parse(PAIR), facts, observed=seen)
-        program = reproduce_c.program(case)
+        case = cases.build(parse(PAIR), facts, observed=seen)
+        program = c_program.program(case)
         assert program.count("*/") == program.count("/*")
         assert "\n#error" not in program
-        script = reproduce_python.program(case)
+        script = python_program.program(case)
         assert "\nprint(" not in script.partition('"""\n')[2].partition('"""')[0]
-        assert script.count('"""') == reproduce_python.program(reproduce.build(parse(PAIR), {"os": "linux"})).count(
-            '"""'
-        )
+        assert script.count('"""') == python_program.program(cases.build(parse(PAIR), {"os": "linux"})).count('"""')
         compile(script, "repro.py", "exec")
         compiler = shutil.which("cc")
         if compiler:

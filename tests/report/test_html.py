@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from bindmatrix.observe.recordings import Observation
+from bindmatrix.report.html import page
 
-from conformance.observe.observations import Observation
-from conformance.report.html import page
 from tests.report.pages import BOUND, CLASSIC, DELIVERED, DUAL, host, predicted, two_hosts
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from bindmatrix.judge.summary import Group, Summary
+from bindmatrix.report.issues import MARKER, _fenced, issues, key
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.judge.summary import Group, Summary
-from conformance.report.issues import MARKER, _fenced, issues, key
 from tests.report.pages import BOUND, two_hosts
 
 EVIL = st.text(alphabet=st.sampled_from("`~#@<>!-[]()\n\r\t \\*_|&;:a0é\x00\x1b\u2028\u202e\U0001f600"), max_size=30)

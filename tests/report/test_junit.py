@@ -8,12 +8,12 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from bindmatrix.cli.main import main
+from bindmatrix.judge.summary import Group, Summary
+from bindmatrix.observe.recordings import Observation
+from bindmatrix.report import junit
+from bindmatrix.rules import catalog
 
-from conformance.cli.main import main
-from conformance.judge.summary import Group, Summary
-from conformance.observe.observations import Observation
-from conformance.oracle import catalog
-from conformance.report import junit
 from tests.report.pages import BOUND, CLASSIC, host, two_hosts
 
 SCHEMA = Path(__file__).parent.parent.parent / "docs" / "schema" / "verdicts.schema.json"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from conformance.judge.summary import Group
-from conformance.report import markdown
+from bindmatrix.judge.summary import Group
+from bindmatrix.report import markdown
+
 from tests.report.pages import BOUND, two_hosts
 
 

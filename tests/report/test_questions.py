@@ -6,11 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-
-from conformance.notation import parse
-from conformance.oracle import catalog
-from conformance.report import questions
-from conformance.report.answers import answers
+from bindmatrix.answers import open_questions
+from bindmatrix.answers.ask import answers
+from bindmatrix.notation import parse
+from bindmatrix.rules import catalog
 
 #: of the checkout: the page is not part of the package
 PAGE = Path(__file__).parents[2] / "docs" / "open-questions.md"
@@ -26,13 +25,13 @@ def section(page: str, title: str) -> str:
 
 
 def test_the_page_is_what_is_generated(page: str) -> None:
-    assert questions.render() == page, "run 'python -m conformance.report.questions' and look at the diff"
+    assert open_questions.render() == page, "run 'python -m bindmatrix.answers.open_questions' and look at the diff"
 
 
 @pytest.mark.parametrize("os", catalog.names())
 def test_every_rule_that_says_unknown_is_on_it(os: str, page: str) -> None:
     expectations = catalog.expectations(os)
-    unknown = {rule.id for rule in expectations.all_rules() if questions.says_unknown(rule)}
+    unknown = {rule.id for rule in expectations.all_rules() if open_questions.says_unknown(rule)}
     assert unknown <= set(re.findall(r"\*\*`([^`]+)`\*\*", section(page, expectations.title)))
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conformance.oracle import confidence, vocabulary
-from conformance.oracle.load import _STACK_KEYS
-from conformance.report import reference
+from bindmatrix.report import reference
+from bindmatrix.rules import confidence, vocabulary
+from bindmatrix.rules.loader import _STACK_KEYS
 
 
 def test_the_checked_in_reference_is_up_to_date() -> None:
     path = Path(__file__).parents[2] / "docs" / "expectations.md"
     assert path.read_text(encoding="utf-8") == reference.render(), (
-        "write it again: python -c 'from conformance.report import reference; print(reference.render(), end=\"\")'"
+        "write it again: python -c 'from bindmatrix.report import reference; print(reference.render(), end=\"\")'"
         " > docs/expectations.md"
     )
 

@@ -13,18 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from bindmatrix.execute import executor
+from bindmatrix.execute.hosts import this_host
+from bindmatrix.generate.any_calls import random_calls
+from bindmatrix.generate.deliveries import random_deliveries
+from bindmatrix.generate.matrix import matrix
+from bindmatrix.generate.sequences import random_sequences
+from bindmatrix.notation import parse
+from bindmatrix.oracle.delivery import DELIVERIES
+from bindmatrix.reproduce import c_program, python_program
+from bindmatrix.reproduce.cases import Case, build, delivery_class
+from bindmatrix.reproduce.outline import Plan
+from bindmatrix.rules import catalog
 
-from conformance.execute import executor
-from conformance.execute.hosts import this_host
-from conformance.generate.calls import random_calls
-from conformance.generate.deliveries import random_deliveries
-from conformance.generate.matrix import matrix
-from conformance.generate.sequences import random_sequences
-from conformance.notation import parse
-from conformance.oracle import catalog
-from conformance.oracle.delivery import DELIVERIES
-from conformance.report import reproduce, reproduce_c, reproduce_python
-from conformance.report.reproduce_plan import Plan
 from tests.report import reproduce_driver
 
 #: what the random sequences never hold: things that wait, groups, chosen ports, deliveries, several of a name
@@ -56,7 +57,7 @@ SEQUENCES, PAIRS, DELIVERED, CALLS = 120, 60, 10, 40
 
 
 @pytest.fixture(scope="module")
-def cases() -> list[reproduce.Case]:
+def cases() -> list[Case]:
     """One case for each scenario that runs here; expected is what the executor saw."""
     pairs = [text for group in matrix("quick", users=True) for text in group.scenarios]
     texts = [*SPECIAL, *random_sequences(5, SEQUENCES, users=True), *random.Random(5).sample(pairs, PAIRS)]
@@ -73,8 +74,8 @@ def cases() -> list[reproduce.Case]:
     for text in dict.fromkeys(texts):
         outcomes = seen.get(text)
         if outcomes is not None:
-            expect = [reproduce.delivery_class(one) for one in outcomes]
-            found.append(reproduce.build(parse(text), {"os": "linux", "release": "6.18.44"}, expect=expect))
+            expect = [delivery_class(one) for one in outcomes]
+            found.append(build(parse(text), {"os": "linux", "release": "6.18.44"}, expect=expect))
     assert len(found) > 100  # without root those that change the user are left out
     return found
 
@@ -123,11 +124,11 @@ def compile_c(compiler: str, text: str, folder: Path, name: str) -> Path:
     return target
 
 
-def run_all(compiler: str, cases: Sequence[reproduce.Case], folder: Path) -> list[list[tuple[int, str]]]:
+def run_all(compiler: str, cases: Sequence[Case], folder: Path) -> list[list[tuple[int, str]]]:
     """(status, output) of the C and of the Python form of every case."""
-    compile_c(compiler, batch([reproduce_c.program(case) for case in cases]), folder, "batch")
+    compile_c(compiler, batch([c_program.program(case) for case in cases]), folder, "batch")
     for index, case in enumerate(cases):
-        (folder / f"{index}.py").write_text(reproduce_python.program(case), encoding="utf-8")
+        (folder / f"{index}.py").write_text(python_program.program(case), encoding="utf-8")
     command = [sys.executable, "-I", "-S", reproduce_driver.__file__, executor.__file__, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -138,7 +139,7 @@ def shares(output: str) -> str:
     return re.sub(r":(\d+)\b", lambda found: ":some" if 0 < int(found[1]) < DELIVERIES else found[0], output)
 
 
-def test_c_python_and_executor_agree(compiler: str, cases: list[reproduce.Case], tmp_path: Path) -> None:
+def test_c_python_and_executor_agree(compiler: str, cases: list[Case], tmp_path: Path) -> None:
     # more parts than cores: most of the time is spent in calls that wait
     parts = [cases[start::4] for start in range(4)]
     folders = [tmp_path / str(start) for start in range(4)]
@@ -172,7 +173,7 @@ def test_another_outcome_ends_with_1(compiler: str, tmp_path: Path) -> None:
         ["ok", "ok", "ok", ("EACCES", "EADDRINUSE")],
         ["ok", "ok", "ok", "refused"],
     ]
-    cases = [reproduce.build(parse(text), facts, expect=expect) for expect in [*wrong, *right]]
+    cases = [build(parse(text), facts, expect=expect) for expect in [*wrong, *right]]
     results = run_all(compiler, cases, tmp_path)
     assert [(c[0], python[0]) for c, python in results] == [(1, 1)] * 2 + [(1, 1)] * 2 + [(0, 0)] * 4
     assert re.search(r"b.bind=127.0.0.1 +Address already in use\n +ok expected\n", results[0][0][1])
@@ -199,9 +200,9 @@ def test_each_program_includes_what_it_needs(os: str, compiler: str) -> None:
     compilers = dict.fromkeys([compiler, *filter(None, [shutil.which("clang")])])
 
     def check(text: str) -> None:
-        case = reproduce.build(parse(text), {"os": os, "release": catalog.expectations(os).covers[1]})
-        compile(reproduce_python.program(case), "repro.py", "exec")
-        program = reproduce_c.program(case)
+        case = build(parse(text), {"os": os, "release": catalog.expectations(os).covers[1]})
+        compile(python_program.program(case), "repro.py", "exec")
+        program = c_program.program(case)
         for one in compilers:
             command = [one, "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", "-x", "c", "-"]
             done = subprocess.run(command, input=program, capture_output=True, text=True, check=False)

@@ -9,26 +9,26 @@ import sys
 from pathlib import Path
 
 import pytest
+from bindmatrix.execute import executor
+from bindmatrix.execute.hosts import this_host
+from bindmatrix.reproduce import cases, findings
+from bindmatrix.rules import catalog
 
-from conformance.execute import executor
-from conformance.execute.hosts import this_host
-from conformance.oracle import catalog
-from conformance.report import reproduce, reproduce_findings
 from tests.report import reproduce_driver
 from tests.report.test_reproduce_agreement import batch, compile_c
 
 #: of the checkout: the folders are not part of the package
 FOLDER = Path(__file__).parents[2] / "findings"
-LISTED = reproduce_findings.findings(FOLDER / "findings.yaml")
+LISTED = findings.findings(FOLDER / "findings.yaml")
 
 
 def test_folders_are_what_is_generated() -> None:
-    made = reproduce_findings.render(LISTED)
+    made = findings.render(LISTED)
     there = {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file()}
     assert there == {*made, "findings.yaml"}
     for name, text in made.items():
         found = (FOLDER / name).read_text(encoding="utf-8")
-        assert found == text, f"{name}: run 'python -m conformance.report.reproduce_findings' and look at the diff"
+        assert found == text, f"{name}: run 'python -m bindmatrix.reproduce.findings' and look at the diff"
 
 
 def test_every_finding_shows_on_its_host() -> None:
@@ -39,7 +39,7 @@ def test_every_finding_shows_on_its_host() -> None:
 
 
 def test_index_has_each_system_under_each_finding() -> None:
-    parts = reproduce_findings.index(LISTED).split("\n## ")[1:]
+    parts = findings.index(LISTED).split("\n## ")[1:]
     assert len(parts) == len(LISTED)
     for one, part in zip(LISTED, parts, strict=True):
         rows = [line for line in part.splitlines() if line.startswith("| ") and not line.startswith("| system")]
@@ -89,6 +89,6 @@ def test_programs_on_this_kernel(tmp_path: Path) -> None:
 
 def test_where_it_is_unknown_a_report_does_not_claim_it() -> None:
     case = next(one for one in LISTED if one.name == "linux-udp-crowded").case()
-    same, others, unknown = reproduce.releases(case)
+    same, others, unknown = cases.releases(case)
     assert "6.18.16 - 6.18.43" in unknown
     assert not {*unknown} & {*same, *others}

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bindmatrix.observe.recordings import header
+from bindmatrix.rules import catalog
 
-from conformance.observe.observations import header
-from conformance.oracle import catalog
 from tests.workflows.workflow import ROOT, Runner
 
 pytestmark = [
@@ -281,10 +281,10 @@ def repository(tmp_path: Path) -> Path:
     """A small checkout, with the rules and recordings of one system, and where it came from."""
     origin = tmp_path / "origin.git"
     folder = tmp_path / "checkout"
-    shutil.copytree(Path(catalog.__file__).parent.parent, folder / "conformance", ignore=no_leftovers)
+    shutil.copytree(Path(catalog.__file__).parents[1], folder / "conformance" / "bindmatrix", ignore=no_leftovers)
     shutil.copytree(ROOT / ".github", folder / ".github")
     (folder / "expectations" / "evidence").mkdir(parents=True)
-    shutil.rmtree(folder / "conformance" / "expectations", ignore_errors=True)
+    shutil.rmtree(folder / "conformance" / "bindmatrix" / "expectations", ignore_errors=True)
     shutil.copy(catalog.folder() / "gvisor.yaml", folder / "expectations")
     shutil.copytree(EVIDENCE / "gvisor-20221219", folder / "expectations" / "evidence" / "gvisor-20221219")
     shutil.copy(EVIDENCE / "README.md", folder / "expectations" / "evidence")
@@ -305,7 +305,7 @@ def git(folder: Path, *words: str) -> str:
 
 
 def test_new_recordings_become_a_pull_request(judged: Runner, repository: Path, tmp_path: Path) -> None:
-    job = Runner(repository, package=repository)
+    job = Runner(repository, package=repository / "conformance")
     (repository / "judged").symlink_to(judged.folder / "judged")
     done = job.step("weekly.yml", "evidence", "patch")
     assert done.returncode == 0, done.stderr
@@ -340,7 +340,7 @@ def test_new_recordings_become_a_pull_request(judged: Runner, repository: Path, 
 
 def test_a_patch_reaches_nothing_but_the_evidence(repository: Path) -> None:
     job = with_gh(repository)
-    target = repository / "conformance" / "errors.py"
+    target = repository / "conformance" / "bindmatrix" / "errors.py"
     target.write_text("import evil\n", encoding="utf-8")
     (repository / "proposal").mkdir()
     (repository / "proposal" / "evidence.patch").write_text(git(repository, "diff"), encoding="utf-8")
@@ -358,7 +358,7 @@ def test_what_is_recorded_already_is_no_news(repository: Path, tmp_path: Path) -
     assert runner.step("conformance.yml", "judge", "judge").returncode == 0
     assert runner.outputs()["status"] == "0"
     assert not (runner.folder / "judged" / "evidence").exists()
-    job = Runner(repository, package=repository)
+    job = Runner(repository, package=repository / "conformance")
     (repository / "judged").symlink_to(runner.folder / "judged")
     done = job.step("weekly.yml", "evidence", "patch")
     assert done.returncode == 0, done.stderr

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from bindmatrix.cli.main import main
 
-from conformance.cli.main import main
 from tests.workflows.workflow import SCRIPTS, Runner
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="runs POSIX shell scripts")

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import bindmatrix
 import pytest
 import yaml
-
-import conformance
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / ".github" / "workflows"
@@ -55,11 +54,11 @@ class Runner:
     #: what `${{ ... }}` stands for
     values: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
-    #: folder that holds the package conformance which `bindmatrix` runs
-    package: Path = Path(conformance.__file__).parent.parent
+    #: folder that holds the package bindmatrix which `bindmatrix` runs
+    package: Path = Path(bindmatrix.__file__).parent.parent
 
     def __post_init__(self) -> None:
-        self.program("bindmatrix", f'export PYTHONPATH="{self.package}"\nexec "{sys.executable}" -m conformance "$@"\n')
+        self.program("bindmatrix", f'export PYTHONPATH="{self.package}"\nexec "{sys.executable}" -m bindmatrix "$@"\n')
 
     def program(self, name: str, text: str) -> None:
         """Put a shell script into the path."""

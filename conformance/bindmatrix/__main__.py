@@ -1,0 +1,7 @@
+"""``python -m conformance`` is the command `bindmatrix`."""
+
+import sys
+
+from bindmatrix.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,174 @@
+"""What every system returns for one scenario: the view-model of ``ask``.
+
+One :class:`Answer` stands for all releases of a system that return the same.  Outcomes are those of the kernel, known
+divergences included; what the rules say without them is kept beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bindmatrix.notation import OPTIONS, Scenario, Step
+from bindmatrix.oracle.oracle import Expected, Prediction
+from bindmatrix.rules import catalog, confidence
+from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variant_of, variants
+from bindmatrix.rules.model import Expectations, Rule
+
+#: id of the rule of the socket interface that stands for an option that a platform lacks (``oracle/branches.py``)
+_ABSENT = "api.absent-option"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What some releases of a system return; the tuples align with the steps of the scenario."""
+
+    os: str
+    title: str
+    #: ``("5.10 - 6.1.167", "6.2 - 7.3.4")``
+    releases: tuple[str, ...]
+    #: the release that rules, reason and confidence are of: the newest where it was measured, else the newest
+    release: str
+    outcomes: tuple[Expected, ...]
+    #: what the rules say, where a known divergence makes it otherwise; else as ``outcomes``
+    by_rules: tuple[Expected, ...]
+    rules: tuple[tuple[Rule, ...], ...]
+    #: ids of the known divergences that make the difference
+    divergences: tuple[str, ...]
+    #: the step that ``reason`` is about, from 0
+    step: int
+    rule: str
+    reason: str
+    confidence: str
+    #: what to say about a release that the file does not cover
+    limit: str = ""
+
+    @property
+    def label(self) -> str:
+        """``linux 5.10 - 7.3.4``."""
+        return f"{self.os} {', '.join(self.releases)}"
+
+    def as_dict(self, scenario: Scenario) -> dict[str, Any]:
+        """For JSON; the keys are documented in the help of ``ask``."""
+        data: dict[str, Any] = {
+            "scenario": scenario.text,
+            "os": self.os,
+            "releases": self.releases,
+            "release": self.release,
+            "outcomes": self.outcomes,
+            "rules": [rules[0].id if len(rules) == 1 else [rule.id for rule in rules] for rules in self.rules],
+            "step": self.step,
+            "rule": self.rule,
+            "reason": self.reason,
+            "confidence": self.confidence,
+        }
+        if self.divergences:
+            data |= {"divergences": self.divergences, "by_rules": self.by_rules}
+        if self.limit:
+            data["limit"] = self.limit
+        return data
+
+
+def answers(scenario: Scenario, systems: Iterable[str] = (), release: str = "") -> list[Answer]:
+    """The answers of ``systems`` (all when there are none), for one ``release`` or for every one described.
+
+    Raises :class:`~bindmatrix.errors.Problem` for a system or release that does not exist.
+    """
+    found: list[Answer] = []
+    for os in systems or catalog.names():
+        expectations = catalog.expectations(os)
+        if release:
+            chosen = [variant_of(expectations, catalog.release_of(expectations, release))]
+            every = chosen[0].stretches
+        else:
+            chosen = variants(expectations)
+            every = stretches(expectations, known_divergences(expectations))
+        found += _of_system(scenario, expectations, chosen, every)
+    return found
+
+
+def _of_system(
+    scenario: Scenario, expectations: Expectations, chosen: Sequence[Variant], every: Sequence[Stretch]
+) -> list[Answer]:
+    rows: dict[object, list[tuple[Variant, Stretch]]] = {}
+    for variant in chosen:
+        actual = (variant.diverged or variant.oracle).predict(scenario)
+        lacks = any(rule.id == _ABSENT for rules in actual.rules for rule in rules)
+        key = (actual.outcomes, variant.oracle.predict(scenario).outcomes == actual.outcomes, lacks)
+        rows.setdefault(key, []).extend([(variant, stretch) for stretch in variant.stretches])
+    place = {stretch: index for index, stretch in enumerate(every)}
+    listed = sorted(rows.values(), key=lambda row: min(place[stretch] for _, stretch in row))
+    return [_answer(scenario, expectations, row, every) for row in listed]
+
+
+def _answer(
+    scenario: Scenario, expectations: Expectations, row: Sequence[tuple[Variant, Stretch]], every: Sequence[Stretch]
+) -> Answer:
+    newest_first = sorted(row, key=lambda one: every.index(one[1]), reverse=True)
+    words = [_confidence_of(scenario, variant, stretch) for variant, stretch in newest_first]
+    chosen = words.index(confidence.MEASURED) if confidence.MEASURED in words else 0
+    variant, stretch = newest_first[chosen]
+    expected = variant.oracle.predict(scenario)
+    actual = (variant.diverged or variant.oracle).predict(scenario)
+    step = telling_step(scenario.steps, actual)
+    reason, rule = _reason(scenario.steps[step], actual.rules[step]), actual.rules[step][0].id
+    entries = variant.responsible(scenario.text) if actual.outcomes != expected.outcomes else []
+    if entries:
+        step = next(index for index, one in enumerate(actual.outcomes) if one != expected.outcomes[index])
+        reason, rule = _one_line(entries[0].rule.why), entries[0].id
+    return Answer(
+        os=expectations.os,
+        title=expectations.title,
+        releases=tuple(ranges(expectations, [one for _, one in row], every)),
+        release=stretch.probe,
+        outcomes=actual.outcomes,
+        by_rules=expected.outcomes,
+        rules=actual.rules,
+        divergences=tuple(one.id for one in entries),
+        step=step,
+        rule=rule,
+        reason=reason,
+        confidence=words[chosen],
+        limit=catalog.limit(expectations, stretch.probe),
+    )
+
+
+def _confidence_of(scenario: Scenario, variant: Variant, stretch: Stretch) -> str:
+    actual = (variant.diverged or variant.oracle).predict(scenario)
+    at = variant.expectations.at(stretch.probe)
+    return confidence.of_rules([rule for rules in actual.rules for rule in rules], at)
+
+
+def telling_step(steps: Sequence[Step], prediction: Prediction) -> int:
+    """The step whose rule is the reason: the first that is not ok, else the last bind, else the last step."""
+    for index, outcome in enumerate(prediction.outcomes):
+        if outcome != "ok":
+            return index
+    binds = [index for index, step in enumerate(steps) if step.kind == "bind"]
+    return binds[-1] if binds else len(steps) - 1
+
+
+def _reason(step: Step, rules: Sequence[Rule]) -> str:
+    if rules[0].id == _ABSENT:
+        return f"has no {OPTIONS[step.what]}"
+    return "; or ".join(dict.fromkeys(_one_line(rule.why) for rule in rules))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def telling_steps(scenario: Scenario, found: Sequence[Answer]) -> list[int]:
+    """The steps to show: those that differ between the answers or are not ok everywhere, and the last bind."""
+    shown = {index for index in range(len(scenario.steps)) if any(answer.outcomes[index] != "ok" for answer in found)}
+    binds = [index for index, step in enumerate(scenario.steps) if step.kind == "bind"]
+    return sorted(shown | set(binds[-1:] or [len(scenario.steps) - 1]))
+
+
+def outcome_text(outcome: Expected) -> str:
+    """An outcome in words: ``ok``, ``EADDRINUSE or EACCES``, ``any error``, ``unknown``."""
+    if outcome is None:
+        return "unknown"
+    words = [outcome] if isinstance(outcome, str) else list(outcome)
+    return " or ".join("any error" if word == "refused" else word for word in words)

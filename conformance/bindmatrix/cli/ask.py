@@ -1,0 +1,169 @@
+"""``bindmatrix ask``: what every system returns for one scenario, side by side, and why."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from bindmatrix.answers import ask
+from bindmatrix.cli.main import OK, WRONG
+from bindmatrix.errors import Place, Problem, nearest
+from bindmatrix.notation import OPTIONS, SOCKET_KINDS, Scenario, parse, words_with_columns
+from bindmatrix.observe import scenario_input
+from bindmatrix.report import ask_text
+
+_EPILOG = """\
+The short form asks the most common question, what two sockets do to each other:
+
+  PROTOCOL [OPTION...] ADDRESS [ADDRESS]             both sockets with these options
+  PROTOCOL [OPTION...] ADDRESS / [OPTION...] ADDRESS each socket with its own
+
+PROTOCOL is tcp, udp, mptcp or udplite (IPv4 or IPv6 by the address), tcp4, tcp6 and so on, unix, unixgram or vsock.
+OPTION is reuseaddr, reuseport, reuseport_lb, exclusive, exclbind, v6only, or dual (v6only cleared); the word listen
+makes the first socket listen (after the / the second one).  One address stands for both sockets.  ADDRESS is one of
+IPv4 or IPv6; /x or @x of unix and unixgram; cid:any, cid:local or cid:own of vsock.
+
+  bindmatrix ask udp reuseport 0.0.0.0
+  bindmatrix ask tcp4 reuseaddr listen 0.0.0.0 127.0.0.1
+  bindmatrix ask tcp dual :: / reuseaddr 127.0.0.1
+  bindmatrix ask 'a=udp4 a.bind=0.0.0.0 b=udp4 b.reuseaddr=1 b.bind=127.0.0.1' --os freebsd --os macos
+
+Only the steps that are not ok on every system are shown, and the last bind.  Releases that answer alike share a row;
+reason and confidence are those of the newest of them on which all of it was measured, else of the newest.
+An outcome with a * is a known divergence: the kernel does so against the rules.
+
+--json prints a list of objects, one a row: scenario, os, releases (ranges), release (the one the rest is about),
+outcomes (aligned with the steps; a string, a list of accepted ones, "refused" for any error, null for unknown), rules
+(ids, aligned), step (counted from 0; the one that the reason is about), rule, reason, confidence; and where they apply
+divergences (ids), by_rules (outcomes without them), limit.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.usage = "bindmatrix ask [--os OS]... [--release RELEASE] [--json] SCENARIO|FILE|-|PROTOCOL ..."
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "words",
+        nargs="+",
+        metavar="SCENARIO",
+        help="a scenario, a file of them, - for standard input, or the short form",
+    )
+    parser.add_argument(
+        "--os", action="append", default=[], help="only this system (repeatable), or an expectation file"
+    )
+    parser.add_argument("--release", default="", help="only this release; needs one --os")
+    parser.add_argument("--json", action="store_true", help="a list of objects, see below")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the answers; every bad scenario of a file is told, the others are still answered."""
+    if arguments.release and len(arguments.os) != 1:
+        raise Problem(Place("--release"), "needs exactly one --os: a release is one of a system")
+    status = OK
+    found = []
+    asked = False
+    for line in _asked(arguments.words):
+        try:
+            scenario = line.scenario()
+        except Problem as problem:
+            print(problem, file=sys.stderr)
+            status = WRONG
+            continue
+        rows = ask.answers(scenario, list(dict.fromkeys(arguments.os)), arguments.release)
+        if arguments.json:
+            found += [row.as_dict(scenario) for row in rows]
+        else:
+            if asked:
+                print()
+            ask_text.show(ask_text.lines(scenario, rows, ask_text.width_of(sys.stdout)))
+        asked = True
+    if arguments.json:
+        print(json.dumps(found, indent=1))
+    return status
+
+
+def _asked(words: list[str]) -> list[scenario_input.Line]:
+    """The scenarios that the command line means; raises :class:`Problem`."""
+    text = " ".join(words)
+    parts = text.split()
+    if len(words) == 1 and parts and scenario_input.is_there(text):
+        return list(scenario_input.given(text))
+    if not parts or "=" in parts[0]:
+        return [scenario_input.Line(text, Place("scenario", 1))]
+    if len(parts) > 1 or parts[0] in _PROTOCOLS:
+        return [scenario_input.Line(short_form(text).text, Place("scenario", 1))]
+    return list(scenario_input.given(text))
+
+
+# -- the short form
+
+_PROTOCOLS = ("tcp", "udp", "mptcp", "udplite", *SOCKET_KINDS)
+#: option of the short form -> the step after ``a.``
+_OPTIONS: dict[str, str] = {**{option: f"{option}=1" for option in OPTIONS}, "dual": "v6only=0"}
+
+
+class _Group:
+    """What stands on one side of the ``/``."""
+
+    def __init__(self) -> None:
+        self.protocol = ""
+        self.options: list[str] = []
+        self.addresses: list[str] = []
+        self.listens = False
+
+
+def short_form(text: str) -> Scenario:
+    """The scenario of two sockets that the short form in ``text`` means; raises :class:`Problem`."""
+    groups = [_Group()]
+    end = len(text) + 1
+    for column, word in words_with_columns(text):
+        place = Place("question", 1, column)
+        group = groups[-1]
+        if word == "/":
+            if len(groups) == 2 or not group.addresses:
+                raise Problem(place, "expected one '/', after the address of the first socket", source=text)
+            groups.append(_Group())
+        elif word in _PROTOCOLS and not group.protocol and not group.options and not group.addresses:
+            group.protocol = word
+        elif word == "listen":
+            group.listens = True
+        elif word in _OPTIONS:
+            group.options.append(_OPTIONS[word])
+        elif "." in word or ":" in word or word[0] in "/@":
+            group.addresses.append(word)
+            if len(group.addresses) > (1 if len(groups) == 2 else 2):
+                raise Problem(
+                    place, "expected two addresses at the most, one for each socket", source=text, width=len(word)
+                )
+        else:
+            raise Problem(place, _unknown(word, column == 1), source=text, width=len(word))
+    first, second = groups[0], groups[-1]
+    if not first.protocol:
+        raise Problem(Place("question", 1, 1), f"expected a protocol first: {', '.join(_PROTOCOLS)}", source=text)
+    if not first.addresses:
+        message = "expected an address, as in 'udp reuseport 0.0.0.0'"
+        raise Problem(Place("question", 1, end), message, source=text)
+    if len(groups) == 2 and len(first.addresses) == 2:
+        raise Problem(Place("question", 1, 1), "expected one address before the '/' and one after it", source=text)
+    other = (second.addresses or first.addresses)[-1]
+    words = _socket("a", first.protocol, first.options, first.addresses[0], first.listens)
+    words += _socket("b", second.protocol or first.protocol, second.options, other, second.listens and len(groups) == 2)
+    return parse(" ".join(words))
+
+
+def _unknown(word: str, is_first: bool) -> str:
+    if is_first:
+        return f"expected a scenario such as 'a=tcp4 a.bind=::', a file, or a protocol, got {word!r}" + nearest(
+            word, _PROTOCOLS
+        )
+    valid = [*_OPTIONS, "listen"]
+    return f"expected an address or one of {', '.join(valid)}, got {word!r}" + nearest(word, valid)
+
+
+def _socket(name: str, protocol: str, options: list[str], address: str, listens: bool) -> list[str]:
+    kind = protocol if protocol in SOCKET_KINDS else protocol + ("6" if ":" in address else "4")
+    steps = [f"{name}={kind}", *(f"{name}.{option}" for option in options), f"{name}.bind={address}"]
+    return [*steps, f"{name}.listen"] if listens else steps

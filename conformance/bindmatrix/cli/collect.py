@@ -1,0 +1,192 @@
+"""``bindmatrix collect``: the last job of a CI run, which judges what many machines observed."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from bindmatrix.cli import inputs
+from bindmatrix.cli.main import DIVERGES, OK, WRONG
+from bindmatrix.errors import Place, Problem
+from bindmatrix.judge.evidence_sample import digest
+from bindmatrix.judge.host_table import Columns
+from bindmatrix.observe import recordings
+from bindmatrix.observe.recordings import Observation
+from bindmatrix.report import junit, markdown
+from bindmatrix.report.html import page
+from bindmatrix.report.issues import issues
+from bindmatrix.rules import releases
+
+#: what the workflow puts in front of the name of a machine, to tell its artefacts from others
+PREFIX = "observations-"
+#: the set of recordings that this verb proposes
+SET = "ci.jsonl.gz"
+#: bytes that GitHub shows of a summary: a mebibyte; the rest is for what else the job says
+_MOST_SUMMARY = 900_000
+
+_EPILOG = f"""\
+RESULTS is a folder with a folder for each machine, as a workflow downloads its artefacts: observation files, and
+perhaps a facts.json.  The name of a machine is that of its folder, without '{PREFIX}'.  A machine that cannot be read
+is told of, and the others are judged.  FOLDER then holds
+
+  site/index.html     the matrix as one page
+  summary.md          for the summary page of the job
+  junit.xml           a suite for each machine
+  verdicts.json       the summaries, by docs/schema/verdicts.schema.json
+  issues/KEY.json     a request for each divergence that opens an issue; KEY is the same as long as it is the same one
+  evidence/HOST/      with --evidence: recordings that are not in it yet, in the form in which they are kept
+  evidence.md         with --evidence: what they are
+
+Exit status: 0 all conform, 1 something diverges, 2 a machine is missing or could not be read to its end.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
+    parser.add_argument("results", nargs="+", metavar="RESULTS", help="folders of the results of many machines")
+    parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where to write")
+    parser.add_argument(
+        "--expected", default="", metavar="NAMES", help="the machines that should be there, separated by blanks"
+    )
+    parser.add_argument(
+        "--evidence", type=Path, metavar="FOLDER", help="the recordings that are kept; new ones are proposed"
+    )
+    parser.add_argument("--json", action="store_true", help="print the summaries too")
+    parser.add_argument("--run", default="", metavar="URL", help="where the run is to be seen, for the issues")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read, judge, write everything."""
+    problems: list[str] = []
+    found = list(_machines(arguments.results, problems))
+    hosts: dict[str, Columns] = {}
+    with inputs.no_collecting():
+        for source, columns in zip(found, inputs.read(found), strict=True):
+            name = source.name.removeprefix(PREFIX)
+            if isinstance(columns, str):
+                problems.append(f"{name}: {columns}")
+                continue
+            columns.name = f"{name} ({columns.name})".replace(",", ";")
+            hosts[name] = columns
+            problems += [f"{name}: {problem}" for problem in columns.problems]
+        problems += [f"{name}: no observations came" for name in arguments.expected.split() if name not in hosts]
+        if not found and not problems:
+            problems.append(
+                f"{', '.join(arguments.results)}: no machine came; expected a folder with a folder for each"
+            )
+        try:
+            _write(arguments, hosts, problems)
+        except OSError as error:
+            raise Problem(Place(str(arguments.out)), f"cannot be written: {error.strerror}") from error
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if arguments.json:
+        sys.stdout.write(_json(hosts))
+    if problems or not any(host.summary.total for host in hosts.values()):
+        return WRONG
+    return OK if all(host.summary.conforms for host in hosts.values()) else DIVERGES
+
+
+def _machines(words: Sequence[str], problems: list[str]) -> Iterator[inputs.Source]:
+    """The folders inside those of ``words``; what is none is told in ``problems``."""
+    for word in words:
+        if not Path(word).is_dir():
+            raise Problem(Place(word), "expected a folder with a folder for each machine")
+        try:
+            folders = sorted(path for path in Path(word).iterdir() if path.is_dir())
+        except OSError as error:
+            raise Problem(Place(word), f"cannot be read: {error.strerror}") from error
+        for folder in folders:
+            name = folder.name.removeprefix(PREFIX)
+            try:
+                found = inputs.find([str(folder)])
+            except Problem as problem:
+                problems.append(f"{name}: {problem}")
+                continue
+            except OSError as error:  # a folder that may not be entered
+                problems.append(f"{name}: {error.filename}: {error.strerror}")
+                continue
+            # a folder inside would carry a name that the machine chose itself
+            if [source.name for source in found] == [folder.name]:
+                yield found[0]
+            else:
+                problems.append(f"{name}: a folder without observation files")
+
+
+def _write(arguments: argparse.Namespace, hosts: Mapping[str, Columns], problems: Sequence[str]) -> None:
+    out: Path = arguments.out
+    summaries = {host.name: host.summary for host in hosts.values()}
+    _text(out / "summary.md", markdown.overview(summaries, problems, _MOST_SUMMARY))
+    _text(out / "junit.xml", junit.render(summaries))
+    _text(out / "verdicts.json", _json(hosts))
+    if hosts:
+        _text(out / "site" / "index.html", page.render(list(hosts.values())))
+    for name, host in hosts.items():
+        for issue in issues(name, host.summary, arguments.run):
+            _text(out / "issues" / f"{issue.key}.json", json.dumps(issue.as_dict(), indent=1) + "\n")
+    if arguments.evidence:
+        _propose(arguments.evidence, out, hosts)
+
+
+def _json(hosts: Mapping[str, Columns]) -> str:
+    return json.dumps([host.summary.as_dict() for host in hosts.values()], indent=1) + "\n"
+
+
+def _text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+# -- new evidence
+
+
+def _propose(evidence: Path, out: Path, hosts: Mapping[str, Columns]) -> None:
+    """Write what is new for each kernel, machines of the same release together, and what it is."""
+    kept: dict[str, dict[str, Observation]] = {}
+    names: dict[str, list[str]] = {}
+    for name, host in hosts.items():
+        folder = _folder(host, evidence)
+        names.setdefault(folder, []).append(name)
+        for one in digest(host):
+            kept.setdefault(folder, {}).setdefault(one.scenario, one)
+    rows = []
+    for folder, found in sorted(kept.items()):
+        before = _recorded(evidence / folder)
+        new = [one for text, one in sorted(found.items()) if text not in before]
+        if new:
+            _set(out / "evidence" / folder / SET, [*_own(evidence / folder / SET), *new])
+            rows.append(f"| {folder} | {len(new):,} | {markdown.escape(', '.join(names[folder]))} |")
+    if rows:
+        _text(out / "evidence.md", "\n".join(["| host | new scenarios | observed on |", "|---|---:|---|", *rows, ""]))
+
+
+def _folder(host: Columns, evidence: Path) -> str:
+    """The folder of its kernel: one that there is, or ``linux-6.11.0`` (the build of a distribution is no kernel)."""
+    release = releases.parse(host.summary.release)
+    for path in sorted(evidence.glob(f"{host.os}-*")):
+        if releases.parse(path.name.removeprefix(f"{host.os}-")) == release:
+            return path.name
+    branch, version = release
+    return "-".join(word for word in (host.os, branch, ".".join(map(str, version))) if word)
+
+
+def _recorded(folder: Path) -> set[str]:
+    """The scenarios that are recorded of a host."""
+    return {one.scenario for path in sorted(folder.glob("*.jsonl.gz")) for one in recordings.read(path)}
+
+
+def _own(path: Path) -> Iterable[Observation]:
+    return recordings.read(path) if path.exists() else ()
+
+
+def _set(path: Path, found: Iterable[Observation]) -> None:
+    """The same bytes for the same observations: no name and no time in the header of the compressed file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = b"".join(recordings.line(one) for one in sorted(found, key=lambda one: one.scenario))
+    path.write_bytes(gzip.compress(data, mtime=0))

@@ -1,0 +1,188 @@
+"""Which files are the results of which host, and reading them: for the verbs that take several hosts at once.
+
+A host is the observation files of one folder.  Its name is the folder's; what its executor cannot tell of it (gVisor
+does not say which release it is) stands in a file ``facts.json`` beside them: ``{"release": "20221219"}``.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bindmatrix.errors import BindmatrixError, Place, Problem
+from bindmatrix.judge.host_table import Columns, of_recordings
+from bindmatrix.observe import recordings
+from bindmatrix.observe.run_folder import NAME
+from bindmatrix.rules import catalog
+
+#: what is known of a host beside what it says itself; wins over that
+FACTS = "facts.json"
+#: compressed bytes of all files from which several hosts are read in processes of their own
+_LARGE = 500_000
+
+
+class Source(NamedTuple):
+    """The files of one host, and what is known of it beforehand."""
+
+    name: str
+    paths: tuple[str, ...]
+    facts: dict[str, str]
+
+    def host(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """The facts of the host: what it ``said`` of itself, and what is known of it, which wins."""
+        return {**said, **{key: value for key, value in self.facts.items() if value}}
+
+    @property
+    def recording(self) -> str | None:
+        """Where ``reproduce --host`` finds what the host did; None for standard input."""
+        if self.paths == ("-",):
+            return None
+        return str(Path(self.paths[0]).parent) if len(self.paths) > 1 else self.paths[0]
+
+
+def find(words: Sequence[str]) -> list[Source]:
+    """The hosts that the command line names; raises :class:`Problem`."""
+    found: dict[str, list[str]] = {}
+    for word in words:
+        if word == "-":
+            if len(words) > 1:
+                raise Problem(Place("-"), "standard input is the results of one host; name nothing beside it")
+            return [Source("", ("-",), {})]
+        for path in _files(recordings.named(word)):
+            paths = found.setdefault(str(path.resolve().parent), [])
+            if str(path) not in paths:
+                paths.append(str(path))
+    return [Source(Path(folder).name, tuple(paths), _facts(Path(folder))) for folder, paths in found.items()]
+
+
+def _files(path: Path, depth: int = 1) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    if (path / NAME).exists():
+        return [path / NAME]
+    inside = sorted(path.glob("*.jsonl.gz")) or sorted(path.glob("*.jsonl"))
+    if not inside and depth:
+        inside = [file for folder in sorted(path.iterdir()) if folder.is_dir() for file in _files_or_none(folder)]
+    if not inside and depth:
+        raise Problem(
+            Place(str(path)), f"a folder without {NAME} or other observation files; name one that a run wrote"
+        )
+    return inside
+
+
+def _files_or_none(path: Path) -> list[Path]:
+    return _files(path, depth=0)
+
+
+def _facts(folder: Path) -> dict[str, str]:
+    """What ``facts.json`` says; recorded evidence without a release is in a folder that has the system's name."""
+    facts = {"os": folder.name} if folder.parent.name == "evidence" and folder.name in catalog.names() else {}
+    path = folder / FACTS
+    if not path.is_file():
+        return facts
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Problem(Place(str(path)), f"cannot be read: {error}") from error
+    if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+        raise Problem(Place(str(path)), 'expected facts as words, such as {"release": "20221219"}')
+    recordings.check_system(data.get("os", ""), Place(str(path)))
+    return facts | data
+
+
+def read(sources: Sequence[Source]) -> list[Columns | str]:
+    """The hosts, read side by side where that is worth the processes.
+
+    In the place of a host that cannot be read at all stands what is wrong with its files.
+    """
+    sizes = [sum(Path(path).stat().st_size for path in source.paths if Path(path).exists()) for source in sources]
+    cores = os.cpu_count() or 1
+    if len(sources) > 1 and sum(sizes) > _LARGE and cores > 1:
+        return _side_by_side(sources, min(len(sources), cores) - 1)
+    return [_columns(source) for source in sources]
+
+
+def _side_by_side(sources: Sequence[Source], others: int) -> list[Columns | str]:
+    """The hosts in order; whoever is done takes the next one, this process from the end.
+
+    Ctrl-C is for this process to tell of: it ends the others.
+    """
+    waiting = deque(range(len(sources)))
+    futures: dict[int, Future[Columns | str]] = {}
+    here = {}
+    lock = threading.Lock()
+
+    def begin(_done: object = None) -> None:
+        with lock:
+            if not waiting:
+                return
+            number = waiting.popleft()
+            future = futures[number] = pool.submit(_columns, sources[number])
+        future.add_done_callback(begin)
+
+    with ProcessPoolExecutor(others, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+        try:
+            for _ in range(others):
+                begin()
+            while (number := _last(waiting, lock)) is not None:
+                here[number] = _columns(sources[number])
+            return [here[number] if number in here else futures[number].result() for number in range(len(sources))]
+        except KeyboardInterrupt:
+            with lock:
+                waiting.clear()
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
+
+
+def _last(waiting: deque[int], lock: threading.Lock) -> int | None:
+    with lock:
+        return waiting.pop() if waiting else None
+
+
+def _columns(source: Source) -> Columns | str:
+    """One host, or what is wrong with its files: problems do not travel between processes, their text does."""
+    try:
+        with no_collecting():
+            return of_recordings([recordings.read(path) for path in source.paths], facts=source.facts)
+    except BindmatrixError as problem:
+        return str(problem)
+
+
+@contextmanager
+def no_collecting() -> Iterator[None]:
+    """To look for cycles again and again among millions of small tuples would take a third of the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def named(hosts: list[Columns], sources: Sequence[Source]) -> list[Columns]:
+    """Every host with a name of its own; the name of its folder tells two of the same release apart."""
+    names = [host.name for host in hosts]
+    for host, source in zip(hosts, sources, strict=True):
+        host.summary.recording = source.recording
+        if names.count(host.name) > 1:
+            host.name = f"{host.name} ({source.name})"
+    seen: set[str] = set()
+    for number, host in enumerate(hosts, 1):
+        if host.name in seen:
+            host.name = f"{host.name} #{number}"
+        seen.add(host.name)
+        # a comma separates names in permalinks
+        host.name = host.name.replace(",", ";")
+    return hosts

@@ -1,0 +1,257 @@
+"""``bindmatrix lint``: checks of the expectation files, against themselves and against the recorded evidence."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bindmatrix.cli.main import OK, WRONG
+from bindmatrix.errors import Place, Problem, nearest
+from bindmatrix.lint import checks, mutation_score, rule_coverage
+from bindmatrix.lint.checks import Finding
+from bindmatrix.lint.checks_evidence import unmeasured
+from bindmatrix.lint.context import Subject, quiet_collector
+from bindmatrix.lint.mutation_score import Score, Survivor
+from bindmatrix.lint.replay import Recorded
+from bindmatrix.lint.suggest import POOL
+from bindmatrix.report.words import counted
+from bindmatrix.rules import catalog, confidence
+
+_EPILOG = """\
+Exit status: 0 when nothing is wrong, 2 when something is (with --strict also when a mutant survives).
+With --json: {"files": [...], "problems": COUNT}; a file has "file", "os", "rules", "recorded" (observations),
+"problems" (each with "check", "file", "line", "column", "message"), "unmeasured" (rules), "decides"
+({RULE: {HOST: {SET: COUNT}}}) and with --mutate "mutation" ("mutants", "killed", "survivors").
+
+checks:
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG + "\n".join(f"  {check.name:<12} {check.description}" for check in checks.CHECKS)
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="expectation files; without any, those of every system. The evidence and the divergences are those in the "
+        "folders 'evidence' and 'divergences' beside the file, else the ones that come with bindmatrix",
+    )
+    parser.add_argument(
+        "--os", action="append", default=[], metavar="OS", help="the file of that system; may be repeated"
+    )
+    parser.add_argument(
+        "--mutate",
+        action="store_true",
+        help="drop each rule, change each outcome, drop each alternative, and count how many of these mutants the "
+        "recorded outcomes notice; print those that they do not",
+    )
+    parser.add_argument(
+        "--propose",
+        action="store_true",
+        help="--mutate, and for each of those the shortest scenario that would notice it, which is what to record next",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="a surviving mutant of a rule that is observed is an error"
+    )
+    parser.add_argument(
+        "--decides", action="store_true", help="print how many recorded outcomes each rule decides, and its confidence"
+    )
+    parser.add_argument(
+        "--update", action="store_true", help="write evidence/decided.json, which holds these numbers, before checking"
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="also list the rules that no recorded outcome rests on"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check every file; everything that is wrong is printed, not only the first of it."""
+    status = _Status(enabled=not arguments.json)
+    subjects = [Subject(path, status.replaying) for path in _paths(arguments.files, arguments.os)]
+    if arguments.update:
+        _update(subjects)
+    results = []
+    for subject in subjects:
+        findings = checks.run(subject)
+        score = None
+        if (arguments.mutate or arguments.propose) and subject.expectations is not None:
+            with quiet_collector():
+                score = mutation_score.score(subject, status.mutating, propose=POOL if arguments.propose else 0)
+        status.clear()
+        results.append(_Result(subject, findings, score))
+        if not arguments.json:
+            _show(results[-1], arguments)
+    found = sum(len(result.findings) for result in results)
+    weak = sum(len(result.score.weak) for result in results if result.score) if arguments.strict else 0
+    if arguments.json:
+        print(json.dumps({"files": [result.as_dict() for result in results], "problems": found}, indent=1))
+    else:
+        _summary(results, found)
+    return WRONG if found or weak else OK
+
+
+def _paths(files: Sequence[str], systems: Sequence[str]) -> list[Path]:
+    """The files to check; raises :class:`Problem` for a system that has none."""
+    known = catalog.names()
+    for os in systems:
+        if os not in known:
+            there = ", ".join(known)
+            raise Problem(Place("--os"), f"no expectations for {os!r}{nearest(os, known)}; there are {there}")
+    named = systems if files or systems else known
+    return list(dict.fromkeys([*map(Path, files), *(_short(catalog.folder() / f"{os}.yaml") for os in named)]))
+
+
+def _short(path: Path) -> Path:
+    """``path`` as seen from here, where it lies below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+class _Result:
+    """What came out for one file."""
+
+    def __init__(self, subject: Subject, findings: list[Finding], score: Score | None) -> None:
+        self.subject = subject
+        self.findings = findings
+        self.score = score
+
+    @property
+    def recorded(self) -> int:
+        """How many recorded observations were replayed."""
+        return sum(one.observations for one in self.subject.replays) if self.subject.expectations else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        subject = self.subject
+        data: dict[str, Any] = {
+            "file": str(subject.path),
+            "os": subject.expectations.os if subject.expectations else "",
+            "rules": len(subject.rules) if subject.expectations else 0,
+            "recorded": self.recorded,
+            "problems": [
+                {
+                    "check": check,
+                    "file": problem.place.name,
+                    "line": problem.place.line,
+                    "column": problem.place.column,
+                    "message": problem.message,
+                }
+                for check, problem in self.findings
+            ],
+        }
+        if subject.expectations is not None:
+            data["unmeasured"] = [rule.id for rule in unmeasured(subject)]
+            data["decides"] = {rule.id: subject.decided.get(rule.id, {}) for rule in subject.rules}
+        if self.score is not None:
+            data["mutation"] = self.score.as_dict()
+        return data
+
+
+def _show(result: _Result, arguments: argparse.Namespace) -> None:
+    subject = result.subject
+    for check, problem in result.findings:
+        shown = Problem(problem.place, f"{problem.message} [{check}]", source=problem.source, width=problem.width)
+        print(shown, file=sys.stderr)
+    if subject.expectations is None:
+        return
+    if arguments.decides:
+        _table(subject)
+    if arguments.verbose:
+        for rule in unmeasured(subject):
+            kinds = ", ".join(sorted({one.kind for one in rule.evidence}))
+            print(f"{rule.place}: {rule.id} decides no recorded outcome; it rests on: {kinds}")
+    if result.score is not None:
+        _mutation(subject, result.score)
+
+
+def _table(subject: Subject) -> None:
+    """Rules by how many recorded outcomes they decide."""
+    newest = subject.loaded.covers[1]
+    expectations = subject.loaded.at(newest)
+    print(f"{expectations.title}: rule, recorded outcomes that it decides, in how many sets, confidence for {newest}")
+    rows = []
+    for rule in subject.rules:
+        counts = [count for sets in subject.decided.get(rule.id, {}).values() for count in sets.values()]
+        in_force = rule.span.holds(newest)
+        word = confidence.of_rule(rule, expectations) if in_force else f"({rule.span})"
+        rows.append((rule.id, sum(counts), len(counts), word))
+    width = max(len(row[0]) for row in rows)
+    for identity, total, sets, word in rows:
+        print(f"  {identity:<{width}} {total:>8} {sets:>4}  {word}")
+
+
+def _mutation(subject: Subject, score: Score) -> None:
+    share = 100 * score.killed / score.mutants if score.mutants else 100
+    print(
+        f"{subject.path.name}: {score.killed} of {score.mutants} mutants noticed by recorded outcomes ({share:.0f} %)"
+    )
+    _survivors("not noticed, though the rule is observed:", score.weak)
+    _survivors(
+        "not noticed, the rule rests on something else than recorded outcomes:",
+        [one for one in score.survivors if not one.weak],
+    )
+
+
+def _survivors(title: str, survivors: Iterable[Survivor]) -> None:
+    found = list(survivors)
+    if found:
+        print(f"  {title}")
+    for one in found:
+        rule = one.mutant.original
+        print(f"    {rule.place}: {rule.id} in {one.mutant.section}: {one.mutant.change}")
+        if one.proposal:
+            print(f"        {one.proposal}")
+
+
+def _summary(results: Sequence[_Result], found: int) -> None:
+    rules = sum(len(result.subject.rules) for result in results if result.subject.expectations)
+    hosts = {one.host for result in results if result.subject.expectations for one in result.subject.sets}
+    recorded = sum(result.recorded for result in results)
+    said = counted(found, "problem") if found else "no problems"
+    files = counted(len(results), "file")
+    print(f"{files}, {rules} rules, {recorded} recorded observations of {counted(len(hosts), 'host')}: {said}")
+
+
+def _update(subjects: Sequence[Subject]) -> None:
+    """Write ``decided.json`` of the folders that the files lie in; the other systems in it stay as they are."""
+    for folder in dict.fromkeys(subject.evidence for subject in subjects if subject.at_home and subject.expectations):
+        path = folder / "decided.json"
+        known = rule_coverage.read(path)
+        for subject in subjects:
+            if subject.expectations is not None and subject.evidence == folder:
+                known[subject.expectations.os] = subject.decided
+        try:
+            path.write_text(rule_coverage.text(known), encoding="utf-8")
+        except OSError as error:
+            raise Problem(Place(str(path)), f"cannot be written: {error.strerror}") from error
+        print(f"wrote {path}", file=sys.stderr)
+
+
+class _Status:
+    """One line on a terminal that says what takes so long."""
+
+    def __init__(self, *, enabled: bool) -> None:
+        self._enabled = enabled and sys.stderr.isatty()
+
+    def replaying(self, recorded: Recorded) -> None:
+        """A set is going to be replayed."""
+        self._show(f"replaying {recorded.reference}")
+
+    def mutating(self, os: str, done: int, total: int) -> None:
+        """A mutant is going to be tried."""
+        self._show(f"{os}: mutant {done + 1} of {total}")
+
+    def clear(self) -> None:
+        """Take the line away."""
+        self._show("")
+
+    def _show(self, text: str) -> None:
+        if self._enabled:
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,151 @@
+"""The command `bindmatrix`: finds the verb, prints what goes wrong in one clear line.
+
+Exit status: 0 all conform, 1 something diverges, 2 the input or the set-up is wrong, 130 interrupted.  A verb is one
+module beside this one with ``configure(parser)`` and ``run(arguments) -> int``; only the verb that is asked for is
+imported, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import gc
+import importlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+from bindmatrix import __version__
+from bindmatrix.errors import BindmatrixError, nearest
+
+OK, DIVERGES, WRONG, INTERRUPTED = 0, 1, 2, 130
+
+#: verb -> one line; the order is that of the help
+VERBS: dict[str, str] = {
+    "run": "generate scenarios, run them on this kernel or on others, judge, report",
+    "scenarios": "print the scenarios that 'run' would run on a host, or those to run again",
+    "observe": "run given scenarios and print what happened",
+    "judge": "compare observations of any host with what is expected of it",
+    "predict": "what a system returns, as JSON Lines",
+    "ask": "what every system returns for one scenario, side by side",
+    "diff": "what differs between two or three expectation files, or two or three recordings",
+    "claims": "what the literature says, and where it holds",
+    "ports": "what happens with ports that the kernel chooses",
+    "kernels": "the kernel images that are here, and one scenario on each: between which versions the answer changes",
+    "report": "results of one or several hosts as HTML, Markdown, JUnit XML and JSON",
+    "collect": "the recordings of many machines as everything that a CI job publishes",
+    "reproduce": "a C and a Python program and the text of a bug report for one scenario",
+    "lint": "check the expectation files against each other and the evidence",
+}
+
+
+#: what write() says of standard output, which has no name in the error
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with ``argv`` (without the program's name) and return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_what_is_closed()
+    _forgive_letters()
+    try:
+        return _told(arguments)
+    except OSError as error:
+        gone = isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
+        if error.filename is not None:
+            _say(f"{error.filename}: {error.strerror}")
+        elif error.errno in _NOT_WRITTEN:
+            _say(f"standard output: cannot be written: {error.strerror}")
+        elif not gone:
+            raise
+        if error.filename is None:
+            # the reader of our output has gone (EINVAL on Windows: bpo-19612), or there is no room for it
+            _drop(sys.stdout)
+        return WRONG
+
+
+def _told(arguments: list[str]) -> int:
+    try:
+        return _main(arguments)
+    except BindmatrixError as error:
+        sys.stdout.flush()
+        _say(str(error))
+        return WRONG
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except SystemExit:
+        # argparse has printed a help or what is wrong with the arguments
+        sys.stdout.flush()
+        raise
+    finally:
+        # what argparse and the verbs have written there themselves
+        _say("", end="")
+
+
+def _say(text: str, end: str = "\n") -> None:
+    """Print on standard error; where that cannot be written either, the exit status has to do."""
+    try:
+        print(text, file=sys.stderr, end=end, flush=True)
+    except OSError:
+        _drop(sys.stderr)
+
+
+def _drop(stream: TextIO) -> None:
+    """Let what is left in a stream that cannot be written go nowhere; Python would end with status 120 for it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _open_what_is_closed() -> None:
+    """After ``<&-``, ``>&-`` or ``2>&-`` there is no stream, and the next file that is opened would get its number.
+
+    What is written there is dropped; reading says that there is nothing to be read.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.set_inheritable(null, True)
+            setattr(sys, name, os.fdopen(null, mode, encoding="utf-8"))
+
+
+def _forgive_letters() -> None:
+    """A letter that the console or a pipe cannot show (Windows: cp1252) is no reason to end with a traceback."""
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors=errors)
+
+
+def _main(arguments: list[str]) -> int:
+    top = argparse.ArgumentParser(
+        prog="bindmatrix",
+        description="What happens when sockets share a port, on this kernel and on others.",
+        epilog="verbs:\n" + "\n".join(f"  {verb:<10} {line}" for verb, line in VERBS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="bindmatrix [-h] [--version] VERB ...",
+    )
+    top.add_argument("--version", action="version", version=f"bindmatrix {__version__}")
+    top.add_argument("verb", metavar="VERB", help="one of the verbs below; 'bindmatrix VERB --help' says more")
+    if not arguments:
+        top.print_help()
+        return WRONG
+    verb = top.parse_args(arguments[:1]).verb
+    if verb not in VERBS:
+        print(f"bindmatrix: unknown verb {verb!r}{nearest(verb, VERBS)}; there are {', '.join(VERBS)}", file=sys.stderr)
+        return WRONG
+    # what the oracle works out is kept until the end: looking for garbage in it again and again would double the time
+    gc.set_threshold(200_000, 100, 100)
+    module = importlib.import_module(f"bindmatrix.cli.{verb}")
+    parser = argparse.ArgumentParser(
+        prog=f"bindmatrix {verb}", description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}."
+    )
+    module.configure(parser)
+    found, rest = parser.parse_known_args(arguments[1:])
+    if rest:
+        steps = any("=" in word and not word.startswith("-") for word in arguments[1:])
+        advice = "; a scenario of several steps is one argument: put it in quotes" if steps else ""
+        parser.error(f"unrecognized arguments: {' '.join(rest)}{advice}")
+    status: int = module.run(found)
+    sys.stdout.flush()
+    return status

@@ -1,0 +1,171 @@
+"""``bindmatrix run``: the main job."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bindmatrix.cli import host_options, scenario_options
+from bindmatrix.cli.main import DIVERGES, INTERRUPTED, OK, WRONG
+from bindmatrix.errors import Place, Problem
+from bindmatrix.execute.hosts import open_host
+from bindmatrix.observe.run_folder import NAME
+from bindmatrix.report import markdown, terminal
+from bindmatrix.report.progress import Progress
+from bindmatrix.run.fleet import Outcome, run_on, run_on_all
+
+#: the form of what ``--json`` prints for several hosts
+_FORMAT = "bindmatrix-hosts/1"
+#: bytes of a page about several hosts
+_MOST_SUMMARY = 900_000
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    scenario_options.configure(parser)
+    host_options.configure(parser, several=True)
+    parser.add_argument("--split", action="store_true", help="hosts of one kernel share the scenarios")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="FOLDER",
+        help="where to write (default results/HOST-TIME); a folder for each host",
+    )
+    parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with a run that broke off")
+    parser.add_argument(
+        "--workers",
+        type=scenario_options.whole,
+        metavar="N",
+        help="processes of each host (default: one a core here, one elsewhere)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run, judge, write the results folders and print the summaries."""
+    if arguments.resume and arguments.results:
+        raise Problem(Place("--resume"), "names the folder itself; leave out --results")
+    specs = host_options.chosen(arguments)
+    if arguments.split and len(specs) == 1:
+        raise Problem(Place("--split"), "shares the scenarios between hosts; name two or more with --on")
+    folder = arguments.resume or arguments.results
+    with Progress(enabled=not arguments.json) as progress:
+        if len(specs) == 1:
+            with open_host(specs[0]) as host:
+                folders = partial(_folder, folder, resume=arguments.resume is not None)
+                outcomes = [run_on(host, "scenarios", scenario_options.plan(arguments), folders, progress.add)]
+            folder = outcomes[0].folder
+        else:
+            folder = folder or Path("results") / f"hosts-{_now()}"
+            folders = partial(_folder_below, folder, resume=arguments.resume is not None)
+            outcomes = run_on_all(specs, scenario_options.plan(arguments), folders, progress.add, split=arguments.split)
+    written = True
+    for outcome in outcomes:
+        if outcome.summary is not None and not (outcome.summary.total or outcome.interrupted or outcome.lost):
+            print(f"{outcome.folder}: there was no scenario to run: nothing is in this shard", file=sys.stderr)
+        if outcome.summary is not None and arguments.on:
+            outcome.summary.recording = str(outcome.folder)
+        written = _finish(outcome, f"bindmatrix run --resume {shlex.quote(str(folder))}{_again(arguments)}") and written
+    if len(specs) == 1:
+        _show(outcomes[0], as_json=arguments.json)
+    else:
+        written = _show_all(outcomes, folder, as_json=arguments.json) and written
+    status = _status(outcomes)
+    return status if written or status == INTERRUPTED else WRONG
+
+
+def _finish(outcome: Outcome, again: str) -> bool:
+    """Write what was found beside the observations; whether all of it was written."""
+    if outcome.summary is None or outcome.folder is None:
+        return True
+    if outcome.interrupted or outcome.lost:
+        outcome.summary.notes.append(f"{'interrupted' if outcome.interrupted else 'not complete'}; go on with: {again}")
+    verdicts = _write(outcome.folder / "verdicts.json", json.dumps(outcome.summary.as_dict(), indent=1) + "\n")
+    return _write(outcome.folder / "summary.md", markdown.render(outcome.summary)) and verdicts
+
+
+def _show(outcome: Outcome, *, as_json: bool) -> None:
+    assert outcome.summary is not None
+    if as_json:
+        print(json.dumps(outcome.summary.as_dict(), indent=1))
+    else:
+        terminal.show(outcome.summary)
+        print(f"results: {outcome.folder}")
+
+
+def _show_all(outcomes: list[Outcome], folder: Path, *, as_json: bool) -> bool:
+    """Show and write what all hosts did; whether it was written."""
+    written = True
+    summaries = {outcome.name: outcome.summary for outcome in outcomes if outcome.summary is not None}
+    problems = {outcome.name: outcome.problem for outcome in outcomes if outcome.summary is None}
+    if summaries:
+        told = [f"{name} could not run: {problem}" for name, problem in problems.items()]
+        written = _write(folder / "summary.md", markdown.overview(summaries, told, _MOST_SUMMARY))
+    if as_json:
+        hosts = [outcome.as_dict() for outcome in outcomes]
+        print(json.dumps({"format": _FORMAT, "hosts": hosts}, indent=1))
+        return written
+    for name, summary in summaries.items():
+        terminal.show(summary, name=name)
+        print()
+    terminal.show_hosts(summaries, problems)
+    if summaries:
+        print(f"results: {folder}")
+    return written
+
+
+def _status(outcomes: list[Outcome]) -> int:
+    """2 as soon as a host did not run to its end: a run that is not complete must not look like one that is."""
+    if any(outcome.interrupted for outcome in outcomes):
+        return INTERRUPTED
+    if any(outcome.summary is None or outcome.lost or not outcome.summary.total for outcome in outcomes):
+        return WRONG
+    return OK if all(outcome.summary and outcome.summary.conforms for outcome in outcomes) else DIVERGES
+
+
+def _write(path: Path, text: str) -> bool:
+    """Whether it was written; the summary is shown all the same."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        print(f"{path}: cannot be written: {error.strerror}", file=sys.stderr)
+        return False
+    return True
+
+
+def _folder(given: Path | None, _name: str, facts: Mapping[str, Any], *, resume: bool) -> tuple[Path, bool]:
+    host = host_options.folder_name(f"{facts.get('os')}-{facts.get('release')}")
+    return given or Path("results") / f"{host}-{_now()}", resume
+
+
+def _folder_below(folder: Path, name: str, _facts: Mapping[str, Any], *, resume: bool) -> tuple[Path, bool]:
+    below = folder / host_options.folder_name(name)
+    return below, resume and (below / NAME).exists()
+
+
+def _now() -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+
+
+def _again(arguments: argparse.Namespace) -> str:
+    """The arguments that make the same scenarios once more."""
+    words = [f"--on {shlex.quote(word)}" for word in arguments.on or ()]
+    words += [f"--hosts {shlex.quote(str(arguments.hosts))}"] if arguments.hosts else []
+    words += ["--split"] if arguments.split else []
+    words += ["--quick"] if arguments.quick else []
+    if arguments.examples is not None:
+        words.append(f"--examples {arguments.examples}")
+    if arguments.deliveries is not None:
+        words.append(f"--deliveries {arguments.deliveries}")
+    if arguments.seed:
+        words.append(f"--seed {arguments.seed}")
+    if arguments.shard != (1, 1):
+        words.append(f"--shard {arguments.shard[0]}/{arguments.shard[1]}")
+    return "".join(" " + word for word in words)

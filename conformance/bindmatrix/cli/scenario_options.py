@@ -1,0 +1,71 @@
+"""The arguments that say what to run, for the verbs that generate scenarios."""
+
+from __future__ import annotations
+
+import argparse
+
+from bindmatrix.run.session import Plan
+
+_QUICK_EXAMPLES = 1000
+_EXAMPLES = 20_000
+_QUICK_DELIVERIES = 100
+_DELIVERIES = 600
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """``--quick --examples --deliveries --seed --shard``."""
+    parser.add_argument("--quick", action="store_true", help="a sample that meets every value and every pair of values")
+    parser.add_argument(
+        "--examples",
+        type=whole,
+        metavar="N",
+        help=f"random sequences of 2 to 6 sockets, with a quarter as many of any calls (default {_EXAMPLES:,})",
+    )
+    parser.add_argument(
+        "--deliveries",
+        type=whole,
+        metavar="N",
+        help=f"random scenarios of who receives, some of 32 sends each (default {_DELIVERIES})",
+    )
+    parser.add_argument("--seed", type=whole, default=0, metavar="N", help="seed of what is random (default 0)")
+    parser.add_argument("--shard", type=_shard, default=(1, 1), metavar="K/N", help="run the K-th of N parts")
+
+
+def chosen(arguments: argparse.Namespace) -> list[str]:
+    """The options that were given of those that say what to generate."""
+    names = ("quick", "examples", "deliveries", "seed", "shard")
+    usual = {"quick": False, "seed": 0, "shard": (1, 1)}
+    return [f"--{name}" for name in names if getattr(arguments, name) != usual.get(name)]
+
+
+def plan(arguments: argparse.Namespace) -> Plan:
+    """What the arguments ask for."""
+    examples = arguments.examples
+    if examples is None:
+        examples = _QUICK_EXAMPLES if arguments.quick else _EXAMPLES
+    deliveries = arguments.deliveries
+    if deliveries is None:
+        deliveries = _QUICK_DELIVERIES if arguments.quick else _DELIVERIES
+    profile = "quick" if arguments.quick else "full"
+    return Plan(profile, examples, arguments.seed, arguments.shard, deliveries=deliveries)
+
+
+def whole(text: str) -> int:
+    """A whole number, for argparse."""
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """The number of a port, for argparse."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65535):
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text!r}")
+    return int(text)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"expected K/N with K from 1 to N, got {text!r}")
+    return int(part), int(parts)

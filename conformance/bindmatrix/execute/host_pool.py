@@ -1,0 +1,153 @@
+"""Several hosts of one kernel as one host: they take the scenarios from one pile."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+from bindmatrix.execute.local import LocalHost, unanswered
+from bindmatrix.execute.remote import HostLost, RemoteHost
+
+#: facts that may differ between hosts of one kernel
+_OWN_FACTS = ("python",)
+_BATCHES = 8
+
+
+class Hand:
+    """A host in a thread of its own, in which all of it happens: Linux ends what a thread started with that thread."""
+
+    def __init__(self, name: str, host: LocalHost | RemoteHost) -> None:
+        self.name = name
+        self.host = host
+        self._closed = False
+        self._thread = ThreadPoolExecutor(1, f"host {name}")
+
+    def open(self) -> Future[Mapping[str, Any]]:
+        """The facts, once the host is there; the future may raise :class:`~bindmatrix.errors.BindmatrixError`."""
+        return self._thread.submit(lambda: self.host.facts)
+
+    def work(self, pile: Pile, done: queue.Queue[list[bytes] | None]) -> Future[None]:
+        """Run scenarios out of ``pile`` until it is empty; ``done`` gets the lines, at last None."""
+        return self._thread.submit(self._work, pile, done)
+
+    def _work(self, pile: Pile, done: queue.Queue[list[bytes] | None]) -> None:
+        run = self.host.run_until_lost if isinstance(self.host, RemoteHost) else self.host.run
+        try:
+            with closing(run(iter(pile.take, None))) as batches:
+                for lines in batches:
+                    done.put(lines)
+                    if pile.stopped:
+                        break
+        except HostLost as lost:
+            done.put(lost.lines)
+            pile.give_back(lost.left)
+        finally:
+            done.put(None)
+
+    def close(self) -> None:
+        """End the host and the thread, when they are done; more than once is once."""
+        if not self._closed:
+            self._closed = True
+            self._thread.submit(self.host.close)
+            self._thread.shutdown()
+
+
+class Pile:
+    """Scenarios that several hosts take from."""
+
+    def __init__(self, scenarios: Iterable[str]) -> None:
+        self._source = iter(scenarios)
+        self._back: deque[str] = deque()
+        self._lock = threading.Lock()
+        #: nobody wants answers any more
+        self.stopped = False
+
+    def take(self) -> str | None:
+        """The next scenario, None when there is none."""
+        with self._lock:
+            if self.stopped:
+                return None
+            return self._back.popleft() if self._back else next(self._source, None)
+
+    def give_back(self, scenarios: Iterable[str]) -> None:
+        """Put back what a host that was lost had taken."""
+        with self._lock:
+            self._back.extend(scenarios)
+
+    def empty(self) -> bool:
+        """Whether nothing is left; for when nobody takes."""
+        text = self.take()
+        if text is not None:
+            self._back.appendleft(text)
+        return text is None
+
+
+def kernel(facts: Mapping[str, Any]) -> str:
+    """What two hosts have to have in common to share scenarios: every fact of the kernel."""
+    return json.dumps({name: value for name, value in facts.items() if name not in _OWN_FACTS}, sort_keys=True)
+
+
+class SplitHost:
+    """Hosts of one kernel, which are open already.  ``lost`` says why all of them are gone, "" while one is there."""
+
+    def __init__(self, hands: Sequence[Hand]) -> None:
+        self._hands = list(hands)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The facts of the first."""
+        return self._hands[0].host.facts
+
+    @property
+    def lost(self) -> str:
+        """Why every one is gone for good, "" while one is there."""
+        reasons = [hand.host.lost for hand in self._hands]
+        return "; ".join(f"{hand.name}: {hand.host.lost}" for hand in self._hands) if all(reasons) else ""
+
+    @property
+    def missing(self) -> list[str]:
+        """Which are gone, and why."""
+        return [f"{hand.name}: {hand.host.lost}" for hand in self._hands if hand.host.lost]
+
+    def cancel(self) -> None:
+        """Have :meth:`run` raise KeyboardInterrupt soon."""
+        for hand in self._hands:
+            hand.host.cancel()
+
+    def run(self, scenarios: Iterable[str]) -> Iterator[list[bytes]]:
+        """The raw observation lines, in batches as they come; every scenario is answered once."""
+        pile = Pile(scenarios)
+        while not pile.empty():
+            hands = [hand for hand in self._hands if not hand.host.lost]
+            if hands:
+                yield from self._together(hands, pile)
+                continue
+            reason = f"every host was lost: {self.lost}"
+            for text in iter(pile.take, None):
+                yield [unanswered(text, reason)]
+
+    @staticmethod
+    def _together(hands: Sequence[Hand], pile: Pile) -> Iterator[list[bytes]]:
+        done: queue.Queue[list[bytes] | None] = queue.Queue(_BATCHES)
+        works = [hand.work(pile, done) for hand in hands]
+        working = len(works)
+        try:
+            while working:
+                lines = done.get()
+                if lines is None:
+                    working -= 1
+                else:
+                    yield lines
+        finally:
+            pile.stopped = True
+            while working:
+                working -= done.get() is None
+        pile.stopped = False
+        for work in works:
+            work.result()

@@ -1,0 +1,225 @@
+"""Hosts as they are named on the command line and in ``hosts.toml``, and the way to each.
+
+    [freebsd]
+    ssh = "me@freebsd-box"
+    python = "python3.11"       # over there
+    workers = 2
+
+    [gvisor]
+    via = "runsc --network=none do python3"
+
+``docs/hosts.md`` describes every key.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bindmatrix.errors import Place, Problem, Problems, nearest
+from bindmatrix.execute import local
+from bindmatrix.execute.local import LocalHost
+from bindmatrix.execute.remote import RemoteHost
+from bindmatrix.execute.remote_worker import BOOTSTRAP
+
+FILE = "hosts.toml"
+_WAYS = ("python", "ssh", "via")
+_NAMESPACES = ("auto", "own", "none")
+#: a name is also that of a folder of results
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}\Z")
+_AT = re.compile(r" \(at line (\d+), column (\d+)\)\Z")
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    """A host and how to run there.  Of ``ssh``, ``via``, ``python`` (of this machine) the first that is set is the way.
+
+    ``python`` beside ``ssh`` is the Python over there.  ``workers`` 0: one a core on this machine, else one.
+    """
+
+    name: str
+    ssh: str = ""
+    via: str = ""
+    python: str = ""
+    workers: int = 0
+    patience: float = 20.0
+    start: float = 120.0
+    namespace: str = "auto"
+    #: of a kernel that does not tell its release, or not the one that its expectation file goes by
+    release: str = ""
+
+    @property
+    def command(self) -> list[str]:
+        """What is started, its words; the last is or ends with the program that the Python there reads."""
+        if self.ssh:
+            # never asks for a password: nobody would see the question beside the other hosts
+            there = f'{self.python or "python3"} -u -c "{BOOTSTRAP}"'
+            return ["ssh", "-o", "BatchMode=yes", *shlex.split(self.ssh), there]
+        words = shlex.split(self.via) if self.via else [str(Path(self.python or sys.executable).expanduser())]
+        return [*words, "-u", "-c", BOOTSTRAP]
+
+    @property
+    def by_hand(self) -> str:
+        """A command that shows what is wrong when no executor starts."""
+        if self.ssh:
+            return f"ssh {self.ssh} {self.python or 'python3'} --version"
+        return f"{self.via or self.python or sys.executable} --version"
+
+
+def open_host(spec: HostSpec) -> LocalHost | RemoteHost:
+    """The host of ``spec``, not started yet."""
+    elsewhere = spec.ssh or spec.via
+    workers = spec.workers or (1 if elsewhere else os.cpu_count() or 1)
+    if not (elsewhere or spec.python) and local.PIPES_CAN_BE_WATCHED:
+        return LocalHost(workers, patience=spec.patience, namespace=spec.namespace)
+    return RemoteHost(
+        spec.command,
+        spec.name,
+        workers=workers,
+        patience=spec.patience,
+        start=spec.start,
+        namespace=spec.namespace,
+        by_hand=spec.by_hand,
+        release=spec.release,
+    )
+
+
+def this_host(workers: int = 0) -> LocalHost | RemoteHost:
+    """This machine, not started yet; ``workers`` 0: one a core."""
+    return open_host(HostSpec("local", workers=workers))
+
+
+def host_spec(word: str, named: Mapping[str, HostSpec] | None = None) -> HostSpec:
+    """The host that ``word`` means: ``local``, ``python=PATH``, ``ssh=[USER@]HOST``, ``via=COMMAND`` or a name.
+
+    ``ssh=HOST//python=PYTHON`` names the Python over there.  Raises :class:`Problem`.
+    """
+    named = named or {}
+    if word in named:
+        return named[word]
+    if word == "local":
+        return HostSpec(word)
+    way, equals, value = word.partition("=")
+    if not equals:
+        raise Problem(
+            Place("--on"),
+            f"no host {word!r}{nearest(word, [*named, 'local'])}; expected local, python=PATH, ssh=[USER@]HOST, "
+            f"via=COMMAND or a name out of {FILE}",
+        )
+    python = ""
+    if way == "ssh":
+        value, _, python = value.partition("//python=")
+    if way not in _WAYS:
+        raise Problem(Place("--on"), f"{way!r} leads to no host{nearest(way, _WAYS)}; there are {', '.join(_WAYS)}")
+    wrong = _wrong_words(value)
+    if wrong:
+        raise Problem(Place("--on"), f"{way}={value}: {wrong}")
+    if way == "ssh":
+        return HostSpec(word, ssh=value, python=python)
+    return HostSpec(word, via=value) if way == "via" else HostSpec(word, python=value)
+
+
+def read_hosts(path: Path | None) -> dict[str, HostSpec]:
+    """The hosts in the file ``path``, or in ./hosts.toml if there is one; raises :class:`Problems`."""
+    if path is None:
+        path = Path(FILE)
+        if not path.exists():
+            return {}
+    try:
+        text = path.read_text(encoding="utf-8")
+        tables = tomllib.loads(text)
+    except OSError as error:
+        raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Problem(Place(str(path)), "is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        at = _AT.search(str(error))
+        place = Place(str(path), int(at[1]), int(at[2])) if at else Place(str(path))
+        raise Problem(place, f"not TOML: {_AT.sub('', str(error))}") from None
+    lines = _Lines(str(path), text)
+    problems: list[Problem] = []
+    hosts = {}
+    for name, table in tables.items():
+        found = list(_problems(name, table, lines))
+        problems += found
+        if not found:
+            hosts[name] = HostSpec(name, **{key: value for key, value in table.items() if key != "local"})
+    if problems:
+        raise Problems(problems)
+    return hosts
+
+
+#: key -> its type, and how that is said
+_KEYS: dict[str, tuple[tuple[type, ...], str]] = {
+    "local": ((bool,), "true"),
+    "python": ((str,), "the path of a Python"),
+    "ssh": ((str,), "what ssh is given, a text"),
+    "via": ((str,), "a command, a text"),
+    "workers": ((int,), "a whole number from 1 on"),
+    "patience": ((int, float), "seconds"),
+    "start": ((int, float), "seconds"),
+    "release": ((str,), "the release of its kernel, a text"),
+    "namespace": ((str,), f"one of {', '.join(_NAMESPACES)}"),
+}
+
+
+def _problems(name: str, table: Any, lines: _Lines) -> Any:
+    if not _NAME.match(name) or name == "local":
+        yield Problem(lines.place(name), f"{name!r} is no name of a host: letters, digits, '.', '_', '-'; not 'local'")
+    if not isinstance(table, dict):
+        yield Problem(lines.place(name), f"expected a table [{name}], got {table!r}")
+        return
+    for key, value in table.items():
+        place = lines.place(name, key)
+        if key not in _KEYS:
+            yield Problem(place, f"unknown key {key!r}{nearest(key, _KEYS)}; there are {', '.join(_KEYS)}")
+            continue
+        types, expected = _KEYS[key]
+        if type(value) not in types or (type(value) in (int, float) and not 0 < value < 1e6) or value is False:
+            yield Problem(place, f"{key}: expected {expected}, got {value!r}")
+        elif key in _WAYS and _wrong_words(value):
+            yield Problem(place, f"{key}: {_wrong_words(value)}")
+        elif key == "namespace" and value not in _NAMESPACES:
+            yield Problem(place, f"{key}: expected {expected}, got {value!r}{nearest(value, _NAMESPACES)}")
+    ways = [key for key in ("local", *_WAYS) if key in table]
+    if not ways or (len(ways) > 1 and ways != ["python", "ssh"]):
+        yield Problem(
+            lines.place(name), f"[{name}] expected one of local, python, ssh, via (and python beside ssh), got {ways}"
+        )
+
+
+def _wrong_words(value: str) -> str:
+    """What is wrong with a command, "" for nothing."""
+    try:
+        return "" if shlex.split(value) and "\0" not in value else "names nothing"
+    except ValueError as error:
+        return str(error).lower()
+
+
+class _Lines:
+    """Where tables and keys stand in a TOML file, as far as a look at its lines tells."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name = name
+        self._lines = text.splitlines()
+
+    def place(self, table: str, key: str = "") -> Place:
+        """The place of a key, else of its table, else of the file."""
+        head = re.compile(rf"\s*\[\s*[\"']?{re.escape(table)}[\"']?\s*\]|\s*[\"']?{re.escape(table)}[\"']?\s*=")
+        entry = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=")
+        found = 0
+        for number, line in enumerate(self._lines, 1):
+            if not found:
+                found = number if head.match(line) else 0
+            elif line.lstrip().startswith("["):
+                break
+            elif key and entry.match(line):
+                return Place(self._name, number)
+        return Place(self._name, found)

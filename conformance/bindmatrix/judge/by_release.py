@@ -1,0 +1,143 @@
+"""One scenario on several kernels of one system: what each did, what was expected, between which two it changes.
+
+An answer comes from a kernel that was run, or out of the recordings.  Who received a delivery is compared by name: how
+many each got is chance.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import Any
+
+from bindmatrix.judge.verdicts import NO_VERDICT, Judge
+from bindmatrix.notation import Scenario
+from bindmatrix.observe.recordings import Observation, Outcomes
+from bindmatrix.oracle.oracle import Expected, Prediction
+from bindmatrix.rules import catalog, divergences, releases
+from bindmatrix.rules.model import Rule
+
+_COUNT = re.compile(r":\d+")
+_NOTHING = Prediction((), ())
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one kernel did.  ``outcomes`` is None where it did nothing, for a ``reason``."""
+
+    release: str
+    #: how it was asked: ``booted``, ``this kernel``, ``recorded``
+    how: str
+    #: the image, or the recording as evidence names it
+    source: str
+    outcomes: Outcomes | None
+    verdict: str = NO_VERDICT
+    reason: str = ""
+    #: with the known divergences of that release
+    prediction: Prediction = _NOTHING
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "release": self.release,
+            "how": self.how,
+            "source": self.source,
+            "outcomes": self.outcomes,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "expected": self.prediction.outcomes,
+            "rules": [[rule.id for rule in rules] for rules in self.prediction.rules],
+        }
+
+
+@dataclass(frozen=True)
+class Change:
+    """The outcomes of two releases next to each other differ, first at ``step`` (from 0)."""
+
+    before: Answer
+    after: Answer
+    step: int
+
+    @property
+    def explained(self) -> list[Rule]:
+        """The rules that decide the step in one of the two releases alone."""
+        theirs, ours = (_rules(one.prediction, self.step) for one in (self.before, self.after))
+        alone = {name: rule for name, rule in (theirs | ours).items() if (name in theirs) != (name in ours)}
+        return list(alone.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "before": self.before.release,
+            "after": self.after.release,
+            "step": self.step,
+            "outcomes": [_outcome(one, self.step) for one in (self.before, self.after)],
+            "rules": [{"id": rule.id, "releases": str(rule.span)} for rule in self.explained],
+        }
+
+
+class Judges:
+    """Answers for the kernels of one system; what the oracle works out is kept for each release."""
+
+    def __init__(self, os: str) -> None:
+        self._expectations = catalog.expectations(os)
+        self._judges: dict[str, Judge] = {}
+
+    def answer(self, how: str, source: str, host: Mapping[str, Any], observation: Observation) -> Answer:
+        """The answer that an observation on ``host`` is."""
+        release = catalog.release_of(self._expectations, str(host.get("release") or ""))
+        judge = self._judges.get(release)
+        if judge is None:
+            in_force = divergences.of(self._expectations, release)
+            judge = self._judges[release] = Judge(self._expectations.at(release), in_force, host)
+        verdict = judge.verdict(observation)
+        prediction = (judge.diverged or judge.oracle).predict(observation.scenario)
+        return Answer(release, how, source, observation.outcomes, verdict.kind, verdict.reason, prediction)
+
+
+def ordered(answers: Iterable[Answer]) -> list[Answer]:
+    """By release, the oldest first."""
+    return sorted(answers, key=lambda one: releases.sort_key(one.release))
+
+
+def changes(answers: Sequence[Answer]) -> list[Change]:
+    """Between which releases, next to each other among those asked, the outcomes differ.
+
+    ``answers`` are in order of release; of several answers of one release the first stands for it.
+    """
+    asked = [one for one in answers if one.outcomes is not None]
+    first = [next(group) for _, group in groupby(asked, key=lambda one: releases.sort_key(one.release))]
+    return [Change(one, other, step) for one, other in pairwise(first) if (step := _difference(one, other)) >= 0]
+
+
+def telling_steps(scenario: Scenario, answers: Sequence[Answer]) -> list[int]:
+    """The steps to show: those that are not ok, or not expected to be, somewhere, and the last bind."""
+    shown = {
+        index
+        for one in answers
+        for outcomes in (one.outcomes or (), one.prediction.outcomes)
+        for index, outcome in enumerate(outcomes)
+        if outcome != "ok"
+    }
+    binds = [index for index, step in enumerate(scenario.steps) if step.kind == "bind"]
+    return sorted(shown | set(binds[-1:] or [len(scenario.steps) - 1]))
+
+
+def _difference(one: Answer, other: Answer) -> int:
+    """The first step at which two answers differ, -1 for none."""
+    steps = range(len(one.outcomes or ()))
+    return next((step for step in steps if _class(_outcome(one, step)) != _class(_outcome(other, step))), -1)
+
+
+def _outcome(answer: Answer, step: int) -> Expected:
+    return answer.outcomes[step] if answer.outcomes else None
+
+
+def _class(outcome: Expected) -> str:
+    return _COUNT.sub("", str(outcome))
+
+
+def _rules(prediction: Prediction, step: int) -> dict[str, Rule]:
+    return {rule.id: rule for rule in prediction.rules[step]} if step < len(prediction.rules) else {}

@@ -1,0 +1,226 @@
+"""Claims of the literature: what is said of the options, and whether it is so.
+
+``expectations/claims.yaml`` is a list of statements, each with scenarios and the outcome that the statement implies.  A
+claim *holds* where every scenario ends as implied, *does not hold* where one ends otherwise (that one refutes it), is
+*not applicable* where the system lacks an option that all of them need, and *unknown* where nobody measured enough.
+The same function looks at predictions and at what a kernel did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from bindmatrix.errors import Place, Problem
+from bindmatrix.notation import Scenario, Step, parse
+from bindmatrix.oracle.delivery import DELIVERIES, counts
+from bindmatrix.oracle.oracle import Expected, agrees
+from bindmatrix.rules import catalog
+from bindmatrix.rules.model import ANY_ERROR
+
+HOLDS, REFUTED, UNKNOWN, LACKING = "holds", "does not hold", "unknown", "not applicable"
+
+#: verdict -> what it means
+VERDICTS: dict[str, str] = {
+    HOLDS: "every scenario ends as the claim implies",
+    REFUTED: "a scenario ends otherwise",
+    UNKNOWN: "nobody measured enough to say",
+    LACKING: "the system lacks the option",
+}
+
+#: what a scenario may end in, beside errno names, names of sockets and ``like SYSTEM``
+ENDS = ("ok", "fails", "spread", "every")
+_LIKE = "like "
+
+
+class Case(NamedTuple):
+    """A scenario of a claim and what its last step returns if the claim is true."""
+
+    scenario: Scenario
+    then: str
+
+    @property
+    def like(self) -> str:
+        """The system whose outcomes are implied, "" where ``then`` says what they are."""
+        return self.then.removeprefix(_LIKE) if self.then.startswith(_LIKE) else ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement.  ``about`` names the systems that its sources speak of, () for all."""
+
+    id: str
+    says: str
+    sources: tuple[str, ...]
+    about: tuple[str, ...]
+    note: str
+    cases: tuple[Case, ...]
+
+
+class Finding(NamedTuple):
+    """What became of a claim; ``case``, ``step`` (from 0) and ``outcome`` say what decided, where something did."""
+
+    verdict: str
+    case: Case | None = None
+    step: int = -1
+    outcome: Expected = None
+
+
+#: the outcomes of a scenario, or None where it was not run
+Outcomes = Callable[[Scenario], Sequence[Expected] | None]
+
+
+def find(claim: Claim, outcomes: Outcomes, like: Callable[[str, Scenario], Sequence[Expected]]) -> Finding:
+    """What ``outcomes`` make of ``claim``; ``like`` gives the outcomes of the system that a case names."""
+    findings = []
+    for case in claim.cases:
+        found = outcomes(case.scenario)
+        if found is None:
+            findings.append(Finding(UNKNOWN, case))
+        elif case.like:
+            findings.append(_alike(case, found, like(case.like, case.scenario)))
+        else:
+            findings.append(_ended(case, found))
+    for verdict in (REFUTED, UNKNOWN):
+        for finding in findings:
+            if finding.verdict == verdict:
+                return finding
+    lacking = [finding for finding in findings if finding.verdict == LACKING]
+    return lacking[0] if len(lacking) == len(findings) else Finding(HOLDS)
+
+
+def _ended(case: Case, outcomes: Sequence[Expected]) -> Finding:
+    steps = case.scenario.steps
+    for index, (step, outcome) in enumerate(zip(steps[:-1], outcomes, strict=False)):
+        verdict = _before(step, outcome)
+        if verdict != HOLDS:
+            return Finding(verdict, case, index, outcome)
+    last = outcomes[-1]
+    if steps[-1].kind == "set" and last == "ENOPROTOOPT" and case.then != "ok":
+        return Finding(LACKING, case, len(steps) - 1, last)
+    return Finding(_last(case.then, last), case, len(steps) - 1, last)
+
+
+def _before(step: Step, outcome: Expected) -> str:
+    """What a step before the last does to a claim: HOLDS when it went well."""
+    if outcome == "ok" or (step.kind.startswith("deliver") and outcome is not None):
+        return HOLDS
+    if outcome is None or (isinstance(outcome, tuple) and "ok" in outcome) or step.kind == "user":
+        return UNKNOWN
+    return LACKING if step.kind == "set" else REFUTED
+
+
+def _last(then: str, outcome: Expected) -> str:
+    if outcome is None:
+        return UNKNOWN
+    several = outcome if isinstance(outcome, tuple) else (outcome,)
+    found = {_agrees(then, one) for one in several}
+    if len(found) == 1:
+        return found.pop()
+    return UNKNOWN
+
+
+def _agrees(then: str, outcome: str) -> str:
+    got = counts(outcome)
+    if then == "fails":
+        good = outcome != "ok" and not got
+    elif then == "spread":
+        good = _class(outcome, got) == "spread"
+    elif then == "every":
+        good = _class(outcome, got) == "every"
+    elif got:
+        good = got == {then: DELIVERIES}
+    else:
+        good = outcome == then
+        if not good and outcome == ANY_ERROR and then.startswith("E"):
+            return UNKNOWN
+    return HOLDS if good else REFUTED
+
+
+def _class(outcome: str, got: Mapping[str, int]) -> str:
+    """The class of a delivery: of an expectation as it is written, of counts as they are."""
+    kind, _, listed = outcome.partition(":")
+    if not got:
+        # a share that is refused is no balance
+        return kind if not {"refused", "timeout", "none"} & set(listed.split(",")) else ""
+    if len(got) < 2 or {"refused", "timeout", "none"} & got.keys():
+        return ""
+    return "every" if set(got.values()) == {DELIVERIES} else "spread"
+
+
+def _alike(case: Case, outcomes: Sequence[Expected], theirs: Sequence[Expected]) -> Finding:
+    unknown = Finding(HOLDS)
+    for index, (ours, other) in enumerate(zip(outcomes, theirs, strict=True)):
+        if ours == other:
+            continue
+        if ours is None or other is None:
+            unknown = Finding(UNKNOWN, case, index, ours)
+            continue
+        mine = {ours} if isinstance(ours, str) else set(ours)
+        if any(agrees(other, one) for one in mine) or (ANY_ERROR in mine and other != "ok"):
+            unknown = Finding(UNKNOWN, case, index, ours) if len(mine) > 1 else unknown
+            continue
+        return Finding(REFUTED, case, index, ours)
+    return unknown
+
+
+# --- the file -----------------------------------------------------------------------------------------------------
+
+
+def read(path: Path | None = None) -> list[Claim]:
+    """The claims; raises :class:`Problem` that says which entry is wrong and what was expected."""
+    path = path or catalog.folder() / "claims.yaml"
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506 - makes strings alone
+    except OSError as error:
+        raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
+        raise Problem(place, f"not YAML: {error.problem}") from error
+    if not isinstance(data, list):
+        raise Problem(Place(str(path)), "expected a list of claims, each with 'id', 'says', 'source', 'scenarios'")
+    claims = [_claim(one, path, number) for number, one in enumerate(data, 1)]
+    seen: set[str] = set()
+    for claim in claims:
+        if claim.id in seen:
+            raise Problem(Place(f"{path}: {claim.id}"), "this id is taken by an earlier claim")
+        seen.add(claim.id)
+    return claims
+
+
+def _claim(data: Any, path: Path, number: int) -> Claim:
+    keys = data.keys() if isinstance(data, Mapping) else set()
+    where = f"{path}: {data['id']}" if "id" in keys else f"{path}: claim {number}"
+    for key in ("id", "says", "source", "scenarios"):
+        if not (key in keys and data[key]):
+            raise Problem(Place(where), f"{key!r} is missing")
+    about = tuple(data.get("about", ()))
+    for os in about:
+        _check_system(os, where)
+    cases = tuple(_case(one, where) for one in data["scenarios"])
+    return Claim(data["id"], data["says"], tuple(data["source"]), about, data.get("note", ""), cases)
+
+
+def _case(data: Any, where: str) -> Case:
+    if not (isinstance(data, Mapping) and "run" in data and "then" in data):
+        raise Problem(Place(where), "expected scenarios with 'run' and 'then'")
+    scenario, then = parse(data["run"], name=where), data["then"]
+    case = Case(scenario, then)
+    sockets = {step.socket for step in scenario.steps if step.socket}
+    if case.like:
+        _check_system(case.like, where)
+    elif then not in ENDS and then not in sockets and not (then.isupper() and then.startswith("E")):
+        raise Problem(
+            Place(where), f"expected {', '.join(ENDS)}, a socket, an errno name or 'like SYSTEM', got {then!r}"
+        )
+    return case
+
+
+def _check_system(os: str, where: str) -> None:
+    if os not in catalog.names():
+        raise Problem(Place(where), f"there are no expectations for {os!r}; there are {', '.join(catalog.names())}")

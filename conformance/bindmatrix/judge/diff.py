@@ -1,0 +1,295 @@
+"""What differs between expectation files, or between recordings, and which rules make the difference.
+
+Two or three sides are compared scenario by scenario.  The first step at which they differ counts, what follows it is a
+consequence.  Differences are grouped by the rules that decide that step on each side; a group keeps its shortest
+scenario as the example.  Expectations differ where no outcome would satisfy both; what one side does not know is no
+difference but counted.  Recordings differ where the outcomes do, deliveries only in who received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from bindmatrix.errors import Problem
+from bindmatrix.notation import Step, parse, step
+from bindmatrix.observe.recordings import Observation, Outcomes
+from bindmatrix.oracle import delivery
+from bindmatrix.oracle.oracle import Edge, Expected, Oracle, agrees
+from bindmatrix.rules.divergences import Divergence
+from bindmatrix.rules.divergences import apply as with_divergences
+from bindmatrix.rules.model import ANY_ERROR, Expectations, Rule
+from bindmatrix.rules.releases import EVER
+
+
+class Saying(NamedTuple):
+    """What one side says, or did, at the step that differs."""
+
+    outcome: Expected
+    #: ids of the rules that decide there; of the known divergence instead, where that explains what was observed
+    rules: tuple[str, ...]
+    why: str
+    #: what else explains it: the releases in which the rule holds, a known divergence, that the rules say otherwise
+    note: str = ""
+
+
+@dataclass
+class Group:
+    """Scenarios that differ because of the same rules; the fields from ``scenario`` on are those of the shortest."""
+
+    count: int = 0
+    scenario: str = ""
+    #: the step that differs, from 0
+    step: int = 0
+    sayings: tuple[Saying, ...] = ()
+
+
+@dataclass
+class Comparison:
+    """The result.  ``compared`` = ``differ`` + ``unknown`` + those alike."""
+
+    sides: tuple[str, ...]
+    compared: int = 0
+    differ: int = 0
+    #: scenarios without a difference of which a side does not know, or did not record, an outcome
+    unknown: int = 0
+    groups: list[Group] = field(default_factory=list)
+    #: side -> scenarios that only some sides have, this one among them
+    only: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; the keys are documented in the help of ``diff``."""
+        groups = [
+            {
+                "count": group.count,
+                "scenario": group.scenario,
+                "step": group.step,
+                "sides": [saying._asdict() for saying in group.sayings],
+            }
+            for group in self.groups
+        ]
+        return {**vars(self), "groups": groups}
+
+
+class Side(NamedTuple):
+    """An expectation file at one release (``Expectations.at``), under the name that reports call it."""
+
+    name: str
+    expectations: Expectations
+
+
+class Recorded(NamedTuple):
+    """A recording: its observations by scenario, and what is expected of its host (None where that is not known)."""
+
+    name: str
+    observations: Mapping[str, Observation]
+    expectations: Expectations | None
+    divergences: tuple[Divergence, ...] = ()
+
+
+class _Groups:
+    """Collects differences by their rules."""
+
+    def __init__(self) -> None:
+        self.found: dict[object, Group] = {}
+
+    def add(self, key: object, text: str, place: int, sayings: Callable[[], tuple[Saying, ...]]) -> None:
+        group = self.found.get(key)
+        if group is None:
+            group = self.found[key] = Group()
+        group.count += 1
+        if not group.scenario or _length(text) < _length(group.scenario):
+            group.scenario, group.step, group.sayings = text, place, sayings()
+
+    def sorted(self) -> list[Group]:
+        return sorted(self.found.values(), key=lambda group: (-group.count, _length(group.scenario)))
+
+
+def _length(text: str) -> tuple[int, int, str]:
+    return text.count(" "), len(text), text
+
+
+# -- expectation files
+
+
+def of_expectations(sides: Sequence[Side], scenarios: Iterable[str]) -> Comparison:
+    """Compare what ``sides`` expect of ``scenarios``, which must be in canonical form."""
+    oracles = [Oracle(side.expectations) for side in sides]
+    result = Comparison(tuple(side.name for side in sides))
+    groups = _Groups()
+    for text in scenarios:
+        result.compared += 1
+        place, edges = _first_difference(oracles, text)
+        if place >= 0:
+            key = tuple(edge.rules for edge in edges)
+            groups.add(key, text, place, lambda edges=edges: tuple(_saying(edge) for edge in edges))  # type: ignore[misc]
+        elif edges:
+            result.unknown += 1
+    result.groups = groups.sorted()
+    result.differ = sum(group.count for group in result.groups)
+    return result
+
+
+def _first_difference(oracles: Sequence[Oracle], text: str) -> tuple[int, list[Edge]]:
+    """The first step that differs and the edges there; -1 where none does, with edges when one is unknown."""
+    nodes = [oracle.start for oracle in oracles]
+    unknown: list[Edge] = []
+    for place, word in enumerate(text.split(" ")):
+        edges = []
+        for oracle, node in zip(oracles, nodes, strict=True):
+            edge = node.edges.get(word)
+            edges.append(oracle.edge(node, step(word)) if edge is None else edge)
+        first = edges[0].expected
+        if any(edge.expected != first for edge in edges):
+            if not all(_compatible(one.expected, other.expected) for one in edges for other in edges):
+                return place, edges
+            unknown = unknown or [edge for edge in edges if edge.expected is None]
+        elif first is None:
+            unknown = unknown or edges
+        nodes = [edge.node for edge in edges]
+    return -1, unknown
+
+
+def _compatible(one: Expected, other: Expected) -> bool:
+    """Whether an outcome could satisfy both."""
+    if one is None or other is None or one == other:
+        return True
+    return any(agrees(one, outcome) for outcome in _outcomes(other)) or any(
+        agrees(other, outcome) for outcome in _outcomes(one)
+    )
+
+
+def _outcomes(expected: Expected) -> tuple[str, ...]:
+    return (expected,) if isinstance(expected, str) else expected or ()
+
+
+def _saying(edge: Edge) -> Saying:
+    return Saying(edge.expected, tuple(rule.id for rule in edge.rules), _why(edge.rules), _releases(edge.rules))
+
+
+def _why(rules: Sequence[Rule]) -> str:
+    return "; or ".join(dict.fromkeys(" ".join(rule.why.split()) for rule in rules))
+
+
+def _releases(rules: Sequence[Rule]) -> str:
+    """The releases in which the rules hold, "" for all."""
+    return "; ".join(dict.fromkeys(str(rule.span) for rule in rules if rule.span != EVER))
+
+
+# -- recordings
+
+
+def of_recordings(sides: Sequence[Recorded]) -> Comparison:
+    """Compare what was recorded of the scenarios that all ``sides`` have."""
+    result = Comparison(tuple(side.name for side in sides))
+    common = set(sides[0].observations).intersection(*(side.observations for side in sides[1:]))
+    result.only = {side.name: len(side.observations) - len(common) for side in sides}
+    explainers = [_Explainer(side) for side in sides]
+    groups = _Groups()
+    for text in sides[0].observations:
+        if text not in common:
+            continue
+        result.compared += 1
+        seen = [side.observations[text] for side in sides]
+        place = _first_observed_difference(seen)
+        if place is None:
+            result.unknown += any(one.outcomes is None or None in one.outcomes for one in seen)
+            continue
+        sayings = tuple(
+            explainer.saying(text, place, one.outcomes or ()) for explainer, one in zip(explainers, seen, strict=True)
+        )
+        key = tuple((saying.rules, saying.note, _class(str(saying.outcome))) for saying in sayings)
+        groups.add(key, text, place, lambda sayings=sayings: sayings)  # type: ignore[misc]
+    result.groups = groups.sorted()
+    result.differ = sum(group.count for group in result.groups)
+    return result
+
+
+def _first_observed_difference(seen: Sequence[Observation]) -> int | None:
+    if any(one.outcomes is None for one in seen):
+        return None
+    runs = [(one.outcomes or (), *one.repeats) for one in seen]
+    for place in range(min(len(run) for sides in runs for run in sides)):
+        outcomes = [{run[place] for run in sides} for sides in runs]
+        if any(None in some for some in outcomes):
+            continue
+        first = outcomes[0]
+        if any(not any(_alike(str(one), str(other)) for one in first for other in some) for some in outcomes[1:]):
+            return place
+        if len(outcomes) > 2 and not any(_alike(str(one), str(other)) for one in outcomes[1] for other in outcomes[2]):
+            return place
+    return None
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two outcomes are the same: any error is one of them, and deliveries went to the same sockets."""
+    if one == other:
+        return True
+    if ANY_ERROR in (one, other):
+        return "ok" not in (one, other)
+    kind, names = _class(one)
+    other_kind, other_names = _class(other)
+    if kind != other_kind or kind == "":
+        return False
+    return names == other_names or (
+        min(len(names), len(other_names)) > 1 and (names <= other_names or names >= other_names)
+    )
+
+
+def _class(outcome: str) -> tuple[str, frozenset[str]]:
+    """``(every or spread, who)`` of the counts of a delivery, ``("", {outcome})`` of any other outcome."""
+    got = delivery.counts(outcome) if ":" in outcome else {}
+    if not got:
+        return "", frozenset([outcome])
+    kind = "every" if sum(got.values()) > delivery.DELIVERIES else "spread"
+    return kind, frozenset(got)
+
+
+class _Explainer:
+    """Says which rule decides a step of a recorded run."""
+
+    def __init__(self, side: Recorded) -> None:
+        self.side = side
+        self.oracle = Oracle(side.expectations) if side.expectations else None
+        #: the kernel with each of its known divergences, and with all of them
+        self.diverged: list[tuple[str, Oracle]] = []
+        if side.expectations and side.divergences:
+            every = [([one], one.id) for one in side.divergences]
+            every.append((list(side.divergences), ", ".join(one.id for one in side.divergences)))
+            self.diverged = [(name, Oracle(with_divergences(side.expectations, some))) for some, name in every]
+
+    def saying(self, text: str, place: int, outcomes: Outcomes) -> Saying:
+        """What happened at step ``place``, and why."""
+        outcome = outcomes[place] if place < len(outcomes) else None
+        if self.oracle is None:
+            return Saying(outcome, (), "", "no expectations for this host")
+        try:
+            steps = parse(text).steps[: place + 1]
+        except Problem as problem:
+            return Saying(outcome, (), "", f"not a scenario: {problem.message}")
+        if len(steps) != len(outcomes[: place + 1]):
+            return Saying(outcome, (), "", f"{len(outcomes)} outcomes do not fit the steps")
+        return self._explained(steps, outcomes[: place + 1])
+
+    def _explained(self, steps: tuple[Step, ...], outcomes: Outcomes) -> Saying:
+        assert self.oracle is not None
+        outcome = outcomes[-1]
+        edges = self.oracle.follow(steps, outcomes)
+        last = edges[-1]
+        if len(edges) == len(steps) and (outcome is None or last.accepts(outcome)):
+            note = "unknown to the rules" if last.expected is None else _releases(last.rules)
+            return Saying(outcome, tuple(rule.id for rule in last.rules), _why(last.rules), note)
+        for name, oracle in self.diverged:
+            follows = oracle.follow(steps, outcomes)
+            if len(follows) == len(steps) and (outcome is None or follows[-1].accepts(outcome)):
+                entry = next(one for one in self.side.divergences if name.startswith(one.id))
+                return Saying(outcome, (name,), _why([entry.rule]), "a known divergence")
+        ids = tuple(rule.id for rule in last.rules)
+        if len(edges) < len(steps):
+            return Saying(
+                outcome, ids, _why(last.rules), f"an earlier step, {steps[len(edges) - 1].text}, is not as expected"
+            )
+        said = " or ".join(_outcomes(last.expected)) or "nothing"
+        return Saying(outcome, ids, _why(last.rules), f"not as expected: the rules say {said}")

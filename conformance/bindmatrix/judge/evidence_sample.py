@@ -1,0 +1,67 @@
+"""What of a recording is worth keeping as evidence.
+
+A full run is some hundred thousand scenarios, but what it says of the rules is little: that a rule decided such a call
+and that this came out.  Of each such fact the shortest scenarios that show it are kept.  So a digest is some hundred
+scenarios, touches every rule that the run touched, and is the same for two runs that went alike.
+
+Kept is what conforms and what the expectation file leaves unknown: an answer to an open question is worth the most.
+What diverges, or wavers, is no evidence before somebody has looked at it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections import Counter
+from collections.abc import Hashable, Iterator
+
+from bindmatrix.judge.host_table import Columns
+from bindmatrix.judge.results import Result
+from bindmatrix.judge.verdicts import CONFORMS, KNOWN, UNKNOWN
+from bindmatrix.notation import step
+from bindmatrix.observe.recordings import Observation
+
+#: verdicts whose observations can be evidence
+KEPT = (CONFORMS, KNOWN, UNKNOWN)
+#: scenarios that show the same
+EACH = 3
+#: how many datagrams each socket of a group got is chance
+_NUMBER = re.compile(r"\d+")
+
+
+def digest(host: Columns, each: int = EACH) -> list[Observation]:
+    """The observations of ``host`` to keep, in the order of their scenarios; ``each`` scenarios show each fact."""
+    seen: Counter[Hashable] = Counter()
+    kept = []
+    for _, text, number in sorted(_candidates(host, each)):
+        result = host.results[number]
+        facts = set(_facts(text, result))
+        if any(seen[fact] < each for fact in facts):
+            seen.update(facts)
+            kept.append(Observation(text, result.outcomes, repeats=result.repeats))
+    return sorted(kept, key=lambda one: one.scenario)
+
+
+def _candidates(host: Columns, each: int) -> Iterator[tuple[int, str, int]]:
+    """Length, text and result of the shortest scenarios of each result: what is longer shows nothing more."""
+    rows: dict[int, list[tuple[int, str, int]]] = {}
+    kinds = host.results.kinds()
+    for row, number in enumerate(host.result):
+        if kinds[number] in KEPT:
+            text = host.text(row)
+            rows.setdefault(number, []).append((len(text), text, number))
+    for found in rows.values():
+        yield from heapq.nsmallest(each, found)
+
+
+def _facts(text: str, result: Result) -> Iterator[Hashable]:
+    """What a scenario shows: for each step the call, the rules that decided, and what they expect.
+
+    Where they leave it unknown, or a recorded divergence comes between, it shows what came out.
+    """
+    words = text.split()
+    for index, (expected, rules) in enumerate(zip(result.expected, result.rules, strict=True)):
+        one = step(words[index])
+        outcome = (result.outcomes or ())[index]
+        seen = expected if expected is not None and index != result.step else _NUMBER.sub("#", outcome or "")
+        yield one.kind, one.what if one.kind == "set" else "", rules, seen

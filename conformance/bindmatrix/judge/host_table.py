@@ -1,0 +1,300 @@
+"""All observations of one host as columns: which scenario gave which result, and the summary of them.
+
+Theory of operation.  A full run has some hundred thousand scenarios and a few hundred different results, so a row is
+three small numbers: the first part of the scenario, its second part (from the second socket on, where the matrix is
+cut), and the result.  First parts that leave the rules in the same state share what follows from there, so most rows
+cost a look-up or two.  What is as expected (and what nothing is expected of) is followed here; whatever is not gets
+its verdict from :class:`~bindmatrix.judge.verdicts.Judge`.
+
+A scenario that comes again with other outcomes is judged with both as repeats: it is flaky, not overwritten.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
+
+from bindmatrix.errors import Place, Problem
+from bindmatrix.judge.prefix_cache import CUT, Head, Part
+from bindmatrix.judge.results import Followed, Result, Results, Said, result
+from bindmatrix.judge.summary import Collector, Summary
+from bindmatrix.judge.verdicts import CONFORMS, NO_VERDICT, UNKNOWN, UNSUPPORTED, VERDICTS, Judge, Verdict
+from bindmatrix.observe.recordings import Observation, Recording
+from bindmatrix.oracle.oracle import Answer
+from bindmatrix.rules import catalog, confidence
+from bindmatrix.rules.model import Rule
+
+
+@dataclass
+class Columns:
+    """One host.  Row i is the scenario ``heads[head[i]] + CUT + tails[tail[i]]`` with ``results[result[i]]``.
+
+    A scenario without a second part has the tail "" and no CUT.
+    """
+
+    name: str
+    os: str
+    heads: list[str]
+    tails: list[str]
+    head: array[int]
+    tail: array[int]
+    result: array[int]
+    results: Results
+    #: id -> why and evidence of the rules and divergences that the results name
+    rules: dict[str, tuple[str, tuple[str, ...]]]
+    summary: Summary
+    #: what could not be read, one line each
+    problems: list[str] = field(default_factory=list)
+
+    def text(self, row: int) -> str:
+        """The scenario of a row."""
+        tail = self.tails[self.tail[row]]
+        return self.heads[self.head[row]] + (CUT + tail if tail else "")
+
+
+class _Head:
+    """A first part: the rows of its second parts."""
+
+    __slots__ = ("length", "number", "rows", "ways")
+
+    def __init__(self, number: int, head: Head) -> None:
+        self.number = number
+        self.length = head.length
+        self.ways = head.ways
+        self.rows: dict[str, int] = {}
+
+
+class Builder:
+    """Takes the recordings of one host, one after the other."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
+        self._heads: dict[str, _Head] = {}
+        self._tails: dict[str, int] = {}
+        #: numbers of two parts -> number of the result of both
+        self._joined: dict[tuple[int, int], int] = {}
+        self._results: list[Result | Followed] = []
+        #: what is said to the steps of each, by ``Ways.answers``
+        self._said: list[tuple[int, ...]] = []
+        #: what the numbers of ``Ways.answers`` stand for
+        self._answers: list[Said] = []
+        #: results that the judge made one by one -> number
+        self._numbers: dict[Result, int] = {}
+        #: number of a result that does not conform -> the verdict on its shortest scenario
+        self._verdicts: dict[int, Verdict] = {}
+        self.head, self.tail, self.result = array("I"), array("I"), array("I")
+
+    def add(self, observations: Iterable[Observation]) -> None:
+        """Append a row for each observation, or settle the row that its scenario has already."""
+        heads, tails = self._heads, self._tails
+        add_head, add_tail, add_result = self.head.append, self.tail.append, self.result.append
+        for observation in observations:
+            text, outcomes, _, _, repeats = observation
+            first, _, second = text.partition(CUT)
+            head = heads.get(first)
+            if head is None:
+                head = heads[first] = _Head(len(heads), self.judge.ways.head(first))
+            row = head.rows.get(second)
+            if row is not None:
+                self.result[row] = self._again(self.result[row], observation)
+                continue
+            known = None
+            if outcomes is not None and not repeats:
+                length = head.length
+                way = head.ways.get(outcomes[:length])
+                if way is not None:
+                    part = way.rests.get((second, outcomes[length:]))
+                    known = None if part is None else way.known.get(part.number)
+            number = self._number(observation) if known is None else known
+            head.rows[second] = len(self.result)
+            add_head(head.number)
+            tail = tails.get(second)
+            if tail is None:
+                tail = tails[second] = len(tails)
+            add_tail(tail)
+            add_result(number)
+
+    def _number(self, observation: Observation) -> int:
+        """The number of the result of an observation, which rows of the same kind then find in ``way.known``."""
+        parts = self.judge.ways.followed(observation)
+        if parts is None:
+            return self._judged(observation)
+        way, rest = parts
+        if way.certain and rest.certain:
+            number = way.known.get(rest.number)
+            if number is None:
+                number = way.known[rest.number] = self._followed(CONFORMS, way, rest, observation)
+            return number
+        # the reports show the shortest, so each comes by here
+        both = way.number, rest.number
+        number = self._joined.get(both)
+        if number is None:
+            number = self._joined[both] = self._followed(UNKNOWN, way, rest, observation)
+        self._keep_shortest(number, Verdict(UNKNOWN, observation))
+        return number
+
+    def _followed(self, kind: str, way: Part, rest: Part, observation: Observation) -> int:
+        said = way.said + rest.said
+        self._results.append(Followed(kind, observation.outcomes or (), said))
+        self._said.append(said)
+        return len(self._results) - 1
+
+    def _judged(self, observation: Observation) -> int:
+        verdict = self.judge.verdict(observation)
+        answers: list[Answer] = []
+        if verdict.kind != NO_VERDICT or verdict.step >= 0:
+            answers = self.judge.answers(observation)
+        said = self.judge.ways.said(answers)
+        result = self._result(verdict, said)
+        number = self._numbers.get(result)
+        if number is None:
+            number = self._numbers[result] = len(self._results)
+            self._results.append(result)
+            self._said.append(said)
+        self._keep_shortest(number, verdict)
+        return number
+
+    def _keep_shortest(self, number: int, verdict: Verdict) -> None:
+        known = self._verdicts.get(number)
+        if known is None or len(verdict.observation.scenario) < len(known.observation.scenario):
+            self._verdicts[number] = verdict
+
+    def _result(self, verdict: Verdict, said: tuple[int, ...]) -> Result:
+        followed = Followed(verdict.kind, verdict.observation.outcomes or (), said)
+        return result(followed, self._known_answers())._replace(
+            outcomes=verdict.observation.outcomes,
+            step=verdict.step,
+            divergence=verdict.divergence,
+            reason=verdict.reason,
+            repeats=verdict.observation.repeats,
+        )
+
+    def _known_answers(self) -> list[Said]:
+        """What was said so far, by number."""
+        known, expectations = self._answers, self.judge.expectations
+        for answer in self.judge.ways.answers[len(known) :]:
+            ids = tuple([rule.id for rule in answer.rules])
+            known.append(Said(answer.expected, ids, confidence.weakness(answer.rules, expectations)))
+        return known
+
+    def _again(self, number: int, observation: Observation) -> int:
+        """The result of a scenario that was met before: a line with repeats completes it, other outcomes repeat it."""
+        before = self._results[number]
+        if before.outcomes is None:
+            return self._judged(observation)
+        if observation.outcomes is None:
+            return number
+        seen = [before.outcomes, *(before.repeats if isinstance(before, Result) else ())]
+        repeats = observation.repeats
+        if not repeats or observation.outcomes != before.outcomes:
+            repeats = (*seen[1:], observation.outcomes, *repeats)
+        return self._judged(Observation(observation.scenario, before.outcomes, repeats=repeats))
+
+    def columns(self, name: str, problems: Iterable[str] = (), notes: Iterable[str] = ()) -> Columns:
+        """Everything so far."""
+        used = Counter(self.result)
+        decided = self._decided(used)
+        rules = {rule.id: _described(rule) for rule in dict.fromkeys(chain.from_iterable(decided))}
+        for one in self.judge.divergences:
+            rules.setdefault(one.id, _described(one.rule))
+        limit = catalog.limit_of_host(self.judge.expectations, self.judge.host)
+        return Columns(
+            name=name,
+            os=self.judge.expectations.os,
+            heads=list(self._heads),
+            tails=list(self._tails),
+            head=self.head,
+            tail=self.tail,
+            result=self.result,
+            results=Results(self._results, self._known_answers()),
+            rules=rules,
+            summary=self._summary(used, decided, [*([limit] if limit else []), *notes]),
+            problems=list(problems),
+        )
+
+    def _decided(self, used: Mapping[int, int]) -> Counter[tuple[Rule, ...]]:
+        """How many steps each rules decided."""
+        counts = Counter(chain.from_iterable([self._said[number] for number in used]))
+        for number, count in used.items():
+            if count > 1:
+                for said in self._said[number]:
+                    counts[said] += count - 1
+        decided: Counter[tuple[Rule, ...]] = Counter()
+        for said, count in counts.items():
+            decided[self.judge.ways.answers[said].rules] += count
+        return decided
+
+    def _summary(self, used: Mapping[int, int], decided: Mapping[tuple[Rule, ...], int], notes: list[str]) -> Summary:
+        """The view-model of all reports, from how often each result came."""
+        collector = Collector(self.judge)
+        kinds: Counter[str] = Counter()
+        by_id: Counter[str] = Counter()
+        for some, count in decided.items():
+            for rule in some:
+                by_id[rule.id] += count
+        reasons: dict[str, Counter[str]] = {UNSUPPORTED: Counter(), NO_VERDICT: Counter()}
+        for number, count in used.items():
+            kind = self._results[number].kind
+            kinds[kind] += count
+            if kind in reasons:
+                reasons[kind][self._verdicts[number].reason] += count
+            elif kind != CONFORMS:
+                # the group counts this one scenario; the others that gave the same are added here
+                collector.group(self._verdicts[number]).count += count - 1
+        summary = collector.summary(notes=notes)
+        return replace(
+            summary,
+            total=sum(kinds.values()),
+            verdicts={kind: kinds[kind] for kind in VERDICTS},
+            rules=dict(by_id.most_common()),
+            reasons={kind: dict(counts.most_common()) for kind, counts in reasons.items()},
+        )
+
+
+def _described(rule: Rule) -> tuple[str, tuple[str, ...]]:
+    return rule.why, tuple(f"{one.kind}: {one.reference}" for one in rule.evidence)
+
+
+def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mapping[str, Any] | None = None) -> Columns:
+    """The columns of one host; ``facts`` win over what the recordings say.  Raises :class:`Problem`."""
+    from bindmatrix.rules import divergences
+
+    builder: Builder | None = None
+    problems: list[str] = []
+    bad_lines = 0
+    for recording in recordings:
+        batches = recording.batches()
+        first = next(batches, [])
+        if builder is None:
+            host = {**recording.host, **{key: value for key, value in (facts or {}).items() if value}}
+            if not host.get("os"):
+                raise _nameless(recording, first)
+            expectations, release = catalog.of_host(host)
+            known = divergences.of(expectations, release)
+            builder = Builder(Judge(expectations.at(release), known, host))
+        builder.add(first)
+        for batch in batches:
+            builder.add(batch)
+        bad_lines += recording.bad_lines
+        if recording.problem is not None:
+            problems.append(str(recording.problem))
+    if builder is None:
+        raise ValueError("no recordings")
+    notes = [f"{bad_lines} lines could not be read"] if bad_lines else []
+    summary_name = name or f"{builder.judge.expectations.os} {builder.judge.expectations.release}"
+    columns = builder.columns(summary_name, problems, notes)
+    # what judged the host is mostly larger than the columns
+    builder.judge.ways.forget()
+    return columns
+
+
+def _nameless(recording: Recording, first: list[Observation]) -> Problem:
+    """What is wrong with a recording of no system; ``first`` is what it begins with."""
+    if not first:
+        return recording.problem or Problem(Place(recording.name), "holds no observations")
+    advice = 'name it in a facts.json beside it, {"os": "linux"}, or (a single host) with --os'
+    return Problem(Place(recording.name), f"does not say which system it is from; {advice}")

@@ -1,0 +1,180 @@
+"""The summary of a run: the one view-model that every report renders and none computes again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bindmatrix.judge.verdicts import DIVERGES, NO_VERDICT, UNKNOWN, UNSUPPORTED, VERDICTS, Judge, Verdict
+from bindmatrix.notation import step
+from bindmatrix.oracle.oracle import Expected
+
+#: version of the JSON form of a summary (``verdicts.json``)
+FORMAT = "bindmatrix-verdicts/1"
+
+
+@dataclass
+class Group:
+    """Verdicts that are alike: one kind, one rule, one expectation, one actual outcome, one call."""
+
+    kind: str
+    rule: str
+    call: str
+    expected: Expected
+    actual: str
+    count: int = 0
+    #: the shortest scenario that was met, and what it gave
+    scenario: str = ""
+    step: int = -1
+    outcomes: tuple[str | None, ...] = ()
+    why: str = ""
+    evidence: list[str] = field(default_factory=list)
+    divergence: str = ""
+    reason: str = ""
+    #: the scenario after shrinking, "" when it was not shrunk
+    shrunk: str = ""
+
+    def add(self, verdict: Verdict) -> None:
+        """Count ``verdict``; keep its scenario when it is the shortest."""
+        self.count += 1
+        text = verdict.observation.scenario
+        if not self.scenario or (len(text), text) < (len(self.scenario), self.scenario):
+            self.scenario = text
+            self.step = verdict.step
+            self.outcomes = verdict.observation.outcomes or ()
+            self.reason = verdict.reason
+
+    @property
+    def shortest(self) -> str:
+        """The scenario to show and to reproduce."""
+        return self.shrunk or self.scenario
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return dict(vars(self))
+
+
+@dataclass
+class Summary:
+    """What a run, or judged observations, came to."""
+
+    host: Mapping[str, Any]
+    system: str
+    release: str
+    total: int
+    verdicts: Mapping[str, int]
+    rules: Mapping[str, int]
+    groups: list[Group]
+    #: reason -> how many scenarios, for unsupported and no-verdict
+    reasons: Mapping[str, Mapping[str, int]]
+    #: what the reader has to know: a release that was not tested, a file that broke off, an axis that was skipped
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    #: the folder or file that was judged, "" for this machine, None for standard input
+    recording: str | None = ""
+
+    def of(self, *kinds: str) -> list[Group]:
+        """The groups of these verdicts, the largest first."""
+        return [group for group in self.groups if group.kind in kinds]
+
+    @property
+    def conforms(self) -> bool:
+        """Whether nothing diverges: the exit status of the command."""
+        return not self.verdicts.get(DIVERGES)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``verdicts.json``; its form is named by ``format``."""
+        data = {"format": FORMAT, **vars(self)}
+        data["groups"] = [group.as_dict() for group in self.groups]
+        data["host"] = dict(self.host)
+        return data
+
+
+class Collector:
+    """Collects verdicts and makes the summary."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
+        self._groups: dict[tuple[object, ...], Group] = {}
+        self._reasons: dict[str, Counter[str]] = {UNSUPPORTED: Counter(), NO_VERDICT: Counter()}
+        #: scenarios that diverge, to be repeated
+        self.diverging: list[Verdict] = []
+
+    def add(self, verdicts: Iterable[Verdict]) -> None:
+        """Take the verdicts that :meth:`Judge.judge` returned."""
+        for verdict in verdicts:
+            if verdict.kind in self._reasons:
+                self._reasons[verdict.kind][verdict.reason] += 1
+            elif verdict.kind == DIVERGES:
+                self.diverging.append(verdict)
+            else:
+                self.group(verdict)
+
+    def group(self, verdict: Verdict) -> Group:
+        """Put a verdict into its group."""
+        rule = verdict.rules[0] if verdict.rules else None
+        if verdict.kind == UNKNOWN:
+            rule = _unknown_rule(self.judge, verdict)
+        call = _call(verdict.observation.scenario.split()[verdict.step]) if verdict.step >= 0 else ""
+        key = (verdict.kind, rule.id if rule else "", call, verdict.expected, verdict.actual, verdict.divergence)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(
+                verdict.kind,
+                rule.id if rule else "",
+                call,
+                verdict.expected,
+                verdict.actual,
+                why=rule.why if rule else "",
+                evidence=[f"{one.kind}: {one.reference}" for one in rule.evidence] if rule else [],
+                divergence=verdict.divergence,
+            )
+        group.add(verdict)
+        return group
+
+    def settled(self) -> list[Group]:
+        """The groups so far, the worst verdict and the largest group first."""
+        for verdict in self.diverging:
+            self.group(verdict)
+        self.diverging = []
+        order = list(VERDICTS)
+        return sorted(self._groups.values(), key=lambda group: (order.index(group.kind), -group.count, group.scenario))
+
+    def reasons(self) -> dict[str, dict[str, int]]:
+        """Verdict -> reason -> how many, for unsupported and no-verdict."""
+        return {kind: dict(reasons.most_common()) for kind, reasons in self._reasons.items()}
+
+    def summary(self, *, notes: Iterable[str] = (), seconds: float = 0.0) -> Summary:
+        """The summary so far; what still waits to be repeated counts as it was met."""
+        groups = self.settled()
+        counts = self.judge.verdict_counts()
+        expectations = self.judge.expectations
+        return Summary(
+            host=self.judge.host,
+            system=expectations.title,
+            release=expectations.release,
+            total=sum(counts.values()),
+            verdicts=counts,
+            rules=self.judge.rule_counts(),
+            groups=groups,
+            reasons=self.reasons(),
+            notes=list(notes),
+            seconds=seconds,
+        )
+
+
+def _call(word: str) -> str:
+    """What a step calls: the option of a setsockopt(), else the kind of the step."""
+    one = step(word)
+    return one.what if one.kind == "set" else one.kind
+
+
+def _unknown_rule(judge: Judge, verdict: Verdict) -> Any:
+    """The rule that says unknown in a run."""
+    for answer in judge.answers(verdict.observation):
+        for rule in answer.rules:
+            if rule.action == UNKNOWN:
+                return rule
+    return None

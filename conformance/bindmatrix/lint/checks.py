@@ -1,0 +1,69 @@
+"""The table of checks: one function each, with a name; its docstring is the description.
+
+A check is given a :class:`Subject` and yields what is wrong: where, what was expected, what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from bindmatrix.errors import Problem
+from bindmatrix.lint import checks_evidence, checks_rules
+from bindmatrix.lint.context import Subject
+
+
+class Check(NamedTuple):
+    """One row.  ``replays`` marks those that need the recorded evidence replayed."""
+
+    name: str
+    function: Callable[[Subject], Iterable[Problem]]
+    replays: bool = False
+
+    @property
+    def description(self) -> str:
+        """One line."""
+        return (self.function.__doc__ or "").strip()
+
+
+class Finding(NamedTuple):
+    """A problem and the name of the check that found it."""
+
+    check: str
+    problem: Problem
+
+
+def form(subject: Subject) -> Iterator[Problem]:
+    """the file is YAML, all its words are of the vocabulary, every rule says why and has evidence"""
+    yield from subject.problems
+
+
+#: in the order in which they run; all but the first need a file that could be read
+CHECKS: tuple[Check, ...] = (
+    Check("form", form),
+    Check("file-name", checks_rules.file_name),
+    Check("ids", checks_rules.ids),
+    Check("why", checks_rules.why),
+    Check("spans", checks_rules.spans),
+    Check("complete", checks_rules.complete),
+    Check("dead", checks_rules.dead),
+    Check("idle", checks_rules.idle),
+    Check("spaces", checks_rules.spaces),
+    Check("duplicates", checks_rules.duplicates),
+    Check("hosts", checks_evidence.hosts),
+    Check("readable", checks_evidence.readable, replays=True),
+    Check("agreement", checks_evidence.agreement, replays=True),
+    Check("divergences", checks_evidence.divergences, replays=True),
+    Check("evidence", checks_evidence.evidence, replays=True),
+    Check("measured", checks_evidence.measured, replays=True),
+    Check("decided", checks_evidence.written, replays=True),
+)
+
+
+def run(subject: Subject) -> list[Finding]:
+    """Everything that is wrong with one file, in the order of the places."""
+    found = [Finding(CHECKS[0].name, problem) for problem in CHECKS[0].function(subject)]
+    if subject.expectations is not None:
+        for check in CHECKS[1:]:
+            found += [Finding(check.name, problem) for problem in check.function(subject)]
+    return sorted(found, key=lambda finding: finding.problem.place)

@@ -1,0 +1,214 @@
+"""Replays recorded observations against an expectation file.
+
+``expectations/evidence/<os>-<release>/<set>.jsonl.gz`` is one recorded *set* of one *host*.  A folder without a release
+in its name holds statements instead of runs (nobody ran that system): each line then says itself, under a key with the
+name of the system, which releases it is about, and lines marked ``contradicted`` are passed over.
+
+Every set is judged by ``Judge`` with the known divergences in force for the release of its host.  A difference is
+whatever neither conforms, nor is recorded as a divergence, nor is left unknown by the file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from bindmatrix.errors import Place, Problem
+from bindmatrix.judge.verdicts import CONFORMS, KNOWN, UNKNOWN, Judge, Verdict
+from bindmatrix.lint.tracing import TracingOracle
+from bindmatrix.notation import step
+from bindmatrix.observe import recordings
+from bindmatrix.observe.recordings import Observation, Outcomes
+from bindmatrix.oracle.oracle import Edge
+from bindmatrix.rules import divergences as known_divergences
+from bindmatrix.rules.divergences import Divergence
+from bindmatrix.rules.model import Expectations
+
+SUFFIX = ".jsonl.gz"
+
+#: verdicts that agree with the expectation file
+AGREES = (CONFORMS, KNOWN, UNKNOWN)
+
+
+class Recorded(NamedTuple):
+    """One recorded set.  ``release`` is empty where the lines say it."""
+
+    os: str
+    host: str
+    name: str
+    release: str
+    path: Path
+
+    @property
+    def reference(self) -> str:
+        """As evidence names it: ``HOST/SET``."""
+        return f"{self.host}/{self.name}"
+
+
+class Line(NamedTuple):
+    """An observation, the release it is about, and whether to count it (a statement may be about several)."""
+
+    release: str
+    observation: Observation
+    counts: bool = True
+
+
+@dataclass
+class SetReplay:
+    """What the replay of one set gave."""
+
+    recorded: Recorded
+    #: verdict -> observations
+    verdicts: Counter[str] = field(default_factory=Counter)
+    #: (release, verdict)
+    differences: list[tuple[str, Verdict]] = field(default_factory=list)
+    #: id of a rule -> recorded outcomes that it decided
+    decided: Counter[str] = field(default_factory=Counter)
+    #: id of a divergence -> observations that it explains
+    known: Counter[str] = field(default_factory=Counter)
+    #: why the set could not be read to its end
+    problem: Problem | None = None
+
+    @property
+    def observations(self) -> int:
+        """How many there are."""
+        return self.verdicts.total()
+
+
+def recorded_sets(evidence: Path, os: str) -> list[Recorded]:
+    """The recorded sets of a system in the folder ``evidence``, by host and name."""
+    found = []
+    for folder in sorted(path for path in evidence.glob(f"{os}*") if path.is_dir()):
+        system, _, release = folder.name.partition("-")
+        if system == os:
+            found += [
+                Recorded(os, folder.name, path.name.removesuffix(SUFFIX), release, path)
+                for path in sorted(folder.glob(f"*{SUFFIX}"))
+            ]
+    return found
+
+
+def lines(recorded: Recorded, expectations: Expectations, problems: list[Problem]) -> Iterator[Line]:
+    """The observations of a set; what cannot be read is added to ``problems``."""
+    if not recorded.release:
+        yield from _statements(recorded, expectations, problems)
+        return
+    recording = recordings.read(recorded.path)
+    for observation in recording:
+        yield Line(recorded.release, observation)
+    if recording.problem is not None:
+        problems.append(recording.problem)
+
+
+def _statements(recorded: Recorded, expectations: Expectations, problems: list[Problem]) -> Iterator[Line]:
+    try:
+        with gzip.open(recorded.path, "rt", encoding="utf-8") as stream:
+            for text in stream:
+                data = json.loads(text)
+                if data.get("contradicted"):
+                    continue
+                outcomes: Outcomes = tuple(data["outcomes"])
+                for first, release in enumerate(_releases(str(data.get(recorded.os, "")), expectations)):
+                    yield Line(release, Observation(data["scenario"], outcomes), counts=not first)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        problems.append(Problem(Place(str(recorded.path)), f"cannot be read as statements: {error!r}"))
+
+
+def _releases(text: str, expectations: Expectations) -> list[str]:
+    """The releases to try a statement on: the newest it is about first.
+
+    ``<=XP`` is about XP (and what was before it), ``>=Vista`` about Vista and the newest, a name about itself;
+    anything else (``all``, ``CI``, ``2017``) is about the newest.
+    """
+    newest = expectations.covers[1]
+    word = text.lstrip("<>=").strip().lower().replace(" ", "-")
+    named = next((name for name in (word, f"server-{word}") if name in expectations.names), "")
+    if not named:
+        return [newest]
+    return [newest, named] if text.startswith(">=") else [named]
+
+
+class Replay:
+    """Replays sets against one expectation file.
+
+    Sets of one release share a judge, releases with the same rules an automaton.
+    """
+
+    def __init__(self, expectations: Expectations, divergences: Sequence[Divergence]) -> None:
+        self.expectations = expectations
+        self.divergences = divergences
+        self._judges: dict[str, tuple[Judge, TracingOracle]] = {}
+        self._oracles: dict[Hashable, TracingOracle] = {}
+
+    def replay(self, recorded: Recorded) -> SetReplay:
+        """Judge every observation of a set and count what the rules decided."""
+        result = SetReplay(recorded)
+        problems: list[Problem] = []
+        taken: dict[str, Counter[tuple[Edge, bool]]] = {}
+        for release, observation, counts in lines(recorded, self.expectations, problems):
+            judge, oracle = self._judge(release)
+            edges = taken.setdefault(release, Counter()) if counts else Counter()
+            if _walk(oracle, observation, edges) and judge.diverged is None:
+                result.verdicts[CONFORMS] += 1
+                continue
+            verdict = judge.verdict(observation)
+            result.verdicts[verdict.kind] += 1
+            if verdict.kind == KNOWN:
+                result.known[verdict.divergence] += 1
+            elif verdict.kind not in AGREES:
+                result.differences.append((release, verdict))
+        for release, edges in taken.items():
+            oracle = self._judge(release)[1]
+            for (edge, succeeded), count in edges.items():
+                for identity in oracle.applied(edge, succeeded=succeeded):
+                    result.decided[identity] += count
+        result.problem = problems[0] if problems else None
+        return result
+
+    def _judge(self, release: str) -> tuple[Judge, TracingOracle]:
+        found = self._judges.get(release)
+        if found is None:
+            expectations = self.expectations.at(release)
+            in_force = known_divergences.in_force(self.divergences, expectations, release)
+            judge = Judge(expectations, in_force, {"os": expectations.os, "release": release})
+            oracle = self._oracles.setdefault(same_rules(expectations), TracingOracle(expectations))
+            judge.oracle = oracle
+            found = self._judges[release] = (judge, oracle)
+        return found
+
+
+def same_rules(expectations: Expectations) -> Hashable:
+    """A key that is the same for two releases in which the same rules and options hold."""
+    return tuple(expectations.rules.items()), tuple(expectations.stack.options.items())
+
+
+def _walk(oracle: TracingOracle, observation: Observation, taken: Counter[tuple[Edge, bool]]) -> bool:
+    """Count the edges of a recorded run, up to the first outcome that is not as expected.
+
+    True where every step was certain and as expected, so that there is nothing left to judge.
+    """
+    words, outcomes = observation.scenario.split(" "), observation.outcomes
+    if outcomes is None or len(words) != len(outcomes):
+        return False
+    plain = not observation.repeats
+    node = oracle.start
+    for word, outcome in zip(words, outcomes, strict=True):
+        edge = node.edges.get(word) or oracle.edge(node, step(word))
+        if outcome is not None and edge.expected == outcome:
+            taken[edge, outcome == "ok"] += 1
+            node = edge.after(outcome) if edge.branches else edge.node
+            continue
+        plain = False
+        if outcome is None:
+            node = edge.node
+        elif not edge.accepts(outcome):
+            return False
+        else:
+            taken[edge, outcome == "ok"] += 1
+            node = edge.after(outcome)
+    return plain

@@ -1,0 +1,301 @@
+"""Observation files: JSON Lines, plain or gzip.
+
+The first line of a file that a run wrote names its format and its host::
+
+    {"format": "bindmatrix-observations/1", "host": {"os": "linux", "release": "6.18.44", ...}}
+
+Every other line is one scenario with the outcome of each step, ``null`` where none is asserted::
+
+    {"scenario": "a=tcp4 a.bind=127.0.0.1", "outcomes": ["ok", "ok"]}
+
+``repeats`` holds outcomes of further runs of the same scenario; ``no_verdict`` or ``unsupported`` say why there are no
+outcomes.  A file may lack the first line (recorded evidence does); then its folder names the host.
+
+A file that breaks off or holds foreign lines is read as far as it goes: the lines that could not be read are counted,
+the first is described in ``Recording.problem``, and nothing that was readable is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from bindmatrix.errors import Place, Problem
+
+FORMAT = "bindmatrix-observations/1"
+_FORMAT_NAME = "bindmatrix-observations/"
+
+Outcomes = tuple[str | None, ...]
+
+#: a line longer than this is not one of ours
+MAX_LINE = 1 << 20
+_BATCH = 1 << 16
+#: lists of outcomes that are remembered, at most
+_MOST = 100_000
+_START, _OUTCOMES = '{"scenario":', '","outcomes":'
+#: what JSON writes as it is
+_PLAIN = re.compile(r"[ -!#-\[\]-~]*\Z")
+_SYSTEM = re.compile(r"[a-z][a-z0-9_-]*\Z")
+
+
+class Observation(NamedTuple):
+    """One scenario on one host.  ``outcomes`` is None when there is a ``reason``."""
+
+    scenario: str
+    outcomes: Outcomes | None
+    #: "" or ``no-verdict`` or ``unsupported``
+    lack: str = ""
+    reason: str = ""
+    repeats: tuple[Outcomes, ...] = ()
+
+
+def check_system(os: object, place: Place) -> None:
+    """Raise :class:`Problem` unless ``os`` is a word such as ``linux``, or empty where nothing is said.
+
+    What a host says of itself chooses the rules that it is judged by.  A path would let it bring its own.
+    """
+    if not isinstance(os, str) or not (os == "" or _SYSTEM.match(os)):
+        raise Problem(place, f"expected the name of a system, such as 'linux', got {str(os)[:80]!r}")
+
+
+class Recording:
+    """The observations of one host, read once from the front.
+
+    ``host`` is complete when the first batch was read.
+    """
+
+    def __init__(self, stream: IO[bytes], name: str, host: Mapping[str, Any] | None = None) -> None:
+        self.name = name
+        self.host: dict[str, Any] = dict(host or {})
+        self.problem: Problem | None = None
+        self.bad_lines = 0
+        self._stream = stream
+        self._line = 0
+        #: end of a line, from the list of outcomes on -> the tuple; a matrix has a few dozen different ones
+        self._outcomes: dict[str, Outcomes] = {}
+        #: outcomes that came before and are written in JSON as they are
+        self._words: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[Observation]:
+        for batch in self.batches():
+            yield from batch
+
+    def batches(self) -> Iterator[list[Observation]]:
+        """The observations in pieces of some hundred lines."""
+        known = self._outcomes
+        for lines in self._lines():
+            batch = []
+            number = self._line
+            for line in lines:
+                number += 1
+                # the form that we write ourselves, taken apart without a JSON parser: five times as fast
+                front, _, end = line.partition(_OUTCOMES)
+                outcomes = known.get(end) or self._of_words(end)
+                if outcomes is not None and "\\" not in front:
+                    start, _, scenario = front.rpartition('"')
+                    if start == _START:
+                        batch.append(Observation(scenario, outcomes))
+                        continue
+                self._line = number
+                observation = self._observation(line)
+                if observation is not None:
+                    batch.append(observation)
+            self._line = number
+            if batch:
+                yield batch
+
+    def _lines(self) -> Iterator[list[str]]:
+        """The lines without their ends, in pieces; what a damaged file still holds comes before the complaint."""
+        left = b""
+        try:
+            for data in _pieces(self._stream):
+                whole, end, rest = data.rpartition(b"\n")
+                if end:
+                    yield _decoded(left + whole).split("\n")
+                    left = b""
+                left = (left + rest)[: MAX_LINE + 1]
+        except (EOFError, zlib.error) as error:
+            self._complain(self._line, f"the file breaks off after this line ({error}); what came before counts")
+            return
+        except OSError as error:
+            self._complain(self._line, f"cannot be read: {error.strerror or error}")
+        if left:
+            yield [_decoded(left)]
+
+    def _of_words(self, end: str) -> Outcomes | None:
+        """The outcomes at the end of a line, where each of them came before; None for JSON to say."""
+        if not (end.startswith('["') and end.endswith('"]}')):
+            return None
+        words = self._words
+        try:
+            outcomes = tuple([words[word] for word in end[2:-3].split('","')])
+        except KeyError:
+            return None
+        if len(self._outcomes) < _MOST:
+            self._outcomes[end] = outcomes
+        return outcomes
+
+    def _header(self, line: str) -> bool:
+        if not line.startswith('{"format"'):
+            return False
+        try:
+            header = json.loads(line)
+            name, host = header["format"], header.get("host", {})
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return False
+        if name != FORMAT:
+            newer = isinstance(name, str) and name.startswith(_FORMAT_NAME)
+            advice = "; it was written by a newer bindmatrix: update this one" if newer else ""
+            raise Problem(Place(self.name, 1), f"expected format {FORMAT!r}, got {name!r}{advice}")
+        if not isinstance(host, dict):
+            raise Problem(Place(self.name, 1), "expected 'host' to hold the facts of the host")
+        check_system(host.get("os", ""), Place(self.name, 1))
+        self.host = {**host, **self.host}
+        return True
+
+    def _observation(self, line: str) -> Observation | None:
+        """Any line, whatever its form; the end of one of our own is remembered, and its words."""
+        if self._line == 1 and self._header(line):
+            return None
+        observation = self._parsed(line)
+        if observation is not None and observation.outcomes is not None and not observation.repeats:
+            front, _, end = line.partition(_OUTCOMES)
+            if front.startswith(_START) and end.count("]") == 1 and end.endswith("]}") and len(self._outcomes) < _MOST:
+                self._outcomes[end] = observation.outcomes
+                for word in observation.outcomes:
+                    if word is not None and _PLAIN.match(word) and len(self._words) < _MOST:
+                        self._words[word] = word
+        return observation
+
+    def _parsed(self, line: str) -> Observation | None:
+        if not line.strip(" \t\r"):
+            return None
+        if len(line) > MAX_LINE:
+            self._complain(self._line, f"a line of {len(line)} characters is no observation")
+            return None
+        try:
+            data = json.loads(line)
+        except (ValueError, RecursionError):
+            self._complain(self._line, 'not JSON; expected {"scenario": ..., "outcomes": [...]}')
+            return None
+        if not isinstance(data, dict) or not isinstance(data.get("scenario"), str):
+            self._complain(self._line, "expected an object with a 'scenario'")
+            return None
+        scenario = data["scenario"]
+        for lack in ("no_verdict", "unsupported"):
+            if data.get(lack):
+                return Observation(scenario, None, lack.replace("_", "-"), str(data[lack]))
+        outcomes = _outcomes(data.get("outcomes"))
+        if outcomes is None:
+            self._complain(self._line, "expected 'outcomes' as a list of errno names, 'ok' or null")
+            return None
+        repeats = tuple(one for one in map(_outcomes, data.get("repeats") or ()) if one is not None)
+        return Observation(scenario, outcomes, repeats=repeats)
+
+    def _complain(self, line: int, message: str) -> None:
+        self.bad_lines += 1
+        if self.problem is None:
+            self.problem = Problem(Place(self.name, line), message)
+
+
+def _decoded(data: bytes) -> str:
+    """What is no UTF-8 is no scenario either, and need not come through."""
+    return data.decode("utf-8", "replace")
+
+
+def _outcomes(values: object) -> Outcomes | None:
+    """A list of outcomes as a tuple of shared strings, None when it is none."""
+    if not isinstance(values, list):
+        return None
+    for value in values:
+        if value is not None and not isinstance(value, str):
+            return None
+    return tuple([None if value is None else sys.intern(value) for value in values])
+
+
+def named(path: str | Path) -> Path:
+    """A path out of a command line; an empty word would be the current folder.  Raises :class:`Problem`."""
+    if not str(path):
+        raise Problem(Place("''"), "expected the name of a file or folder, got nothing (is a variable empty?)")
+    return Path(path)
+
+
+def read(path: str | Path) -> Recording:
+    """The recording in a file, ``-`` for standard input, or a folder of a run; raises :class:`Problem`."""
+    if str(path) == "-":
+        return Recording(sys.stdin.buffer, "<stdin>")
+    path = named(path)
+    if path.is_dir():
+        inside = path / "observations.jsonl.gz"
+        if not inside.exists():
+            raise Problem(Place(str(path)), "a folder without observations.jsonl.gz; name an observation file")
+        path = inside
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from error
+    return Recording(stream, str(path), _host_of_folder(path))
+
+
+def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+    """The bytes of a plain or gzip stream; raises EOFError at the end of one that was cut off."""
+    piece = stream.read(_BATCH)
+    if piece[:2] != b"\x1f\x8b":
+        while piece:
+            yield piece
+            piece = stream.read(_BATCH)
+        return
+    unzip = zlib.decompressobj(31)
+    while piece:
+        before = unzip.copy()
+        try:
+            data = unzip.decompress(piece)
+        except zlib.error:
+            yield from _undamaged(before, piece)
+            raise
+        if data:
+            yield data
+        if unzip.eof and unzip.unused_data:
+            # a second member: a file that was appended to
+            piece, unzip = unzip.unused_data, zlib.decompressobj(31)
+        else:
+            piece = stream.read(_BATCH)
+    if not unzip.eof:
+        raise EOFError("it was cut off")
+
+
+def _undamaged(unzip: Any, piece: bytes) -> Iterator[bytes]:
+    """What comes out of ``piece`` before the place where it is damaged."""
+    for index in range(len(piece)):
+        try:
+            data = unzip.decompress(piece[index : index + 1])
+        except zlib.error:
+            return
+        if data:
+            yield data
+
+
+def _host_of_folder(path: Path) -> dict[str, str]:
+    """``{"os", "release"}`` from a folder named like ``freebsd-13.0``, as recorded evidence is kept."""
+    os, dash, release = path.resolve().parent.name.partition("-")
+    return {"os": os, "release": release} if dash and path.parent.parent.name == "evidence" else {}
+
+
+def header(host: Mapping[str, Any]) -> bytes:
+    """The first line of an observation file."""
+    return json.dumps({"format": FORMAT, "host": dict(host)}, separators=(",", ":")).encode() + b"\n"
+
+
+def line(observation: Observation) -> bytes:
+    """An observation as a line, in the form that is read fastest."""
+    data: dict[str, Any] = {"scenario": observation.scenario, "outcomes": observation.outcomes}
+    if observation.repeats:
+        data["repeats"] = observation.repeats
+    if observation.lack:
+        data[observation.lack.replace("-", "_")] = observation.reason
+    return json.dumps(data, separators=(",", ":")).encode() + b"\n"

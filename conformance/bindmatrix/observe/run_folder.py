@@ -1,0 +1,111 @@
+"""The folder of a run: ``observations.jsonl.gz`` as it grows, and how a run that broke off is taken up again."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bindmatrix.errors import Place, Problem
+from bindmatrix.observe.recordings import Observation, header, line, read
+
+NAME = "observations.jsonl.gz"
+
+
+class Results:
+    """Writes the observations of a run line by line; a run that dies loses at most the last instant.
+
+    ``before`` holds what an earlier run left in the folder, when it is resumed.
+    """
+
+    def __init__(self, folder: Path, host: Mapping[str, Any], *, resume: bool = False) -> None:
+        self.folder = folder
+        self.path = folder / NAME
+        self.before: list[Observation] = []
+        if resume:
+            self.before = self._earlier(host)
+        elif self.path.exists():
+            raise Problem(
+                Place(str(folder)), "holds the results of a run; go on with --resume or name another --results"
+            )
+        with self._told("; name another folder with --results"):
+            folder.mkdir(parents=True, exist_ok=True)
+            if self.before:
+                self._write_again(host)
+            # unbuffered below gzip: what the disk refuses must not come up once more when the file is forgotten
+            self._file = self.path.open("ab" if self.before else "wb", buffering=0)
+            self._stream = gzip.GzipFile(NAME, "wb", compresslevel=1, fileobj=self._file)
+            if not self.before:
+                self._stream.write(header(host))
+            self._stream.flush()
+
+    def _write_again(self, host: Mapping[str, Any]) -> None:
+        """What there is, whole: under another name first, so that an interrupted resume never harms it."""
+        new = self.path.with_suffix(".new")
+        with gzip.open(new, "wb", compresslevel=1) as stream:
+            stream.write(header(host))
+            stream.writelines(map(line, self.before))
+        new.replace(self.path)
+
+    @contextmanager
+    def _told(self, advice: str = "; what came before is there, go on with --resume") -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Problem(Place(str(self.folder)), f"cannot be written: {error.strerror or error}{advice}") from error
+
+    def _earlier(self, host: Mapping[str, Any]) -> list[Observation]:
+        if not self.path.exists():
+            raise Problem(Place(str(self.folder)), f"nothing to resume: there is no {NAME}")
+        recording = read(self.path)
+        # what had no verdict is run again: the host was lost, a port was taken
+        observations = [one for one in recording if one.lack != "no-verdict"]
+        for key in ("os", "release"):
+            if recording.host.get(key) != host.get(key):
+                there, here = recording.host.get(key), host.get(key)
+                raise Problem(Place(str(self.folder)), f"was made on {key} {there}, this is {here}; start a new run")
+        return observations
+
+    def write(self, lines: Iterable[bytes]) -> None:
+        """Append raw lines; raises :class:`Problem` when the disk is full."""
+        with self._told(), _uninterrupted():
+            self._stream.writelines(lines)
+
+    def flush(self) -> None:
+        """Bring what was written to the file, so that a run that is killed keeps it; :class:`Problem` as ``write``."""
+        with self._told():
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Finish the file; :class:`Problem` as ``write``."""
+        try:
+            with self._told():
+                self._stream.close()
+        finally:
+            self._file.close()
+            if os.environ.get("SUDO_UID"):
+                _give_back(self.folder)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the block is done: half a write would damage the compressed file."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _give_back(folder: Path) -> None:
+    """Results that root made for a user through sudo belong to that user."""
+    uid, gid = int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", "-1"))
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, uid, gid)

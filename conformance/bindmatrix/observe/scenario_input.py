@@ -1,0 +1,106 @@
+"""Scenarios as input: one on the command line, or a file of them.
+
+A file holds a scenario a line, or JSON Lines with a ``scenario`` each (so that observations can be used as they are);
+empty lines and lines that begin with ``#`` are passed over.  What cannot be read is a :class:`Line` with its problem:
+the lines before it and, where there are some, after it count.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from bindmatrix.errors import Place, Problem
+from bindmatrix.notation import Scenario, parse
+from bindmatrix.observe import recordings
+
+
+class Line(NamedTuple):
+    """A scenario as it is written, and where; or what is wrong there."""
+
+    text: str
+    place: Place
+    problem: Problem | None = None
+
+    def scenario(self) -> Scenario:
+        """What is written; raises :class:`Problem` when it is no scenario."""
+        if self.problem is not None:
+            raise self.problem
+        return parse(self.text, name=self.place.name, line=self.place.line)
+
+
+def given(word: str | None) -> Iterator[Line]:
+    """The scenarios that ``word`` means: a scenario itself, a file, or standard input when None or ``-``.
+
+    Raises :class:`Problem` when it is neither.
+    """
+    if word is None or word == "-":
+        return _input()
+    if not word.strip():
+        raise Problem(Place("scenario"), "expected a scenario such as 'a=tcp4 a.bind=::' or a file, got nothing")
+    if "=" in word and not is_there(word):
+        return iter([Line(word, Place("scenario", 1))])
+    return _file(Path(word))
+
+
+def is_there(word: str) -> bool:
+    """Whether ``word`` names a file; a long scenario is too long for the name of one."""
+    try:
+        return Path(word).exists()
+    except OSError:
+        return False
+
+
+def _file(path: Path) -> Iterator[Line]:
+    if path.suffix == ".gz":
+        recording = recordings.read(path)
+        for observation in recording:
+            yield Line(observation.scenario, Place(str(path)))
+        if recording.problem is not None:
+            yield Line("", recording.problem.place, recording.problem)
+        return
+    try:
+        # Windows' editors begin a file with a mark
+        with path.open(encoding="utf-8-sig", errors="replace") as stream:
+            yield from _lines(stream, str(path))
+    except OSError as error:
+        raise Problem(
+            Place(str(path)),
+            f"cannot be read: {error.strerror}; expected a scenario such as 'a=tcp4 a.bind=::' or a file",
+        ) from error
+
+
+def _input() -> Iterator[Line]:
+    try:
+        yield from _lines(sys.stdin, "<stdin>")
+    except OSError as error:
+        raise Problem(Place("<stdin>"), f"cannot be read: {error.strerror}") from error
+
+
+def _lines(stream: Iterable[str], name: str) -> Iterator[Line]:
+    for number, line in enumerate(stream, 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        place = Place(name, number)
+        if "\0" in text or "\N{REPLACEMENT CHARACTER}" in text:
+            yield Line("", place, Problem(place, "not text in UTF-8; expected a scenario a line, or JSON Lines"))
+            return
+        if not text.startswith("{"):
+            yield Line(text, place)
+            continue
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            yield Line("", place, Problem(place, f"not JSON: {error}"))
+            continue
+        if "format" in data:
+            continue
+        found = data.get("scenario", "")
+        if isinstance(found, str) and found:
+            yield Line(found, place)
+        else:
+            yield Line("", place, Problem(place, "expected a 'scenario'"))

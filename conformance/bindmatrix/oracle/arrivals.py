@@ -1,0 +1,120 @@
+"""Who gets what comes to a port: connections that look for a listener, and deliveries.
+
+Where a file has rules of ``deliver``, they say; else any listener that covers the address may have a connection, and
+of datagrams nothing is known.
+"""
+
+from __future__ import annotations
+
+from bindmatrix.notation import Step, addresses_of
+from bindmatrix.oracle import delivery
+from bindmatrix.oracle.branches import API, Branch, Evaluator
+from bindmatrix.oracle.connections import Connections, receives
+from bindmatrix.rules.model import ANY_ERROR
+from bindmatrix.rules.sockets import SCENARIO_PORT, Address, Call, Sock, State, address, on_port, put, with_socks
+
+
+class Arrivals:
+    """Offers connections and deliveries to the sockets of a state, with the rules of one release of one system."""
+
+    def __init__(self, evaluator: Evaluator, connections: Connections) -> None:
+        self.evaluator = evaluator
+        self.connections = connections
+        self.stack = evaluator.expectations.stack
+        self.sections = evaluator.expectations.rules.keys()
+
+    def offer(self, state: State, sock: Sock, done: Sock, at: Address, number: int) -> list[Branch]:
+        """A connection looks for a listener."""
+        if "deliver" in self.sections:
+            return self._delivered(state, sock, done, at, number)
+        covering = [one for one in state.socks if one.port == SCENARIO_PORT and one.is_stream and receives(one, at)]
+        listeners = [one for one in covering if one.state == "listening"]
+        # a socket that is bound and does not listen swallows or refuses connections on some systems
+        deaf = [one for one in covering if one.state == "bound"]
+        if not listeners and not deaf:
+            return [
+                Branch(
+                    "ECONNREFUSED", API["refused"], put(state, sock, self.connections.failed(sock, sock.state, "dead"))
+                )
+            ]
+        branches = [
+            Branch("ok", API["listener"], self._established(state, sock, done, listener, at, number), bool(deaf))
+            for listener in listeners
+        ]
+        if deaf:
+            branches.append(Branch(ANY_ERROR, API["unknown"], state, unknown=True))
+        return branches
+
+    def _delivered(self, state: State, sock: Sock, done: Sock, at: Address, number: int) -> list[Branch]:
+        """A connection goes where the rules of ``deliver`` say."""
+        others = state
+        if sock.family != "unix":
+            others = with_socks(state, tuple([one for one in state.socks if one is not sock]))
+        target = delivery.target(sock.protocol, at)._replace(socket=sock.socket, ports=sock.ports)
+        found = delivery.receivers(self.evaluator, Call("deliver", state.user), target, others)
+        state = _in_front(state, found.moved)
+        rules = found.rules or API["unknown"]
+        branches = [
+            Branch("ok", rules, self._established(state, sock, done, listener, at, number))
+            for listener in found.receivers
+        ]
+        failed = put(state, sock, self.connections.failed(sock, sock.state, "dead"))
+        if found.word == "unknown" and branches:
+            # one of them gets it, which is not known
+            return branches
+        if found.word == "unknown" or not found.rules:
+            # whoever listens there may get it
+            return [
+                Branch("ok", rules, put(state, sock, done), unknown=True),
+                Branch(ANY_ERROR, rules, failed, unknown=True),
+            ]
+        if found.word:
+            branches.append(Branch({"refused": "ECONNREFUSED"}.get(found.word, found.word), rules, failed))
+        return branches
+
+    def _established(self, state: State, sock: Sock, done: Sock, listener: Sock, at: Address, number: int) -> State:
+        """``state`` once ``listener`` has the connection: its end waits in the queue."""
+        if not sock.is_stream:
+            return self.connections.put_connected(state, sock, done)
+        child = self.connections.child(listener, at, number)._replace(ends=">".join(reversed(done.ends.split(">"))))
+        if child.made_as != sock.made_as:
+            child = child._replace(socket="")  # it falls back to what both ends can
+        after = self.connections.put_connected(state, sock, done)
+        return with_socks(after, (child, *after.socks))
+
+    def deliver(self, state: State, step: Step) -> list[Branch]:
+        at = address(step.address, self.stack.local)
+        found = delivery.receivers(self.evaluator, Call(step.kind, state.user), _client(state, step, at), state)
+        expected = found.expected(flow=step.kind == "deliver_flow")
+        if expected is None:
+            return [Branch("ok", found.rules or API["unknown"], state, unknown=True)]
+        classes = expected if isinstance(expected, tuple) else (expected,)
+        after = _in_front(state, found.moved)
+        return [Branch(one, found.rules, after) for one in classes]
+
+
+def _client(state: State, step: Step, at: Address) -> Sock:
+    """Who asks for the receiver of a delivery, in the place of the target: a socket of the plainest kind that fits.
+
+    Connections where a stream socket is open, datagrams else; UDP-Lite where there is nothing else.  As the executor.
+    """
+    kinds = addresses_of(at.text)
+    open_socks = [
+        sock
+        for sock in state.socks
+        if sock.name and kinds == ("ip" if sock.family in ("ipv4", "ipv6") else sock.family)
+    ]
+    connects = step.kind == "deliver" and at.kind != "multicast"
+    streams = [sock for sock in open_socks if sock.is_stream and connects]
+    fitting = streams or [sock for sock in open_socks if not sock.is_stream]
+    if not fitting:
+        return delivery.target("udp" if kinds == "ip" else kinds, at)
+    plainest = min(fitting, key=lambda sock: sock.ports != "")
+    return delivery.target(plainest.protocol, at)._replace(socket=plainest.socket, ports=plainest.ports)
+
+
+def _in_front(state: State, sock: Sock | None) -> State:
+    """``state`` with ``sock`` before the others of its protocol in the order of look-ups."""
+    if sock is None or delivery.in_front(on_port(state, sock))[0] is sock:
+        return state
+    return put(state, sock, sock._replace(front=1 + max(one.front for one in state.socks)))

@@ -1,0 +1,54 @@
+"""What a step can lead to, what decides it, and what the socket interface itself says on every system."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, Condition, Expectations, Rule
+from bindmatrix.rules.sockets import Call, Sock, State
+
+
+class Evaluator(Protocol):
+    """Decides with the rules of one release."""
+
+    expectations: Expectations
+
+    def holds(
+        self, conditions: tuple[Condition, ...], call: Call, new: Sock, sock: Sock | None, space: str, state: State
+    ) -> bool:
+        """Whether one of ``conditions`` holds; none at all holds always."""
+
+    def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
+        """The rules that decide; empty where the section is missing or none holds."""
+
+
+class Branch(NamedTuple):
+    """One way a step can go: ``outcome`` is ``ok``, an errno name, or ``refused`` for any error."""
+
+    outcome: str
+    rules: tuple[Rule, ...]
+    state: State
+    #: the outcome is not claimed: any other would do as well
+    unknown: bool = False
+
+
+def _api(name: str, why: str, action: str = ALLOW, error: str = "") -> tuple[Rule, ...]:
+    return (Rule(id=f"api.{name}", section="api", action=action, errors=(error,) if error else (), why=why),)
+
+
+#: what the socket interface itself says, on every system; these are no rules of any file
+API = {
+    "closed": _api("closed", "the socket is closed or was never made", REFUSE, "EBADF"),
+    "absent": _api("absent-option", "the platform has no such option", REFUSE, "ENOPROTOOPT"),
+    "plain": _api("plain", "nothing can go wrong here"),
+    "refused": _api("nobody-listens", "no socket listens at that address", REFUSE, "ECONNREFUSED"),
+    "listener": _api("listener", "a listener covers the address"),
+    "queue": _api("queue", "a connection waits to be accepted"),
+    "empty": _api("empty-queue", "nothing waits to be accepted", REFUSE, "timeout"),
+    "end": _api("end-of-file", "the other end has closed"),
+    "silent": _api("silence", "the other end is open and sends nothing", REFUSE, "timeout"),
+    "reset": _api("reset", "the listener was closed before it accepted", REFUSE, "ECONNRESET"),
+    "unknown": _api("not-described", "the expectation file does not describe this", UNKNOWN),
+    "later": _api("closes-later", "when the kernel has worked off a closed connection is not known", UNKNOWN),
+    "kind": _api("not-described-kind", "nobody described this kind of socket for this system", UNKNOWN),
+}

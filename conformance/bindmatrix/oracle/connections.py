@@ -1,0 +1,178 @@
+"""The life of a connection: both its ends, what closing one makes of the other, what stays on the port.
+
+All systems share this as far as the socket interface and TCP go; where they differ, settings of the stack and the
+rules of ``time-wait`` say so.
+"""
+
+from __future__ import annotations
+
+from bindmatrix.oracle.branches import Evaluator
+from bindmatrix.rules.model import Described
+from bindmatrix.rules.sockets import (
+    ANY,
+    BITS,
+    NO_PORT,
+    OTHER_PORT,
+    SCENARIO_PORT,
+    Address,
+    Call,
+    Sock,
+    State,
+    plain,
+    put,
+    with_socks,
+)
+
+_TIME_WAIT_MS = 60_000
+
+
+class Connections:
+    """Makes, closes and resets the ends of connections, by the settings and rules of one release."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.decide = evaluator.decide
+        self.stack = evaluator.expectations.stack
+
+    def closed(self, sock: Sock, state: State) -> State:
+        """``state`` once ``sock`` is closed: its other end, its queue and its children learn of it."""
+        socks: list[Sock] = []
+        for one in state.socks:
+            if one is sock and sock.protocol == "tcp" and to_itself(sock.ends) and sock.state == "connected":
+                # both ends are closed at once, hence it waits
+                socks += self.other_end(sock._replace(name="", state="fin-wait"), state)
+            elif one is sock:
+                socks += _left_behind(sock)
+            elif one.queued and one.listener == sock.name:
+                continue
+            elif one.accepted and one.listener == sock.name:
+                socks.append(one._replace(listener="closed"))
+            elif one.connection and _was_reset(one, sock, state):
+                if one.name:
+                    socks.append(self.failed(one, "reset", "reset"))
+            elif sock.connection and one.connection == sock.connection and sock.is_stream:
+                socks += self.other_end(one, state)
+            else:
+                socks.append(one)
+        return with_socks(state, tuple(socks))
+
+    def closes_later(self, sock: Sock, state: State) -> bool:
+        """Whether ``sock`` ends a connection that the kernel works off after close(), so that nobody knows when."""
+        ended = {sock.connection} - {0} | {
+            one.connection for one in state.socks if one.queued and one.listener == sock.name
+        }
+        ends_of = [one for one in state.socks if one.connection in ended]
+        return any(self.stack.sockets.get(one.made_as, Described("")).closes == "later" for one in ends_of)
+
+    def other_end(self, one: Sock, state: State) -> list[Sock]:
+        """What becomes of the other end of a TCP connection when one end is closed."""
+        if one.state == "connected":
+            return [one._replace(state="close-wait")]
+        if one.state != "fin-wait":
+            return [one]
+        waiting = one._replace(state="time-wait", left=_TIME_WAIT_MS)
+        rules = self.decide("time-wait", Call("close", state.user), waiting, state)
+        if not rules:
+            return [waiting]
+        effect = rules[0].effect
+        if effect["leaves"] == "nothing":
+            return []
+        return [waiting._replace(left=int(effect.get("milliseconds", _TIME_WAIT_MS)))]
+
+    def failed(self, sock: Sock, kept: str, lost: str) -> Sock:
+        """A client whose connection came to nothing: in state ``kept``, or ``lost`` and without its port."""
+        if self.stack.reset == "keeps-asked" and sock.port == OTHER_PORT:
+            state = "open" if sock.state == "bound" else kept
+            return sock._replace(state=state, connection=0, ends="", port=NO_PORT)
+        if self.stack.reset == "loses" and sock.family != "unix":
+            return sock._replace(state=lost, connection=0, ends="", port=OTHER_PORT)
+        return sock._replace(state=kept, connection=0, ends="")
+
+    def ends(self, sock: Sock, at: Address) -> str:
+        """The two ends of a connection of ``sock`` to ``at`` where both are on the scenario's port, else ""."""
+        if sock.port != SCENARIO_PORT or at.kind != "specific" or sock.family not in ("ipv4", "ipv6"):
+            return ""
+        own = plain(sock.v4 or sock.v6)
+        if sock.kind != "specific":
+            own = self.stack.source if self.stack.source and at.form != "ipv6" else at.value
+        return f"{own}>{at.value}"
+
+    def put_connected(self, state: State, sock: Sock, done: Sock) -> State:
+        if self.stack.newest == "bind":
+            return put(state, sock, done)
+        return with_socks(state, (done, *[one for one in state.socks if one is not sock]))
+
+    def connected(self, sock: Sock, at: Address, number: int) -> Sock:
+        """``sock`` as the client end of connection ``number`` to ``at``."""
+        port = sock.port if sock.family == "unix" else sock.port or OTHER_PORT
+        done = sock._replace(state="connected", connection=number, port=port, ends=self.ends(sock, at))
+        if sock.port != SCENARIO_PORT or self.stack.connect == "stays":
+            return done
+        if self.stack.connect == "keeps":
+            return _in_space(done, at, ANY if sock.kind == "wildcard" else plain(sock.v4 or sock.v6))
+        if sock.kind != "wildcard":
+            return done
+        own = self.stack.source if at.form in ("ipv4", "mapped") else ""
+        return self._narrowed(done, at._replace(value=own or at.value))
+
+    def _narrowed(self, sock: Sock, at: Address) -> Sock:
+        """``sock``, bound to a wildcard, once a connection gave it the one address ``at``."""
+        value = at.value
+        if at.form == "ipv6":
+            v4 = self.stack.connected_dual or None if sock.form == "dual" else None
+            return sock._replace(kind="specific", v4=v4, v6=value, form="dual" if v4 else "ipv6")
+        form = "ipv4" if sock.family == "ipv4" else "mapped"
+        spaces = self.stack.occupies[sock.protocol][form]
+        v6 = f"::ffff:{value}" if "ipv6" in spaces else None
+        return sock._replace(kind="specific", form=form, v4=value if "ipv4" in spaces else None, v6=v6)
+
+    def child(self, listener: Sock, at: Address, number: int) -> Sock:
+        """The server's end of a connection to ``at``."""
+        child = listener._replace(
+            name="", state="connected", connection=number, accepted=True, listener=listener.name, queued=True, group=0
+        )
+        keep = sum(BITS[option] for option in self.stack.inherits)
+        child = child._replace(now=child.now & keep, at_bind=child.at_bind & keep, ever=child.ever & keep)
+        if self.stack.children == "wildcard":
+            return _in_space(child._replace(kind="wildcard"), at, ANY)
+        return self._narrowed(child, at) if listener.kind == "wildcard" else child
+
+
+def to_itself(both: str) -> bool:
+    """Whether the two ends of a connection are one (a simultaneous open with itself, RFC 9293 section 3.5)."""
+    here, _, there = both.partition(">")
+    return bool(both) and here == there
+
+
+def _in_space(sock: Sock, at: Address, value: str | None) -> Sock:
+    """``sock`` with the address ``value`` in the space of ``at`` alone."""
+    if at.form == "ipv6":
+        return sock._replace(form="ipv6", v4=None, v6=value)
+    return sock._replace(form="ipv4", v4=value, v6=None)
+
+
+def receives(sock: Sock, at: Address) -> bool:
+    """Whether a packet to ``at`` may find ``sock``, by its address and family alone."""
+    wanted = ("ipv6", "dual") if at.form == "ipv6" else ("ipv4", "mapped", "dual")
+    if sock.form not in wanted:
+        return False
+    own = sock.v6 if at.form == "ipv6" else sock.v4 or (sock.v6 or "").removeprefix("::ffff:")
+    return sock.kind == "wildcard" or own == at.value
+
+
+def _left_behind(sock: Sock) -> list[Sock]:
+    """What stays on the port of a socket that is closed: the end that closes first waits for the other one.
+
+    Of a Unix socket it is the file, on every system; only unlink() removes it.
+    """
+    if sock.form == "path" and not sock.accepted:
+        return [sock._replace(name="", state="file", connection=0)]
+    if sock.state == "connected" and sock.protocol == "tcp" and sock.port == SCENARIO_PORT:
+        return [sock._replace(name="", state="fin-wait")]
+    return []
+
+
+def _was_reset(one: Sock, closed: Sock, state: State) -> bool:
+    """Whether ``one`` is the client of a connection that waits in the queue of the listener being closed."""
+    return any(
+        other.queued and other.listener == closed.name and other.connection == one.connection for other in state.socks
+    )

@@ -1,0 +1,194 @@
+"""The oracle: what each step of a scenario returns, by the rules of one release of one system.
+
+Theory of operation.  A scenario is a word, its steps are letters, and a :class:`State` is everything that can matter
+later; so the rules are a finite automaton, and most scenarios of a matrix share most of their way through it.  The
+automaton is built as it is walked: an edge is worked out by ``calls.py`` the first time and is one dictionary look-up
+ever after.  Where a step can go several ways (an outcome that is unknown, a connection that one of two listeners gets)
+a node stands for a set of states, as in the usual construction of a deterministic automaton; following an observed run
+keeps the states that agree with it.
+
+Nothing here knows a system, a rule or a fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bindmatrix.notation import Scenario, Step, parse
+from bindmatrix.oracle import delivery
+from bindmatrix.oracle.branches import Branch, Evaluator
+from bindmatrix.oracle.compiled import CompiledEvaluator
+from bindmatrix.oracle.transitions import Calls
+from bindmatrix.rules.model import ANY_ERROR, Expectations, Rule
+from bindmatrix.rules.sockets import State
+
+#: what a step may return: one outcome, one of several, or None where it is unknown
+Expected = str | tuple[str, ...] | None
+
+
+class Answer:
+    """What one step returns, and the rules that say so."""
+
+    __slots__ = ("delivers", "expected", "rules")
+
+    def __init__(self, expected: Expected, rules: tuple[Rule, ...], *, delivers: bool = False) -> None:
+        self.expected = expected
+        #: a step that asks who receives: its outcomes are classes, and ``refused`` is one of them
+        self.delivers = delivers
+        self.rules = rules
+
+    def accepts(self, outcome: str) -> bool:
+        """Whether ``outcome`` is as expected; anything is where nothing is known."""
+        if not self.delivers:
+            return agrees(self.expected, outcome)
+        expected = self.expected
+        classes = (expected,) if isinstance(expected, str) else expected
+        return classes is None or any(delivery.accepts(one, outcome) for one in classes)
+
+
+class Edge(Answer):
+    """One step from one node."""
+
+    __slots__ = ("branches", "node")
+
+    def __init__(self, expected: Expected, rules: tuple[Rule, ...], node: Node, branches: dict[str, Node]) -> None:
+        super().__init__(expected, rules)
+        #: where the walk goes when nothing was observed
+        self.node = node
+        #: outcome -> where the walk goes when that was observed; empty where ``node`` is the only place
+        self.branches = branches
+
+    def after(self, outcome: str) -> Node:
+        """Where the walk goes once ``outcome`` was observed."""
+        branches = self.branches
+        if not branches:
+            return self.node
+        if outcome in branches:
+            return branches[outcome]
+        return self.node if outcome == "ok" else branches.get(ANY_ERROR, self.node)
+
+
+class Node:
+    """A set of states, and the edges that were walked from it."""
+
+    __slots__ = ("edges", "states")
+
+    def __init__(self, states: tuple[State, ...]) -> None:
+        self.states = states
+        self.edges: dict[str, Edge] = {}
+
+
+class Prediction(NamedTuple):
+    """Per step: what it returns, and the rules that say so."""
+
+    outcomes: tuple[Expected, ...]
+    rules: tuple[tuple[Rule, ...], ...]
+
+
+def agrees(expected: Expected, outcome: str) -> bool:
+    """Whether an observed ``outcome`` is one of the expected ones; ``refused`` is any failure.
+
+    Of a step that asks who receives, :meth:`Edge.accepts` knows better: there ``refused`` is one of the classes.
+    """
+    if expected is None or outcome == expected:
+        return True
+    if ":" in outcome:
+        classes = (expected,) if isinstance(expected, str) else expected
+        return any(delivery.accepts(one, outcome) for one in classes)
+    if expected == ANY_ERROR:
+        return outcome != "ok"
+    if isinstance(expected, tuple):
+        return outcome in expected or (ANY_ERROR in expected and outcome != "ok")
+    # evidence may say no more than that a call fails
+    return outcome == ANY_ERROR and expected != "ok"
+
+
+def said(branches: Sequence[Branch]) -> tuple[Expected, tuple[Rule, ...]]:
+    """What a step is expected to return that can go in these ways, and the rules that say so."""
+    if len(branches) == 1 and not branches[0].unknown:
+        return branches[0].outcome, branches[0].rules
+    rules = tuple(dict.fromkeys(rule for branch in branches for rule in branch.rules))
+    if any(branch.unknown for branch in branches):
+        return None, rules
+    outcomes = sorted({branch.outcome for branch in branches})
+    return (outcomes[0] if len(outcomes) == 1 else tuple(outcomes)), rules
+
+
+class Oracle:
+    """Answers for one release.  ``expectations`` must come from ``Expectations.at``."""
+
+    def __init__(self, expectations: Expectations, evaluator: Evaluator | None = None) -> None:
+        self.expectations = expectations
+        self.evaluator = evaluator or CompiledEvaluator(expectations)
+        self._calls = Calls(self.evaluator)
+        self._nodes: dict[tuple[State, ...], Node] = {}
+        self.start = self._node((State(user=0),))
+
+    def predict(self, scenario: Scenario | str) -> Prediction:
+        """What every step returns; raises :class:`~bindmatrix.errors.Problem` for a text that is no scenario."""
+        steps = (parse(scenario) if isinstance(scenario, str) else scenario).steps
+        edges = []
+        node = self.start
+        for step in steps:
+            edge = self.edge(node, step)
+            edges.append(edge)
+            node = edge.node
+        return Prediction(tuple([edge.expected for edge in edges]), tuple([edge.rules for edge in edges]))
+
+    def follow(self, steps: Sequence[Step], outcomes: Sequence[str | None]) -> list[Edge]:
+        """The edges of a recorded run, up to and with the first that does not accept its outcome.
+
+        An outcome of None was not asserted.
+        """
+        edges = []
+        node = self.start
+        for step, outcome in zip(steps, outcomes, strict=True):
+            edge = self.edge(node, step)
+            edges.append(edge)
+            if outcome is None:
+                node = edge.node
+            elif not edge.accepts(outcome):
+                break
+            else:
+                node = edge.after(outcome)
+        return edges
+
+    def edge(self, node: Node, step: Step) -> Edge:
+        """The edge of ``step`` from ``node``, worked out the first time."""
+        edge = node.edges.get(step.text)
+        if edge is None:
+            edge = node.edges[step.text] = self._edge(node, step)
+        return edge
+
+    def forget(self) -> None:
+        """Let go of all that was worked out; it refers to itself, so it would stay until somebody looks for cycles."""
+        for node in self._nodes.values():
+            node.edges.clear()
+        self._nodes = {self.start.states: self.start}
+
+    def _edge(self, node: Node, step: Step) -> Edge:
+        if len(node.states) == 1:
+            branches = self._calls.apply(node.states[0], step)
+        else:
+            branches = [branch for state in node.states for branch in self._calls.apply(state, step)]
+        expected, rules = said(branches)
+        if len(branches) == 1:
+            edge = Edge(expected, rules, self._node((branches[0].state,)), {})
+        else:
+            outcomes = dict.fromkeys(branch.outcome for branch in branches)
+            by_outcome = {
+                one: self._node_of([branch for branch in branches if branch.outcome == one]) for one in outcomes
+            }
+            edge = Edge(expected, rules, self._node_of(branches), by_outcome if len(by_outcome) > 1 else {})
+        edge.delivers = step.kind in ("deliver", "deliver_flow")
+        return edge
+
+    def _node_of(self, branches: list[Branch]) -> Node:
+        return self._node(tuple(dict.fromkeys(branch.state for branch in branches)))
+
+    def _node(self, states: tuple[State, ...]) -> Node:
+        node = self._nodes.get(states)
+        if node is None:
+            node = self._nodes[states] = Node(states)
+        return node

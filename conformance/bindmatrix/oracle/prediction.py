@@ -1,0 +1,84 @@
+"""Predictions as JSON: what ``predict`` prints, one line a scenario.
+
+``{"scenario", "outcomes", "rules", "confidence"}``; outcomes and rules align with the steps.  An outcome is a string, a
+list of accepted ones, ``refused`` (any error), or null where it is unknown.  Where the release is known to do otherwise
+than the rules, ``divergence`` names the entry and ``actual`` has the outcomes with it; the confidence is that of
+``outcomes``, which then nobody measured on that release.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from bindmatrix.notation import parse
+from bindmatrix.oracle.oracle import Expected, Oracle, Prediction
+from bindmatrix.rules import confidence
+from bindmatrix.rules.divergences import Divergence
+from bindmatrix.rules.divergences import apply as with_divergences
+from bindmatrix.rules.model import Expectations
+
+
+class Predictor:
+    """Predicts for one release; ``expectations`` from ``Expectations.at``, ``divergences`` those in force."""
+
+    def __init__(self, expectations: Expectations, divergences: Sequence[Divergence] = ()) -> None:
+        self.expectations = expectations
+        self.divergences = tuple(divergences)
+        self._oracle = Oracle(expectations)
+        self._diverged = Oracle(with_divergences(expectations, divergences)) if divergences else None
+        #: what was found -> its JSON; a matrix has a few hundred different ones
+        self._json: dict[Prediction, str] = {}
+
+    def line(self, text: str) -> str:
+        """The line for a scenario; raises :class:`~bindmatrix.errors.Problem` when it is none."""
+        found = self._walked(text)
+        if found is None:
+            scenario = parse(text)
+            text = scenario.text
+            found = self._oracle.predict(scenario)
+        actual = self._diverged.predict(text).outcomes if self._diverged is not None else found.outcomes
+        if actual != found.outcomes:
+            return f'{{"scenario":"{text}",{self._rest(found, actual)}{self._actual(text, found, actual)}}}'
+        rest = self._json.get(found)
+        if rest is None:
+            rest = self._json[found] = self._rest(found, actual)
+        return f'{{"scenario":"{text}",{rest}}}'
+
+    def _walked(self, text: str) -> Prediction | None:
+        """The prediction where every step of ``text``, as it is written, was taken before."""
+        node = self._oracle.start
+        outcomes = []
+        rules = []
+        for word in text.split(" "):
+            edge = node.edges.get(word)
+            if edge is None:
+                return None
+            outcomes.append(edge.expected)
+            rules.append(edge.rules)
+            node = edge.node
+        return Prediction(tuple(outcomes), tuple(rules))
+
+    def _rest(self, found: Prediction, actual: tuple[Expected, ...]) -> str:
+        contradicted = {
+            rule
+            for rules, ours, theirs in zip(found.rules, found.outcomes, actual, strict=True)
+            if ours != theirs
+            for rule in rules
+        }
+        data = {
+            "outcomes": found.outcomes,
+            "rules": [rules[0].id if len(rules) == 1 else [rule.id for rule in rules] for rules in found.rules],
+            "confidence": confidence.of_rules(
+                [rule for rules in found.rules for rule in rules], self.expectations, contradicted
+            ),
+        }
+        return json.dumps(data, separators=(",", ":"))[1:-1]
+
+    def _actual(self, text: str, found: Prediction, actual: tuple[Expected, ...]) -> str:
+        """What a known divergence makes of ``text``, as further keys of the line."""
+        entry = next((one.id for one in self.divergences if self._changes(one, text, found)), self.divergences[0].id)
+        return "," + json.dumps({"divergence": entry, "actual": actual}, separators=(",", ":"))[1:-1]
+
+    def _changes(self, one: Divergence, text: str, found: Prediction) -> bool:
+        return Oracle(with_divergences(self.expectations, [one])).predict(text).outcomes != found.outcomes

@@ -1,0 +1,365 @@
+"""What each call does to the sockets of a scenario, once the rules have said what it returns.
+
+This is the part that all systems share, because the socket interface is the same: a successful bind() gives an
+address, the end of a connection that closes first waits, a listener that is closed resets what was not accepted.
+Everything on which systems differ is asked of the rules through ``decide``.
+
+A step leads to one or several :class:`Branch`: several where the file says ``unknown`` or cannot tell who received a
+connection.  Whoever follows a recorded run takes the branch that agrees with what was observed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bindmatrix.notation import SOCKET_KINDS, Step
+from bindmatrix.oracle.arrivals import Arrivals
+from bindmatrix.oracle.branches import API, Branch, Evaluator
+from bindmatrix.oracle.connections import Connections, to_itself
+from bindmatrix.rules.model import ALLOW, ANY_ERROR, REFUSE, UNKNOWN, Described, Rule
+from bindmatrix.rules.sockets import (
+    ALL,
+    ANY,
+    BITS,
+    NOTHING,
+    OTHER_PORT,
+    SCENARIO_PORT,
+    Address,
+    Call,
+    Memory,
+    Sock,
+    State,
+    address,
+    find,
+    get,
+    on_port,
+    put,
+    with_socks,
+)
+
+
+class Calls:
+    """Applies steps to states, with the rules of one release of one system."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self.decide = evaluator.decide
+        self.stack = evaluator.expectations.stack
+        self.connections = Connections(evaluator)
+        self.arrivals = Arrivals(evaluator, self.connections)
+        self.sections = evaluator.expectations.rules.keys()
+        times = self.stack.options
+        #: bits worth remembering; leaving the others out lets more states be equal
+        self._at_bind = sum(bit for option, bit in BITS.items() if times.get(option) == "at-bind")
+        self._ever = sum(bit for option, bit in BITS.items() if times.get(option) == "ever")
+        rules = evaluator.expectations.rules.get("deliver", ())
+        facts = {name for rule in rules for name in rule.facts}
+        self._at_bind |= sum(bit for option, bit in BITS.items() if f"existing.{option}-at-bind" in facts)
+        self._counts_sockets = any("order" in rule.effect for rule in rules)
+        self._steps: dict[str, Callable[[State, Step], list[Branch]]] = {
+            "socket": self._socket,
+            "set": self._set,
+            "bind": self._bind,
+            "listen": self._listen,
+            "connect": self._connect,
+            "accept": self._accept,
+            "read": self._read,
+            "close": self._close,
+            "user": self._user,
+            "wait": self._wait,
+            "join": self._join,
+            "deliver": self.arrivals.deliver,
+            "deliver_flow": self.arrivals.deliver,
+        }
+
+    def apply(self, state: State, step: Step) -> list[Branch]:
+        """The ways in which ``step`` can go in ``state``."""
+        if step.socket and step.kind not in ("socket", "accept") and find(state, step.socket) is None:
+            return [Branch("EBADF", API["closed"], state)]
+        if step.kind not in ("socket", "user", "wait") and any(not sock.protocol for sock in state.socks):
+            return self._beside_undescribed(state, step)
+        handler = self._steps.get(step.kind)
+        return handler(state, step) if handler else [Branch("ok", API["unknown"], state, unknown=True)]
+
+    # -- calls
+
+    def _socket(self, state: State, step: Step) -> list[Branch]:
+        kind = SOCKET_KINDS[step.what]
+        family = kind.family
+        protocol, ports, _ = self.stack.sockets.get(kind.protocol, Described(kind.protocol))
+        v6only = BITS["v6only"] if family == "ipv6" and self.stack.v6only_default else 0
+        made = 1 + max([0, *[one.made for one in state.socks]]) if self._counts_sockets else 0
+        sock = Sock(step.socket, protocol, family, state.user, now=v6only, made=made)
+        if protocol not in ("tcp", "udp") or kind.protocol in self.stack.sockets:
+            sock = sock._replace(socket=kind.protocol, ports=kind.protocol if ports == "own" else "")
+            rules = self.decide("socket", Call("socket", state.user), sock, state)
+            if any(rule.action == REFUSE for rule in rules):
+                return self._branches(rules, state, state)
+            if kind.protocol not in self.stack.sockets:
+                undescribed = with_socks(state, (*state.socks, sock._replace(protocol="")))
+                return [Branch("ok", API["kind"], undescribed, unknown=True)]
+            return [Branch("ok", rules or API["plain"], with_socks(state, (*state.socks, sock)))]
+        return [Branch("ok", API["plain"], with_socks(state, (*state.socks, sock)))]
+
+    def _beside_undescribed(self, state: State, step: Step) -> list[Branch]:
+        """Any step where something is in the way that is not described: a kind of socket, what a connection leaves."""
+        sock = find(state, step.socket)
+        if sock is not None and step.kind == "close":
+            # it stays, without its name: what it leaves is not known either
+            state = put(state, sock, sock._replace(name=""))
+        elif sock is None and step.kind == "accept":
+            state = with_socks(state, (*state.socks, Sock(step.socket, "", "", state.user)))
+        kinds = any(one.socket for one in state.socks if not one.protocol)
+        return [Branch("ok", API["kind" if kinds else "later"], state, unknown=True)]
+
+    def _set(self, state: State, step: Step) -> list[Branch]:
+        sock = get(state, step.socket)
+        if self.stack.options.get(step.what) == "absent":
+            return [Branch("ENOPROTOOPT", API["absent"], state)]
+        call = Call("set", state.user, step.what, step.value, ends=sock.ends)
+        bit = BITS[step.what]
+        now = sock.now | bit if step.value else sock.now & ~bit
+        ever = (sock.ever | now if sock.port else now) & self._ever
+        at_bind = sock.at_bind if sock.port else now & self._at_bind
+        done = sock.with_options(now, at_bind, ever)
+        return self._branches(self.decide("set", call, sock, state), state, put(state, sock, done))
+
+    def _bind(self, state: State, step: Step) -> list[Branch]:
+        sock = get(state, step.socket)
+        at = address(step.address, self.stack.local)
+        new = self._addressed(sock, at)
+        again = sock.port == SCENARIO_PORT and (sock.form, sock.v4, sock.v6) == (new.form, new.v4, new.v6)
+        call = Call("bind", state.user, needs_scope=at.needs_scope, fits=_fits(sock, at), again=again, ends=sock.ends)
+        if not call.fits:
+            return self._refusals(self.decide("bind", call, new, state), state)
+        if step.value:
+            rules = self.decide("bind", call, new, _elsewhere(state))
+            done = put(state, sock, new._replace(port=OTHER_PORT, state="bound"))
+        else:
+            rules = self.decide("bind", call, new, state)
+            # a Unix socket may get a name when it is connected already
+            bound = new._replace(port=SCENARIO_PORT, state=sock.state if sock.connection else "bound", tried="")
+            done = self._remember(call, bound, state, self._chained(call, state, sock, bound))
+            done = self._grouped(call, bound, state, done)
+        refused = state
+        if at.kind != "wildcard" and any(rule.effect.get("then") == "tried" for rule in rules):
+            refused = put(state, sock, sock._replace(tried="ipv6" if at.form == "ipv6" else "ipv4"))
+        return self._branches(rules, refused, done)
+
+    def _listen(self, state: State, step: Step) -> list[Branch]:
+        sock = get(state, step.socket)
+        call = Call("listen", state.user)
+        rules = self.decide("listen", call, sock, state if sock.port == SCENARIO_PORT else _elsewhere(state))
+        done = sock._replace(state="listening", port=sock.port or OTHER_PORT)
+        after = put(state, sock, done)
+        if done.port == SCENARIO_PORT and sock.state != "listening":
+            after = self._rechained(call, state, after, done)
+            after = self._remember(call, done, after, after)
+            after = self._grouped(call, done, state, after)
+        refused = state
+        if any(rule.effect.get("then") == "dead" for rule in rules):
+            dead = sock._replace(state="dead", port=OTHER_PORT)
+            refused = self._forget(put(state, sock, dead))
+        return self._branches(rules, refused, after)
+
+    def _connect(self, state: State, step: Step) -> list[Branch]:
+        sock = get(state, step.socket)
+        at = address(step.address, self.stack.local)
+        destination = "ipv6" if at.form == "dual" else at.form
+        both = self.connections.ends(sock, at)
+        again = sock.port == SCENARIO_PORT and (sock.form, sock.v4, sock.v6) == (at.form, at.value, None)
+        call = Call("connect", state.user, fits=_fits(sock, at), again=again, destination=destination, ends=both)
+        rules = self.decide("connect", call, sock, state)
+        if rules and rules[0].action != ALLOW:
+            refused = state
+            if not sock.port and any(rule.effect.get("then") == "autobound" for rule in rules):
+                refused = put(state, sock, sock._replace(port=OTHER_PORT, state="bound"))
+            return self._branches(rules, refused, state)
+        foreseen = {name for rule in rules for name, _ in rule.when}
+        fits = call.fits or "new.fits-family" in foreseen
+        if at.kind != "specific" or sock.state not in ("open", "bound") or not fits:
+            return [Branch("ok", API["unknown"], state, unknown=True)]
+        if any(rule.effect.get("then") == "tried" for rule in rules):
+            tried = sock._replace(tried="ipv6" if destination == "ipv6" else "ipv4")
+            state, sock = put(state, sock, tried), tried
+        number = 1 + max(one.connection for one in state.socks)
+        done = self.connections.connected(sock, at, number)
+        if not sock.is_stream and sock.family != "unix":
+            after = self.connections.put_connected(state, sock, done)
+            return [Branch("ok", rules or API["plain"], self._grouped(call, sock, state, after))]
+        if to_itself(call.ends):
+            unknown = "new.to-itself" not in foreseen
+            itself = self.connections.put_connected(state, sock, done)
+            return [Branch("ok", API["unknown"] if unknown else rules, itself, unknown=unknown)]
+        return self.arrivals.offer(state, sock, done, at, number)
+
+    def _join(self, state: State, step: Step) -> list[Branch]:
+        sock = get(state, step.socket)
+        done = put(state, sock, sock._replace(joined=(*sock.joined, step.address)))
+        if sock.protocol != "udp" or step.address in sock.joined:
+            return [Branch("ok", API["unknown"], state, unknown=True)]
+        if (":" in step.address) != (sock.family == "ipv6"):
+            # an AF_INET6 socket takes IPv4 options on some systems
+            return [
+                Branch("ok", API["unknown"], done, unknown=True),
+                Branch(ANY_ERROR, API["unknown"], state, unknown=True),
+            ]
+        return [Branch("ok", API["plain"], done)]
+
+    def _accept(self, state: State, step: Step) -> list[Branch]:
+        listener = find(state, step.what)
+        if listener is None:
+            return [Branch("EBADF", API["closed"], state)]
+        if listener.state != "listening":
+            rules = self.decide("accept", Call("accept", state.user), listener, state)
+            return self._branches(rules, state, state)
+        waiting = [one for one in state.socks if one.queued and one.listener == step.what]
+        if not waiting:
+            return [Branch("timeout", API["empty"], state)]
+        child = waiting[-1]
+        user = state.user if self.stack.owner == "acceptor" else child.user
+        return [
+            Branch("ok", API["queue"], put(state, child, child._replace(name=step.socket, queued=False, user=user)))
+        ]
+
+    def _read(self, state: State, step: Step) -> list[Branch]:
+        sock = get(state, step.socket)
+        if sock.state == "close-wait":
+            return [Branch("ok", API["end"], state)]
+        if sock.state == "reset":
+            return [Branch("ECONNRESET", API["reset"], state)]
+        if sock.state == "connected" and sock.is_stream:
+            return [Branch("timeout", API["silent"], state)]
+        return [Branch("ok", API["unknown"], state, unknown=True)]
+
+    def _user(self, state: State, step: Step) -> list[Branch]:
+        call = Call("user", state.user, next_user=step.value)
+        nobody = Sock("", "", "", state.user)
+        rules = self.decide("user", call, nobody, state) or API["plain"]
+        return self._branches(rules, state, state._replace(user=step.value))
+
+    def _wait(self, state: State, step: Step) -> list[Branch]:
+        socks = [
+            sock._replace(left=sock.left - step.value) if sock.left else sock
+            for sock in state.socks
+            if not sock.left or sock.left > step.value
+        ]
+        return [Branch("ok", API["plain"], self._forget(with_socks(state, tuple(socks))))]
+
+    def _close(self, state: State, step: Step) -> list[Branch]:
+        sock = get(state, step.socket)
+        done = self.connections.closed(sock, state)
+        if self.connections.closes_later(sock, state):
+            done = with_socks(done, (*done.socks, Sock("", "", "", state.user)))
+        return [Branch("ok", API["plain"], self._forget(done))]
+
+    # -- helpers
+
+    def _addressed(self, sock: Sock, at: Address) -> Sock:
+        """``sock`` with the address ``at``, as bind() looks at it."""
+        form = "ipv6" if at.form == "dual" and sock.now & BITS["v6only"] else at.form
+        if form in ("path", "abstract", "cid"):
+            at_bind = sock.now & self._at_bind
+            return sock._replace(form=form, kind=at.kind, v4=at.value, v6=None, at_bind=at_bind)
+        spaces = self.stack.occupies[sock.protocol][form]
+        value = ALL if form == "dual" and self.stack.dual == "wider" else at.value
+        v6 = value
+        if form == "mapped":
+            # where mapped addresses live in the IPv6 space, their wildcard is another one than `::`
+            v6 = ALL if at.value == ANY else f"::ffff:{at.value}"
+        return sock._replace(
+            form=form,
+            kind=at.kind,
+            v4=value if "ipv4" in spaces else None,
+            v6=v6 if "ipv6" in spaces else None,
+            at_bind=sock.now & self._at_bind,
+        )
+
+    def _chained(self, call: Call, state: State, sock: Sock, bound: Sock) -> State:
+        rules = self.decide("chain", call, bound, state)
+        others = tuple(one for one in state.socks if one is not sock)
+        tail = rules and rules[0].effect["place"] == "tail"
+        if any(one.front for one in others):
+            bound = bound._replace(front=1 + max(one.front for one in others))
+        return with_socks(state, (*others, bound) if tail else (bound, *others))
+
+    def _rechained(self, call: Call, state: State, after: State, sock: Sock) -> State:
+        """``after`` with a new listener where a rule of ``chain`` about listen() puts it; else where it was."""
+        rules = self.decide("chain", call, sock, state)
+        if not rules or not any(name == "call" for name, _ in rules[0].when):
+            return after
+        others = tuple(one for one in after.socks if one is not sock)
+        tail = rules[0].effect["place"] == "tail"
+        return with_socks(after, (*others, sock) if tail else (sock, *others))
+
+    def _grouped(self, call: Call, sock: Sock, before: State, after: State) -> State:
+        """``after`` with ``sock`` in the group that a rule of ``groups`` about this call gives it, where one does."""
+        rules = self.decide("groups", call, sock, before)
+        if not rules:
+            return after
+        rule, done = rules[0], get(after, sock.name)
+        if rule.effect["group"] == "left":
+            return put(after, done, done._replace(group=0))
+        number = 1 + max(one.group for one in after.socks)
+        if rule.effect["group"] == "joined":
+            # the one that the rule was asked about; it may have been in no group so far
+            others = [one for one in on_port(before, sock) if one.name != sock.name]
+            found = next(one for one in others if self.evaluator.holds(rule.among, call, sock, one, rule.space, before))
+            if found.group:
+                number = found.group
+            else:
+                after = put(after, found, found._replace(group=number))
+        return put(after, done, done._replace(group=number))
+
+    def _remember(self, call: Call, sock: Sock, before: State, after: State) -> State:
+        """``after`` with what the port remembers of this bind() or listen()."""
+        if sock.port != SCENARIO_PORT or sock.protocol != "tcp" or "remember" not in self.sections:
+            return after
+        memory = before.memory
+        for rule in self.decide("remember", call, sock, before):
+            slot, write = rule.effect["memory"], rule.effect["write"]
+            if write == "keep":
+                continue
+            if slot == "reuseaddr":
+                memory = memory._replace(reuseaddr=write)
+            elif write == "nothing":
+                memory = Memory(reuseaddr=memory.reuseaddr)
+            else:
+                memory = Memory(memory.reuseaddr, write, sock.user, sock.form, sock.v4, sock.v6)
+        return after._replace(memory=memory)
+
+    def _forget(self, state: State) -> State:
+        """A port that nobody has remembers nothing."""
+        if state.memory != NOTHING and not any(
+            sock.port == SCENARIO_PORT and sock.protocol == "tcp" for sock in state.socks
+        ):
+            return state._replace(memory=NOTHING)
+        return state
+
+    def _refusals(self, rules: tuple[Rule, ...], state: State) -> list[Branch]:
+        """The branches of a call that cannot succeed: a file that allows it has only not thought of it."""
+        if rules and all(rule.action == REFUSE for rule in rules):
+            return self._branches(rules, state, state)
+        return [Branch("ok", API["unknown"], state, unknown=True)]
+
+    def _branches(self, rules: tuple[Rule, ...], refused: State, done: State) -> list[Branch]:
+        """One branch where the rules say what happens, two where they do not."""
+        if not rules:
+            rules = API["unknown"]
+        if any(rule.action == UNKNOWN for rule in rules):
+            if any(rule.action == REFUSE for rule in rules):
+                return [Branch(ANY_ERROR, rules, refused)]
+            return [Branch("ok", rules, done, unknown=True), Branch(ANY_ERROR, rules, refused, unknown=True)]
+        if rules[0].action == ALLOW:
+            return [Branch("ok", rules, done)]
+        errors = sorted({error for rule in rules for error in rule.errors})
+        return [Branch(error, rules, refused) for error in errors]
+
+
+def _fits(sock: Sock, at: Address) -> bool:
+    return (at.form == "ipv4") == (sock.family == "ipv4")
+
+
+def _elsewhere(state: State) -> State:
+    """``state`` as a call on another port sees it: only rules about the new socket alone can decide."""
+    return with_socks(state, tuple([sock for sock in state.socks if sock.port != SCENARIO_PORT]))

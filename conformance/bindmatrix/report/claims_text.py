@@ -1,0 +1,77 @@
+"""Claims on the terminal: each with where it holds, and with the scenario that refutes it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from bindmatrix.answers.claims import Result, finding_text
+from bindmatrix.judge import claim_check
+from bindmatrix.report.ask_text import Line, wrapped
+
+_STYLES = {
+    claim_check.HOLDS: "green",
+    claim_check.REFUTED: "red",
+    claim_check.UNKNOWN: "yellow",
+    claim_check.LACKING: "dim",
+}
+_INDENT = " " * 18
+
+
+def lines(found: Sequence[Result], name: str = "", width: int = 100) -> list[Line]:
+    """All claims; ``name`` is what to call the kernel here."""
+    out: list[Line] = []
+    for result in found:
+        out += _claim(result, name, width)
+        out.append([])
+    out += [[(line, "")] for line in summary(found, name)]
+    return out
+
+
+def _claim(result: Result, name: str, width: int) -> list[Line]:
+    claim = result.claim
+    out: list[Line] = [[(claim.id, "bold")]]
+    about = f" (of {', '.join(claim.about)})" if claim.about else ""
+    out += [[(line, "")] for line in wrapped(claim.says + about, "  ", width)]
+    out += [[(line, "dim")] for source in claim.sources for line in wrapped(f"[{source}]", "  ", width)]
+    out += [[(line, "dim")] for line in wrapped(claim.note, "  ", width)]
+    for verdict in claim_check.VERDICTS:
+        # systems with the same reason stand together
+        groups: dict[str, list[str]] = {}
+        for row in result.rows:
+            if row.finding.verdict == verdict:
+                reason = finding_text(row.finding) if verdict == claim_check.REFUTED else ""
+                groups.setdefault(reason, []).append(row.label)
+        for reason, labels in groups.items():
+            out += _verdict(verdict, "; ".join(labels), reason, width)
+    if result.here is not None:
+        surprise = "; the expectations of this system say otherwise" if result.surprising else ""
+        reason = finding_text(result.here) if result.here.verdict != claim_check.LACKING else ""
+        out += _verdict(result.here.verdict, f"here, {name}{surprise}", reason, width)
+    return out
+
+
+def _verdict(verdict: str, who: str, reason: str, width: int) -> list[Line]:
+    first, *rest = wrapped(who, _INDENT, width)
+    out: list[Line] = [[(f"  {verdict:<16}", _STYLES[verdict]), (first[len(_INDENT) :], "")]]
+    out += [[(line, "")] for line in rest]
+    out += [[(line, "dim")] for line in wrapped(reason, _INDENT + "  ", width)]
+    return out
+
+
+def summary(found: Sequence[Result], name: str = "") -> list[str]:
+    """For each system how many claims hold on its newest release, and here."""
+    out = []
+    systems = list(dict.fromkeys(row.os for result in found for row in result.rows))
+    for os in systems:
+        counted = Counter(
+            [row for row in result.rows if row.os == os][-1].finding.verdict for result in found if result.rows
+        )
+        out.append(f"{os:<10} {_counts(counted)}")
+    if any(result.here for result in found):
+        out.append(f"here       {_counts(Counter(result.here.verdict for result in found if result.here))}  ({name})")
+    return out
+
+
+def _counts(counted: Counter[str]) -> str:
+    return ", ".join(f"{counted[verdict]} {verdict}" for verdict in claim_check.VERDICTS if counted[verdict])

@@ -1,0 +1,63 @@
+"""A comparison on the terminal: what was compared, then each group with its shortest example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bindmatrix.answers.ask import outcome_text
+from bindmatrix.judge.diff import Comparison, Group, Saying
+from bindmatrix.report.ask_text import PLAIN_WIDTH, Line, wrapped
+from bindmatrix.report.words import counted
+
+_INDENT = "    "
+
+
+def lines(result: Comparison, width: int = PLAIN_WIDTH) -> list[Line]:
+    """The text, in pieces with styles."""
+    out: list[Line] = [[(line, "bold")] for line in wrapped(heading(result), "", width)]
+    for note in result.notes:
+        out += [[(line, "yellow")] for line in wrapped(f"note: {note}", "", width)]
+    for number, group in enumerate(result.groups, 1):
+        out.append([])
+        out += _group(result, number, group, width)
+    return out
+
+
+def heading(result: Comparison) -> str:
+    """One sentence: what was compared with what, and the counts."""
+    sides = ", ".join(result.sides[:-1]) + " and " + result.sides[-1]
+    text = f"{sides}: {counted(result.compared, 'scenario')} compared, {result.differ:,} differ"
+    if result.groups:
+        text += f" in {counted(len(result.groups), 'group')}"
+    if result.unknown:
+        text += f"; {result.unknown:,} others unknown on one side at least"
+    only = [f"{count:,} in {name}" for name, count in result.only.items() if count]
+    if only:
+        text += f"; not in all: {', '.join(only)}"
+    return text
+
+
+def _group(result: Comparison, number: int, group: Group, width: int) -> Iterator[Line]:
+    yield [
+        (f"{number}. {counted(group.count, 'scenario')}", "bold"),
+        (f"  {' | '.join(_rules(one) for one in group.sayings)}", ""),
+    ]
+    for line in wrapped(group.scenario, _INDENT, width):
+        yield [(line, "cyan")]
+    words = group.scenario.split()
+    yield [(f"{_INDENT}at {words[group.step]}", "dim")]
+    alike: dict[Saying, list[str]] = {}
+    for name, saying in zip(result.sides, group.sayings, strict=True):
+        alike.setdefault(saying, []).append(name)
+    size = max(len(", ".join(names)) for names in alike.values())
+    for saying, names in alike.items():
+        outcome = outcome_text(saying.outcome)
+        style = "green" if outcome == "ok" else "red"
+        note = f"  ({saying.note})" if saying.note else ""
+        yield [(f"{_INDENT}{', '.join(names):<{size}}  ", ""), (outcome, style), (note, "")]
+        for line in wrapped(saying.why, _INDENT * 2, width):
+            yield [(line, "dim")]
+
+
+def _rules(saying: Saying) -> str:
+    return " or ".join(saying.rules) or "(no rule)"

@@ -1,0 +1,49 @@
+"""The page: the template with styles, scripts and data put in.
+
+What a host or an observation file said reaches the page only inside the compressed data, as base64, which cannot end
+a script element; the scripts make text nodes of it, never markup.  A content security policy names the hashes of the
+one style and the one script, so that nothing else would run even so.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from importlib.resources import files
+
+from bindmatrix import __version__
+from bindmatrix.judge.host_table import Columns
+from bindmatrix.judge.side_by_side import side_by_side
+from bindmatrix.report.html.dataset import encode
+
+#: in the order in which they are put together
+SCRIPTS = ("data.js", "matrix.js", "lists.js", "detail.js", "main.js")
+
+
+def render(hosts: Sequence[Columns]) -> str:
+    """The whole page for these hosts."""
+    both = side_by_side(hosts)
+    style = _asset("style.css")
+    script = '"use strict";\n' + "\n".join(_asset(name) for name in SCRIPTS)
+    page = _asset("page.html")
+    for name, value in (
+        ("VERSION", __version__),
+        ("HOSTS", f"{len(hosts)}"),
+        ("SCENARIOS", f"{len(both.vector):,}"),
+        ("STYLE_HASH", _hash(style)),
+        ("SCRIPT_HASH", _hash(script)),
+        ("STYLE", style),
+        ("SCRIPT", script),
+        ("DATA", encode(both)),
+    ):
+        page = page.replace(f"@{name}@", value)
+    return page
+
+
+def _asset(name: str) -> str:
+    return (files("bindmatrix.report.html") / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

@@ -1,0 +1,158 @@
+"""A summary on the terminal: with colours and tables on a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from typing import IO
+
+from bindmatrix.errors import printable
+from bindmatrix.judge.summary import Group, Summary
+from bindmatrix.judge.verdicts import CONFORMS, DIVERGES, FLAKY, KNOWN, RESOLVED, UNKNOWN, VERDICTS
+from bindmatrix.oracle.oracle import Expected
+from bindmatrix.report.words import counted
+
+_COLOURS = {
+    DIVERGES: "bold red",
+    FLAKY: "yellow",
+    RESOLVED: "cyan",
+    KNOWN: "magenta",
+    CONFORMS: "green",
+}
+#: how many rules and groups are shown before "... and N more"
+_RULES, _GROUPS = 12, 20
+
+
+def show(summary: Summary, stream: IO[str] | None = None, *, name: str = "") -> None:
+    """Print ``summary``; with the ``name`` of one host of several, shorter.
+
+    rich decides by terminal and NO_COLOR whether there are colours.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    from bindmatrix.report.console import console as make_console
+
+    out = stream or sys.stdout
+    console = make_console(out, soft_wrap=not out.isatty(), width=None if out.isatty() else 200)
+    console.print(Text(printable(f"{name}: {heading(summary)}" if name else heading(summary)), style="bold"))
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_column(style="dim")
+    for kind, meaning in VERDICTS.items():
+        count = summary.verdicts.get(kind, 0)
+        if count or kind in (CONFORMS, DIVERGES):
+            table.add_row(f"{count:,}", Text(kind, style=_COLOURS.get(kind, "") if count else "dim"), meaning)
+    console.print(table)
+    for kind, reasons in summary.reasons.items():
+        for reason, count in list(reasons.items())[:5]:
+            console.print(Text(printable(f"  {kind}: {count:,} x {reason}")))
+    if not name:
+        _show_rules(console, summary)
+    for kind in (DIVERGES, FLAKY, RESOLVED, KNOWN, UNKNOWN):
+        groups = summary.of(kind)
+        for group in groups[:_GROUPS]:
+            console.print(Text("\n" + "\n".join(map(printable, group_lines(group, summary.recording)))))
+        if len(groups) > _GROUPS:
+            console.print(Text(f"\n... and {len(groups) - _GROUPS} more groups of {kind}"))
+    for note in summary.notes:
+        console.print(Text(printable(f"note: {note}"), style="yellow"))
+
+
+def show_hosts(summaries: Mapping[str, Summary], problems: Mapping[str, str], stream: IO[str] | None = None) -> None:
+    """Print a row for each host of a run, and why others could not run at all."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from bindmatrix.report.console import console as make_console
+
+    out = stream or sys.stdout
+    console = make_console(out, soft_wrap=not out.isatty(), width=None if out.isatty() else 200)
+    kinds = [
+        kind
+        for kind in VERDICTS
+        if kind in (CONFORMS, DIVERGES) or any(one.verdicts.get(kind) for one in summaries.values())
+    ]
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("host", "system"):
+        table.add_column(title)
+    for kind in ("scenarios", *kinds):
+        table.add_column(kind, justify="right")
+    for name, one in summaries.items():
+        counts = [
+            Text(f"{one.verdicts.get(kind, 0):,}", style=_COLOURS.get(kind, "") if one.verdicts.get(kind) else "dim")
+            for kind in kinds
+        ]
+        table.add_row(Text(printable(name)), Text(printable(f"{one.system} {one.release}")), f"{one.total:,}", *counts)
+    if summaries:
+        console.print(table)
+    for name, problem in problems.items():
+        console.print(Text(printable(f"{name}: could not run: {problem}"), style="bold red"))
+
+
+def _show_rules(console: object, summary: Summary) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    assert isinstance(console, Console)
+    rules = [(rule, count) for rule, count in summary.rules.items() if not rule.startswith("api.")]
+    if not rules:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(justify="right")
+    table.add_column()
+    for rule, count in rules[:_RULES]:
+        table.add_row(f"{count:,}", rule)
+    console.print("\nrules, by how many steps each decided")
+    console.print(table)
+    if len(rules) > _RULES:
+        console.print(f"... and {len(rules) - _RULES} more rules")
+
+
+def heading(summary: Summary) -> str:
+    """One line: which system, how many scenarios, how long."""
+    text = f"{summary.system} {summary.release}: {counted(summary.total, 'scenario')}"
+    if summary.seconds:
+        text += f" in {summary.seconds:.1f} s"
+    return text
+
+
+def group_lines(group: Group, recording: str | None = "") -> list[str]:
+    """A group as lines: what, the shortest scenario, expected, actual, the rule and why, how to reproduce it."""
+    head = f"{group.kind}: {group.count:,} x"
+    if group.divergence:
+        head += f" {group.divergence}"
+    elif group.rule:
+        head += f" {group.rule}"
+    lines = [head, f"  {group.shortest}"]
+    if group.kind == UNKNOWN:
+        return [*lines, f"  not known: {group.why}"] if group.why else lines
+    if group.call:
+        lines.append(f"  {group.call}: expected {expected_text(group.expected)}, got {group.actual}")
+    if group.why:
+        lines.append(f"  why: {group.why}")
+    if group.reason:
+        lines.append(f"  {group.reason}")
+    if group.kind in (DIVERGES, FLAKY):
+        lines.append(f"  reproduce: bindmatrix observe '{group.shortest}'")
+        if recording is not None:
+            lines.append(f"  programs and a bug report: {report_command(group, recording)}")
+    return lines
+
+
+def report_command(group: Group, recording: str) -> str:
+    """The command that writes the bug report; what was recorded elsewhere is told as it is in the recording."""
+    if recording:
+        return f"bindmatrix reproduce '{group.scenario}' --host {shlex.quote(recording)}"
+    return f"bindmatrix reproduce '{group.shortest}'"
+
+
+def expected_text(expected: Expected) -> str:
+    """``ok``, ``ok or EADDRINUSE``, ``any error``, ``anything``."""
+    if expected is None:
+        return "anything (unknown)"
+    if isinstance(expected, tuple):
+        return " or ".join(expected)
+    return "any error" if expected == "refused" else expected

@@ -1,0 +1,83 @@
+"""Where the expectation files are, and how one is found by the name of a system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from bindmatrix.errors import Place, Problem, nearest
+from bindmatrix.rules import releases
+from bindmatrix.rules.loader import load
+from bindmatrix.rules.model import Expectations
+
+
+def folder() -> Path:
+    """The folder ``expectations``: beside the package in a checkout, inside it when installed."""
+    inside = Path(__file__).parent.parent / "expectations"
+    return inside if inside.is_dir() else Path(__file__).parents[3] / "expectations"
+
+
+def names() -> list[str]:
+    """The systems that have an expectation file."""
+    return sorted(path.stem for path in folder().glob("*.yaml") if path.stem not in ("claims", "ephemeral"))
+
+
+@lru_cache(maxsize=32)
+def expectations(os: str) -> Expectations:
+    """The expectations of a system, or of a file when ``os`` is a path; raises :class:`Problem`."""
+    if os.endswith((".yaml", ".yml")):
+        return load(Path(os))
+    if os not in names():
+        name, at, _ = os.partition("@")
+        advice = "; the release is named with --release" if at and name in names() else nearest(os, names())
+        raise Problem(Place("--os"), f"no expectations for {os!r}{advice}; there are {', '.join(names())}")
+    return load(folder() / f"{os}.yaml")
+
+
+def release_of(expectation: Expectations, release: str) -> str:
+    """``release``, or the newest that the file covers when it is empty; raises :class:`Problem` when unreadable."""
+    if not release:
+        return expectation.covers[1]
+    try:
+        releases.parse(expectation.resolve(release))
+    except releases.ReleaseError as error:
+        first, last = expectation.covers
+        known = f"from {first} to {last}" + (f", by name {', '.join(expectation.names)}" if expectation.names else "")
+        hint = nearest(release, [*expectation.names, *expectation.covers])
+        raise Problem(Place("--release"), f"{error}{hint}; {expectation.title} is described {known}") from error
+    return release
+
+
+def limit(expectation: Expectations, release: str) -> str:
+    """What to say about a release that the file does not cover, "" for one that it does."""
+    first, last = expectation.covers
+    version = releases.parse(expectation.resolve(release))[1]
+    newest = releases.parse(last)[1]
+    if releases.before(newest, version) and version[: len(newest)] != newest:
+        return (
+            f"{release} is past {last}, the newest release that {expectation.title} was tested on: assumed to be alike"
+        )
+    if releases.before(version, releases.parse(first)[1]):
+        return f"{release} is before {first}, the oldest release that {expectation.title} is described for"
+    return ""
+
+
+def limit_of_host(expectation: Expectations, host: Mapping[str, Any]) -> str:
+    """What to say about judging ``host`` by ``expectation``, which is that of its release; "" for nothing."""
+    if not host.get("release"):
+        return (
+            f"the host does not tell which release of {expectation.title} it is: judged as {expectation.release}, "
+            "the newest that was tested; another one is named with --release or in hosts.toml"
+        )
+    return limit(expectation, expectation.release)
+
+
+def of_host(host: Mapping[str, Any]) -> tuple[Expectations, str]:
+    """The expectations and the release for the facts of a host; raises :class:`Problem`."""
+    os = str(host.get("os") or "")
+    if not os:
+        raise Problem(Place("--os"), "the observations do not say which system they are from; name it with --os")
+    expectation = expectations(os)
+    return expectation, release_of(expectation, str(host.get("release") or ""))

@@ -1,0 +1,103 @@
+"""Known divergences: where a kernel's measured behaviour is a bug or a quirk that the rules leave out on purpose.
+
+``expectations/divergences/<os>.yaml`` is a list.  Each entry is written as the rule that the kernel follows in place
+of one of the file's own, with the releases in which it does::
+
+    - id: linux.mapped-wildcard-overlooked
+      instead-of: linux.tcp-conflict
+      since: {"6.1": "6.1.168"}
+      ask: every
+      when: {...}
+      unless: [...]
+      refuse: EADDRINUSE
+      why: what the kernel does and why that is no rule
+      evidence: [{observed: linux-6.1.192/pairs}, {report: "..."}]
+
+So a divergence is exact: it says for every scenario what comes out, and :func:`apply` gives the expectations of a
+kernel that has it.  ``before: RULE`` puts the entry in front of that rule and keeps the rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bindmatrix.oracle import compiled
+from bindmatrix.rules.model import Expectations, Rule, Stack
+from bindmatrix.rules.rule_reader import RuleReader
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """One entry: ``rule`` stands ``before`` or ``instead-of`` the rule called ``target``."""
+
+    rule: Rule
+    target: str
+    keeps: bool
+
+    @property
+    def id(self) -> str:
+        """The name of the entry."""
+        return self.rule.id
+
+
+def load(path: Path, expectations: Expectations) -> tuple[Divergence, ...]:
+    """The entries of ``path`` for the rules of ``expectations``; none when there is no such file."""
+    if not path.exists():
+        return ()
+    return loads(path.read_text(encoding="utf-8"), str(path), expectations)
+
+
+def loads(text: str, name: str, expectations: Expectations) -> tuple[Divergence, ...]:
+    """The entries in ``text``; raises :class:`Problems`."""
+    reader = RuleReader(text, name)
+    reader.finish()
+    root = reader.root
+    if root is None:
+        return ()
+    rules = expectations.by_id
+    found = []
+    for node in reader.items(root, "divergences"):
+        keys = {key: value for key, _, value in reader.mapping(node, "a divergence")}
+        targets = [key for key in ("instead-of", "before") if key in keys]
+        if len(targets) != 1:
+            reader.problem(node, "expected 'instead-of: RULE' or 'before: RULE'")
+            continue
+        target = reader.text(keys[targets[0]], "the id of a rule")
+        if target not in rules:
+            reader.unknown(keys[targets[0]], target, list(rules), "as the id of a rule")
+            continue
+        rule = reader.rule(rules[target].section, node, extra=("instead-of", "before"))[0]
+        found.append(Divergence(rule, target, targets[0] == "before"))
+    reader.finish()
+    return tuple(found)
+
+
+def of(expectations: Expectations, release: str) -> tuple[Divergence, ...]:
+    """The recorded divergences of a system that are in force in ``release``."""
+    path = Path(expectations.file).parent / "divergences" / f"{expectations.os}.yaml"
+    return in_force(load(path, expectations), expectations, release)
+
+
+def in_force(divergences: Sequence[Divergence], expectations: Expectations, release: str) -> tuple[Divergence, ...]:
+    """The entries that hold for ``release``."""
+    version = expectations.resolve(release)
+    return tuple(one for one in divergences if one.rule.span.holds(version))
+
+
+def possible(divergences: Sequence[Divergence], stack: Stack) -> tuple[Divergence, ...]:
+    """The entries that can make a difference: what one says of the number of the port holds from the start or never."""
+    return tuple(one for one in divergences if compiled.holds_on_port(one.rule.when, stack))
+
+
+def apply(expectations: Expectations, divergences: Sequence[Divergence]) -> Expectations:
+    """The expectations of a kernel that has all of ``divergences``."""
+    rules = dict(expectations.rules)
+    for one in divergences:
+        for section, listed in rules.items():
+            place = next((index for index, rule in enumerate(listed) if rule.id == one.target), None)
+            if place is not None:
+                rest = listed[place:] if one.keeps else listed[place + 1 :]
+                rules[section] = (*listed[:place], replace(one.rule, section=section), *rest)
+    return replace(expectations, rules=rules)

@@ -1,0 +1,99 @@
+"""Ports that the kernel chooses: the facts of ``expectations/ephemeral.yaml``, one table of questions and systems.
+
+They are no rules, because they are about which number a kernel picks and not about what a call returns; the probe
+(``execute/ports_probe.py``) asks a Linux kernel the same questions, under the same ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bindmatrix.errors import Place, Problem
+from bindmatrix.rules import catalog
+from bindmatrix.rules.vocabulary import EVIDENCE
+
+#: what an answer says -> words for a person; errno names stand for themselves
+WORDS: dict[str, str] = {
+    "never": "two sockets never get the same port",
+    "shares": "two sockets get the same port",
+    "reuses": "a port that is in use is taken again",
+    "no-reuse": "it fails: every port is in use",
+}
+
+Answer = str | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one system does, and why that is believed: ``(kind, reference)`` each."""
+
+    answer: Answer
+    evidence: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A row: the answers of the systems that were measured; a system that is missing is unknown."""
+
+    id: str
+    text: str
+    cells: Mapping[str, Cell]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The whole file.  ``also`` has what the answers leave out, by system."""
+
+    systems: tuple[str, ...]
+    questions: tuple[Question, ...]
+    also: Mapping[str, str]
+
+    def answers(self, os: str) -> dict[str, Answer]:
+        """Id -> answer for one system, without the unknown ones."""
+        return {one.id: one.cells[os].answer for one in self.questions if os in one.cells}
+
+
+def read(path: Path | None = None) -> Table:
+    """The table; raises :class:`Problem` that names the question with what was expected."""
+    path = path or catalog.folder() / "ephemeral.yaml"
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506 - makes strings alone
+    except OSError as error:
+        raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
+        raise Problem(place, f"not YAML: {error.problem}") from error
+    try:
+        systems = tuple(data["systems"])
+        questions = tuple(_question(one, systems, path) for one in data["questions"])
+        also = dict(data.get("also") or {})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Problem(
+            Place(str(path)), f"expected 'systems' and 'questions' with 'id', 'question', 'cells': {error}"
+        ) from None
+    return Table(systems, questions, also)
+
+
+def _question(data: Mapping[str, Any], systems: tuple[str, ...], path: Path) -> Question:
+    cells = {os: _cell(cell, f"{path}: {data['id']}: {os}") for os, cell in data["cells"].items()}
+    for os in cells:
+        if os not in systems:
+            raise Problem(Place(f"{path}: {data['id']}"), f"{os!r} is not among 'systems': {', '.join(systems)}")
+    return Question(data["id"], data["question"], cells)
+
+
+def _cell(data: Mapping[str, Any], where: str) -> Cell:
+    answer = data["answer"]
+    if isinstance(answer, str) and answer not in WORDS and not (answer.isupper() and answer.startswith("E")):
+        raise Problem(Place(where), f"expected an errno name, a list or one of {', '.join(WORDS)}, got {answer!r}")
+    evidence = tuple((kind, text) for one in data.get("evidence") or () for kind, text in one.items())
+    kinds = ("measured", *EVIDENCE)
+    if not evidence or any(kind not in kinds for kind, _ in evidence):
+        raise Problem(Place(where), f"expected 'evidence': a list of {', '.join(kinds)}")
+    return Cell(answer if isinstance(answer, str) else tuple(answer), evidence)

@@ -1,0 +1,208 @@
+"""What an expectation file says, as plain data: settings and ordered rules.
+
+A file describes one operating system over a range of releases.  ``Expectations.at(release)`` gives the part that holds
+for one release, which is what the evaluators work on.  The loader is ``load.py``; the words are in ``vocabulary.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
+
+from bindmatrix.errors import NOWHERE, Place
+from bindmatrix.notation import OPTIONS
+from bindmatrix.rules import releases, vocabulary
+from bindmatrix.rules.releases import EVER, Span
+from bindmatrix.rules.sockets import Sock
+
+#: a conjunction: each fact has one of its values
+Condition = tuple[tuple[str, tuple[str, ...]], ...]
+
+ALLOW, REFUSE, UNKNOWN = "allow", "refuse", "unknown"
+
+#: the error of a refusal of which only that it fails is known
+ANY_ERROR = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a rule is believed.  ``kind`` is a key of ``vocabulary.EVIDENCE``."""
+
+    kind: str
+    reference: str
+    release: str = ""
+    place: Place = NOWHERE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """One rule of a section.
+
+    It holds when ``when`` does and none of ``unless``; with ``ask`` also for an existing socket that matches one of
+    ``among`` (any does when that is empty).
+    ``effect`` carries what a section other than a call decides: ``memory write leaves for place pick``.
+    """
+
+    id: str
+    section: str
+    action: str = ALLOW
+    errors: tuple[str, ...] = ()
+    when: Condition = ()
+    unless: tuple[Condition, ...] = ()
+    ask: str = ""
+    space: str = "any"
+    among: tuple[Condition, ...] = ()
+    effect: Mapping[str, str] = field(default_factory=dict)
+    #: ``deliver``: who shares with the socket that was picked; with whom a list of copies ends
+    share: tuple[Condition, ...] = ()
+    stop: tuple[Condition, ...] = ()
+    span: Span = EVER
+    why: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    place: Place = NOWHERE
+
+    @property
+    def facts(self) -> frozenset[str]:
+        """The facts that its conditions speak of."""
+        conditions = (self.when, *self.unless, *self.among, *self.share, *self.stop)
+        return frozenset(name for condition in conditions for name, _ in condition)
+
+    @property
+    def outcome(self) -> str | tuple[str, ...] | None:
+        """What a call returns when this rule decides: ``ok``, an errno name, several, ``refused``, None for unknown."""
+        if self.action == UNKNOWN:
+            return None
+        if self.action == ALLOW:
+            return "ok"
+        return self.errors[0] if len(self.errors) == 1 else self.errors
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """A row of ``closest``: ``points`` for an existing socket of which ``when`` holds."""
+
+    points: int
+    when: Condition
+    place: Place = NOWHERE
+
+
+class Described(NamedTuple):
+    """A row of ``sockets``, see :class:`Stack`."""
+
+    role: str
+    ports: str = "shared"
+    closes: str = "now"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Settings of a network stack that are no rules.  Docstrings of the fields are the documentation of the file.
+
+    ``local``: networks whose addresses are the host's own.
+    ``v6only_default``: V6ONLY of a new AF_INET6 socket, 0 or 1.
+    ``options``: option -> when its value counts (``vocabulary.TIMES``).
+    ``connections``: option -> ``always`` where it counts as set on every connection, whatever its value, ``accepted``
+    where it does on those that came to a listener.
+    ``occupies``: protocol -> form of address -> the spaces it takes.
+    ``dual``: how a dual ``::`` lies to 0.0.0.0: ``equal`` or ``wider``.
+    ``children``: the address of an accepted socket, as later binds see it: ``connection`` or ``wildcard``.
+    ``inherits``: the options that an accepted socket has from its listener.
+    ``owner``: whose an accepted socket is: its ``listener``'s, or of the user who called accept() (``acceptor``).
+    ``connect``: what connect() makes of a wildcard that a socket is bound to, as later binds see it: it ``narrows`` to
+    the address of the connection, ``keeps``, in the space of the connection, or ``stays`` as bind() made it in both.
+    ``newest``: the call that makes a socket the newest on its port: ``bind``, or ``connect`` for bind() and connect().
+    ``reset``: what becomes of a client whose connection was refused or reset: it ``keeps`` its port and its use,
+    ``keeps-asked``: after a refusal it has only the port that a bind() asked for, or it ``loses`` both.
+    ``source``: the IPv4 source that a connection within the host gets, "" where it is the destination.
+    ``connected_dual``: what the IPv4 half of a dual socket holds once it is connected over IPv6, "" for nothing.
+    ``several``: when several existing sockets refuse with different errors: ``first-rule`` or ``any``.
+    ``closest``: points, for ``ask: closest``.
+    ``sockets``: protocol beside TCP and UDP -> ``{as: PROTOCOL, ports: shared, closes: now}``. PROTOCOL is what it is
+    to the rules (tcp udp unix vsock). Its ports are those of that protocol, or its ``own``. What close() leaves of a
+    connection is there at once, or some time ``later`` and not known until then. A kind that is not listed is not
+    described, everything that happens beside it is unknown, unless a rule of the section ``socket`` refuses it.
+    """
+
+    local: tuple[str, ...] = ("127.0.0.1/32", "::1/128")
+    v6only_default: int = 0
+    options: Mapping[str, str] = field(default_factory=dict)
+    connections: Mapping[str, str] = field(default_factory=dict)
+    occupies: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    dual: str = "equal"
+    children: str = "connection"
+    inherits: tuple[str, ...] = tuple(OPTIONS)
+    connect: str = "narrows"
+    newest: str = "bind"
+    reset: str = "keeps"
+    source: str = ""
+    connected_dual: str = ""
+    owner: str = "listener"
+    several: str = "first-rule"
+    closest: tuple[Points, ...] = ()
+    sockets: Mapping[str, Described] = field(default_factory=dict)
+    #: the number of the port, no part of the file; 1 stands for any that is not special
+    port: int = 1
+
+    def counts_as_set(self, option: str, existing: Sock) -> bool:
+        """Whether ``option`` counts as set on an existing socket because of the connection that it is an end of."""
+        which = self.connections.get(option)
+        return bool(existing.connection) and (which == "always" or (which == "accepted" and existing.accepted))
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """An expectation file.  ``rules`` maps each section to its rules in order."""
+
+    os: str
+    title: str
+    covers: tuple[str, str]
+    stack: Stack
+    rules: Mapping[str, tuple[Rule, ...]]
+    names: Mapping[str, str] = field(default_factory=dict)
+    #: option -> rows of (span, when it counts), where that differs between releases
+    options: Mapping[str, tuple[tuple[Span, str], ...]] = field(default_factory=dict)
+    file: str = ""
+    release: str = ""
+    #: ``covers: last``: the last releases before the first number counts on; there is no 6.20 after 6.19
+    last: tuple[str, ...] = ()
+
+    def all_rules(self) -> Iterator[Rule]:
+        """Every rule once, in the order of the file."""
+        seen = set()
+        for rules in self.rules.values():
+            for rule in rules:
+                if rule.id not in seen:
+                    seen.add(rule.id)
+                    yield rule
+
+    @cached_property
+    def by_id(self) -> dict[str, Rule]:
+        """Rules by id; a rule that is repeated in a second section is the one of the first."""
+        return {rule.id: rule for rule in self.all_rules()}
+
+    @cached_property
+    def sections(self) -> tuple[str, ...]:
+        """The sections that the file has, in the order of the vocabulary."""
+        return tuple(name for name in vocabulary.SECTIONS if name in self.rules)
+
+    def resolve(self, release: str) -> str:
+        """The release that a name such as ``xp`` stands for; anything else is returned as it is."""
+        return self.names.get(release.lower(), release)
+
+    def on_port(self, port: int) -> Expectations:
+        """The same for a scenario whose port is ``port``."""
+        return replace(self, stack=replace(self.stack, port=port))
+
+    def at(self, release: str) -> Expectations:
+        """The part that holds for ``release``; raises :class:`~bindmatrix.rules.releases.ReleaseError`."""
+        version = self.resolve(release)
+        releases.parse(version)
+        rules = {
+            section: tuple(rule for rule in rules if rule.span.holds(version)) for section, rules in self.rules.items()
+        }
+        options = dict(self.stack.options)
+        for option, rows in self.options.items():
+            options[option] = next((time for span, time in rows if span.holds(version)), "absent")
+        return replace(self, rules=rules, stack=replace(self.stack, options=options), release=release)

@@ -1,0 +1,1 @@
+"""The live suite: pytest --pyargs bindmatrix.suite runs the matrix on this kernel."""

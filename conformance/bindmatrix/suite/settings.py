@@ -1,0 +1,21 @@
+"""Settings of the live suite, from the environment, because pytest reads no options from an installed package.
+
+``BINDMATRIX_PROFILE``: ``full`` (default), ``pairs`` or ``quick``, as in ``generate/matrix.py``.
+``BINDMATRIX_EXAMPLES``: how many sequences Hypothesis draws (default 500).
+"""
+
+from __future__ import annotations
+
+import os
+
+from bindmatrix.errors import Place, Problem
+
+PROFILE = os.environ.get("BINDMATRIX_PROFILE", "full")
+
+
+def examples() -> int:
+    """The number of Hypothesis examples; raises :class:`Problem` when it is none."""
+    text = os.environ.get("BINDMATRIX_EXAMPLES", "500")
+    if not text.isdigit() or not int(text):
+        raise Problem(Place("BINDMATRIX_EXAMPLES"), f"expected a number from 1 on, got {text!r}")
+    return int(text)

@@ -1,1 +1,0 @@
-"""The live suite: pytest --pyargs conformance.suite runs the matrix on this kernel."""
