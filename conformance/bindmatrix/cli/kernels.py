@@ -35,10 +35,11 @@ Without a scenario: the images in {", ".join(kernel_images.PLACES)}, or those th
 that it says itself.
 
 With one (or a file of them): each image is booted in QEMU, in emulation unless --kvm is given; nothing is installed.
-With --executor c the C executor is all there is in it (an initramfs), which takes a few seconds and needs a C compiler
-that links statically; with --executor python virtme-ng (vng) gives it the files of this machine, read only, and their
-Python, which takes from 20 seconds up.  Without --executor: c where that can be had.  The kernel that runs here is asked too (--no-here leaves it out), and what was recorded of the scenario on other releases is shown
-beside.  Then: between which two versions the answer changes, and the rules that say so.
+With --executor c the C executor is all there is in it (an initramfs); that takes a few seconds and needs a C compiler
+that links statically.  With --executor python virtme-ng (vng) gives it the files of this machine, read only, and their
+Python; that takes from 20 seconds up.  Without --executor: c where that can be had.  The kernel that runs here is asked
+too (--no-here leaves it out), and what was recorded of the scenario on other releases is shown beside.  Then: between
+which two versions the answer changes, and the rules that say so.
 
 Exit status: 1 when a kernel that was run diverges from what is expected of it, 2 when one could not be run.
 

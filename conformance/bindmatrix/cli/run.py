@@ -157,6 +157,7 @@ def _now() -> str:
 def _again(arguments: argparse.Namespace) -> str:
     """The arguments that make the same scenarios once more."""
     words = [f"--on {shlex.quote(word)}" for word in arguments.on or ()]
+    words += ["--executor c"] if arguments.executor == "c" else []
     words += [f"--hosts {shlex.quote(str(arguments.hosts))}"] if arguments.hosts else []
     words += ["--split"] if arguments.split else []
     words += ["--quick"] if arguments.quick else []

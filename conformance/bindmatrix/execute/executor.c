@@ -1285,12 +1285,14 @@ static struct {
 
 static void clear_folder(int descriptor)
 {
-    DIR *listing = fdopendir(dup(descriptor));
+    int readable = openat(descriptor, ".", O_RDONLY); /* fsmount() opens with O_PATH */
+    DIR *listing = readable < 0 ? NULL : fdopendir(readable);
     struct dirent *entry;
 
-    if (!listing)
+    if (!listing) {
+        fail(NO_VERDICT, "the names of Unix sockets cannot be removed: %s", strerror(errno));
         return;
-    rewinddir(listing); /* the descriptor remembers how far the last listing went */
+    }
     while ((entry = readdir(listing)) != NULL)
         if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
             unlinkat(descriptor, entry->d_name, 0);
