@@ -547,7 +547,11 @@ enum { FAILED = 0, DONE = 1 };
 
 static int is_word(struct word word, const char *text)
 {
-    return strlen(text) == word.length && !memcmp(word.at, text, word.length);
+    size_t i = 0;
+
+    while (i < word.length && text[i] && text[i] == word.at[i])
+        i++;
+    return i == word.length && !text[i];
 }
 
 static int is_same(struct word one, struct word other)
@@ -3073,11 +3077,11 @@ static int read_value(struct reader *reader, int depth)
 static int scenario_of(struct word line, struct word *scenario)
 {
     struct reader reader = {line.at, line.at + line.length};
-    int blank = 1;
+    size_t start = 0;
 
-    for (size_t i = 0; i < line.length; i++)
-        blank &= is_space(line.at[i]);
-    if (blank)
+    while (start < line.length && is_space(line.at[start]))
+        start++;
+    if (start == line.length)
         return 0;
     *scenario = line;
     if (line.at[0] != '{') {
