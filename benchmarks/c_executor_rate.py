@@ -37,7 +37,14 @@ def main() -> None:
         (folder / "scenarios").write_text("".join(text + "\n" for text in scenarios) * REPEATS)
         (folder / "nothing").write_text("")
         loop = [str(folder / "loop"), str(folder / "table"), str(REPEATS)]
-        words = [*c_executor.compiler(), "-std=c99", "-O2", "-o", loop[0], str(Path(__file__).with_name("plain_calls.c"))]
+        words = [
+            *c_executor.compiler(),
+            "-std=c99",
+            "-O2",
+            "-o",
+            loop[0],
+            str(Path(__file__).with_name("plain_calls.c")),
+        ]
         subprocess.run(words, check=True)
         ratios = []
         for _ in range(ROUNDS):
@@ -73,8 +80,8 @@ def table(text: str) -> str:
 
 def spent(command: list[str], scenarios: Path) -> float:
     """Seconds of processor time that a program takes for a file of scenarios."""
-    with scenarios.open("rb") as given, open(os.devnull, "wb") as nowhere:
-        process = subprocess.Popen(command, stdin=given, stdout=nowhere)
+    with scenarios.open("rb") as given:
+        process = subprocess.Popen(command, stdin=given, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = status
     assert status == 0

@@ -24,6 +24,8 @@ from bindmatrix.run.session import Plan
 PYTHON = (sys.executable, "-I", "-S", str(Path(executor.__file__)))
 #: runs of a scenario that answered differently: who receives is chance, and a busy machine may be late
 REPEATS = 6
+#: scenarios that are run before it each time
+CONTEXT = 40
 
 Answer = tuple[Any, ...]
 
@@ -61,17 +63,21 @@ def _class(outcome: str) -> str:
 
 
 def differences(program: Sequence[str], scenarios: list[str], python: Sequence[str] = PYTHON) -> dict[str, list[Any]]:
-    """Scenario -> the answers of both, where the two have none in common even when asked ``REPEATS`` times more."""
+    """Scenario -> the answers of both, where the two have none in common even when asked ``REPEATS`` times more.
+
+    It is asked again behind the scenarios that were before it: what those leave behind may be the difference.
+    """
     with ThreadPoolExecutor(2) as pool:
         theirs, ours = pool.map(answers, (program, python), (scenarios, scenarios))
-    assert [answer["scenario"] for answer in theirs] == [answer["scenario"] for answer in ours]
-    rows = zip(scenarios, theirs, ours, strict=True)
-    suspects = [text for text, one, other in rows if plain(one) != plain(other)]
-    found = {}
-    for text in suspects:
-        sets = [set(map(plain, answers(command, [text] * REPEATS))) for command in (program, python)]
-        if not sets[0] & sets[1]:
-            found[text] = [sorted(answers, key=str) for answers in sets]
+        assert [answer["scenario"] for answer in theirs] == [answer["scenario"] for answer in ours]
+        pairs = enumerate(zip(theirs, ours, strict=True))
+        found = {}
+        for index in [index for index, (one, other) in pairs if plain(one) != plain(other)]:
+            context = scenarios[max(0, index - CONTEXT) : index + 1]
+            again = pool.map(answers, (program, python), (context * REPEATS, context * REPEATS))
+            sets = [{plain(answer) for answer in told[len(context) - 1 :: len(context)]} for told in again]
+            if not sets[0] & sets[1]:
+                found[scenarios[index]] = [sorted(answers, key=str) for answers in sets]
     return found
 
 
