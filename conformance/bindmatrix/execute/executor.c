@@ -9,6 +9,10 @@
  *
  *     executor [--namespace own|none|auto] [--parent PID] [--output FILE] [FILE]
  *
+ * --namespace own: run in a network namespace of its own (Linux, as root or inside a user namespace) or fail; none: on
+ * ports among those of everybody else, each tried first; auto, the default: the first, else the second.  --parent: end
+ * with that process.
+ *
  * In: one scenario a line, bare or as {"scenario": "..."}, from FILE or standard input.  Out: the line
  * {"format": ..., "host": {...}}, then one line per scenario, in order: {"scenario":"...","outcomes":["ok",...]}, where
  * "outcomes" is null and "no_verdict" or "unsupported" has the reason when the scenario could not be judged.
@@ -28,7 +32,8 @@
 
 #define _GNU_SOURCE 1      /* Linux: unshare(), struct ifreq */
 #define _DARWIN_C_SOURCE 1 /* macOS: everything that -std=c99 hides */
-#define __EXTENSIONS__ 1   /* illumos: the same */
+#define __EXTENSIONS__ 1   /* illumos: the same, */
+#define BSD_COMP 1         /* and FIONBIO */
 #define FD_SETSIZE 1024    /* Winsock's select() takes 64 sockets else */
 
 #ifdef _WIN32
@@ -499,6 +504,7 @@ struct word {
     size_t length;
 };
 
+/* SOCKET_, because Winsock has a type SOCKET; CHOSEN is a bind() to a port that the kernel chooses. */
 enum code {
     SET, BIND, LISTEN, SOCKET_, CLOSE, /* most scenarios consist of these */
     CHOSEN, CONNECT, ACCEPT, READ, JOIN, USER, WAIT, DELIVER, FLOW
@@ -916,8 +922,6 @@ static void fail(int how, const char *form, ...)
     put(&reason, text);
 }
 
-static sock_t new_socket(int family, int type, int protocol) { return socket(family, type, protocol); }
-
 /* An address of the notation, which must be valid, with a port. */
 static size_of_address ip_address(const char *text, int port, struct place *place)
 {
@@ -935,7 +939,7 @@ static int can_bind(const char *address)
 {
     struct place place;
     size_of_address size = ip_address(address, 0, &place);
-    sock_t sock = new_socket(place.family, SOCK_STREAM, 0);
+    sock_t sock = socket(place.family, SOCK_STREAM, 0);
     int bound = sock != NO_SOCKET && !bind(sock, &place.ip.any, size);
 
     if (sock != NO_SOCKET)
@@ -1008,7 +1012,7 @@ static int furnish_namespace(void)
     struct ifreq request;
     char text[64];
     long buckets;
-    int low, high, sock = new_socket(AF_INET, SOCK_DGRAM, 0), raised;
+    int low, high, sock = socket(AF_INET, SOCK_DGRAM, 0), raised;
 
     memset(&request, 0, sizeof request);
     strcpy(request.ifr_name, "lo");
@@ -1126,7 +1130,7 @@ static int is_free(int port)
 
         if (six && !host.ipv6)
             continue;
-        sock = new_socket(KINDS[i].family, KINDS[i].type, 0);
+        sock = socket(KINDS[i].family, KINDS[i].type, 0);
         if (sock == NO_SOCKET)
             return 0;
 #ifdef _WIN32
@@ -1149,7 +1153,7 @@ static int lease_block(void)
         int block = (int)((process_id() + (unsigned long)leased.blocks_tried++) % BLOCKS), start = LOWEST + block * BLOCK;
         struct place place;
         size_of_address size = ip_address("127.0.0.1", start + 1, &place);
-        sock_t sign = new_socket(AF_INET, SOCK_STREAM, 0);
+        sock_t sign = socket(AF_INET, SOCK_STREAM, 0);
 
         if (sign != NO_SOCKET && !bind(sign, &place.ip.any, size)) {
             leased.next = start + 2;
@@ -1698,7 +1702,7 @@ static void settle(void)
     if (echo == NO_SOCKET) {
         struct place place;
         size_of_address size = ip_address("127.0.0.1", 0, &place);
-        echo = new_socket(AF_INET, SOCK_DGRAM, 0);
+        echo = socket(AF_INET, SOCK_DGRAM, 0);
         echo_namespace = namespace_count();
         if (echo != NO_SOCKET && (bind(echo, &place.ip.any, size) || getsockname(echo, &place.ip.any, &size) ||
                                   connect(echo, &place.ip.any, size))) {
@@ -1728,7 +1732,7 @@ static int do_socket(struct end *end, const struct kind *kind)
     end->family = kind->family;
     end->type = kind->type;
     end->protocol = kind->protocol;
-    end->sock = new_socket(kind->family, kind->type, kind->protocol);
+    end->sock = socket(kind->family, kind->type, kind->protocol);
     return end->sock == NO_SOCKET ? last_error() : OK;
 }
 
@@ -2066,7 +2070,7 @@ static void tell_tally(void)
 
 static sock_t new_client(int family, int type, int protocol)
 {
-    sock_t client = new_socket(family, type, protocol);
+    sock_t client = socket(family, type, protocol);
 
     if (client == NO_SOCKET)
         return client;
@@ -2621,7 +2625,7 @@ static void put_item(int *count, const char *word) { put_format(&output, "%s\"%s
 
 static int can_make(const struct kind *kind)
 {
-    sock_t sock = kind->family < 0 ? NO_SOCKET : new_socket(kind->family, kind->type, kind->protocol);
+    sock_t sock = kind->family < 0 ? NO_SOCKET : socket(kind->family, kind->type, kind->protocol);
 
     if (sock != NO_SOCKET)
         close_socket(sock);
@@ -2630,7 +2634,7 @@ static int can_make(const struct kind *kind)
 
 static int can_set(const struct option *option)
 {
-    sock_t sock = new_socket(option->level == IPPROTO_IPV6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+    sock_t sock = socket(option->level == IPPROTO_IPV6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
     int set = option->exists && sock != NO_SOCKET && !set_number(sock, option->level, option->number, 1);
 
     if (sock != NO_SOCKET)
@@ -2642,7 +2646,7 @@ static int can_bind_at(int family, int type, const struct place *place)
 {
     union any_address address;
     size_of_address size = to_address(place, 0, &address);
-    sock_t sock = new_socket(family, type, 0);
+    sock_t sock = socket(family, type, 0);
     int bound = sock != NO_SOCKET && !bind(sock, &address.any, size);
 
     if (sock != NO_SOCKET)
