@@ -494,7 +494,10 @@ static void put_json(struct text *text, const char *bytes, size_t length)
 }
 
 /* What Python's split() takes for white space in ASCII. */
-static int is_space(char letter) { return letter == ' ' || (letter >= 9 && letter <= 13) || (letter >= 28 && letter <= 31); }
+static int is_space(char letter)
+{
+    return letter == ' ' || (letter >= 9 && letter <= 13) || (letter >= 28 && letter <= 31);
+}
 
 /* --- 4. notation ---------------------------------------------------------------------------------------------------
  * A line becomes an array of steps.  Names of sockets become numbers; number 0 is nobody's, for steps on no socket. */
@@ -1150,7 +1153,8 @@ static int is_free(int port)
 static int lease_block(void)
 {
     while (leased.blocks_tried < BLOCKS) {
-        int block = (int)((process_id() + (unsigned long)leased.blocks_tried++) % BLOCKS), start = LOWEST + block * BLOCK;
+        int block = (int)((process_id() + (unsigned long)leased.blocks_tried++) % BLOCKS);
+        int start = LOWEST + block * BLOCK;
         struct place place;
         size_of_address size = ip_address("127.0.0.1", start + 1, &place);
         sock_t sign = socket(AF_INET, SOCK_STREAM, 0);
@@ -1483,6 +1487,8 @@ static int is_led_to(const struct link *link, int low, int high)
     return low == ESTABLISHED && high == ESTABLISHED;
 }
 
+static const char *state_name(int state) { return state < (int)COUNT(STATES) ? STATES[state] : "unknown"; }
+
 /* Wait until both ends are where the calls have led them. */
 static void verify_link(const struct link *link)
 {
@@ -1497,8 +1503,7 @@ static void verify_link(const struct link *link)
         if (is_led_to(link, here < there ? here : there, here < there ? there : here))
             return;
         if (now() > end) {
-            fail(NO_VERDICT, "a connection got stuck: its ends are %s and %s",
-                 here < (int)COUNT(STATES) ? STATES[here] : "unknown", there < (int)COUNT(STATES) ? STATES[there] : "unknown");
+            fail(NO_VERDICT, "a connection got stuck: its ends are %s and %s", state_name(here), state_name(there));
             return;
         }
         settle();
@@ -1711,7 +1716,8 @@ static void settle(void)
         }
     }
     for (int i = 0; i < 2; i++)
-        if (echo == NO_SOCKET || send(echo, &byte, 1, 0) != 1 || !wait_for_one(echo, 0, 0.2) || recv(echo, &byte, 1, 0) != 1) {
+        if (echo == NO_SOCKET || send(echo, &byte, 1, 0) != 1 || !wait_for_one(echo, 0, 0.2) ||
+            recv(echo, &byte, 1, 0) != 1) {
             sleep_ms(2); /* no IPv4 here: the queue of loopback is empty long before */
             return;
         }
@@ -2320,8 +2326,8 @@ static int direct(sock_t client, const union any_address *target, size_of_addres
 }
 
 /* A refusal (ICMP) shows as an error of the client's connected socket. */
-static void deliver_datagrams(int family, int protocol, const union any_address *target, size_of_address size, int group,
-                              int flow)
+static void deliver_datagrams(int family, int protocol, const union any_address *target, size_of_address size,
+                              int group, int flow)
 {
     sock_t clients[DELIVERIES];
     size_t count = 0;
@@ -2358,7 +2364,7 @@ static void deliver_datagrams(int family, int protocol, const union any_address 
         close_socket(clients[count]);
 }
 
-/* Collect the open sockets of one type, and of one protocol unless that is -1, as servers, in the order of their names. */
+/* The open sockets of a type, and of a protocol unless that is -1, become the servers, in the order of their names. */
 static void collect_servers(int inet, int family, int type, int protocol)
 {
     tally.count = tally.other_count = 0;
@@ -2405,8 +2411,8 @@ static int do_deliver(const struct place *place, int flow)
         number = deliver_connections(place->family, &target, size);
     } else {
         collect_servers(inet, place->family, SOCK_DGRAM, protocol);
-        deliver_datagrams(place->family, protocol == PROTOCOL_UDPLITE ? protocol : 0, &target, size, is_multicast(place),
-                          flow);
+        protocol = protocol == PROTOCOL_UDPLITE ? protocol : 0;
+        deliver_datagrams(place->family, protocol, &target, size, is_multicast(place), flow);
     }
     if (number != OK)
         return number;
@@ -2465,7 +2471,8 @@ static void check_first_bind(int number)
 {
 #ifdef _WIN32
     if (number == WSAEACCES) /* or "netsh interface ipv4 show excludedportrange" */
-        fail(NO_VERDICT, "the first bind failed: port %d is excluded by Windows or held exclusively by another process", port);
+        fail(NO_VERDICT, "the first bind failed: port %d is excluded by Windows or held exclusively by another process",
+             port);
     if (number == WSAEADDRINUSE)
 #else
     if (number == EADDRINUSE)
@@ -2733,8 +2740,8 @@ static void put_kernel(void)
     release = names.release;
 #if defined(__linux__)
     system = host.gvisor ? "gvisor" : "linux";
-    /* Debian's 6.1.0-56 says "Debian 6.1.192-2" in its version, Ubuntu's 6.8.0-45 "Ubuntu 6.8.0-45.45-generic 6.8.12" in
-     * this file; gVisor plays an old Linux and does not tell its own release */
+    /* Debian's 6.1.0-56 says "Debian 6.1.192-2" in its version; Ubuntu's 6.8.0-45 says "Ubuntu 6.8.0-45.45-generic
+     * 6.8.12" in this file; gVisor plays an old Linux and does not tell its own release */
     read_file("/proc/version_signature", signature, sizeof signature);
     if (host.gvisor)
         release = "";
@@ -3186,7 +3193,7 @@ static void serve(int descriptor)
     }
 }
 
-/* --- 13. program --------------------------------------------------------------------------------------------------- */
+/* --- 13. program ------------------------------------------------------------------------------------------------- */
 
 static struct {
     const char *namespace, *output, *file;

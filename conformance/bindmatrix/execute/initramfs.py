@@ -112,7 +112,7 @@ class InitramfsHost:
                         yield lines
             finally:
                 self.close()
-            reason = _last_line(console)
+            reason = _why_it_stopped(console)
         if self._facts is None:
             raise HostError(f"the kernel did not start: {reason}")
         if asked:
@@ -159,14 +159,17 @@ def _facts(line: bytes) -> dict[str, Any]:
     return facts
 
 
-def _last_line(console: Path) -> str:
-    """The last that the kernel said, else QEMU."""
-    for path in (console.with_name("qemu"), console):
-        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        if lines:
-            return lines[-1]
-    return "no word"
+def _why_it_stopped(console: Path) -> str:
+    """Why it stopped: what QEMU complains of, else the kernel's panic or the executor, else the last line."""
+    complaints = _read(console.with_name("qemu"))
+    said = _read(console)
+    reasons = [line for line in said if "Kernel panic" in line or line.startswith("executor: ")]
+    return (complaints or reasons or said or ["no word"])[-1]
+
+
+def _read(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _initramfs(scenarios: Iterable[str]) -> bytes:
