@@ -60,4 +60,4 @@ def test_every_folder_of_evidence_has_its_system() -> None:
 def test_what_the_rules_decide_is_written_down(os: str) -> None:
     found = rule_coverage.of_replays(replayed(recorded) for recorded in SETS if recorded.os == os)
     written = rule_coverage.read(EVIDENCE / "decided.json").get(os)
-    assert written == found, "out of date: write it again with 'bindmatrix lint --update'"
+    assert written == found, "out of date: run 'bindmatrix regenerate decided'"
