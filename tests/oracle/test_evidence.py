@@ -11,6 +11,8 @@ from bindmatrix.lint import rule_coverage
 from bindmatrix.lint.replay import Recorded, Replay, SetReplay, recorded_sets
 from bindmatrix.rules import catalog, divergences
 
+pytestmark = pytest.mark.slow
+
 EVIDENCE = catalog.folder() / "evidence"
 SYSTEMS = catalog.names()
 SETS = [recorded for os in SYSTEMS for recorded in recorded_sets(EVIDENCE, os)]
