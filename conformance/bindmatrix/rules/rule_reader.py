@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import yaml
 
+from bindmatrix.outcomes import ANY_ERROR
 from bindmatrix.rules import releases, vocabulary
-from bindmatrix.rules.model import ALLOW, ANY_ERROR, REFUSE, UNKNOWN, Condition, Evidence, Points, Rule
+from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, Condition, Evidence, Points, Rule
 from bindmatrix.rules.releases import EVER, MAINLINE, Span
 from bindmatrix.rules.yaml_source import Reader
 
