@@ -22,10 +22,8 @@ from typing import NamedTuple
 
 from bindmatrix.oracle.branches import Evaluator
 from bindmatrix.outcomes import EVERY, SPREAD, Expected, Receivers
-from bindmatrix.rules.model import Rule
+from bindmatrix.rules.model import PICKED, DeliverRule, Rule
 from bindmatrix.rules.sockets import Address, Call, Sock, State, on_port
-
-_PICKED = ("newest", "oldest", "newest-group", "every", "one")
 
 
 class Delivery(NamedTuple):
@@ -69,13 +67,13 @@ def target(protocol: str, at: Address) -> Sock:
 def receivers(evaluator: Evaluator, call: Call, destination: Sock, state: State) -> Delivery:
     """Who receives what is sent to ``destination``."""
     port = in_front(on_port(state, destination))
-    for rule in evaluator.expectations.rules.get("deliver", ()):
+    for rule in evaluator.expectations.deliveries:
         together = rule.ask == "each-address"
         if rule.when and not together and not evaluator.holds((rule.when,), call, destination, None, rule.space, state):
             continue
-        pick = rule.effect["pick"]
+        pick = rule.pick
         found = [sock for sock in port if _matches(evaluator, rule, call, destination, sock, state)]
-        if (rule.among or together or pick in _PICKED) and not found:
+        if (rule.among or together or pick in PICKED) and not found:
             continue
         if together and not all(
             evaluator.holds((rule.when,), call, destination, sock, rule.space, state) for sock in found
@@ -88,7 +86,7 @@ def receivers(evaluator: Evaluator, call: Call, destination: Sock, state: State)
             if len(hearing) < len(found):
                 return Delivery((rule,), word="unknown")
             return Delivery((rule,), hearing, word="unknown" if len(hearing) > 1 else "")
-        if pick not in _PICKED:
+        if pick not in PICKED:
             return Delivery((rule,), word=pick)
         return _picked(evaluator, rule, call, found, state)
     return Delivery(())
@@ -99,43 +97,43 @@ def in_front(socks: list[Sock]) -> list[Sock]:
     return sorted(socks, key=lambda sock: -sock.front) if any(sock.front for sock in socks) else socks
 
 
-def _picked(evaluator: Evaluator, rule: Rule, call: Call, found: list[Sock], state: State) -> Delivery:
+def _picked(evaluator: Evaluator, rule: DeliverRule, call: Call, found: list[Sock], state: State) -> Delivery:
     def group(leader: Sock) -> list[Sock]:
         return [sock for sock in found if sock is leader or _shares(evaluator, rule, call, leader, sock, state)]
 
-    pick = rule.effect["pick"]
+    pick = rule.pick
     if pick == "newest-group":
         members = group(max(found, key=lambda sock: sock.group))
     else:
         members = group(found[0] if pick == "newest" else found[-1])
     hearing = tuple(filter(_hears, members))
-    word = rule.effect.get("deaf", "") if len(hearing) < len(members) else ""
-    return Delivery((rule,), hearing, word=word, moved=members[0] if "moves" in rule.effect else None)
+    word = rule.deaf if len(hearing) < len(members) else ""
+    return Delivery((rule,), hearing, word=word, moved=members[0] if rule.moves else None)
 
 
 def _hears(sock: Sock) -> bool:
     return not sock.is_stream or sock.state == "listening"
 
 
-def _matches(evaluator: Evaluator, rule: Rule, call: Call, destination: Sock, sock: Sock, state: State) -> bool:
+def _matches(evaluator: Evaluator, rule: DeliverRule, call: Call, destination: Sock, sock: Sock, state: State) -> bool:
     if not evaluator.holds(rule.among, call, destination, sock, rule.space, state):
         return False
     return not (rule.unless and evaluator.holds(rule.unless, call, destination, sock, rule.space, state))
 
 
-def _shares(evaluator: Evaluator, rule: Rule, call: Call, picked: Sock, sock: Sock, state: State) -> bool:
+def _shares(evaluator: Evaluator, rule: DeliverRule, call: Call, picked: Sock, sock: Sock, state: State) -> bool:
     return bool(rule.share) and evaluator.holds(rule.share, call, picked, sock, rule.space, state)
 
 
 def _copies(
-    evaluator: Evaluator, rule: Rule, call: Call, destination: Sock, found: list[Sock], state: State
+    evaluator: Evaluator, rule: DeliverRule, call: Call, destination: Sock, found: list[Sock], state: State
 ) -> list[Sock]:
-    if rule.effect.get("order") == "socket":
+    if rule.order == "socket":
         found = sorted(found, key=lambda sock: -sock.made)
     listed: list[Sock] = []
     ended: set[str] = set()
     for sock in found:
-        of_list = sock.family if "lists" in rule.effect else ""
+        of_list = sock.family if rule.lists else ""
         if of_list in ended:
             continue
         listed.append(sock)
