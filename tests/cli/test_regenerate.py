@@ -27,7 +27,7 @@ def test_the_checked_in_files_are_up_to_date(one: Generated, monkeypatch: pytest
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout in which two kinds of files are generated; one file of each is stale."""
-    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "conformance" / "bindmatrix").mkdir(parents=True)
     (tmp_path / "expectations").mkdir()
     monkeypatch.setattr(catalog, "folder", lambda: tmp_path / "expectations")
     rows = (
@@ -72,7 +72,7 @@ def test_an_unknown_name(checkout: Path, capsys: Capture) -> None:
 
 
 def test_outside_a_checkout(checkout: Path, capsys: Capture) -> None:
-    (checkout / "pyproject.toml").unlink()
+    (checkout / "conformance" / "bindmatrix").rmdir()
     assert main(["regenerate"]) == 2
     assert "expected a checkout of bindmatrix" in capsys.readouterr().err
 

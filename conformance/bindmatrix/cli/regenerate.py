@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
 def checkout() -> Path:
     """The folder of the checkout; raises :class:`Problem` where bindmatrix is installed without one."""
     root = catalog.folder().parent
-    if not (root / "pyproject.toml").is_file():
+    if not (root / "conformance" / "bindmatrix").is_dir():
         raise Problem(
             Place(str(root)), "expected a checkout of bindmatrix, whose files this verb writes; found an installed one"
         )
