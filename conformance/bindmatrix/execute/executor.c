@@ -62,6 +62,9 @@
 #include <termios.h>
 #include <unistd.h>
 #endif
+#ifdef __APPLE__
+#include <sys/sysctl.h>
+#endif
 #ifdef __linux__
 #include <sched.h>
 #include <sys/klog.h>
@@ -715,12 +718,28 @@ static int is_ipv6_loopback(const struct place *place)
     return place->family == AF_INET6 && !memcmp(&place->ip.v6.sin6_addr, &in6addr_loopback, sizeof in6addr_loopback);
 }
 
-/* 127.0.0.0 to 127.0.0.255, mapped or not, and ::1. */
+/* 127.0.0.0/8, mapped or not, and ::1. */
 static int is_loopback(const struct place *place)
 {
     const unsigned char *v4 = ipv4_bytes(place);
-    return v4 ? v4[0] == 127 && !v4[1] && !v4[2] : is_ipv6_loopback(place);
+    return v4 ? v4[0] == 127 : is_ipv6_loopback(place);
 }
+
+static int is_ipv4(const struct place *place, unsigned char first, unsigned char second, unsigned char third,
+                   unsigned char fourth)
+{
+    const unsigned char *v4 = ipv4_bytes(place);
+    return v4 && v4[0] == first && v4[1] == second && v4[2] == third && v4[3] == fourth;
+}
+
+static int is_unspecified(const struct place *place)
+{
+    return is_ipv4(place, 0, 0, 0, 0) ||
+           (place->family == AF_INET6 && !memcmp(&place->ip.v6.sin6_addr, &in6addr_any, sizeof in6addr_any));
+}
+
+/* The broadcast address of the loopback network, mapped or not. */
+static int is_broadcast(const struct place *place) { return is_ipv4(place, 127, 255, 255, 255); }
 
 static int is_multicast(const struct place *place)
 {
@@ -900,6 +919,7 @@ static struct {
     const char *namespace; /* "own": a network namespace, "user": one inside a user namespace, "none" */
     int gvisor, privileged, ipv6, abstract, local_cid;
     int addresses[3];       /* which of ADDRESSES are this host's */
+    int carries;            /* a datagram over the loopback interface arrives */
     int connect_is_limited; /* by SO_SNDTIMEO, which only Linux documents, socket(7) */
     uint32_t cid;           /* NO_CID: none of its own */
     unsigned loopback_index;
@@ -948,6 +968,28 @@ static int can_bind(const char *address)
     if (sock != NO_SOCKET)
         close_socket(sock);
     return bound;
+}
+
+/* Whether a datagram over the loopback interface arrives; it may be down, or filtered. */
+static int loopback_carries(void)
+{
+    static const char *const TRIED[] = {"127.0.0.1", "::1"};
+    int arrived = 0;
+
+    for (int i = 0; i < 2 && !arrived; i++) {
+        struct place place;
+        size_of_address size = ip_address(TRIED[i], 0, &place);
+        sock_t sock = socket(place.family, SOCK_DGRAM, 0);
+        char byte = 0;
+
+        if (sock == NO_SOCKET)
+            continue; /* no IPv4 here */
+        arrived = !bind(sock, &place.ip.any, size) && !getsockname(sock, &place.ip.any, &size) &&
+                  !connect(sock, &place.ip.any, size) && send(sock, ".", 1, 0) == 1 &&
+                  wait_for_one(sock, 0, LIMIT) && recv(sock, &byte, 1, 0) == 1 && byte == '.';
+        close_socket(sock);
+    }
+    return arrived;
 }
 
 #ifndef _WIN32
@@ -1023,8 +1065,9 @@ static int furnish_namespace(void)
     raised = sock >= 0 && !ioctl(sock, SIOCSIFFLAGS, &request);
     if (sock >= 0)
         close(sock);
-    if (!raised && !can_bind("127.0.0.1")) /* gVisor has no such request, and lo is up from the start */
+    if (!raised && !loopback_carries()) /* gVisor has no such request, and lo is up from the start */
         return -1;
+    write_file("/proc/sys/net/core/somaxconn", "4096"); /* more than the clients of a delivery */
     find_ephemeral_ports(&low, &high);
     write_file(BUCKETS, "262144");
     buckets = atol(read_file(BUCKETS, text, sizeof text));
@@ -1051,11 +1094,15 @@ static int enter_namespace(int user)
     if (unshare(user ? CLONE_NEWUSER | CLONE_NEWNET : CLONE_NEWNET))
         return -1;
     if (user) {
+        int mapped;
         write_file("/proc/self/setgroups", "deny");
         snprintf(map, sizeof map, "%lu %lu 1", uid, uid);
-        write_file("/proc/self/uid_map", map);
+        mapped = write_file("/proc/self/uid_map", map);
         snprintf(map, sizeof map, "%lu %lu 1", gid, gid);
-        write_file("/proc/self/gid_map", map);
+        if (!mapped || !write_file("/proc/self/gid_map", map)) {
+            errno = EPERM;
+            return -1;
+        }
     }
     return furnish_namespace();
 }
@@ -1106,12 +1153,13 @@ enum { LOWEST = 50000, HIGHEST = 65000 }; /* OpenBSD's are 1024 to 49151 */
 #else
 enum { LOWEST = 10000, HIGHEST = 32000 };
 #endif
-enum { BLOCK = 1000, BLOCKS = (HIGHEST - LOWEST) / BLOCK, ROUND = 64 };
+enum { BLOCK = 250, BLOCKS = (HIGHEST - LOWEST) / BLOCK, ROUND = 64 }; /* room for 88 executors on one machine */
 #define REST 250.0 /* seconds: the longest TIME_WAIT is that of Solaris and Windows, four minutes */
 
 static struct {
     int next, end;            /* what is left of the block that was leased last */
-    int blocks_tried;
+    int blocks[BLOCKS]; /* their first ports */
+    size_t block_count, blocks_tried;
     int round[ROUND];
     size_t round_count, turn;
     double round_tried;       /* when its ports were last seen to be free */
@@ -1149,12 +1197,26 @@ static int is_free(int port)
     return 1;
 }
 
+/* List the blocks that the ephemeral range leaves. */
+static void list_blocks(void)
+{
+    int first = 0, last = 0;
+#ifdef __linux__
+    char range[64];
+
+    if (sscanf(read_file("/proc/sys/net/ipv4/ip_local_port_range", range, sizeof range), "%d %d", &first, &last) != 2)
+        first = last = 0;
+#endif
+    for (int start = LOWEST; start < HIGHEST; start += BLOCK)
+        if (!(first - BLOCK < start && start <= last))
+            leased.blocks[leased.block_count++] = start;
+}
+
 /* Take the next block that nobody holds; 0 when there is none.  Its sign is closed with the process. */
 static int lease_block(void)
 {
-    while (leased.blocks_tried < BLOCKS) {
-        int block = (int)((process_id() + (unsigned long)leased.blocks_tried++) % BLOCKS);
-        int start = LOWEST + block * BLOCK;
+    while (leased.blocks_tried < leased.block_count) {
+        int start = leased.blocks[(process_id() + leased.blocks_tried++) % leased.block_count];
         struct place place;
         size_of_address size = ip_address("127.0.0.1", start + 1, &place);
         sock_t sign = socket(AF_INET, SOCK_STREAM, 0);
@@ -1257,8 +1319,8 @@ static int namespace_count(void)
 #endif
 }
 
-/* Find ports as `wanted` says: "own", "none" or "auto"; 0 with errno where that is impossible. */
-static int make_ports(const char *wanted)
+/* Find ports as `wanted` says: "own", "none" or "auto"; fails where that is impossible. */
+static void make_ports(const char *wanted)
 {
     host.namespace = "none";
 #ifdef __linux__
@@ -1268,18 +1330,20 @@ static int make_ports(const char *wanted)
         else if (!rehearse_user_namespace() && !enter_namespace(1))
             host.namespace = "user";
         if (!is_leased())
-            return 1;
+            return;
     }
-#else
-    errno = EINVAL;
 #endif
-    if (!strcmp(wanted, "own"))
-        return 0;
+    if (!strcmp(wanted, "own")) {
+        fail(NO_VERDICT, "no network namespace: neither as root nor inside a user namespace, or not on Linux");
+        return;
+    }
     host.ipv6 = can_bind("::1");
+    list_blocks();
+    if (!leased.block_count)
+        fail(NO_VERDICT, "ip_local_port_range leaves no ports from %d to %d", LOWEST, HIGHEST);
     fill_round();
     if (!leased.round_count)
-        errno = EADDRINUSE;
-    return leased.round_count > 0;
+        fail(NO_VERDICT, "every port from %d to %d is taken", LOWEST, HIGHEST);
 }
 
 /* --- 6. names of Unix sockets --------------------------------------------------------------------------------------
@@ -1330,14 +1394,19 @@ static int unmounted_folder(void)
 }
 #endif
 
-/* Remove a folder of an executor that ended. */
+/* Remove a folder of this user that no executor holds.
+ *
+ * Anybody may put a folder of that name among the temporary files, and exchange it at any time.  So only a folder that
+ * belongs to us counts, its files are removed through its descriptor, and what is no file stays.  The sticky bit of the
+ * parent keeps others from exchanging our own. */
 static void sweep_folder(const char *path)
 {
-    int descriptor = open(path, O_RDONLY | O_NOFOLLOW);
+    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    struct stat found;
 
     if (descriptor < 0)
         return;
-    if (!flock(descriptor, LOCK_EX | LOCK_NB)) {
+    if (!fstat(descriptor, &found) && found.st_uid == geteuid() && !flock(descriptor, LOCK_EX | LOCK_NB)) {
         clear_folder(descriptor);
         rmdir(path);
     }
@@ -1362,8 +1431,10 @@ static int locked_folder(void)
     snprintf(folder.path, sizeof folder.path, "%s/%sXXXXXX", PARENT, PREFIX);
     if (!mkdtemp(folder.path))
         return -1;
-    descriptor = open(folder.path, O_RDONLY);
-    if (descriptor < 0 || flock(descriptor, LOCK_EX) || chmod(folder.path, 01777)) /* for the users of a scenario */
+    descriptor = open(folder.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (descriptor < 0 || flock(descriptor, LOCK_EX))
+        return -1;
+    if (geteuid() == 0 && fchmod(descriptor, 01777)) /* for the users of a scenario */
         return -1;
     folder.temporary = 1;
     return descriptor;
@@ -2032,7 +2103,30 @@ static int refused_count(void)
     return 0;
 }
 
-static void add_failure(int number) { add_other(number == REFUSED ? "refused" : error_name(number), 1); }
+/* Whether the kernel has ports for as many clients as a delivery has. */
+static int chooses_ports(void)
+{
+    struct place place;
+    size_of_address size = ip_address("127.0.0.1", 0, &place);
+    sock_t clients[DELIVERIES];
+    int made = 0, bound = 0;
+
+    while (made < DELIVERIES && bound == made && (clients[made] = socket(AF_INET, SOCK_STREAM, 0)) != NO_SOCKET)
+        bound += !bind(clients[made++], &place.ip.any, size);
+    while (made--)
+        close_socket(clients[made]);
+    return bound == DELIVERIES;
+}
+
+static void add_failure(int number)
+{
+    const char *name = number == REFUSED ? "refused" : error_name(number);
+
+    /* what TCP and UDP say when the kernel should choose a port and cannot; a full Unix socket says EAGAIN, too */
+    if ((!strcmp(name, "EADDRNOTAVAIL") || !strcmp(name, "EAGAIN")) && !chooses_ports())
+        fail(NO_VERDICT, "the kernel has no port left for a client: net.ipv4.ip_local_port_range is too small");
+    add_other(name, 1);
+}
 
 /* The same for a datagram: of one that was refused Windows says "reset". */
 static void add_datagram_failure(int number)
@@ -2156,12 +2250,50 @@ static void collect_connections(sock_t *clients)
     add_other("none", missing);
 }
 
+/* How many connections a listener holds before the first accept(), at most those of a delivery. */
+static int queue_length(void)
+{
+    struct place place;
+    size_of_address size = ip_address(host.addresses[0] ? "127.0.0.1" : "::1", 0, &place);
+    sock_t listener = socket(place.family, SOCK_STREAM, 0), clients[DELIVERIES];
+    int made = 0, held = 0;
+
+    if (listener != NO_SOCKET && !bind(listener, &place.ip.any, size) &&
+        !getsockname(listener, &place.ip.any, &size) && !listen(listener, BACKLOG))
+        while (made < DELIVERIES && held == made) {
+            sock_t client = socket(place.family, SOCK_STREAM, 0);
+            if (client == NO_SOCKET)
+                break;
+            clients[made++] = client;
+            set_blocking(client, 0);
+            held += !connect(client, &place.ip.any, size) ||
+                    (would_block(last_error()) && wait_for_one(client, 1, LIMIT / 4) && !socket_error(client));
+        }
+    while (made--)
+        discard(clients[made], 1);
+    if (listener != NO_SOCKET)
+        close_socket(listener);
+    return held;
+}
+
+/* Fail where a listener cannot hold the connections of a delivery; tried at the first. */
+static void check_queue(void)
+{
+    static int length = -1;
+
+    if (length < 0)
+        length = queue_length();
+    if (length < DELIVERIES)
+        fail(UNSUPPORTED, "a listener holds %d connections, a delivery has %d (somaxconn)", length, DELIVERIES);
+}
+
 /* All clients connect at once and stay open until the last of them has its answer. */
 static int deliver_connections(int family, const union any_address *target, size_of_address size)
 {
     sock_t clients[DELIVERIES], pending[DELIVERIES];
     int made = 0, number = OK;
 
+    check_queue();
     keep_listeners();
     for (; made < DELIVERIES && !failure; made++) {
         clients[made] = new_client(family, SOCK_STREAM, 0);
@@ -2194,12 +2326,14 @@ static void drain(int counted)
 /* Count the errors that a connected datagram client has not told yet; whether there were any. */
 static int hear_refusals(sock_t client)
 {
-    int number, found = 0;
+    int number = socket_error(client), found = number != 0;
 
+    if (number)
+        add_datagram_failure(number);
 #ifdef _WIN32
-    /* There recv() tells, once for each ICMP message (learn.microsoft.com, recv, WSAECONNRESET); Wine has SO_ERROR. */
-    char byte;
-    for (;;) {
+    /* There recv() alone tells, once for each ICMP message (learn.microsoft.com, recv, WSAECONNRESET); under Wine it is
+     * SO_ERROR. */
+    for (char byte;;) {
         if (recv(client, &byte, 1, 0) >= 0)
             continue;
         number = last_error();
@@ -2208,16 +2342,9 @@ static int hear_refusals(sock_t client)
         add_datagram_failure(number);
         found = 1;
         if (number != WSAECONNRESET)
-            return found;
+            break;
     }
-    if (found)
-        return found;
 #endif
-    number = socket_error(client);
-    if (number) {
-        add_datagram_failure(number);
-        found = 1;
-    }
     return found;
 }
 
@@ -2301,10 +2428,13 @@ static void collect_datagrams(const sock_t *clients, size_t client_count, int gr
 }
 
 /* Connect a client; a group is reached over the loopback interface only. */
-static int direct(sock_t client, const union any_address *target, size_of_address size, int group)
+static int direct(sock_t client, const struct place *place, const union any_address *target, size_of_address size)
 {
     union any_address address = *target;
+    int group = is_multicast(place);
 
+    if (is_broadcast(place) && set_number(client, SOL_SOCKET, SO_BROADCAST, 1))
+        return last_error();
     if (group && address.any.sa_family == AF_INET6) {
         if (set_number(client, IPPROTO_IPV6, IPV6_MULTICAST_IF, (int)host.loopback_index) ||
             set_number(client, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 1))
@@ -2326,9 +2456,10 @@ static int direct(sock_t client, const union any_address *target, size_of_addres
 }
 
 /* A refusal (ICMP) shows as an error of the client's connected socket. */
-static void deliver_datagrams(int family, int protocol, const union any_address *target, size_of_address size,
-                              int group, int flow)
+static void deliver_datagrams(const struct place *place, int protocol, const union any_address *target,
+                              size_of_address size, int flow)
 {
+    int group = is_multicast(place) || is_broadcast(place); /* every member gets a copy */
     sock_t clients[DELIVERIES];
     size_t count = 0;
     double patience = LIMIT / 2;
@@ -2339,13 +2470,13 @@ static void deliver_datagrams(int family, int protocol, const union any_address 
     for (int i = 0; i < DELIVERIES; i++) {
         int number = OK;
         if (!(flow && count)) {
-            sock_t client = new_client(family, SOCK_DGRAM, protocol);
+            sock_t client = new_client(place->family, SOCK_DGRAM, protocol);
             if (client == NO_SOCKET) {
                 add_datagram_failure(last_error());
                 continue;
             }
             clients[count++] = client;
-            number = direct(client, target, size, group);
+            number = direct(client, place, target, size);
         }
         if (number == OK && send(clients[count - 1], ".", 1, 0) < 0)
             number = last_error();
@@ -2353,7 +2484,7 @@ static void deliver_datagrams(int family, int protocol, const union any_address 
             add_datagram_failure(number);
         else if (flow)
             patience = hear_one(clients[0], patience);
-        if (family == FAMILY_UNIX) {
+        if (place->family == FAMILY_UNIX) {
             drain(1); /* Linux keeps eleven (net.unix.max_dgram_qlen), others less */
             if (flow && tally.other_count)
                 close_socket(clients[--count]); /* it is not connected: the next datagram tries again */
@@ -2412,7 +2543,7 @@ static int do_deliver(const struct place *place, int flow)
     } else {
         collect_servers(inet, place->family, SOCK_DGRAM, protocol);
         protocol = protocol == PROTOCOL_UDPLITE ? protocol : 0;
-        deliver_datagrams(place->family, protocol, &target, size, is_multicast(place), flow);
+        deliver_datagrams(place, protocol, &target, size, flow);
     }
     if (number != OK)
         return number;
@@ -2424,10 +2555,22 @@ static int do_deliver(const struct place *place, int flow)
 
 static struct text output;
 
+/* The address is not this host's loopback.  Linux takes the loopback address for an unspecified one
+ * (ip_route_output_key_hash_rcu(), ip6_datagram_connect()); others may take the address of any interface. */
+static void refuse_to_send(const struct place *place)
+{
+    int length = (int)place->name.length;
+
+    if (!is_unspecified(place))
+        fail(UNSUPPORTED, "nothing is sent to %.*s: it is not a loopback address", length, place->name.at);
+#ifndef __linux__
+    fail(UNSUPPORTED, "nothing is sent to %.*s: it may be an address of the network here", length, place->name.at);
+#endif
+}
+
 static void check_place(const struct step *step)
 {
     const struct place *place = &step->place;
-    const unsigned char *v4 = ipv4_bytes(place);
     int sends = step->code == CONNECT || step->code == DELIVER || step->code == FLOW;
 
     if (place->family == FAMILY_UNIX && place->name.at[0] == '/') {
@@ -2442,14 +2585,12 @@ static void check_place(const struct step *step)
         fail(UNSUPPORTED, "nothing is sent over vsock: without vsock_loopback it would leave this machine");
     } else if (place->family == AF_INET || place->family == AF_INET6) {
         for (int i = 0; i < 3; i++) {
-            unsigned char wanted[4] = {127, 0, 0, (unsigned char)(i + 1)};
-            int named = i == 2 ? is_ipv6_loopback(place) : v4 && !memcmp(v4, wanted, sizeof wanted);
+            int named = i == 2 ? is_ipv6_loopback(place) : is_ipv4(place, 127, 0, 0, (unsigned char)(i + 1));
             if (named && !host.addresses[i])
                 fail(UNSUPPORTED, "%s is not an address of this host", ADDRESSES[i]);
         }
         if (sends && !is_loopback(place) && (step->code == CONNECT || !is_multicast(place)))
-            fail(UNSUPPORTED, "nothing is sent to %.*s: it is not a loopback address", (int)place->name.length,
-                 place->name.at);
+            refuse_to_send(place);
     }
 }
 
@@ -2461,7 +2602,7 @@ static void check_support(const struct step *step)
     else if (step->code == SOCKET_ && step->kind->family == AF_INET6 && !host.ipv6)
         fail(UNSUPPORTED, "this host has no IPv6");
     else if (step->code == USER && !host.privileged)
-        fail(UNSUPPORTED, "needs root to change the user");
+        fail(UNSUPPORTED, "this process cannot become another user (CAP_SETUID)");
     else if (step->place.family && step->code != JOIN)
         check_place(step);
 }
@@ -2584,6 +2725,8 @@ static void run_scenario(struct word text)
     failure = JUDGED;
     if (!parse(text)) {
         failure = NO_VERDICT;
+    } else if (!host.carries) { /* outcomes would say nothing about this kernel */
+        fail(NO_VERDICT, "a datagram over the loopback interface does not arrive: is it up?");
     } else {
         for (size_t i = 0; i < program.step_count; i++) {
             const struct step *step = &program.steps[i];
@@ -2649,6 +2792,21 @@ static int can_set(const struct option *option)
     return set;
 }
 
+/* IPV6_V6ONLY of a new socket, null without IPv6. */
+static void put_v6only_default(void)
+{
+    sock_t sock = socket(AF_INET6, SOCK_STREAM, 0);
+    int value = 0;
+    size_of_address size = sizeof value;
+
+    if (sock != NO_SOCKET && !getsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, (char *)&value, &size))
+        put_format(&output, ",\"v6only_default\":%d", value != 0);
+    else
+        put(&output, ",\"v6only_default\":null");
+    if (sock != NO_SOCKET)
+        close_socket(sock);
+}
+
 static int can_bind_at(int family, int type, const struct place *place)
 {
     union any_address address;
@@ -2703,6 +2861,50 @@ static uint32_t machine_cid(void)
 }
 #endif
 
+#ifdef __APPLE__
+/* The macOS of a Darwin release: the system tells since 10.13.4; from 11 to 15, Darwin's number is nine more. */
+static const char *macos_release(const char *darwin, char *release, size_t size)
+{
+    size_t length = size;
+    int major = atoi(darwin);
+
+    if (sysctlbyname("kern.osproductversion", release, &length, NULL, 0)) {
+        *release = 0;
+        if (major >= 17 && major <= 19)
+            snprintf(release, size, "10.%d", major - 4);
+        else if (major >= 20 && major <= 24)
+            snprintf(release, size, "%d", major - 9);
+        else if (major == 25)
+            snprintf(release, size, "26");
+    }
+    return release;
+}
+#endif
+
+#ifdef __sun
+/* The release of an illumos distribution; uname says 5.11 on every one. */
+static const char *illumos_release(char *release, size_t size)
+{
+    static const struct {
+        const char *before, *name, *form;
+    } KNOWN[] = {
+        {"OmniOS v11 ", "omnios-", "%20[r0-9]"},
+        {"OpenIndiana Hipster ", "openindiana-", "%20[0-9.]"},
+        {"SmartOS ", "smartos-", "%20[0-9TZ]"},
+    };
+    char text[1000], number[24];
+    const char *at;
+
+    read_file("/etc/release", text, sizeof text);
+    *release = 0;
+    for (size_t i = 0; i < COUNT(KNOWN); i++)
+        if ((at = strstr(text, KNOWN[i].before)) != NULL &&
+            sscanf(at + strlen(KNOWN[i].before), KNOWN[i].form, number) == 1)
+            snprintf(release, size, "%s%s", KNOWN[i].name, number);
+    return release;
+}
+#endif
+
 /* The kernel's name, releases and machine. */
 static void put_kernel(void)
 {
@@ -2733,8 +2935,9 @@ static void put_kernel(void)
     struct utsname names;
     const char *system, *release;
 #ifdef __linux__
-    char signature[200], found[40];
+    char signature[200];
 #endif
+    char found[64];
 
     uname(&names);
     release = names.release;
@@ -2752,8 +2955,12 @@ static void put_kernel(void)
         release = found;
 #elif defined(__sun)
     system = strncmp(names.version, "11.", 3) ? "illumos" : "solaris";
+    if (*illumos_release(found, sizeof found))
+        release = found;
 #elif defined(__APPLE__)
     system = "macos";
+    if (*macos_release(names.release, found, sizeof found))
+        release = found;
 #elif defined(__FreeBSD__)
     system = "freebsd";
 #elif defined(__NetBSD__)
@@ -2767,6 +2974,7 @@ static void put_kernel(void)
 #else
     system = "unknown";
 #endif
+    (void)found;
     put_format(&output, "\"os\":\"%s\"", system);
     put_fact("kernel", names.sysname);
     put_fact("release", release);
@@ -2804,6 +3012,7 @@ static void put_sysctls(void)
     static const char *const NAMES[] = {
         "net.ipv6.bindv6only",     "net.ipv4.tcp_max_tw_buckets",  "net.ipv4.ip_local_port_range",
         "net.ipv4.tcp_tw_reuse",   "net.ipv4.ip_autobind_reuse",   "net.ipv4.ip_unprivileged_port_start",
+        "net.ipv4.tcp_timestamps", "net.core.somaxconn",
     };
     int count = 0;
 
@@ -2847,6 +3056,7 @@ static void explore_host(void)
     for (int i = 0; i < 3; i++)
         host.addresses[i] = can_bind(ADDRESSES[i]);
     host.ipv6 = host.addresses[2];
+    host.carries = loopback_carries();
     host.loopback_index = loopback_index();
     (void)abstract;
     (void)local;
@@ -2857,7 +3067,8 @@ static void explore_host(void)
     host.connect_is_limited = !host.gvisor;
 #endif
 #ifndef _WIN32
-    host.privileged = strcmp(host.namespace, "user") && geteuid() == 0;
+    /* root may lack the right to become another user (CAP_SETUID) */
+    host.privileged = strcmp(host.namespace, "user") && geteuid() == 0 && !seteuid(1001) && !seteuid(0);
 #endif
 }
 
@@ -2895,6 +3106,7 @@ static void put_header(void)
             put_item(&count, OPTIONS[i].name);
     put(&output, "]");
     put_flag("abstract", host.abstract);
+    put_v6only_default();
 #ifdef __linux__
     put_sysctls();
 #endif
@@ -3305,8 +3517,11 @@ static int run(int count, char **words)
         return complain(arguments.file, strerror(errno));
     mark = ((unsigned)process_id() ^ (unsigned)time(NULL)) & 0xFFFF;
     mark |= 1;
-    if (!make_ports(arguments.namespace))
-        return complain("no ports for the scenarios", strerror(errno));
+    make_ports(arguments.namespace);
+    if (failure) {
+        put_bytes(&reason, "", 1);
+        return complain("", reason.at);
+    }
     explore_host();
     put_header();
     flush_output();
