@@ -13,8 +13,9 @@ from bindmatrix.judge.claim_check import Claim, Finding
 from bindmatrix.notation import Scenario
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.oracle.oracle import Expected
+from bindmatrix.oracle.variants import Variant, variant_of, variants
 from bindmatrix.rules import catalog
-from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variant_of, variants
+from bindmatrix.rules.boundaries import Stretch, ranges, stretches
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,7 @@ def _variants(os: str) -> tuple[Variant, ...]:
 
 @lru_cache(maxsize=32)
 def _stretches(os: str) -> tuple[Stretch, ...]:
-    expectations = catalog.expectations(os)
-    return tuple(stretches(expectations, known_divergences(expectations)))
+    return tuple(stretches(catalog.expectations(os)))
 
 
 @lru_cache(maxsize=32)
@@ -129,13 +129,11 @@ def _newest(os: str) -> Variant:
 
 
 def _predicts(variant: Variant) -> claim_check.Outcomes:
-    oracle = variant.diverged or variant.oracle
-    return lambda scenario: oracle.predict(scenario).outcomes
+    return lambda scenario: variant.actual.predict(scenario).outcomes
 
 
 def _like(os: str, scenario: Scenario) -> Sequence[Expected]:
-    variant = _newest(os)
-    return (variant.diverged or variant.oracle).predict(scenario).outcomes
+    return _newest(os).actual.predict(scenario).outcomes
 
 
 def _judge_here(found: Sequence[Result], observed: Sequence[Observation], host: Mapping[str, Any]) -> None:

@@ -19,8 +19,9 @@ from bindmatrix.generate.deliveries import random_deliveries
 from bindmatrix.generate.matrix import matrix
 from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.notation import OPTIONS, parse
+from bindmatrix.oracle.variants import Variant, variants
 from bindmatrix.rules import catalog, ephemeral
-from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variants
+from bindmatrix.rules.boundaries import Stretch, ranges, stretches
 from bindmatrix.rules.model import ANY_ERROR, UNKNOWN, Expectations, Rule
 
 _HEAD = """\
@@ -59,7 +60,7 @@ def render() -> str:
     parts = [_HEAD]
     for os in catalog.names():
         expectations = catalog.expectations(os)
-        every = stretches(expectations, known_divergences(expectations))
+        every = stretches(expectations)
         rows = [_entry(one, expectations, every) for one in questions(expectations)]
         vague = [_vague(rule) for rule in expectations.all_rules() if _is_vague(rule)]
         title = f"## {expectations.title}\n\n"
@@ -75,7 +76,7 @@ def questions(expectations: Expectations) -> list[Question]:
     found: dict[str, Question] = {}
     for number, variant in enumerate(reversed(variants(expectations))):
         missing = set()
-        for rule in filter(says_unknown, variant.expectations.all_rules()):
+        for rule in filter(says_unknown, variant.model.all_rules()):
             known = found.setdefault(rule.id, Question(rule))
             known.stretches += variant.stretches
             if not known.scenario:
@@ -98,7 +99,7 @@ def _is_vague(rule: Rule) -> bool:
 
 def _asked(variant: Variant, missing: set[str], *, everything: bool) -> Iterator[Question]:
     """Each question that a scenario asks, with the shortest that does: those of ``missing``, or every one."""
-    oracle = variant.diverged or variant.oracle
+    oracle = variant.actual
     met: set[str] = set()
     for text in _scenarios():
         if not everything and missing <= met:

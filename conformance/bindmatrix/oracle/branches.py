@@ -1,25 +1,11 @@
-"""What a step can lead to, what decides it, and what the socket interface itself says on every system."""
+"""What a step can lead to, and what the socket interface itself says on every system."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, Condition, Expectations, Rule
-from bindmatrix.rules.sockets import Call, Sock, State
-
-
-class Evaluator(Protocol):
-    """Decides with the rules of one release."""
-
-    expectations: Expectations
-
-    def holds(
-        self, conditions: tuple[Condition, ...], call: Call, new: Sock, sock: Sock | None, space: str, state: State
-    ) -> bool:
-        """Whether one of ``conditions`` holds; none at all holds always."""
-
-    def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
-        """The rules that decide; empty where the section is missing or none holds."""
+from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, Rule
+from bindmatrix.rules.sockets import State
 
 
 class Branch(NamedTuple):

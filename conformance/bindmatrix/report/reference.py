@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from bindmatrix.notation import ADDRESSES, GLOBALS, OPTIONS, SOCKET_KINDS, VERBS
 from bindmatrix.oracle import delivery
 from bindmatrix.rules import confidence, model, vocabulary
+from bindmatrix.rules.facts import FACTS
 
 _INTRODUCTION = """\
 <!-- Printed by conformance/bindmatrix/report/reference.py; a test compares.  Not edited by hand. -->
@@ -56,7 +57,7 @@ def render() -> str:
 
 
 def _facts() -> Iterable[tuple[str, ...]]:
-    for fact in vocabulary.FACTS.values():
+    for fact in FACTS.values():
         yield f"`{fact.name}`", " ".join(f"`{value}`" for value in fact.values), fact.doc
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import yaml
 
 from bindmatrix.rules import releases, vocabulary
+from bindmatrix.rules.facts import EXISTING, FACTS
 from bindmatrix.rules.model import ALLOW, ANY_ERROR, REFUSE, UNKNOWN, Condition, Evidence, Points, Rule
 from bindmatrix.rules.releases import EVER, MAINLINE, Span
 from bindmatrix.rules.yaml_source import Reader
@@ -117,7 +118,7 @@ class RuleReader(Reader):
             section=section,
             action=action,
             errors=errors,
-            when=self.condition(found["when"], existing=asks) if "when" in found else (),
+            when=self.condition(found["when"], existing=bool(ask)) if "when" in found else (),
             unless=self.conditions(found["unless"], existing=asks) if "unless" in found else (),
             ask=ask,
             space=self.word(found["in"], "a space", vocabulary.SPACES) if "in" in found else "any",
@@ -218,11 +219,11 @@ class RuleReader(Reader):
     def condition(self, node: yaml.Node, *, existing: bool) -> Condition:
         terms = []
         for name, key_node, value in self.mapping(node, "facts"):
-            fact = vocabulary.FACTS.get(name)
+            fact = FACTS.get(name)
             if fact is None:
-                self.unknown(key_node, name, vocabulary.FACTS, "as a fact")
+                self.unknown(key_node, name, FACTS, "as a fact")
                 continue
-            if fact.scope == vocabulary.EXISTING and not existing:
+            if fact.scope == EXISTING and not existing:
                 self.problem(key_node, f"{name!r} is about an existing socket; the rule needs 'ask'")
             values = []
             for word, one in self.words(value, f"a value of {name}"):
