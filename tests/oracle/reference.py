@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from bindmatrix.notation import OPTIONS
 from bindmatrix.oracle.delivery import Delivery
-from bindmatrix.rules.model import ALLOW, Condition, Model, Rule
+from bindmatrix.rules.model import ALLOW, Condition, DeliverRule, Model, Rule
 from bindmatrix.rules.sockets import BITS, Call, Sock, State, on_port, relation
 
 
@@ -26,12 +26,11 @@ class ReferenceEvaluator:
         """The rule that decides; several only where the file says that any of several refusals may win."""
         collected: list[Rule] = []
         for rule in self.model.rules.get(section, ()):
-            slot = rule.effect.get("memory")
-            if slot and any(slot == done.effect["memory"] for done in collected):
+            if rule.memory and any(rule.memory == done.memory for done in collected):
                 continue
             if not self._holds(rule, call, new, state):
                 continue
-            if slot or (self.stack.several == "any" and rule.ask and rule.action != ALLOW):
+            if rule.memory or (self.stack.several == "any" and rule.ask and rule.action != ALLOW):
                 collected.append(rule)
             else:
                 return tuple(collected) or (rule,)
@@ -45,7 +44,7 @@ class ReferenceEvaluator:
     def receivers(self, call: Call, destination: Sock, state: State) -> Delivery:
         """Who receives, by the first rule of ``deliver`` that holds."""
         port = sorted(on_port(state, destination), key=lambda sock: -sock.front)
-        for rule in self.model.rules.get("deliver", ()):
+        for rule in self.model.deliveries:
 
             def holds(
                 conditions: tuple[Condition, ...], sock: Sock | None, new: Sock = destination, space: str = rule.space
@@ -62,7 +61,7 @@ class ReferenceEvaluator:
                 continue
             if not together and not holds((rule.when,), None):
                 continue
-            pick = rule.effect["pick"]
+            pick = rule.pick
             picks = pick in ("newest", "oldest", "newest-group", "every", "one")
             if not found and (picks or rule.among):
                 continue
@@ -77,8 +76,8 @@ class ReferenceEvaluator:
             first = {"newest": found[0], "oldest": found[-1]}.get(pick) or max(found, key=lambda sock: sock.group)
             members = [sock for sock in found if sock is first or holds(rule.share, sock, first)]
             hearing = [sock for sock in members if not sock.is_stream or sock.state == "listening"]
-            word = "" if hearing == members else rule.effect.get("deaf", "")
-            moved = members[0] if rule.effect.get("moves") else None
+            word = "" if hearing == members else rule.deaf
+            moved = members[0] if rule.moves else None
             return Delivery((rule,), tuple(hearing), word=word, moved=moved)
         return Delivery(())
 
@@ -191,14 +190,14 @@ class ReferenceEvaluator:
         return ours and theirs if scope == "both" else ours or theirs
 
 
-def _copies(rule: Rule, found: list[Sock], holds: Callable[..., bool]) -> list[Sock]:
+def _copies(rule: DeliverRule, found: list[Sock], holds: Callable[..., bool]) -> list[Sock]:
     """Who gets a copy; ``stop`` ends the list, or the list of that family."""
-    if rule.effect.get("order"):
+    if rule.order:
         found = sorted(found, key=lambda sock: sock.made, reverse=True)
     listed: list[Sock] = []
     ends: list[Sock] = []
     for sock in found:
-        if not any(rule.effect.get("lists") is None or end.family == sock.family for end in ends):
+        if not any(not rule.lists or end.family == sock.family for end in ends):
             listed.append(sock)
             if holds(rule.stop, sock):
                 ends.append(sock)

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bindmatrix.notation import step
-from bindmatrix.oracle.oracle import Edge, Expected, Node, Oracle
+from bindmatrix.oracle.oracle import Edge, Node, Oracle
 from bindmatrix.oracle.variants import Variant, variants
+from bindmatrix.outcomes import ANY_ERROR, Expected
 from bindmatrix.rules import catalog
 from bindmatrix.rules.boundaries import Stretch, ranges, stretches
-from bindmatrix.rules.model import ANY_ERROR, Expectations, Model
+from bindmatrix.rules.model import Expectations, Model
 
 
 class Endpoint(NamedTuple):

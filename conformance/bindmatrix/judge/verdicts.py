@@ -15,8 +15,9 @@ from bindmatrix.errors import Problem
 from bindmatrix.judge.prefix_cache import CUT, Ways
 from bindmatrix.notation import Step, parse
 from bindmatrix.observe.recordings import Observation, Outcomes
-from bindmatrix.oracle.oracle import Answer, Expected
+from bindmatrix.oracle.oracle import Answer
 from bindmatrix.oracle.variants import Variant
+from bindmatrix.outcomes import Expected
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.model import Model, Rule
 

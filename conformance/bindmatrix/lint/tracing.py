@@ -11,8 +11,7 @@ from bindmatrix.notation import Step
 from bindmatrix.oracle.evaluator import CompiledEvaluator
 from bindmatrix.oracle.oracle import Edge, Node, Oracle
 from bindmatrix.oracle.trace import Decision, Recorder
-from bindmatrix.rules.model import ALLOW, Model, Rule
-from bindmatrix.rules.rule_reader import CALL_SECTIONS
+from bindmatrix.rules.model import ALLOW, CALL_SECTIONS, Model, Rule
 
 
 class TracingOracle(Oracle):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, Rule
+from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, Rule
 from bindmatrix.rules.sockets import State
 
 
@@ -18,8 +18,8 @@ class Branch(NamedTuple):
     unknown: bool = False
 
 
-def _api(name: str, why: str, action: str = ALLOW, error: str = "") -> tuple[Rule, ...]:
-    return (Rule(id=f"api.{name}", section="api", action=action, errors=(error,) if error else (), why=why),)
+def _api(name: str, why: str, action: str = ALLOW, error: str = "") -> tuple[CallRule, ...]:
+    return (CallRule(id=f"api.{name}", section="api", action=action, errors=(error,) if error else (), why=why),)
 
 
 #: what the socket interface itself says, on every system; these are no rules of any file

@@ -1,4 +1,4 @@
-"""Who receives: the rules of the section ``deliver``, and when an observed delivery is as expected.
+"""Who receives: the rules of the section ``deliver``.
 
 The rules are asked in order, as if the destination were the new socket.  A rule looks at the existing sockets that
 match ``among``; when there are none (and it speaks of any) the next rule is asked.  ``pick`` says who of them gets it:
@@ -14,11 +14,6 @@ match ``among``; when there are none (and it speaks of any) the next rule is ask
 socket() first instead of the newest bind().  ``lists: family``: each address family has a list of its own, and
 ``stop`` ends that alone.  ``moves: front``: the socket that was picked is the first to be found from then on, before
 all that were bound earlier.  ``ask: each-address``: the rule decides when ``when`` holds for every one of them.
-
-Expected outcomes are classes: ``a`` (all to a), ``spread:a,b``, ``every:a,b``, ``spread:a,refused``, or a word.
-Observed ones are counts: ``a:15,b:17``.  A spread is as expected when nobody got anything but those named and **at
-least two of them got something**.  Of 32 deliveries that two sockets share evenly, all go to one of them with the
-probability 2 / 2**32 = 4.7e-10; with more sockets it is less.  That is the chance of a false alarm.
 """
 
 from __future__ import annotations
@@ -27,14 +22,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bindmatrix.oracle.conditions import Questions, Relate, Test, always, conjunction, disjunction, relater, without
+from bindmatrix.outcomes import EVERY, SPREAD, Expected, Receivers
 from bindmatrix.rules.facts import Question
-from bindmatrix.rules.model import Rule
+from bindmatrix.rules.model import PICKED, DeliverRule, Rule
 from bindmatrix.rules.sockets import Address, Call, Sock, State
-
-#: sends of one ``deliver`` step
-DELIVERIES = 32
-
-_PICKED = ("newest", "oldest", "newest-group", "every", "one")
 
 
 class Delivery(NamedTuple):
@@ -50,7 +41,7 @@ class Delivery(NamedTuple):
     #: who stands in front of the others from then on
     moved: Sock | None = None
 
-    def expected(self, *, flow: bool) -> str | tuple[str, ...] | None:
+    def expected(self, *, flow: bool) -> Expected:
         """The class of outcomes; one flow sticks to one of those who share."""
         if self.word == "unknown" or not self.rules:
             return None
@@ -62,8 +53,8 @@ class Delivery(NamedTuple):
         if len(names) == 1:
             return names[0]
         if self.copies:
-            return "every:" + ",".join(names)
-        return tuple(names) if flow else "spread:" + ",".join(names)
+            return str(Receivers(EVERY, tuple(names)))
+        return tuple(names) if flow else str(Receivers(SPREAD, tuple(names)))
 
 
 def target(protocol: str, at: Address) -> Sock:
@@ -78,7 +69,7 @@ def target(protocol: str, at: Address) -> Sock:
 class _Compiled(NamedTuple):
     """A rule of ``deliver`` as closures; the conditions that it has not are None."""
 
-    rule: Rule
+    rule: DeliverRule
     #: of the destination alone, or with ``ask: each-address`` of every socket found
     when: Test
     together: bool
@@ -93,7 +84,7 @@ class _Compiled(NamedTuple):
 class Deliveries:
     """Answers who receives, by the rules of ``deliver``."""
 
-    def __init__(self, rules: Sequence[Rule], questions: Questions) -> None:
+    def __init__(self, rules: Sequence[DeliverRule], questions: Questions) -> None:
         self._questions = questions
         self._rules = [_compiled(rule) for rule in rules]
 
@@ -126,7 +117,7 @@ class Deliveries:
     ) -> Delivery:
         """What the rule that decides makes of the sockets that match it."""
         rule = compiled.rule
-        pick = rule.effect["pick"]
+        pick = rule.pick
         if pick == "every":
             return Delivery((rule,), tuple(self._copies(compiled, found, question)), copies=True)
         if pick == "one":
@@ -134,7 +125,7 @@ class Deliveries:
             if len(hearing) < len(found):
                 return Delivery((rule,), word="unknown")
             return Delivery((rule,), hearing, word="unknown" if len(hearing) > 1 else "")
-        if pick not in _PICKED:
+        if pick not in PICKED:
             return Delivery((rule,), word=pick)
         if pick == "newest-group":
             leader = max(found, key=lambda sock: sock.group)
@@ -146,18 +137,18 @@ class Deliveries:
             sharing = self._filter(compiled.share, found, with_leader, compiled.relate)
         members = [sock for sock in found if sock is leader or sock in sharing]
         hearing = tuple(filter(_hears, members))
-        word = rule.effect.get("deaf", "") if len(hearing) < len(members) else ""
-        return Delivery((rule,), hearing, word=word, moved=members[0] if "moves" in rule.effect else None)
+        word = rule.deaf if len(hearing) < len(members) else ""
+        return Delivery((rule,), hearing, word=word, moved=members[0] if rule.moves else None)
 
     def _copies(self, compiled: _Compiled, found: list[Sock], question: Question) -> list[Sock]:
         rule = compiled.rule
-        if rule.effect.get("order") == "socket":
+        if rule.order == "socket":
             found = sorted(found, key=lambda sock: -sock.made)
         last = self._filter(compiled.stop, found, question, compiled.relate) if compiled.stop is not None else []
         listed: list[Sock] = []
         ended: set[str] = set()
         for sock in found:
-            of_list = sock.family if "lists" in rule.effect else ""
+            of_list = sock.family if rule.lists else ""
             if of_list in ended:
                 continue
             listed.append(sock)
@@ -166,12 +157,12 @@ class Deliveries:
         return listed
 
 
-def _compiled(rule: Rule) -> _Compiled:
+def _compiled(rule: DeliverRule) -> _Compiled:
     together = rule.ask == "each-address"
-    needs_sockets = bool(rule.among) or together or rule.effect["pick"] in _PICKED
+    needs_sockets = bool(rule.among) or together or rule.pick in PICKED
     matches = without(disjunction(rule.among) or always, disjunction(rule.unless))
     share, stop = disjunction(rule.share), disjunction(rule.stop)
-    relate = relater((rule.when, *rule.unless, *rule.among, *rule.share, *rule.stop), rule.space)
+    relate = relater(rule.conditions, rule.space)
     return _Compiled(rule, conjunction(rule.when), together, needs_sockets, matches, share, stop, relate)
 
 
@@ -182,30 +173,3 @@ def in_front(socks: list[Sock]) -> list[Sock]:
 
 def _hears(sock: Sock) -> bool:
     return not sock.is_stream or sock.state == "listening"
-
-
-def accepts(expected: str, outcome: str) -> bool:
-    """Whether the counts of ``outcome`` belong to the class ``expected``."""
-    if ":" not in outcome:
-        return outcome == expected
-    got = counts(outcome)
-    if not got:
-        return False
-    kind, colon, listed = expected.partition(":")
-    names = set(listed.split(",")) if colon else {expected}
-    if kind == "every" and colon:
-        return got.keys() == names and set(got.values()) == {DELIVERIES}
-    if sum(got.values()) != DELIVERIES:
-        return False
-    return got.keys() <= names and len(got) >= min(2, len(names))
-
-
-def counts(outcome: str) -> dict[str, int]:
-    """``{"a": 15, "b": 17}`` of ``a:15,b:17``; empty when it is not of that form."""
-    got = {}
-    for part in outcome.split(","):
-        name, _, number = part.partition(":")
-        if not number.isdigit():
-            return {}
-        got[name] = int(number)
-    return {name: number for name, number in got.items() if number}

@@ -15,12 +15,12 @@ another program that reads the rules one by one (``tests/oracle/reference.py``),
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, overload
 
 from bindmatrix.oracle.conditions import Questions, Test, always, conjunction, disjunction, relater, without
 from bindmatrix.oracle.delivery import Deliveries, Delivery
 from bindmatrix.rules.facts import EXISTING, FACTS, Question
-from bindmatrix.rules.model import ALLOW, Model, Rule
+from bindmatrix.rules.model import ALLOW, CallRule, ChainRule, GroupRule, MemoryRule, Model, Rule, TimeWaitRule
 from bindmatrix.rules.sockets import BITS, Call, Sock, State, relation
 
 _ALL_BITS = sum(BITS.values())
@@ -39,6 +39,26 @@ class Evaluator(Protocol):
 
     def receivers(self, call: Call, destination: Sock, state: State) -> Delivery:
         """Who receives what is sent to ``destination``, by the rules of ``deliver``."""
+
+
+CallSection = Literal["socket", "user", "set", "bind", "listen", "connect", "accept"]
+
+
+class Decide(Protocol):
+    """:meth:`Evaluator.decide` with the class of the rules of each section (``model.KINDS``)."""
+
+    @overload
+    def __call__(self, section: Literal["chain"], call: Call, new: Sock, state: State) -> tuple[ChainRule, ...]: ...
+    @overload
+    def __call__(self, section: Literal["groups"], call: Call, new: Sock, state: State) -> tuple[GroupRule, ...]: ...
+    @overload
+    def __call__(self, section: Literal["remember"], call: Call, new: Sock, state: State) -> tuple[MemoryRule, ...]: ...
+    @overload
+    def __call__(
+        self, section: Literal["time-wait"], call: Call, new: Sock, state: State
+    ) -> tuple[TimeWaitRule, ...]: ...
+    @overload
+    def __call__(self, section: CallSection, call: Call, new: Sock, state: State) -> tuple[CallRule, ...]: ...
 
 
 class _Compiled(NamedTuple):
@@ -65,7 +85,7 @@ class CompiledEvaluator:
             if section != "deliver"
         }
         self._among = {rule: disjunction(rule.among) for rule in model.rules.get("groups", ())}
-        self._deliveries = Deliveries(model.rules.get("deliver", ()), self._questions)
+        self._deliveries = Deliveries(model.deliveries, self._questions)
 
     def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
         """The rules that decide."""
@@ -75,7 +95,7 @@ class CompiledEvaluator:
         question = self._questions.question(call, new, state)
         found: tuple[Rule, ...] = ()
         for decided, holds, slot, collects in rules:
-            if slot and any(rule.effect["memory"] == slot for rule in found):
+            if slot and any(rule.memory == slot for rule in found):
                 continue
             if holds(question):
                 if not collects:
@@ -103,7 +123,7 @@ class CompiledEvaluator:
 
     def _compiled(self, rule: Rule) -> _Compiled:
         stack = self.model.stack
-        slot = rule.effect.get("memory", "")
+        slot = rule.memory
         collects = bool(slot) or (stack.several == "any" and bool(rule.ask) and rule.action != ALLOW)
         return _Compiled((rule,), self._holds(rule), slot, collects)
 
@@ -124,7 +144,7 @@ class CompiledEvaluator:
     def _in_order(self, rule: Rule, guard: Test, among: Test, applies: Test) -> Test:
         """``ask: every`` and ``ask: first``."""
         about = self._questions.about
-        relate = relater((rule.when, *rule.unless, *rule.among), rule.space)
+        relate = relater(rule.conditions, rule.space)
         only_first = rule.ask == "first"
 
         def holds(q: Question) -> bool:
@@ -146,7 +166,7 @@ class CompiledEvaluator:
         about = self._questions.about
         rows = self.model.stack.closest
         points = [(row.points, conjunction(row.when)) for row in rows]
-        relate = relater((rule.when, *rule.unless, *rule.among, *[row.when for row in rows]), rule.space)
+        relate = relater((*rule.conditions, *[row.when for row in rows]), rule.space)
 
         def holds(q: Question) -> bool:
             if not guard(q):

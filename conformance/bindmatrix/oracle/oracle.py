@@ -1,11 +1,11 @@
 """The oracle: what each step of a scenario returns, by the rules of one release of one system.
 
 Theory of operation.  A scenario is a word, its steps are letters, and a :class:`State` is everything that can matter
-later; so the rules are a finite automaton, and most scenarios of a matrix share most of their way through it.  The
-automaton is built as it is walked: ``transitions.py`` works out an edge the first time; ever after it is one look-up in
-a dictionary.  Where a step can go several ways (an outcome that is unknown, a connection that one of two listeners gets)
-a node stands for a set of states, as in the usual construction of a deterministic automaton; following an observed run
-keeps the states that agree with it.
+later.  So the rules are a finite automaton, and most scenarios of a matrix share most of their way through it.  The
+automaton is built while it is walked: ``transitions.py`` works out an edge the first time, afterwards the edge is one
+look-up in a dictionary.  This is the only memo of the engine.  Where a step can go several ways (an unknown outcome, a
+connection that one of two listeners gets) a node stands for a set of states, as in the usual construction of a
+deterministic automaton.  Following an observed run keeps the states that agree with it.
 
 Nothing here knows a system, a rule or a fact.
 """
@@ -16,15 +16,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bindmatrix.notation import Scenario, Step, parse
-from bindmatrix.oracle import delivery
 from bindmatrix.oracle.branches import Branch
 from bindmatrix.oracle.evaluator import CompiledEvaluator, Evaluator
 from bindmatrix.oracle.transitions import Transitions
-from bindmatrix.rules.model import ANY_ERROR, Model, Rule
+from bindmatrix.outcomes import ANY_ERROR, Expected, accepts
+from bindmatrix.rules.model import Model, Rule
 from bindmatrix.rules.sockets import State
-
-#: what a step may return: one outcome, one of several, or None where it is unknown
-Expected = str | tuple[str, ...] | None
 
 
 class Answer:
@@ -40,11 +37,7 @@ class Answer:
 
     def accepts(self, outcome: str) -> bool:
         """Whether ``outcome`` is as expected; anything is where nothing is known."""
-        if not self.delivers:
-            return agrees(self.expected, outcome)
-        expected = self.expected
-        classes = (expected,) if isinstance(expected, str) else expected
-        return classes is None or any(delivery.accepts(one, outcome) for one in classes)
+        return accepts(self.expected, outcome, delivers=self.delivers)
 
 
 class Edge(Answer):
@@ -84,24 +77,6 @@ class Prediction(NamedTuple):
 
     outcomes: tuple[Expected, ...]
     rules: tuple[tuple[Rule, ...], ...]
-
-
-def agrees(expected: Expected, outcome: str) -> bool:
-    """Whether an observed ``outcome`` is one of the expected ones; ``refused`` is any failure.
-
-    Of a step that asks who receives, :meth:`Edge.accepts` knows better: there ``refused`` is one of the classes.
-    """
-    if expected is None or outcome == expected:
-        return True
-    if ":" in outcome:
-        classes = (expected,) if isinstance(expected, str) else expected
-        return any(delivery.accepts(one, outcome) for one in classes)
-    if expected == ANY_ERROR:
-        return outcome != "ok"
-    if isinstance(expected, tuple):
-        return outcome in expected or (ANY_ERROR in expected and outcome != "ok")
-    # evidence may say no more than that a call fails
-    return outcome == ANY_ERROR and expected != "ok"
 
 
 def said(branches: Sequence[Branch]) -> tuple[Expected, tuple[Rule, ...]]:
@@ -168,7 +143,7 @@ class Oracle:
         return edge
 
     def forget(self) -> None:
-        """Let go of all that was worked out; it refers to itself, so it would stay until somebody looks for cycles."""
+        """Clear the memo; it is cyclic, so reference counting cannot free it."""
         for node in self._nodes.values():
             node.edges.clear()
         self._nodes = {self.start.states: self.start}
@@ -187,7 +162,7 @@ class Oracle:
                 one: self._node_of([branch for branch in branches if branch.outcome == one]) for one in outcomes
             }
             edge = Edge(expected, rules, self._node_of(branches), by_outcome if len(by_outcome) > 1 else {})
-        edge.delivers = step.kind in ("deliver", "deliver_flow")
+        edge.delivers = step.delivers
         return edge
 
     def _node_of(self, branches: list[Branch]) -> Node:

@@ -12,8 +12,9 @@ import json
 from collections.abc import Sequence
 
 from bindmatrix.notation import parse
-from bindmatrix.oracle.oracle import Expected, Prediction
+from bindmatrix.oracle.oracle import Prediction
 from bindmatrix.oracle.variants import Variant
+from bindmatrix.outcomes import Expected
 from bindmatrix.rules import confidence
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.model import Model
