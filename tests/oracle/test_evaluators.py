@@ -15,7 +15,7 @@ from bindmatrix.generate.matrix import matrix
 from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.lint.replay import lines, recorded_sets
 from bindmatrix.notation import OPTIONS, PROTOCOLS, step
-from bindmatrix.oracle.conditions import Questions, conjunction, relater
+from bindmatrix.oracle.conditions import Questions, choose, conjunction, relater
 from bindmatrix.oracle.delivery import Delivery
 from bindmatrix.oracle.evaluator import CompiledEvaluator
 from bindmatrix.oracle.oracle import Oracle
@@ -305,7 +305,7 @@ def test_a_fact_means_the_same_to_both(fact: str) -> None:
         for call, new, sock, state in POOL:
             truth = reference.value(fact, call, new, sock, space, state)
             question = questions.question(call, new, state)
-            questions.about(question, sock, relater([((fact, ()),)], space))
+            choose(question, questions.counted([sock])[0], relater([((fact, ()),)], space))
             for value in FACTS[fact].values:
                 holds = conjunction(((fact, (value,)),))(question)
                 assert holds == (truth == value), (fact, value, space, call, new, sock, state)

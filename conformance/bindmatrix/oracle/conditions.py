@@ -15,6 +15,10 @@ from bindmatrix.rules.sockets import BITS, Call, Sock, State, on_port, relation,
 
 Test = Callable[[Question], bool]
 Relate = Callable[[Sock, Sock], str]
+#: an existing socket and its options that count
+Existing = tuple[Sock, int]
+#: those of some existing sockets for which something holds
+Select = Callable[[Question, list[Existing]], list[Existing]]
 
 
 def always(_: Question) -> bool:
@@ -33,6 +37,9 @@ def conjunction(condition: Condition) -> Test:
     if len(terms) == 2:
         (first, one), (second, other) = terms
         return lambda q: first(q) == one and second(q) == other
+    if len(terms) == 3:
+        (first, one), (second, other), (third, another) = terms
+        return lambda q: first(q) == one and second(q) == other and third(q) == another
 
     def holds(q: Question) -> bool:
         for read, value in terms:  # noqa: SIM110 - all() with a generator takes twice the time
@@ -89,6 +96,30 @@ def relater(conditions: Iterable[Condition], space: str) -> Relate | None:
     return lambda existing, new: relation_in(space, existing.v4, existing.v6, new.v4, new.v6)
 
 
+def choose(question: Question, existing: Existing, relate: Relate | None) -> None:
+    """Make ``existing`` the socket that ``question`` is about."""
+    question.existing, question.existing_options = existing
+    if relate is not None:
+        question.relation = relate(question.existing, question.new)
+
+
+def selection(test: Test, relate: Relate | None) -> Select:
+    """Those existing sockets for which ``test`` holds."""
+
+    def select(question: Question, socks: list[Existing]) -> list[Existing]:
+        found = []
+        new = question.new
+        for existing in socks:
+            question.existing, question.existing_options = existing
+            if relate is not None:
+                question.relation = relate(existing[0], new)
+            if test(question):
+                found.append(existing)
+        return found
+
+    return select
+
+
 class CountedOptions:
     """Which options of a socket count as set, by the settings ``options`` and ``connections`` of a stack."""
 
@@ -117,17 +148,20 @@ class Questions:
     """Makes the questions of one model."""
 
     def __init__(self, model: Model) -> None:
-        self.options = CountedOptions(model.stack)
+        self._options = CountedOptions(model.stack)
         self._port_number = model.port
 
     def question(self, call: Call, new: Sock, state: State) -> Question:
         """What the facts look at; no existing socket is chosen yet."""
         port = on_port(state, new)
-        return Question(call, new, self.options.of_new(new), state.memory, port, state.socks, self._port_number)
+        return Question(call, new, self._options.of_new(new), state.memory, port, state.socks, self._port_number)
 
-    def about(self, question: Question, existing: Sock, relate: Relate | None) -> None:
-        """Choose the existing socket that ``question`` is about."""
-        question.existing = existing
-        question.existing_options = self.options.of_existing(existing)
-        if relate is not None:
-            question.relation = relate(existing, question.new)
+    def others(self, question: Question) -> list[Existing]:
+        """The sockets on the port but for the new one, in chain order."""
+        name = question.new.name
+        return self.counted([sock for sock in question.on_port if not name or sock.name != name])
+
+    def counted(self, socks: Iterable[Sock]) -> list[Existing]:
+        """``socks`` with their options that count."""
+        of_existing = self._options.of_existing
+        return [(sock, of_existing(sock)) for sock in socks]

@@ -21,7 +21,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bindmatrix.oracle.conditions import Questions, Relate, Test, always, conjunction, disjunction, relater, without
+from bindmatrix.oracle.conditions import (
+    Existing,
+    Questions,
+    Relate,
+    Select,
+    Test,
+    always,
+    conjunction,
+    disjunction,
+    relater,
+    selection,
+    without,
+)
 from bindmatrix.outcomes import EVERY, SPREAD, Expected, Receivers
 from bindmatrix.rules.facts import Question
 from bindmatrix.rules.model import PICKED, DeliverRule, Rule
@@ -67,17 +79,20 @@ def target(protocol: str, at: Address) -> Sock:
 
 
 class _Compiled(NamedTuple):
-    """A rule of ``deliver`` as closures; the conditions that it has not are None."""
+    """A rule as closures."""
 
     rule: DeliverRule
-    #: of the destination alone, or with ``ask: each-address`` of every socket found
-    when: Test
-    together: bool
+    #: what it says of the destination alone
+    guard: Test
+    #: what must hold for every socket that it finds
+    each: Test
     #: whether it speaks of sockets, so that the next rule is asked when there are none
     needs_sockets: bool
-    matches: Test
-    share: Test | None
-    stop: Test | None
+    find: Select
+    #: who shares with the one that was picked
+    share: Select | None
+    #: with whom a list of copies ends
+    stop: Select | None
     relate: Relate | None
 
 
@@ -91,79 +106,78 @@ class Deliveries:
     def receivers(self, call: Call, destination: Sock, state: State) -> Delivery:
         """Who receives what is sent to ``destination``, a socket in the place of the new one (:func:`target`)."""
         question = self._questions.question(call, destination, state)
-        port = in_front(question.on_port)
+        port = self._questions.counted(in_front(question.on_port))
         for compiled in self._rules:
-            if not compiled.together and not compiled.when(question):
+            if not compiled.guard(question):
                 continue
-            found = self._filter(compiled.matches, port, question, compiled.relate)
+            found = compiled.find(question, port)
             if compiled.needs_sockets and not found:
                 continue
-            if compiled.together and len(self._filter(compiled.when, found, question, compiled.relate)) < len(found):
-                continue
-            return self._delivery(compiled, found, call, question, state)
+            if compiled.each is always or len(selection(compiled.each, compiled.relate)(question, found)) == len(found):
+                return self._delivery(compiled, found, question, state)
         return Delivery(())
 
-    def _filter(self, test: Test, socks: list[Sock], question: Question, relate: Relate | None) -> list[Sock]:
-        """Those of ``socks`` for which ``test`` holds."""
-        found = []
-        for sock in socks:
-            self._questions.about(question, sock, relate)
-            if test(question):
-                found.append(sock)
-        return found
-
-    def _delivery(
-        self, compiled: _Compiled, found: list[Sock], call: Call, question: Question, state: State
-    ) -> Delivery:
+    def _delivery(self, compiled: _Compiled, found: list[Existing], question: Question, state: State) -> Delivery:
         """What the rule that decides makes of the sockets that match it."""
-        rule = compiled.rule
-        pick = rule.pick
+        rule, pick = compiled.rule, compiled.rule.pick
+        socks = [sock for sock, _ in found]
         if pick == "every":
-            return Delivery((rule,), tuple(self._copies(compiled, found, question)), copies=True)
+            return Delivery((rule,), tuple(_copies(compiled, found, question)), copies=True)
         if pick == "one":
-            hearing = tuple(filter(_hears, found))
-            if len(hearing) < len(found):
+            hearing = tuple(filter(_hears, socks))
+            if len(hearing) < len(socks):
                 return Delivery((rule,), word="unknown")
             return Delivery((rule,), hearing, word="unknown" if len(hearing) > 1 else "")
         if pick not in PICKED:
             return Delivery((rule,), word=pick)
         if pick == "newest-group":
-            leader = max(found, key=lambda sock: sock.group)
+            leader = max(socks, key=lambda sock: sock.group)
         else:
-            leader = found[0] if pick == "newest" else found[-1]
-        sharing: list[Sock] = []
+            leader = socks[0] if pick == "newest" else socks[-1]
+        members = [leader]
         if compiled.share is not None:
-            with_leader = self._questions.question(call, leader, state)
-            sharing = self._filter(compiled.share, found, with_leader, compiled.relate)
-        members = [sock for sock in found if sock is leader or sock in sharing]
+            sharing = compiled.share(self._questions.question(question.call, leader, state), found)
+            shares = [sock for sock, _ in sharing]
+            members = [sock for sock in socks if sock is leader or sock in shares]
         hearing = tuple(filter(_hears, members))
         word = rule.deaf if len(hearing) < len(members) else ""
         return Delivery((rule,), hearing, word=word, moved=members[0] if rule.moves else None)
 
-    def _copies(self, compiled: _Compiled, found: list[Sock], question: Question) -> list[Sock]:
-        rule = compiled.rule
-        if rule.order == "socket":
-            found = sorted(found, key=lambda sock: -sock.made)
-        last = self._filter(compiled.stop, found, question, compiled.relate) if compiled.stop is not None else []
-        listed: list[Sock] = []
-        ended: set[str] = set()
-        for sock in found:
-            of_list = sock.family if rule.lists else ""
-            if of_list in ended:
-                continue
-            listed.append(sock)
-            if sock in last:
-                ended.add(of_list)
-        return listed
+
+def _copies(compiled: _Compiled, found: list[Existing], question: Question) -> list[Sock]:
+    """Who gets a copy: all that were found, until a list ends."""
+    rule = compiled.rule
+    last = [sock for sock, _ in compiled.stop(question, found)] if compiled.stop is not None else []
+    socks = [sock for sock, _ in found]
+    if rule.order == "socket":
+        socks.sort(key=lambda sock: -sock.made)
+    listed: list[Sock] = []
+    ended: set[str] = set()
+    for sock in socks:
+        of_list = sock.family if rule.lists else ""
+        if of_list in ended:
+            continue
+        listed.append(sock)
+        if sock in last:
+            ended.add(of_list)
+    return listed
 
 
 def _compiled(rule: DeliverRule) -> _Compiled:
     together = rule.ask == "each-address"
-    needs_sockets = bool(rule.among) or together or rule.pick in PICKED
-    matches = without(disjunction(rule.among) or always, disjunction(rule.unless))
-    share, stop = disjunction(rule.share), disjunction(rule.stop)
+    when = conjunction(rule.when)
     relate = relater(rule.conditions, rule.space)
-    return _Compiled(rule, conjunction(rule.when), together, needs_sockets, matches, share, stop, relate)
+    share, stop = disjunction(rule.share), disjunction(rule.stop)
+    return _Compiled(
+        rule,
+        guard=always if together else when,
+        each=when if together else always,
+        needs_sockets=bool(rule.among) or together or rule.pick in PICKED,
+        find=selection(without(disjunction(rule.among) or always, disjunction(rule.unless)), relate),
+        share=share and selection(share, relate),
+        stop=stop and selection(stop, relate),
+        relate=relate,
+    )
 
 
 def in_front(socks: list[Sock]) -> list[Sock]:

@@ -15,12 +15,24 @@ another program that reads the rules one by one (``tests/oracle/reference.py``),
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol, overload
 
-from bindmatrix.oracle.conditions import Questions, Test, always, conjunction, disjunction, relater, without
+from bindmatrix.oracle.conditions import (
+    Existing,
+    Questions,
+    Test,
+    always,
+    choose,
+    conjunction,
+    disjunction,
+    relater,
+    selection,
+    without,
+)
 from bindmatrix.oracle.delivery import Deliveries, Delivery
 from bindmatrix.rules.facts import EXISTING, FACTS, Question
-from bindmatrix.rules.model import ALLOW, CallRule, ChainRule, GroupRule, MemoryRule, Model, Rule, TimeWaitRule
+from bindmatrix.rules.model import ALLOW, CallRule, ChainRule, GroupRule, MemoryRule, Model, Points, Rule, TimeWaitRule
 from bindmatrix.rules.sockets import BITS, Call, Sock, State, relation
 
 _ALL_BITS = sum(BITS.values())
@@ -61,12 +73,19 @@ class Decide(Protocol):
     def __call__(self, section: CallSection, call: Call, new: Sock, state: State) -> tuple[CallRule, ...]: ...
 
 
+#: whether a rule holds for the existing sockets
+Search = Callable[[Question, list[Existing]], bool]
+
+
 class _Compiled(NamedTuple):
     """A rule as closures."""
 
     #: what is returned when the rule decides
     decided: tuple[Rule, ...]
-    holds: Test
+    #: what it says of the call alone; all that it says where it asks no existing socket
+    guard: Test
+    #: what it says of existing sockets; None where it asks none
+    search: Search | None
     #: ``remember``: what it writes, "" elsewhere
     slot: str
     #: whether later rules may decide beside it
@@ -79,147 +98,146 @@ class CompiledEvaluator:
     def __init__(self, model: Model) -> None:
         self.model = model
         self._questions = Questions(model)
+        #: section -> protocol -> the rules that may hold for such a socket
         self._sections = {
-            section: [self._compiled(rule) for rule in rules]
+            section: self._by_protocol([self._compiled(rule) for rule in rules])
             for section, rules in model.rules.items()
             if section != "deliver"
         }
-        self._among = {rule: disjunction(rule.among) for rule in model.rules.get("groups", ())}
+        self._matching = {
+            rule: selection(disjunction(rule.among) or always, relater(rule.among, rule.space))
+            for rule in model.rules.get("groups", ())
+        }
         self._deliveries = Deliveries(model.deliveries, self._questions)
 
     def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
         """The rules that decide."""
-        rules = self._sections.get(section)
-        if not rules:
+        of_section = self._sections.get(section)
+        if not of_section:
             return ()
         question = self._questions.question(call, new, state)
+        others: list[Existing] | None = None
         found: tuple[Rule, ...] = ()
-        for decided, holds, slot, collects in rules:
-            if slot and any(rule.memory == slot for rule in found):
+        for decided, guard, search, slot, collects in of_section[new.protocol]:
+            if not guard(question) or (slot and any(rule.memory == slot for rule in found)):
                 continue
-            if holds(question):
-                if not collects:
-                    return found or decided
-                found += decided
+            if search is not None:
+                if others is None:
+                    others = self._questions.others(question)
+                if not others or not search(question, others):
+                    continue
+            if not collects:
+                return found or decided
+            found += decided
         return found
 
     def matching(self, rule: Rule, call: Call, new: Sock, state: State) -> list[Sock]:
         """The existing sockets that match."""
         question = self._questions.question(call, new, state)
-        among = self._among[rule]
-        relate = relater(rule.among, rule.space)
-        found = []
-        for sock in _others(question):
-            self._questions.about(question, sock, relate)
-            if among is None or among(question):
-                found.append(sock)
-        return found
+        return [sock for sock, _ in self._matching[rule](question, self._questions.others(question))]
 
     def receivers(self, call: Call, destination: Sock, state: State) -> Delivery:
         """Who receives."""
         return self._deliveries.receivers(call, destination, state)
 
-    # -- closures
+    @staticmethod
+    def _by_protocol(rules: list[_Compiled]) -> dict[str, list[_Compiled]]:
+        """The rules to ask for each protocol: a rule that names another one cannot hold, and half of them do."""
+        return {
+            protocol: [
+                one
+                for one in rules
+                if all(protocol in values for name, values in one.decided[0].when if name == "new.protocol")
+            ]
+            for protocol in (*FACTS["new.protocol"].values, "")
+        }
 
     def _compiled(self, rule: Rule) -> _Compiled:
-        stack = self.model.stack
-        slot = rule.memory
-        collects = bool(slot) or (stack.several == "any" and bool(rule.ask) and rule.action != ALLOW)
-        return _Compiled((rule,), self._holds(rule), slot, collects)
+        collects = bool(rule.memory) or (self.model.stack.several == "any" and bool(rule.ask) and rule.action != ALLOW)
+        guard, search = self._tests(rule)
+        return _Compiled((rule,), guard, search, rule.memory, collects)
 
-    def _holds(self, rule: Rule) -> Test:
+    def _tests(self, rule: Rule) -> tuple[Test, Search | None]:
         unless = disjunction(rule.unless)
         if not rule.ask:
-            return without(conjunction(rule.when), unless)
+            return without(conjunction(rule.when), unless), None
         guard = conjunction(tuple([term for term in rule.when if not _is_existing(term[0])]))
         pair = conjunction(tuple([term for term in rule.when if _is_existing(term[0])]))
         among = disjunction(rule.among) or always
         applies = without(pair, unless)
         if rule.ask == "each-address":
-            return self._each_address(guard, among, applies)
+            return guard, _each_address(among, applies)
         if rule.ask == "closest":
-            return self._closest(rule, guard, among, applies)
-        return self._in_order(rule, guard, among, applies)
+            return guard, _closest(rule, among, applies, self.model.stack.closest)
+        return guard, _in_order(rule, among, applies)
 
-    def _in_order(self, rule: Rule, guard: Test, among: Test, applies: Test) -> Test:
-        """``ask: every`` and ``ask: first``."""
-        about = self._questions.about
-        relate = relater(rule.conditions, rule.space)
-        only_first = rule.ask == "first"
 
-        def holds(q: Question) -> bool:
-            if not guard(q):
-                return False
-            for sock in _others(q):
-                about(q, sock, relate)
-                if among(q):
-                    if applies(q):
-                        return True
-                    if only_first:
-                        return False
-            return False
+def _in_order(rule: Rule, among: Test, applies: Test) -> Search:
+    """``ask: every`` and ``ask: first``."""
+    relate = relater(rule.conditions, rule.space)
+    only_first = rule.ask == "first"
 
-        return holds
-
-    def _closest(self, rule: Rule, guard: Test, among: Test, applies: Test) -> Test:
-        """``ask: closest``: the one with the fewest points; the first of the chain, the newest bind, on ties."""
-        about = self._questions.about
-        rows = self.model.stack.closest
-        points = [(row.points, conjunction(row.when)) for row in rows]
-        relate = relater((*rule.conditions, *[row.when for row in rows]), rule.space)
-
-        def holds(q: Question) -> bool:
-            if not guard(q):
-                return False
-            closest: Sock | None = None
-            fewest = 0
-            for sock in _others(q):
-                about(q, sock, relate)
-                if among(q):
-                    number = sum([count for count, when in points if when(q)])
-                    if closest is None or number < fewest:
-                        closest, fewest = sock, number
-            if closest is None:
-                return False
-            about(q, closest, relate)
-            return applies(q)
-
-        return holds
-
-    def _each_address(self, guard: Test, among: Test, applies: Test) -> Test:
-        """``ask: each-address``: for each address and space one answer; an option counts when all sockets have it."""
-        options = self._questions.options
-
-        def holds(q: Question) -> bool:
-            if not guard(q):
-                return False
-            new = q.new
-            groups: dict[tuple[str, str], tuple[Sock, int, str]] = {}
-            for sock in _others(q):
-                bits = options.of_existing(sock)
-                for space, value, ours in (("ipv4", sock.v4, new.v4), ("ipv6", sock.v6, new.v6)):
-                    if value is None or ours is None:
-                        continue
-                    q.existing, q.existing_options, q.relation = sock, bits, relation(value, ours)
-                    if among(q):
-                        first, common, _ = groups.get((space, value), (sock, _ALL_BITS, ""))
-                        groups[space, value] = (first, common & bits, q.relation)
-            for first, common, related in groups.values():
-                q.existing = first._replace(at_bind=common, connection=0)
-                q.existing_options, q.relation = common, related
+    def search(q: Question, others: list[Existing]) -> bool:
+        new = q.new
+        for sock, options in others:
+            q.existing, q.existing_options = sock, options
+            if relate is not None:
+                q.relation = relate(sock, new)
+            if among(q):
                 if applies(q):
                     return True
+                if only_first:
+                    return False
+        return False
+
+    return search
+
+
+def _closest(rule: Rule, among: Test, applies: Test, rows: Sequence[Points]) -> Search:
+    """``ask: closest``: the one with the fewest points; the first of the chain, the newest bind, on ties."""
+    points = [(row.points, conjunction(row.when)) for row in rows]
+    relate = relater((*rule.conditions, *[row.when for row in rows]), rule.space)
+    select = selection(among, relate)
+
+    def search(q: Question, others: list[Existing]) -> bool:
+        candidates = select(q, others)
+        if not candidates:
             return False
+        chosen, fewest = candidates[0], -1
+        # who is alone needs no points
+        for candidate in candidates if len(candidates) > 1 else ():
+            choose(q, candidate, relate)
+            number = sum([count for count, when in points if when(q)])
+            if fewest < 0 or number < fewest:
+                chosen, fewest = candidate, number
+        choose(q, chosen, relate)
+        return applies(q)
 
-        return holds
+    return search
 
 
-def _others(question: Question) -> list[Sock]:
-    """The sockets on the port but for the new one."""
-    name = question.new.name
-    if not name:
-        return question.on_port
-    return [sock for sock in question.on_port if sock.name != name]
+def _each_address(among: Test, applies: Test) -> Search:
+    """``ask: each-address``: for each address and space one answer; an option counts when all sockets have it."""
+
+    def search(q: Question, others: list[Existing]) -> bool:
+        new = q.new
+        groups: dict[tuple[str, str], tuple[Sock, int, str]] = {}
+        for sock, options in others:
+            for space, value, ours in (("ipv4", sock.v4, new.v4), ("ipv6", sock.v6, new.v6)):
+                if value is None or ours is None:
+                    continue
+                q.existing, q.existing_options, q.relation = sock, options, relation(value, ours)
+                if among(q):
+                    first, common, _ = groups.get((space, value), (sock, _ALL_BITS, ""))
+                    groups[space, value] = (first, common & options, q.relation)
+        for first, common, related in groups.values():
+            q.existing = first._replace(at_bind=common, connection=0)
+            q.existing_options, q.relation = common, related
+            if applies(q):
+                return True
+        return False
+
+    return search
 
 
 def _is_existing(fact: str) -> bool:
