@@ -16,6 +16,8 @@ from bindmatrix.rules.model import ALLOW, Condition, Model, Rule
 
 #: finding out what can occur takes longer than any proof: shared by the releases of a file
 _WORLDS: dict[tuple[object, ...], Worlds] = {}
+#: a file of many releases has about fifty
+_MOST_WORLDS = 256
 
 
 class Dead(NamedTuple):
@@ -91,6 +93,8 @@ class Reach:
         grouped = any(rule.ask == "each-address" for rule in rules)
         key = (section, asks, grouped, repr(self.stack))
         if key not in _WORLDS:
+            if len(_WORLDS) >= _MOST_WORLDS:
+                _WORLDS.clear()
             _WORLDS[key] = Worlds(section, self.stack, asks=asks, grouped=grouped)
         return _WORLDS[key]
 

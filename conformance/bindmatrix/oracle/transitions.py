@@ -54,10 +54,10 @@ class Transitions:
         #: bits worth remembering; leaving the others out lets more states be equal
         self._at_bind = sum(bit for option, bit in BITS.items() if times.get(option) == "at-bind")
         self._ever = sum(bit for option, bit in BITS.items() if times.get(option) == "ever")
-        rules = evaluator.model.deliveries
-        facts = {name for rule in rules for name in rule.facts}
+        facts = {name for rule in evaluator.model.all_rules() for name in rule.facts}
+        facts |= {name for row in self.stack.closest for name, _ in row.when}
         self._at_bind |= sum(bit for option, bit in BITS.items() if f"existing.{option}-at-bind" in facts)
-        self._counts_sockets = any(rule.order == "socket" for rule in rules)
+        self._counts_sockets = any(rule.order == "socket" for rule in evaluator.model.deliveries)
         self._steps: dict[str, Callable[[State, Step], list[Branch]]] = {
             "socket": self._socket,
             "set": self._set,

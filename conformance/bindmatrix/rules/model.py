@@ -259,7 +259,7 @@ def all_rules(sections: Iterable[tuple[Rule, ...]]) -> Iterator[Rule]:
                 yield rule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Expectations:
     """An expectation file: one system, all releases.  ``rules`` maps each section to its rules in order."""
 
@@ -306,7 +306,7 @@ class Expectations:
         return Model(self, release, replace(self.stack, options=options), rules)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """One system at one release: what the oracle answers from.
 
