@@ -58,6 +58,7 @@ def decisions(os: str) -> Iterator[tuple[Model, Decision]]:
                     yield at, decision
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("os", catalog.names())
 def test_what_occurs_in_recorded_runs_is_in_the_worlds(os: str) -> None:
     naive: dict[int, ReferenceEvaluator] = {}
@@ -111,7 +112,8 @@ def scenarios() -> list[str]:
 SCENARIOS = scenarios()
 
 
-@settings(max_examples=10, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=settings.default.max_examples // 10)  # each asks hundreds of scenarios
 @given(FILES)
 def test_a_dead_rule_never_decides(model: Model) -> None:
     dead = {(one.section, one.rule.id) for one in Reach(model).dead()}
