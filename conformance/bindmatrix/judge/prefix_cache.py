@@ -169,7 +169,7 @@ class PrefixCache:
         return segment
 
     def _follow(self, nodes: Nodes, text: str, outcomes: Outcomes) -> tuple[tuple[int, ...], Nodes] | None:
-        """The numbers of the answers to the steps of ``text``, and the nodes after it; None for an unexpected outcome."""
+        """The numbers of the answers to the steps of ``text``, and the nodes after; None for an unexpected outcome."""
         words = text.split(" ")
         if len(words) != len(outcomes):
             return None

@@ -58,21 +58,6 @@ class Transitions:
         facts |= {name for row in self.stack.closest for name, _ in row.when}
         self._at_bind |= sum(bit for option, bit in BITS.items() if f"existing.{option}-at-bind" in facts)
         self._counts_sockets = any(rule.order == "socket" for rule in evaluator.model.deliveries)
-        self._steps: dict[str, Callable[[State, Step], list[Branch]]] = {
-            "socket": self._socket,
-            "set": self._set,
-            "bind": self._bind,
-            "listen": self._listen,
-            "connect": self._connect,
-            "accept": self._accept,
-            "read": self._read,
-            "close": self._close,
-            "user": self._user,
-            "wait": self._wait,
-            "join": self._join,
-            "deliver": self.arrivals.deliver,
-            "deliver_flow": self.arrivals.deliver,
-        }
 
     def apply(self, state: State, step: Step) -> list[Branch]:
         """The ways in which ``step`` can go in ``state``."""
@@ -80,8 +65,8 @@ class Transitions:
             return [Branch("EBADF", API["closed"], state)]
         if step.kind not in ("socket", "user", "wait") and any(not sock.protocol for sock in state.socks):
             return self._beside_undescribed(state, step)
-        handler = self._steps.get(step.kind)
-        return handler(state, step) if handler else [Branch("ok", API["unknown"], state, unknown=True)]
+        handler = _HANDLERS.get(step.kind)
+        return handler(self, state, step) if handler else [Branch("ok", API["unknown"], state, unknown=True)]
 
     # -- calls
 
@@ -255,6 +240,9 @@ class Transitions:
             done = with_socks(done, (*done.socks, Sock("", "", "", state.user)))
         return [Branch("ok", API["plain"], self._forget(done))]
 
+    def _deliver(self, state: State, step: Step) -> list[Branch]:
+        return self.arrivals.deliver(state, step)
+
     # -- helpers
 
     def _addressed(self, sock: Sock, at: Address) -> Sock:
@@ -355,6 +343,24 @@ class Transitions:
             return [Branch("ok", rules, done)]
         errors = sorted({error for rule in rules for error in rule.errors})
         return [Branch(error, rules, refused) for error in errors]
+
+
+#: functions, not bound methods: a table of those in ``self`` would be a cycle, which only the garbage collector frees
+_HANDLERS: dict[str, Callable[[Transitions, State, Step], list[Branch]]] = {
+    "socket": Transitions._socket,
+    "set": Transitions._set,
+    "bind": Transitions._bind,
+    "listen": Transitions._listen,
+    "connect": Transitions._connect,
+    "accept": Transitions._accept,
+    "read": Transitions._read,
+    "close": Transitions._close,
+    "user": Transitions._user,
+    "wait": Transitions._wait,
+    "join": Transitions._join,
+    "deliver": Transitions._deliver,
+    "deliver_flow": Transitions._deliver,
+}
 
 
 def _fits(sock: Sock, at: Address) -> bool:
