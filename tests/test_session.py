@@ -9,9 +9,10 @@ import pytest
 from bindmatrix.errors import Problem
 from bindmatrix.judge.verdicts import CONFORMS, DIVERGES, FLAKY, NO_VERDICT
 from bindmatrix.observe.recordings import read
-from bindmatrix.observe.run_folder import Results
+from bindmatrix.observe.run_folder import RunFolder
 from bindmatrix.rules.model import Rule
-from bindmatrix.run.session import Plan, Session
+from bindmatrix.run.plan import Plan, lacking
+from bindmatrix.run.session import Session
 
 from tests.fake_kernel import FACTS, FakeKernel
 
@@ -87,7 +88,7 @@ def test_axes_that_the_host_lacks_are_left_out_with_the_reason() -> None:
     texts = plan.scenarios({**FACTS, **facts})
     assert texts
     assert not any("user=" in text or "127.0.0.2" in text for text in texts)
-    assert {"users", "ipv6"} <= set(plan.skipped)
+    assert {"users", "ipv6"} <= lacking({**FACTS, **facts}).keys()
 
 
 def test_options_that_only_some_hosts_have_are_combined_in_pairs() -> None:
@@ -109,7 +110,7 @@ def test_shards_together_are_the_whole() -> None:
 def test_results_are_complete_and_can_be_judged_again(tmp_path: Path) -> None:
     kernel = FakeKernel()
     texts = QUICK.scenarios(kernel.facts)[:500]
-    results = Results(tmp_path / "run", kernel.facts)
+    results = RunFolder(tmp_path / "run", kernel.facts)
     Session(kernel, results).run(texts)
     results.close()
     recording = read(tmp_path / "run")
@@ -121,7 +122,7 @@ def test_results_are_complete_and_can_be_judged_again(tmp_path: Path) -> None:
 def test_an_interrupted_run_is_resumed_without_running_anything_twice(tmp_path: Path) -> None:
     texts = QUICK.scenarios(FACTS)[:700]
     kernel = FakeKernel(interrupt_after=333)
-    results = Results(tmp_path, kernel.facts)
+    results = RunFolder(tmp_path, kernel.facts)
     session = Session(kernel, results)
     summary = session.run(texts)
     results.close()
@@ -129,7 +130,7 @@ def test_an_interrupted_run_is_resumed_without_running_anything_twice(tmp_path: 
     assert summary.total == 333
 
     kernel = FakeKernel()
-    results = Results(tmp_path, kernel.facts, resume=True)
+    results = RunFolder(tmp_path, kernel.facts, resume=True)
     summary = Session(kernel, results).run(texts)
     results.close()
     assert summary.total == 700
@@ -139,13 +140,13 @@ def test_an_interrupted_run_is_resumed_without_running_anything_twice(tmp_path: 
 
 def test_a_run_that_was_killed_in_the_middle_of_a_line_is_resumed(tmp_path: Path) -> None:
     texts = QUICK.scenarios(FACTS)[:300]
-    results = Results(tmp_path, FACTS)
+    results = RunFolder(tmp_path, FACTS)
     Session(FakeKernel(), results).run(texts)
     results.close()
     path = tmp_path / "observations.jsonl.gz"
     path.write_bytes(path.read_bytes()[:-300])
     kernel = FakeKernel()
-    results = Results(tmp_path, FACTS, resume=True)
+    results = RunFolder(tmp_path, FACTS, resume=True)
     summary = Session(kernel, results).run(texts)
     results.close()
     assert summary.total == 300
@@ -154,17 +155,17 @@ def test_a_run_that_was_killed_in_the_middle_of_a_line_is_resumed(tmp_path: Path
 
 
 def test_results_of_another_host_are_not_resumed(tmp_path: Path) -> None:
-    Results(tmp_path, FACTS).close()
+    RunFolder(tmp_path, FACTS).close()
     with pytest.raises(Problem, match="was made on release"):
-        Results(tmp_path, {**FACTS, "release": "7.0"}, resume=True)
+        RunFolder(tmp_path, {**FACTS, "release": "7.0"}, resume=True)
 
 
 def test_a_folder_with_results_is_not_overwritten(tmp_path: Path) -> None:
-    Results(tmp_path, FACTS).close()
+    RunFolder(tmp_path, FACTS).close()
     with pytest.raises(Problem, match="--resume"):
-        Results(tmp_path, FACTS)
+        RunFolder(tmp_path, FACTS)
 
 
 def test_nothing_to_resume(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="nothing to resume"):
-        Results(tmp_path, FACTS, resume=True)
+        RunFolder(tmp_path, FACTS, resume=True)

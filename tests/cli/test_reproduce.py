@@ -15,8 +15,8 @@ from bindmatrix.cli.main import main
 from bindmatrix.generate.matrix import matrix
 from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.notation import SOCKET_KINDS, parse
-from bindmatrix.reproduce import c_program, cases, files, outline, python_program, tracker_text
-from bindmatrix.reproduce.outline import Plan, conditions
+from bindmatrix.reproduce import c_program, cases, files, program_plan, python_program, tracker_text
+from bindmatrix.reproduce.program_plan import ProgramPlan, conditions
 from bindmatrix.rules import catalog
 
 FREEBSD = {"os": "freebsd", "release": "15.0"}
@@ -149,7 +149,7 @@ def test_winsock_form_has_no_call_of_posix(text: str) -> None:
     assert "@" not in code
     for opening, closing in ("{}", "()", "[]"):
         assert code.count(opening) == code.count(closing)
-    plan = Plan(case)
+    plan = ProgramPlan(case)
     assert all(f'"{step.text}"' in program for index, step in enumerate(plan.steps) if not plan.unchecked(index))
 
 
@@ -296,7 +296,7 @@ def _ordinary(text: str) -> bool:
 def test_a_kind_without_a_row_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(outline.SOCKETS, "udp6")
+    monkeypatch.delitem(program_plan.SOCKETS, "udp6")
     assert main(["reproduce", "a=udp6 a.bind=::1", "--host", "freebsd"]) == 2
     error = capsys.readouterr().err
     assert "no program can be written for 'a=udp6'; sockets may be tcp4, tcp6, udp4" in error
@@ -305,8 +305,8 @@ def test_a_kind_without_a_row_is_one_clear_line(
 
 def test_rows_of_sockets_are_those_of_the_notation() -> None:
     """A kind without a row is told to have none (see above)."""
-    assert set(SOCKET_KINDS) - set(outline.SOCKETS) == {"unix", "unixgram", "vsock"}
-    for kind, row in outline.SOCKETS.items():
+    assert set(SOCKET_KINDS) - set(program_plan.SOCKETS) == {"unix", "unixgram", "vsock"}
+    for kind, row in program_plan.SOCKETS.items():
         family = {"ipv4": "AF_INET", "ipv6": "AF_INET6"}[SOCKET_KINDS[kind].family]
         assert row[:2] == (family, {"stream": "SOCK_STREAM", "datagram": "SOCK_DGRAM"}[SOCKET_KINDS[kind].type])
 

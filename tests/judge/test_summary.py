@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bindmatrix.judge.summary import Collector, Group
+from bindmatrix.judge.summary import Collector, VerdictGroup
 from bindmatrix.judge.verdicts import DIVERGES, Judge
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.rules import catalog
@@ -25,7 +25,7 @@ def collector(*observations: Observation, **host: object) -> Collector:
     return made
 
 
-def groups(*observations: Observation, **host: object) -> list[Group]:
+def groups(*observations: Observation, **host: object) -> list[VerdictGroup]:
     return collector(*observations, **host).settled()
 
 

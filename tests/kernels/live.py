@@ -9,7 +9,8 @@ from typing import Any
 from bindmatrix.execute.hosts import HostSpec, open_host
 from bindmatrix.judge.summary import Summary
 from bindmatrix.judge.verdicts import CONFORMS, KNOWN, UNKNOWN
-from bindmatrix.run.session import Plan, Session
+from bindmatrix.run.plan import Plan
+from bindmatrix.run.session import Session
 
 
 def run(spec: HostSpec, *, examples: int, deliveries: int, part: int = 1) -> tuple[dict[str, Any], Summary]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from bindmatrix.judge import claim_check
-from bindmatrix.judge.claim_check import Claim, Finding
+from bindmatrix.judge.claim_check import Claim, ClaimVerdict
 from bindmatrix.notation import Scenario
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.outcomes import NOBODY, Expected, in_words
@@ -22,7 +22,7 @@ class Row:
 
     os: str
     releases: tuple[str, ...]
-    finding: Finding
+    finding: ClaimVerdict
 
     @property
     def label(self) -> str:
@@ -35,14 +35,14 @@ class Row:
 
 
 @dataclass
-class Result:
+class ClaimResult:
     """A claim with a row for each group of releases that it comes to the same on."""
 
     claim: Claim
     rows: list[Row] = field(default_factory=list)
     #: what the kernel here made of it, and what its expectations say
-    here: Finding | None = None
-    expected_here: Finding | None = None
+    here: ClaimVerdict | None = None
+    expected_here: ClaimVerdict | None = None
 
     @property
     def surprising(self) -> bool:
@@ -71,7 +71,7 @@ class Result:
         return data
 
 
-def _as_dict(finding: Finding) -> dict[str, Any]:
+def _as_dict(finding: ClaimVerdict) -> dict[str, Any]:
     data: dict[str, Any] = {"verdict": finding.verdict}
     if finding.case is not None and finding.verdict != claim_check.HOLDS:
         data["scenario"] = finding.case.scenario.text
@@ -85,9 +85,9 @@ def results(
     systems: Iterable[str],
     observed: Sequence[Observation] = (),
     host: Mapping[str, Any] | None = None,
-) -> list[Result]:
+) -> list[ClaimResult]:
     """Every claim on every system; ``observed`` are the scenarios as the kernel of ``host`` ran them."""
-    found = [Result(claim) for claim in asked]
+    found = [ClaimResult(claim) for claim in asked]
     for os in systems:
         for result in found:
             result.rows += _rows(result.claim, os)
@@ -99,7 +99,7 @@ def results(
 def _rows(claim: Claim, os: str) -> list[Row]:
     expectations = catalog.expectations(os)
     every = _stretches(os)
-    groups: dict[Finding, list[Stretch]] = {}
+    groups: dict[ClaimVerdict, list[Stretch]] = {}
     for variant in _variants(os):
         finding = claim_check.find(claim, _predicts(variant), _like)
         groups.setdefault(finding, []).extend(variant.stretches)
@@ -127,7 +127,7 @@ def _newest(os: str) -> Variant:
     return variant_of(expectations, expectations.covers[1])
 
 
-def _predicts(variant: Variant) -> claim_check.Outcomes:
+def _predicts(variant: Variant) -> claim_check.OutcomesOf:
     oracle = variant.diverged or variant.oracle
     return lambda scenario: oracle.predict(scenario).outcomes
 
@@ -137,7 +137,7 @@ def _like(os: str, scenario: Scenario) -> Sequence[Expected]:
     return (variant.diverged or variant.oracle).predict(scenario).outcomes
 
 
-def _judge_here(found: Sequence[Result], observed: Sequence[Observation], host: Mapping[str, Any]) -> None:
+def _judge_here(found: Sequence[ClaimResult], observed: Sequence[Observation], host: Mapping[str, Any]) -> None:
     ran = {one.scenario: one.outcomes for one in observed}
     expectations, release = catalog.of_host(host)
     variant = variant_of(expectations, release)
@@ -149,7 +149,7 @@ def _judge_here(found: Sequence[Result], observed: Sequence[Observation], host: 
 # --- text ---------------------------------------------------------------------------------------------------------
 
 
-def finding_text(finding: Finding) -> str:
+def finding_text(finding: ClaimVerdict) -> str:
     """What decided, in a line: ``b.bind=127.0.0.1 is ok: a=tcp4 ...``; "" where nothing stands out."""
     case = finding.case
     if case is None or finding.verdict == claim_check.HOLDS:

@@ -38,7 +38,7 @@ _SEQUENCES, _DELIVERIES, _CALLS = 300, 400, 1000
 
 
 @dataclass
-class Question:
+class OpenQuestion:
     """What one rule, or no rule, leaves open."""
 
     rule: Rule
@@ -71,13 +71,13 @@ def render() -> str:
     return "\n".join(parts)
 
 
-def questions(expectations: Expectations) -> list[Question]:
+def questions(expectations: Expectations) -> list[OpenQuestion]:
     """The open questions of a system, those of its newest release first."""
-    found: dict[str, Question] = {}
+    found: dict[str, OpenQuestion] = {}
     for number, variant in enumerate(reversed(variants(expectations))):
         missing = set()
         for rule in (one for one in variant.expectations.all_rules() if one.is_unknown):
-            known = found.setdefault(rule.id, Question(rule))
+            known = found.setdefault(rule.id, OpenQuestion(rule))
             known.stretches += variant.stretches
             if not known.scenario:
                 missing.add(rule.id)
@@ -92,7 +92,7 @@ def _is_vague(rule: Rule) -> bool:
     return not rule.is_unknown and (isinstance(rule.outcome, tuple) or rule.outcome == ANY_ERROR)
 
 
-def _asked(variant: Variant, missing: set[str], *, everything: bool) -> Iterator[Question]:
+def _asked(variant: Variant, missing: set[str], *, everything: bool) -> Iterator[OpenQuestion]:
     """Each question that a scenario asks, with the shortest that does: those of ``missing``, or every one."""
     oracle = variant.diverged or variant.oracle
     met: set[str] = set()
@@ -107,7 +107,7 @@ def _asked(variant: Variant, missing: set[str], *, everything: bool) -> Iterator
         rule = next((one for one in rules if one.is_unknown), None)
         if rule is not None:
             step = parse(text).steps[index]
-            one = Question(rule, step.kind if rule.id.startswith("api.") else "", text, step.text)
+            one = OpenQuestion(rule, step.kind if rule.id.startswith("api.") else "", text, step.text)
             if one.id not in met and (everything or one.id in missing):
                 met.add(one.id)
                 one.stretches += variant.stretches
@@ -124,7 +124,7 @@ def _scenarios() -> list[str]:
     return sorted(texts, key=lambda text: (text.count(" "), len(text), text))
 
 
-def _entry(one: Question, expectations: Expectations, every: Sequence[Stretch]) -> str:
+def _entry(one: OpenQuestion, expectations: Expectations, every: Sequence[Stretch]) -> str:
     where = ", ".join(ranges(expectations, one.stretches, every))
     text = f"- **`{one.id}`** ({where}): {one.rule.why}\n"
     if one.scenario:

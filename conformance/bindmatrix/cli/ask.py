@@ -85,16 +85,16 @@ def run(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _asked(words: list[str]) -> list[scenario_input.Line]:
+def _asked(words: list[str]) -> list[scenario_input.ScenarioLine]:
     """The scenarios that the command line means; raises :class:`Problem`."""
     text = " ".join(words)
     parts = text.split()
     if len(words) == 1 and parts and scenario_input.is_there(text):
         return list(scenario_input.given(text))
     if not parts or "=" in parts[0]:
-        return [scenario_input.Line(text, Place("scenario", 1))]
+        return [scenario_input.ScenarioLine(text, Place("scenario", 1))]
     if len(parts) > 1 or parts[0] in _PROTOCOLS:
-        return [scenario_input.Line(short_form(text).text, Place("scenario", 1))]
+        return [scenario_input.ScenarioLine(short_form(text).text, Place("scenario", 1))]
     return list(scenario_input.given(text))
 
 

@@ -18,7 +18,8 @@ from bindmatrix.observe import recordings
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.report import ask_text, claims_text
 from bindmatrix.rules import catalog
-from bindmatrix.run.session import lacking, observed
+from bindmatrix.run.plan import lacking
+from bindmatrix.run.session import observed
 
 _EPILOG = """\
 verdicts:

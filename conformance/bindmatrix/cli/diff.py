@@ -13,7 +13,7 @@ from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.generate.axes import DEFAULT_OPTIONS
 from bindmatrix.generate.matrix import matrix
 from bindmatrix.judge import diff
-from bindmatrix.judge.diff import Comparison, Recorded, Side
+from bindmatrix.judge.diff import Comparison, RecordedSide, Side
 from bindmatrix.notation import OPTIONS
 from bindmatrix.observe import recordings
 from bindmatrix.observe.recordings import Observation, Recording
@@ -177,14 +177,14 @@ def _read(word: str) -> list[Recording]:
     return [recordings.read(word)]
 
 
-def _recorded(word: str, recording: Recording, found: dict[str, Observation], notes: list[str]) -> Recorded:
+def _recorded(word: str, recording: Recording, found: dict[str, Observation], notes: list[str]) -> RecordedSide:
     try:
         expectations, release = catalog.of_host(recording.host)
     except Problem as problem:
         notes.append(f"{word}: no rules are named for it: {problem.message}")
-        return Recorded(_host_name(recording) or word, found, None)
+        return RecordedSide(_host_name(recording) or word, found, None)
     known = divergences.of(expectations, release)
-    return Recorded(f"{expectations.os} {release}", found, expectations.at(release), known)
+    return RecordedSide(f"{expectations.os} {release}", found, expectations.at(release), known)
 
 
 def _host_name(recording: Recording) -> str:

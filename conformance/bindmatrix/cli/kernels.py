@@ -20,7 +20,7 @@ from bindmatrix.execute.kernel_images import Image
 from bindmatrix.execute.local import LocalHost
 from bindmatrix.execute.remote import RemoteHost
 from bindmatrix.judge import by_release, verdicts
-from bindmatrix.judge.by_release import Answer, Judges
+from bindmatrix.judge.by_release import Judges, KernelAnswer
 from bindmatrix.notation import Scenario
 from bindmatrix.observe import evidence, scenario_input
 from bindmatrix.observe.recordings import Observation
@@ -47,7 +47,7 @@ Exit status: 1 when a kernel that was run diverges from what is expected of it, 
 
 
 class _Ask(NamedTuple):
-    """A kernel to be asked; ``how``, ``source`` and ``release`` as in :class:`~bindmatrix.judge.by_release.Answer`."""
+    """A kernel to be asked; the fields are those of :class:`~bindmatrix.judge.by_release.KernelAnswer`."""
 
     how: str
     source: str
@@ -112,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
     for one, (facts, found_there) in zip(asks, heard, strict=True):
         for scenario, answers in zip(asked, told, strict=True):
             if isinstance(facts, str):
-                answer = Answer(one.release, one.how, one.source, None, reason=facts)
+                answer = KernelAnswer(one.release, one.how, one.source, None, reason=facts)
             else:
                 answer = judges.answer(one.how, one.source, facts, found_there[scenario.text])
             answers.append(answer)
@@ -180,9 +180,9 @@ def _ask(host: LocalHost | RemoteHost, asked: Sequence[Scenario]) -> _Heard:
         return str(error), {}
 
 
-def _records(judges: Judges, asked: Sequence[Scenario]) -> list[list[Answer]]:
+def _records(judges: Judges, asked: Sequence[Scenario]) -> list[list[KernelAnswer]]:
     """For each scenario what was recorded of it, once a release."""
-    found: dict[str, dict[str, Answer]] = {one.text: {} for one in asked}
+    found: dict[str, dict[str, KernelAnswer]] = {one.text: {} for one in asked}
     for record in evidence.records(catalog.folder() / "evidence", vng.SYSTEM, found.keys()):
         observation = Observation(record.scenario, record.outcomes)
         answer = judges.answer("recorded", record.reference, {"release": record.release}, observation)
@@ -191,7 +191,10 @@ def _records(judges: Judges, asked: Sequence[Scenario]) -> list[list[Answer]]:
 
 
 def _print(
-    arguments: argparse.Namespace, found: Sequence[Image], asked: Sequence[Scenario], told: Iterable[Sequence[Answer]]
+    arguments: argparse.Namespace,
+    found: Sequence[Image],
+    asked: Sequence[Scenario],
+    told: Iterable[Sequence[KernelAnswer]],
 ) -> None:
     rows: list[dict[str, Any]] = []
     for index, (scenario, answers) in enumerate(zip(asked, told, strict=True)):

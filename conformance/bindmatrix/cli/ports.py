@@ -13,7 +13,7 @@ from bindmatrix.execute.ephemeral_probe import ProbeError, probe
 from bindmatrix.report import ephemeral_text
 from bindmatrix.report.ask_text import width_of
 from bindmatrix.rules import ephemeral
-from bindmatrix.rules.ephemeral import Answer, Table
+from bindmatrix.rules.ephemeral import PortAnswer, Table
 
 _EPILOG = """\
 On Linux the kernel here is asked too, in a network namespace whose range of ports is narrowed to 64; it needs root or
@@ -60,7 +60,7 @@ def _only(table: Table, systems: list[str]) -> Table:
     if not systems:
         return table
     questions = tuple(
-        ephemeral.Question(one.id, one.text, {os: cell for os, cell in one.cells.items() if os in systems})
+        ephemeral.PortQuestion(one.id, one.text, {os: cell for os, cell in one.cells.items() if os in systems})
         for one in table.questions
     )
     also = {os: text for os, text in table.also.items() if os in systems}
@@ -77,7 +77,7 @@ def _live(required: bool) -> dict[str, Any]:
         return {}
 
 
-def _as_dict(table: Table, here: dict[str, Answer], host: dict[str, Any]) -> dict[str, Any]:
+def _as_dict(table: Table, here: dict[str, PortAnswer], host: dict[str, Any]) -> dict[str, Any]:
     questions = []
     for one in table.questions:
         cells = {os: {"answer": cell.answer, "evidence": dict(cell.evidence)} for os, cell in one.cells.items()}

@@ -11,7 +11,7 @@ from pathlib import Path
 from bindmatrix.cli import inputs
 from bindmatrix.cli.main import DIVERGES, OK, WRONG
 from bindmatrix.errors import BindmatrixError, Place, Problem
-from bindmatrix.judge.host_table import Columns
+from bindmatrix.judge.host_table import HostTable
 from bindmatrix.report import junit, markdown, terminal
 from bindmatrix.report.html import page
 
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     return OK if all(host.summary.conforms for host in hosts) else DIVERGES
 
 
-def _read(found: list[inputs.Source]) -> tuple[list[Columns], list[str]]:
+def _read(found: list[inputs.Source]) -> tuple[list[HostTable], list[str]]:
     """The hosts that can be read, and what is wrong with the others; raises it when there is none."""
     both = list(zip(inputs.read(found), found, strict=True))
     unread = [one for one, _ in both if isinstance(one, str)]
@@ -92,7 +92,7 @@ def _read(found: list[inputs.Source]) -> tuple[list[Columns], list[str]]:
     return inputs.named([host for host, _ in read], [source for _, source in read]), unread
 
 
-def _write_all(arguments: argparse.Namespace, hosts: list[Columns]) -> None:
+def _write_all(arguments: argparse.Namespace, hosts: list[HostTable]) -> None:
     summaries = {host.name: host.summary for host in hosts}
     if arguments.html:
         _write(arguments.html, page.render(hosts))

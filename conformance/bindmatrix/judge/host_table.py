@@ -30,7 +30,7 @@ from bindmatrix.rules.model import Rule
 
 
 @dataclass
-class Columns:
+class HostTable:
     """One host.  Row i is the scenario ``heads[head[i]] + CUT + tails[tail[i]]`` with ``results[result[i]]``.
 
     A scenario without a second part has the tail "" and no CUT.
@@ -68,7 +68,7 @@ class _Head:
         self.rows: dict[str, int] = {}
 
 
-class Builder:
+class HostTableBuilder:
     """Takes the recordings of one host, one after the other."""
 
     def __init__(self, judge: Judge) -> None:
@@ -194,7 +194,7 @@ class Builder:
             repeats = (*seen[1:], observation.outcomes, *repeats)
         return self._judged(Observation(observation.scenario, before.outcomes, repeats=repeats))
 
-    def columns(self, name: str, problems: Iterable[str] = (), notes: Iterable[str] = ()) -> Columns:
+    def columns(self, name: str, problems: Iterable[str] = (), notes: Iterable[str] = ()) -> HostTable:
         """Everything so far."""
         used = Counter(self.result)
         decided = self._decided(used)
@@ -202,7 +202,7 @@ class Builder:
         for one in self.judge.divergences:
             rules.setdefault(one.id, _described(one.rule))
         limit = catalog.limit_of_host(self.judge.expectations, self.judge.host)
-        return Columns(
+        return HostTable(
             name=name,
             os=self.judge.expectations.os,
             heads=list(self._heads),
@@ -259,11 +259,11 @@ def _described(rule: Rule) -> tuple[str, tuple[str, ...]]:
     return rule.why, tuple(f"{one.kind}: {one.reference}" for one in rule.evidence)
 
 
-def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mapping[str, Any] | None = None) -> Columns:
+def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mapping[str, Any] | None = None) -> HostTable:
     """The columns of one host; ``facts`` win over what the recordings say.  Raises :class:`Problem`."""
     from bindmatrix.rules import divergences
 
-    builder: Builder | None = None
+    builder: HostTableBuilder | None = None
     problems: list[str] = []
     bad_lines = 0
     for recording in recordings:
@@ -275,7 +275,7 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
                 raise _nameless(recording, first)
             expectations, release = catalog.of_host(host)
             known = divergences.of(expectations, release)
-            builder = Builder(Judge(expectations.at(release), known, host))
+            builder = HostTableBuilder(Judge(expectations.at(release), known, host))
         builder.add(first)
         for batch in batches:
             builder.add(batch)

@@ -16,7 +16,7 @@ FORMAT = "bindmatrix-verdicts/1"
 
 
 @dataclass
-class Group:
+class VerdictGroup:
     """Verdicts that are alike: one kind, one rule, one expectation, one actual outcome, one call."""
 
     kind: str
@@ -71,7 +71,7 @@ class Summary:
     total: int
     verdicts: Mapping[str, int]
     rules: Mapping[str, int]
-    groups: list[Group]
+    groups: list[VerdictGroup]
     #: reason -> how many scenarios, for unsupported and no-verdict
     reasons: Mapping[str, Mapping[str, int]]
     #: what the reader has to know: a release that was not tested, a file that broke off, an axis that was skipped
@@ -80,7 +80,7 @@ class Summary:
     #: the folder or file that was judged, "" for this machine, None for standard input
     recording: str | None = ""
 
-    def of(self, *kinds: str) -> list[Group]:
+    def of(self, *kinds: str) -> list[VerdictGroup]:
         """The groups of these verdicts, the largest first."""
         return [group for group in self.groups if group.kind in kinds]
 
@@ -102,7 +102,7 @@ class Collector:
 
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
-        self._groups: dict[tuple[object, ...], Group] = {}
+        self._groups: dict[tuple[object, ...], VerdictGroup] = {}
         self._reasons: dict[str, Counter[str]] = {UNSUPPORTED: Counter(), NO_VERDICT: Counter()}
         #: scenarios that diverge, to be repeated
         self.diverging: list[Verdict] = []
@@ -117,7 +117,7 @@ class Collector:
             else:
                 self.group(verdict)
 
-    def group(self, verdict: Verdict) -> Group:
+    def group(self, verdict: Verdict) -> VerdictGroup:
         """Put a verdict into its group."""
         rule = verdict.rules[0] if verdict.rules else None
         if verdict.kind == UNKNOWN:
@@ -126,7 +126,7 @@ class Collector:
         key = (verdict.kind, rule.id if rule else "", call, verdict.expected, verdict.actual, verdict.divergence)
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = Group(
+            group = self._groups[key] = VerdictGroup(
                 verdict.kind,
                 rule.id if rule else "",
                 call,
@@ -139,7 +139,7 @@ class Collector:
         group.add(verdict)
         return group
 
-    def settled(self) -> list[Group]:
+    def settled(self) -> list[VerdictGroup]:
         """The groups so far, the worst verdict and the largest group first."""
         for verdict in self.diverging:
             self.group(verdict)

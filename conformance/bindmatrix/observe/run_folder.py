@@ -16,7 +16,7 @@ from bindmatrix.observe.recordings import Observation, header, line, read
 NAME = "observations.jsonl.gz"
 
 
-class Results:
+class RunFolder:
     """Writes the observations of a run line by line; a run that dies loses at most the last instant.
 
     ``before`` holds what an earlier run left in the folder, when it is resumed.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bindmatrix.answers.claims import Result, finding_text
+from bindmatrix.answers.claims import ClaimResult, finding_text
 from bindmatrix.judge import claim_check
-from bindmatrix.report.ask_text import Line, wrapped
+from bindmatrix.report.ask_text import StyledLine, wrapped
 
 _STYLES = {
     claim_check.HOLDS: "green",
@@ -18,9 +18,9 @@ _STYLES = {
 _INDENT = " " * 18
 
 
-def lines(found: Sequence[Result], name: str = "", width: int = 100) -> list[Line]:
+def lines(found: Sequence[ClaimResult], name: str = "", width: int = 100) -> list[StyledLine]:
     """All claims; ``name`` is what to call the kernel here."""
-    out: list[Line] = []
+    out: list[StyledLine] = []
     for result in found:
         out += _claim(result, name, width)
         out.append([])
@@ -28,9 +28,9 @@ def lines(found: Sequence[Result], name: str = "", width: int = 100) -> list[Lin
     return out
 
 
-def _claim(result: Result, name: str, width: int) -> list[Line]:
+def _claim(result: ClaimResult, name: str, width: int) -> list[StyledLine]:
     claim = result.claim
-    out: list[Line] = [[(claim.id, "bold")]]
+    out: list[StyledLine] = [[(claim.id, "bold")]]
     about = f" (of {', '.join(claim.about)})" if claim.about else ""
     out += [[(line, "")] for line in wrapped(claim.says + about, "  ", width)]
     out += [[(line, "dim")] for source in claim.sources for line in wrapped(f"[{source}]", "  ", width)]
@@ -51,15 +51,15 @@ def _claim(result: Result, name: str, width: int) -> list[Line]:
     return out
 
 
-def _verdict(verdict: str, who: str, reason: str, width: int) -> list[Line]:
+def _verdict(verdict: str, who: str, reason: str, width: int) -> list[StyledLine]:
     first, *rest = wrapped(who, _INDENT, width)
-    out: list[Line] = [[(f"  {verdict:<16}", _STYLES[verdict]), (first[len(_INDENT) :], "")]]
+    out: list[StyledLine] = [[(f"  {verdict:<16}", _STYLES[verdict]), (first[len(_INDENT) :], "")]]
     out += [[(line, "")] for line in rest]
     out += [[(line, "dim")] for line in wrapped(reason, _INDENT + "  ", width)]
     return out
 
 
-def summary(found: Sequence[Result], name: str = "") -> list[str]:
+def summary(found: Sequence[ClaimResult], name: str = "") -> list[str]:
     """For each system how many claims hold on its newest release, and here."""
     out = []
     systems = list(dict.fromkeys(row.os for result in found for row in result.rows))

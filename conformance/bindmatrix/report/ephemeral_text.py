@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
-from bindmatrix.rules.ephemeral import Answer, Table
+from bindmatrix.rules.ephemeral import PortAnswer, Table
 
 
-def lines(table: Table, here: Mapping[str, Answer], name: str, asked: str, width: int = 100) -> list[str]:
+def lines(table: Table, here: Mapping[str, PortAnswer], name: str, asked: str, width: int = 100) -> list[str]:
     """For each question a row a group of systems that answer alike.
 
     ``here`` are the answers of this kernel, empty where it was not asked; ``name`` is what to call it and ``asked`` the
@@ -17,7 +17,7 @@ def lines(table: Table, here: Mapping[str, Answer], name: str, asked: str, width
     found: list[str] = []
     for question in table.questions:
         found += textwrap.wrap(question.text, width)
-        rows: dict[Answer, list[str]] = {}
+        rows: dict[PortAnswer, list[str]] = {}
         for os, cell in question.cells.items():
             rows.setdefault(cell.answer, []).append(os)
         unknown = [os for os in table.systems if os not in question.cells]
@@ -37,7 +37,7 @@ def lines(table: Table, here: Mapping[str, Answer], name: str, asked: str, width
     return found
 
 
-def answer_text(answer: Answer) -> str:
+def answer_text(answer: PortAnswer) -> str:
     """An answer in a line."""
     return answer if isinstance(answer, str) else " ".join(answer) or "none"
 
@@ -47,7 +47,7 @@ def _row(answer: str, systems: list[str], width: int) -> list[str]:
     return textwrap.wrap(text, width, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
 
 
-def differences(table: Table, here: Mapping[str, Answer], os: str) -> dict[str, tuple[Answer, Answer]]:
+def differences(table: Table, here: Mapping[str, PortAnswer], os: str) -> dict[str, tuple[PortAnswer, PortAnswer]]:
     """Id -> (expected, found) where this kernel answers otherwise than its system."""
     expected = table.answers(os)
     return {

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
-from bindmatrix.judge.summary import Group, Summary
+from bindmatrix.judge.summary import Summary, VerdictGroup
 from bindmatrix.judge.verdicts import CONFORMS, DIVERGES, VERDICTS
 from bindmatrix.report.terminal import group_lines
 from bindmatrix.report.words import counted
@@ -58,7 +58,7 @@ def _suite(name: str, summary: Summary) -> ET.Element:
     return suite
 
 
-def _group(suite: ET.Element, name: str, group: Group, recording: str | None) -> None:
+def _group(suite: ET.Element, name: str, group: VerdictGroup, recording: str | None) -> None:
     what = group.divergence or group.rule or "no rule"
     case = _case(suite, name, f"{group.kind} {what}: {group.shortest}")
     text = _clean("\n".join([*group_lines(group, recording), *(f"  evidence: {one}" for one in group.evidence)]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from bindmatrix.judge.by_release import Answer, Change, telling_steps
+from bindmatrix.judge.by_release import Change, KernelAnswer, telling_steps
 from bindmatrix.judge.verdicts import CONFORMS
 from bindmatrix.notation import Scenario
 from bindmatrix.outcomes import in_words
@@ -13,7 +13,9 @@ from bindmatrix.outcomes import in_words
 _GAP = "  "
 
 
-def lines(scenario: Scenario, answers: Sequence[Answer], changes: Sequence[Change], width: int = 100) -> list[str]:
+def lines(
+    scenario: Scenario, answers: Sequence[KernelAnswer], changes: Sequence[Change], width: int = 100
+) -> list[str]:
     """The scenario, a row a kernel (the oldest first), and between which two the answer changes."""
     found = wrapped(scenario.text, "", width)
     steps = telling_steps(scenario, answers)
@@ -47,7 +49,7 @@ def wrapped(text: str, indent: str, width: int) -> list[str]:
     )
 
 
-def _row(answer: Answer, scenario: Scenario, steps: Sequence[int]) -> list[str]:
+def _row(answer: KernelAnswer, scenario: Scenario, steps: Sequence[int]) -> list[str]:
     outcomes = answer.outcomes
     cells = [str(outcomes[step]) if outcomes else "-" for step in steps]
     predicted = answer.prediction.outcomes

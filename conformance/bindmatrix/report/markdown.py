@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from bindmatrix.judge.summary import Group, Summary
+from bindmatrix.judge.summary import Summary, VerdictGroup
 from bindmatrix.judge.verdicts import CONFORMS, DIVERGES, FLAKY, KNOWN, RESOLVED, UNKNOWN, VERDICTS
 from bindmatrix.report.terminal import heading, report_command
 
@@ -101,14 +101,14 @@ def _section(mark: str, title: str, body: Iterable[str], *, folded: bool = True)
     return [f"{mark}# {escape(title)}", "", *body, ""]
 
 
-def _groups(groups: list[Group], recording: str | None) -> list[str]:
+def _groups(groups: list[VerdictGroup], recording: str | None) -> list[str]:
     lines = [text for group in groups[:_MOST] for text in _group(group, recording)]
     if len(groups) > _MOST:
         lines += ["", f"... and {len(groups) - _MOST:,} more groups"]
     return lines
 
 
-def _group(group: Group, recording: str | None) -> list[str]:
+def _group(group: VerdictGroup, recording: str | None) -> list[str]:
     name = group.divergence or group.rule or group.kind
     lines = [f"- **{group.count:,} × `{_code(name)}`**  ", f"  `{_code(group.shortest)}`  "]
     if group.call:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import IO
 
 from bindmatrix.errors import printable
-from bindmatrix.judge.summary import Group, Summary
+from bindmatrix.judge.summary import Summary, VerdictGroup
 from bindmatrix.judge.verdicts import CONFORMS, DIVERGES, FLAKY, KNOWN, RESOLVED, UNKNOWN, VERDICTS
 from bindmatrix.report.words import counted
 
@@ -118,7 +118,7 @@ def heading(summary: Summary) -> str:
     return text
 
 
-def group_lines(group: Group, recording: str | None = "") -> list[str]:
+def group_lines(group: VerdictGroup, recording: str | None = "") -> list[str]:
     """A group as lines: what, the shortest scenario, expected, actual, the rule and why, how to reproduce it."""
     head = f"{group.kind}: {group.count:,} x"
     if group.divergence:
@@ -141,7 +141,7 @@ def group_lines(group: Group, recording: str | None = "") -> list[str]:
     return lines
 
 
-def report_command(group: Group, recording: str) -> str:
+def report_command(group: VerdictGroup, recording: str) -> str:
     """The command that writes the bug report; what was recorded elsewhere is told as it is in the recording."""
     if recording:
         return f"bindmatrix reproduce '{group.scenario}' --host {shlex.quote(recording)}"

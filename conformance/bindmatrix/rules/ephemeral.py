@@ -25,19 +25,19 @@ WORDS: dict[str, str] = {
     "no-reuse": "it fails: every port is in use",
 }
 
-Answer = str | tuple[str, ...]
+PortAnswer = str | tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Cell:
     """What one system does, and why that is believed: ``(kind, reference)`` each."""
 
-    answer: Answer
+    answer: PortAnswer
     evidence: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Question:
+class PortQuestion:
     """A row: the answers of the systems that were measured; a system that is missing is unknown."""
 
     id: str
@@ -50,10 +50,10 @@ class Table:
     """The whole file.  ``also`` has what the answers leave out, by system."""
 
     systems: tuple[str, ...]
-    questions: tuple[Question, ...]
+    questions: tuple[PortQuestion, ...]
     also: Mapping[str, str]
 
-    def answers(self, os: str) -> dict[str, Answer]:
+    def answers(self, os: str) -> dict[str, PortAnswer]:
         """Id -> answer for one system, without the unknown ones."""
         return {one.id: one.cells[os].answer for one in self.questions if os in one.cells}
 
@@ -80,12 +80,12 @@ def read(path: Path | None = None) -> Table:
     return Table(systems, questions, also)
 
 
-def _question(data: Mapping[str, Any], systems: tuple[str, ...], path: Path) -> Question:
+def _question(data: Mapping[str, Any], systems: tuple[str, ...], path: Path) -> PortQuestion:
     cells = {os: _cell(cell, f"{path}: {data['id']}: {os}") for os, cell in data["cells"].items()}
     for os in cells:
         if os not in systems:
             raise Problem(Place(f"{path}: {data['id']}"), f"{os!r} is not among 'systems': {', '.join(systems)}")
-    return Question(data["id"], data["question"], cells)
+    return PortQuestion(data["id"], data["question"], cells)
 
 
 def _cell(data: Mapping[str, Any], where: str) -> Cell:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bindmatrix.judge.summary import Collector, Group
+from bindmatrix.judge.summary import Collector, VerdictGroup
 from bindmatrix.judge.verdicts import DIVERGES
 from bindmatrix.report.terminal import group_lines
 
@@ -21,7 +21,7 @@ def fail(found: Collector) -> None:
         pytest.fail(text(groups), pytrace=False)
 
 
-def text(groups: Sequence[Group]) -> str:
+def text(groups: Sequence[VerdictGroup]) -> str:
     """The message for ``groups`` of verdicts that diverge."""
     lines = [line for group in groups[:_MOST] for line in [*group_lines(group), ""]]
     if len(groups) > _MOST:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from bindmatrix import __version__
-from bindmatrix.judge.host_table import Columns
+from bindmatrix.judge.host_table import HostTable
 from bindmatrix.judge.side_by_side import side_by_side
 from bindmatrix.report.html.dataset import encode
 
@@ -21,7 +21,7 @@ from bindmatrix.report.html.dataset import encode
 SCRIPTS = ("data.js", "matrix.js", "lists.js", "detail.js", "main.js")
 
 
-def render(hosts: Sequence[Columns]) -> str:
+def render(hosts: Sequence[HostTable]) -> str:
     """The whole page for these hosts."""
     both = side_by_side(hosts)
     style = _asset("style.css")
