@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from bindmatrix.errors import Problem
-from bindmatrix.judge.verdicts import CONFORMS, DIVERGES, FLAKY, NO_VERDICT
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.observe.recordings import read
 from bindmatrix.observe.run_folder import RunFolder
 from bindmatrix.rules.model import Rule
@@ -23,7 +23,7 @@ def test_a_kernel_that_follows_the_rules_conforms() -> None:
     kernel = FakeKernel()
     summary = Session(kernel).run(QUICK.scenarios(kernel.facts))
     assert summary.conforms
-    assert summary.total == summary.verdicts[CONFORMS] + summary.verdicts["unknown"]
+    assert summary.total == summary.verdicts[VerdictKind.CONFORMS] + summary.verdicts["unknown"]
     assert summary.rules["linux.tcp-conflict"] > 100
 
 
@@ -41,7 +41,7 @@ def test_a_missing_rule_is_found_named_and_shrunk(rule: str, shortest: str) -> N
     extra = [shortest + " c=udp4 c.bind=127.0.0.2"]
     summary = Session(kernel).run([*QUICK.scenarios(kernel.facts), *extra])
     assert not summary.conforms
-    groups = [group for group in summary.of(DIVERGES) if group.rule == rule]
+    groups = [group for group in summary.of(VerdictKind.DIVERGES) if group.rule == rule]
     assert groups
     assert min((group.shrunk for group in groups), key=len) == shortest
 
@@ -56,7 +56,7 @@ def test_one_excuse_too_many_is_found() -> None:
 
     kernel = FakeKernel(sharing)
     summary = Session(kernel).run(QUICK.scenarios(kernel.facts))
-    (group,) = summary.of(DIVERGES)
+    (group,) = summary.of(VerdictKind.DIVERGES)
     assert group.rule == "linux.udp-conflict"
     assert (group.expected, group.actual) == ("EADDRINUSE", "ok")
     assert (
@@ -71,14 +71,14 @@ def test_a_kernel_that_cannot_make_up_its_mind_is_flaky() -> None:
 
     kernel = FakeKernel(fault=moody)
     summary = Session(kernel).run(["a=udp4 a.bind=127.0.0.1 b=tcp4 b.bind=0.0.0.0", "a=tcp4 a.bind=127.0.0.1"])
-    assert summary.verdicts[FLAKY] == 1
+    assert summary.verdicts[VerdictKind.FLAKY] == 1
     assert summary.conforms
 
 
 def test_a_port_that_is_taken_is_no_divergence() -> None:
     kernel = FakeKernel(fault=lambda text, outcomes, runs: ["ok", "EADDRINUSE"])
     summary = Session(kernel).run(["a=tcp4 a.bind=127.0.0.1"])
-    assert summary.verdicts[NO_VERDICT] == 1
+    assert summary.verdicts[VerdictKind.NO_VERDICT] == 1
     assert summary.conforms
 
 

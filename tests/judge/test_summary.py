@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bindmatrix.judge.summary import Collector, VerdictGroup
-from bindmatrix.judge.verdicts import DIVERGES, Judge
+from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.rules import catalog
 
@@ -50,7 +50,7 @@ def test_the_shrunk_scenario_is_shown_where_there_is_one() -> None:
 
 def test_a_group_says_what_it_is_about() -> None:
     (group,) = groups(observed(SHORT))
-    assert (group.kind, group.rule, group.call) == (DIVERGES, "linux.tcp-conflict", "bind")
+    assert (group.kind, group.rule, group.call) == (VerdictKind.DIVERGES, "linux.tcp-conflict", "bind")
     assert (group.expected, group.actual) == ("EADDRINUSE", "ok")
     assert group.why
     assert any(one.startswith("source: net/ipv4/inet_connection_sock.c") for one in group.evidence)

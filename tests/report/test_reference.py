@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bindmatrix.report import reference
+from bindmatrix.answers import reference
 from bindmatrix.rules import confidence, vocabulary
 from bindmatrix.rules.loader import _STACK_KEYS
 
@@ -12,7 +12,7 @@ from bindmatrix.rules.loader import _STACK_KEYS
 def test_the_checked_in_reference_is_up_to_date() -> None:
     path = Path(__file__).parents[2] / "docs" / "expectations.md"
     assert path.read_text(encoding="utf-8") == reference.render(), (
-        "write it again: python -c 'from bindmatrix.report import reference; print(reference.render(), end=\"\")'"
+        "write it again: python -c 'from bindmatrix.answers import reference; print(reference.render(), end=\"\")'"
         " > docs/expectations.md"
     )
 

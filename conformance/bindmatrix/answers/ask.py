@@ -50,6 +50,12 @@ class SystemAnswer:
         """``linux 5.10 - 7.3.4``."""
         return f"{self.os} {', '.join(self.releases)}"
 
+    @property
+    def confidence_text(self) -> str:
+        """The word; what was measured says on which release, where the answer stands for several."""
+        several = self.releases != (self.release,)
+        return f"measured on {self.release}" if self.confidence == confidence.MEASURED and several else self.confidence
+
     def as_dict(self, scenario: Scenario) -> dict[str, Any]:
         """For JSON; the keys are documented in the help of ``ask``."""
         data: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,7 +12,7 @@ from bindmatrix.judge import claim_check
 from bindmatrix.judge.claim_check import Claim, ClaimVerdict
 from bindmatrix.notation import Scenario
 from bindmatrix.observe.recordings import Observation
-from bindmatrix.outcomes import NOBODY, Expected, in_words
+from bindmatrix.outcomes import Expected
 from bindmatrix.rules import catalog
 from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variant_of, variants
 
@@ -146,17 +147,10 @@ def _judge_here(found: Sequence[ClaimResult], observed: Sequence[Observation], h
         result.expected_here = claim_check.find(result.claim, _predicts(variant), _like)
 
 
-# --- text ---------------------------------------------------------------------------------------------------------
-
-
-def finding_text(finding: ClaimVerdict) -> str:
-    """What decided, in a line: ``b.bind=127.0.0.1 is ok: a=tcp4 ...``; "" where nothing stands out."""
-    case = finding.case
-    if case is None or finding.verdict == claim_check.HOLDS:
-        return ""
-    if finding.step < 0:
-        return f"not run: {case.scenario.text}"
-    step = case.scenario.steps[finding.step]
-    outcome = in_words(finding.outcome, delivers=step.delivers)
-    received = step.delivers and finding.outcome is not None and outcome not in NOBODY
-    return f"{step.text} {'goes to' if received else 'is'} {outcome}: {case.scenario.text}"
+def tally(found: Sequence[ClaimResult]) -> dict[str, Counter[str]]:
+    """System -> how many claims come to which verdict on its newest release."""
+    counts: dict[str, Counter[str]] = {}
+    for result in found:
+        for os, row in {row.os: row for row in result.rows}.items():
+            counts.setdefault(os, Counter())[row.finding.verdict] += 1
+    return counts

@@ -141,7 +141,7 @@ def _ports() -> str:
     table = ephemeral.read()
     text = "## Ports that the kernel chooses\n\n"
     for question in table.questions:
-        unknown = [os for os in table.systems if os not in question.cells]
+        unknown = table.unknown(question)
         if unknown:
             text += f"- {question.text} ({', '.join(unknown)})\n"
     return text

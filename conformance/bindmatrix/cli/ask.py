@@ -12,6 +12,7 @@ from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.notation import OPTIONS, SOCKET_KINDS, Scenario, parse, words_with_columns
 from bindmatrix.observe import scenario_input
 from bindmatrix.report import ask_text
+from bindmatrix.report.console import show, width_of
 
 _EPILOG = """\
 The short form asks the most common question, what two sockets do to each other:
@@ -78,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             if asked:
                 print()
-            ask_text.show(ask_text.lines(scenario, rows, ask_text.width_of(sys.stdout)))
+            show(ask_text.lines(scenario, rows, width_of(sys.stdout)))
         asked = True
     if arguments.json:
         print(json.dumps(found, indent=1))

@@ -14,6 +14,7 @@ from bindmatrix.cli.main import DIVERGES, OK, WRONG
 from bindmatrix.errors import Place, Problem
 from bindmatrix.judge.evidence_sample import digest
 from bindmatrix.judge.host_table import HostTable
+from bindmatrix.judge.matrix_view import matrix_view
 from bindmatrix.observe import recordings
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.report import junit, markdown
@@ -126,7 +127,7 @@ def _write(arguments: argparse.Namespace, hosts: Mapping[str, HostTable], proble
     _text(out / "junit.xml", junit.render(summaries))
     _text(out / "verdicts.json", _json(hosts))
     if hosts:
-        _text(out / "site" / "index.html", page.render(list(hosts.values())))
+        _text(out / "site" / "index.html", page.render(matrix_view(list(hosts.values()))))
     for name, host in hosts.items():
         for issue in issues(name, host.summary, arguments.run):
             _text(out / "issues" / f"{issue.key}.json", json.dumps(issue.as_dict(), indent=1) + "\n")

@@ -17,7 +17,8 @@ from bindmatrix.judge.diff import Comparison, RecordedSide, Side
 from bindmatrix.notation import OPTIONS
 from bindmatrix.observe import recordings
 from bindmatrix.observe.recordings import Observation, Recording
-from bindmatrix.report import ask_text, diff_text
+from bindmatrix.report import diff_text
+from bindmatrix.report.console import show, width_of
 from bindmatrix.rules import catalog, divergences
 from bindmatrix.rules.model import Expectations
 
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(result.as_dict(), indent=1))
     else:
-        ask_text.show(diff_text.lines(result, ask_text.width_of(sys.stdout)))
+        show(diff_text.lines(result, width_of(sys.stdout)))
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:

@@ -19,13 +19,14 @@ from bindmatrix.execute.hosts import HostSpec, open_host
 from bindmatrix.execute.kernel_images import Image
 from bindmatrix.execute.local import LocalHost
 from bindmatrix.execute.remote import RemoteHost
-from bindmatrix.judge import by_release, verdicts
+from bindmatrix.judge import by_release
 from bindmatrix.judge.by_release import Judges, KernelAnswer
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.notation import Scenario
 from bindmatrix.observe import evidence, scenario_input
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.report import kernels_text
-from bindmatrix.report.ask_text import width_of
+from bindmatrix.report.console import width_of
 from bindmatrix.rules import catalog, releases
 from bindmatrix.run.session import observed
 
@@ -120,7 +121,8 @@ def run(arguments: argparse.Namespace) -> int:
     _print(arguments, found, asked, [by_release.ordered(answers) for answers in told])
     if status != OK or any(answer.outcomes is None for answer in run_now):
         return WRONG
-    return DIVERGES if any(answer.verdict in (verdicts.DIVERGES, verdicts.RESOLVED) for answer in run_now) else OK
+    surprising = (VerdictKind.DIVERGES, VerdictKind.RESOLVED)
+    return DIVERGES if any(answer.verdict in surprising for answer in run_now) else OK
 
 
 def _images(places: Sequence[Path]) -> list[Image]:

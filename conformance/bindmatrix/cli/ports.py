@@ -7,11 +7,12 @@ import json
 import sys
 from typing import Any
 
+from bindmatrix.answers.port_table import port_rows
 from bindmatrix.cli.main import DIVERGES, OK
 from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.execute.ephemeral_probe import ProbeError, probe
 from bindmatrix.report import ephemeral_text
-from bindmatrix.report.ask_text import width_of
+from bindmatrix.report.console import width_of
 from bindmatrix.rules import ephemeral
 from bindmatrix.rules.ephemeral import PortAnswer, Table
 
@@ -44,12 +45,13 @@ def run(arguments: argparse.Namespace) -> int:
         name: answer if isinstance(answer, str) else tuple(answer) for name, answer in found.get("answers", {}).items()
     }
     os = str(host.get("os", ""))
+    rows = port_rows(table, here, os)
     if arguments.json:
         print(json.dumps(_as_dict(table, here, host), indent=1))
     else:
         name = f"here, {os} {host.get('release')}"
-        print("\n".join(ephemeral_text.lines(table, here, name, os, width_of(sys.stdout))))
-    return DIVERGES if ephemeral_text.differences(table, here, os) else OK
+        print("\n".join(ephemeral_text.lines(rows, table.also, name, os, width_of(sys.stdout))))
+    return DIVERGES if any(row.differs for row in rows) else OK
 
 
 def _only(table: Table, systems: list[str]) -> Table:

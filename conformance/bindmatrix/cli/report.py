@@ -12,6 +12,7 @@ from bindmatrix.cli import inputs
 from bindmatrix.cli.main import DIVERGES, OK, WRONG
 from bindmatrix.errors import BindmatrixError, Place, Problem
 from bindmatrix.judge.host_table import HostTable
+from bindmatrix.judge.matrix_view import matrix_view
 from bindmatrix.report import junit, markdown, terminal
 from bindmatrix.report.html import page
 
@@ -95,7 +96,7 @@ def _read(found: list[inputs.Source]) -> tuple[list[HostTable], list[str]]:
 def _write_all(arguments: argparse.Namespace, hosts: list[HostTable]) -> None:
     summaries = {host.name: host.summary for host in hosts}
     if arguments.html:
-        _write(arguments.html, page.render(hosts))
+        _write(arguments.html, page.render(matrix_view(hosts)))
     if arguments.markdown:
         step_summary = arguments.markdown != "-" and arguments.markdown == os.environ.get("GITHUB_STEP_SUMMARY")
         _write(arguments.markdown, markdown.render_all(summaries), append=step_summary)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
 
-from bindmatrix.judge.verdicts import NO_VERDICT, Judge
+from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.notation import Scenario
 from bindmatrix.observe.recordings import Observation, Outcomes
 from bindmatrix.oracle.oracle import Prediction
@@ -32,7 +32,7 @@ class KernelAnswer:
     #: the image, or the recording as evidence names it
     source: str
     outcomes: Outcomes | None
-    verdict: str = NO_VERDICT
+    verdict: str = VerdictKind.NO_VERDICT
     reason: str = ""
     #: with the known divergences of that release
     prediction: Prediction = _NOTHING

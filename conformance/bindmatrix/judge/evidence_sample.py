@@ -17,12 +17,12 @@ from collections.abc import Hashable, Iterator
 
 from bindmatrix.judge.host_table import HostTable
 from bindmatrix.judge.results import Result
-from bindmatrix.judge.verdicts import CONFORMS, KNOWN, UNKNOWN
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.notation import step
 from bindmatrix.observe.recordings import Observation
 
 #: verdicts whose observations can be evidence
-KEPT = (CONFORMS, KNOWN, UNKNOWN)
+KEPT = (VerdictKind.CONFORMS, VerdictKind.KNOWN, VerdictKind.UNKNOWN)
 #: scenarios that show the same
 EACH = 3
 #: how many datagrams each socket of a group got is chance

@@ -22,7 +22,7 @@ from bindmatrix.errors import Place, Problem
 from bindmatrix.judge.prefix_cache import CUT, Head, Part
 from bindmatrix.judge.results import Followed, Result, Results, Said, result
 from bindmatrix.judge.summary import Collector, Summary
-from bindmatrix.judge.verdicts import CONFORMS, NO_VERDICT, UNKNOWN, UNSUPPORTED, VERDICTS, Judge, Verdict
+from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.observe.recordings import Observation, Recording
 from bindmatrix.oracle.oracle import Answer
 from bindmatrix.rules import catalog, confidence
@@ -127,17 +127,17 @@ class HostTableBuilder:
         if way.certain and rest.certain:
             number = way.known.get(rest.number)
             if number is None:
-                number = way.known[rest.number] = self._followed(CONFORMS, way, rest, observation)
+                number = way.known[rest.number] = self._followed(VerdictKind.CONFORMS, way, rest, observation)
             return number
         # the reports show the shortest, so each comes by here
         both = way.number, rest.number
         number = self._joined.get(both)
         if number is None:
-            number = self._joined[both] = self._followed(UNKNOWN, way, rest, observation)
-        self._keep_shortest(number, Verdict(UNKNOWN, observation))
+            number = self._joined[both] = self._followed(VerdictKind.UNKNOWN, way, rest, observation)
+        self._keep_shortest(number, Verdict(VerdictKind.UNKNOWN, observation))
         return number
 
-    def _followed(self, kind: str, way: Part, rest: Part, observation: Observation) -> int:
+    def _followed(self, kind: VerdictKind, way: Part, rest: Part, observation: Observation) -> int:
         said = way.said + rest.said
         self._results.append(Followed(kind, observation.outcomes or (), said))
         self._said.append(said)
@@ -146,7 +146,7 @@ class HostTableBuilder:
     def _judged(self, observation: Observation) -> int:
         verdict = self.judge.verdict(observation)
         answers: list[Answer] = []
-        if verdict.kind != NO_VERDICT or verdict.step >= 0:
+        if verdict.kind != VerdictKind.NO_VERDICT or verdict.step >= 0:
             answers = self.judge.answers(observation)
         said = self.judge.ways.said(answers)
         result = self._result(verdict, said)
@@ -236,20 +236,20 @@ class HostTableBuilder:
         for some, count in decided.items():
             for rule in some:
                 by_id[rule.id] += count
-        reasons: dict[str, Counter[str]] = {UNSUPPORTED: Counter(), NO_VERDICT: Counter()}
+        reasons: dict[str, Counter[str]] = {VerdictKind.UNSUPPORTED: Counter(), VerdictKind.NO_VERDICT: Counter()}
         for number, count in used.items():
             kind = self._results[number].kind
             kinds[kind] += count
             if kind in reasons:
                 reasons[kind][self._verdicts[number].reason] += count
-            elif kind != CONFORMS:
+            elif kind != VerdictKind.CONFORMS:
                 # the group counts this one scenario; the others that gave the same are added here
                 collector.group(self._verdicts[number]).count += count - 1
         summary = collector.summary(notes=notes)
         return replace(
             summary,
             total=sum(kinds.values()),
-            verdicts={kind: kinds[kind] for kind in VERDICTS},
+            verdicts={kind: kinds[kind] for kind in VerdictKind},
             rules=dict(by_id.most_common()),
             reasons={kind: dict(counts.most_common()) for kind, counts in reasons.items()},
         )

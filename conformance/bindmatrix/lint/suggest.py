@@ -16,7 +16,7 @@ from bindmatrix.generate.many_sockets import random_crowds
 from bindmatrix.generate.matrix import matrix
 from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.judge.shrink import shrink
-from bindmatrix.judge.verdicts import DIVERGES, Judge
+from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.lint.context import Subject
 from bindmatrix.lint.mutants import Mutant
 from bindmatrix.lint.mutation_index import Passes
@@ -106,4 +106,4 @@ def _shrunk(text: str, mutant: Mutant, at: Expectations, oracle: Oracle) -> str:
         return [Observation(one, outcomes(oracle, one)) for one in texts]
 
     verdict = judge.verdict(observe([text])[0])
-    return shrink(verdict, judge, observe) if verdict.kind == DIVERGES else text
+    return shrink(verdict, judge, observe) if verdict.kind == VerdictKind.DIVERGES else text

@@ -1,28 +1,14 @@
-"""Answers on the terminal: a table with a row for each system, the reason under each row.
-
-Plain text when it does not go to a terminal or NO_COLOR is set; rich only puts colours to the same text.
-"""
+"""Answers on the terminal: a table with a row for each system, the reason under each row."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-import textwrap
-from collections.abc import Iterable, Sequence
-from typing import IO
+from collections.abc import Sequence
 
 from bindmatrix.answers.ask import SystemAnswer, telling_steps
-from bindmatrix.errors import printable
 from bindmatrix.notation import Scenario, Step
 from bindmatrix.outcomes import in_words
-from bindmatrix.rules.confidence import MEASURED
+from bindmatrix.report.console import PLAIN_WIDTH, StyledLine, wrapped
 
-#: pieces of a line, each with a style of rich ("" for none)
-StyledLine = list[tuple[str, str]]
-
-#: width of what does not go to a terminal
-PLAIN_WIDTH = 100
 _GAP = "  "
 _MARK = "*"
 
@@ -45,7 +31,7 @@ def lines(scenario: Scenario, found: Sequence[SystemAnswer], width: int = PLAIN_
     out.append([])
     out.append([(_GAP.join(word.ljust(size) for word, size in zip(_head(heads), widths, strict=True)).rstrip(), "dim")])
     for answer, row, under in zip(found, cells, listed, strict=True):
-        words = [answer.label, *row, _confidence(answer)]
+        words = [answer.label, *row, answer.confidence_text]
         styles = ["bold", *(_style(cell) for cell in row), "dim"]
         out.append(
             [
@@ -63,7 +49,7 @@ def _head(heads: Sequence[str]) -> list[str]:
 
 
 def _widths(found: Sequence[SystemAnswer], heads: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
-    rows = [_head(heads), *([one.label, *row, _confidence(one)] for one, row in zip(found, cells, strict=True))]
+    rows = [_head(heads), *([one.label, *row, one.confidence_text] for one, row in zip(found, cells, strict=True))]
     return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
@@ -75,12 +61,6 @@ def _table_width(found: Sequence[SystemAnswer], heads: Sequence[str], cells: Seq
 def _cell(answer: SystemAnswer, index: int, step: Step) -> str:
     mark = _MARK if answer.outcomes[index] != answer.by_rules[index] else ""
     return in_words(answer.outcomes[index], delivers=step.delivers) + mark
-
-
-def _confidence(answer: SystemAnswer) -> str:
-    """The word; what was measured says on which release, where the row stands for several."""
-    several = answer.releases != (answer.release,)
-    return f"measured on {answer.release}" if answer.confidence == MEASURED and several else answer.confidence
 
 
 def _style(cell: str) -> str:
@@ -99,36 +79,3 @@ def _notes(answer: SystemAnswer, step: Step, width: int) -> list[StyledLine]:
     if answer.limit:
         found += [[(line, "yellow")] for line in wrapped(f"note: {answer.limit}", "    ", width)]
     return found
-
-
-def wrapped(text: str, indent: str, width: int) -> list[str]:
-    """``text`` in lines of at most ``width``; words (steps, ids) stay whole."""
-    return textwrap.wrap(
-        text,
-        max(width, 40),
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def width_of(stream: IO[str]) -> int:
-    """How wide the text for ``stream`` may be."""
-    return shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns if stream.isatty() else PLAIN_WIDTH
-
-
-def show(text: Iterable[StyledLine], stream: IO[str] | None = None) -> None:
-    """Print ``text``, in colours on a terminal that wants them."""
-    out = stream or sys.stdout
-    if not out.isatty() or os.environ.get("NO_COLOR"):
-        for line in text:
-            print(printable("".join(word for word, _ in line)), file=out)
-        return
-    from rich.text import Text
-
-    from bindmatrix.report.console import console
-
-    terminal = console(out, soft_wrap=True)
-    for line in text:
-        terminal.print(Text.assemble(*((printable(word), style) for word, style in line)))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bindmatrix.judge.diff import Comparison, DifferenceGroup, SideOutcome
 from bindmatrix.notation import delivers
 from bindmatrix.outcomes import in_words
-from bindmatrix.report.ask_text import PLAIN_WIDTH, StyledLine, wrapped
+from bindmatrix.report.console import PLAIN_WIDTH, StyledLine, wrapped
 from bindmatrix.report.words import counted
 
 _INDENT = "    "

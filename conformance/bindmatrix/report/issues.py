@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bindmatrix.judge.summary import Summary, VerdictGroup
-from bindmatrix.judge.verdicts import DIVERGES
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.report.words import counted
 
 #: the label by which the issues are found again
@@ -48,7 +48,7 @@ def key(host: str, scenario: str) -> str:
 
 def issues(host: str, summary: Summary, run: str = "") -> list[Issue]:
     """The issues of a host, the largest group first.  ``run`` is the address of the run that found them."""
-    return [_issue(host, summary, group, run) for group in summary.of(DIVERGES)]
+    return [_issue(host, summary, group, run) for group in summary.of(VerdictKind.DIVERGES)]
 
 
 def _issue(host: str, summary: Summary, group: VerdictGroup, run: str) -> Issue:

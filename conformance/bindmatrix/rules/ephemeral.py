@@ -57,6 +57,10 @@ class Table:
         """Id -> answer for one system, without the unknown ones."""
         return {one.id: one.cells[os].answer for one in self.questions if os in one.cells}
 
+    def unknown(self, question: PortQuestion) -> tuple[str, ...]:
+        """The systems of which nobody knows the answer."""
+        return tuple(os for os in self.systems if os not in question.cells)
+
 
 def read(path: Path | None = None) -> Table:
     """The table; raises :class:`Problem` that names the question with what was expected."""

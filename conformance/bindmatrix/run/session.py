@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from bindmatrix.judge.shrink import shrink
 from bindmatrix.judge.summary import Collector, Summary, VerdictGroup
-from bindmatrix.judge.verdicts import DIVERGES, Judge, Verdict
+from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.observe.recordings import Observation, Recording, line
 from bindmatrix.observe.run_folder import RunFolder
 from bindmatrix.rules import catalog, divergences
@@ -67,7 +67,7 @@ class Session:
         )
         if not self.interrupted:
             try:
-                self._shrink(summary.of(DIVERGES))
+                self._shrink(summary.of(VerdictKind.DIVERGES))
             except KeyboardInterrupt:
                 self.interrupted = True
             summary.seconds = time.perf_counter() - started
@@ -130,7 +130,7 @@ class Session:
         self.collector = Collector(self.judge)
         self._observe(scenarios)
         self._repeat()
-        self._shrink([group for group in self.collector.settled() if group.kind == DIVERGES])
+        self._shrink([group for group in self.collector.settled() if group.kind == VerdictKind.DIVERGES])
         return self.collector
 
     def observe(self, texts: Sequence[str]) -> list[Observation]:

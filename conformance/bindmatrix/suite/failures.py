@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from bindmatrix.judge.summary import Collector, VerdictGroup
-from bindmatrix.judge.verdicts import DIVERGES
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.report.terminal import group_lines
 
 #: groups that are printed for one item
@@ -16,7 +16,7 @@ _MOST = 10
 
 def fail(found: Collector) -> None:
     """Fail the item when something diverges."""
-    groups = [group for group in found.settled() if group.kind == DIVERGES]
+    groups = [group for group in found.settled() if group.kind == VerdictKind.DIVERGES]
     if groups:
         pytest.fail(text(groups), pytrace=False)
 

@@ -11,7 +11,7 @@ from bindmatrix.oracle import delivery
 from bindmatrix.rules import confidence, model, vocabulary
 
 _INTRODUCTION = """\
-<!-- Printed by conformance/bindmatrix/report/reference.py; a test compares.  Not edited by hand. -->
+<!-- Printed by conformance/bindmatrix/answers/reference.py; a test compares.  Not edited by hand. -->
 
 # Expectation files
 
