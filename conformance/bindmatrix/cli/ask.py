@@ -106,7 +106,7 @@ _PROTOCOLS = ("tcp", "udp", "mptcp", "udplite", *SOCKET_KINDS)
 _OPTIONS: dict[str, str] = {**{option: f"{option}=1" for option in OPTIONS}, "dual": "v6only=0"}
 
 
-class _Group:
+class _AskedGroup:
     """What stands on one side of the ``/``."""
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class _Group:
 
 def short_form(text: str) -> Scenario:
     """The scenario of two sockets that the short form in ``text`` means; raises :class:`Problem`."""
-    groups = [_Group()]
+    groups = [_AskedGroup()]
     end = len(text) + 1
     for column, word in words_with_columns(text):
         place = Place("question", 1, column)
@@ -126,7 +126,7 @@ def short_form(text: str) -> Scenario:
         if word == "/":
             if len(groups) == 2 or not group.addresses:
                 raise Problem(place, "expected one '/', after the address of the first socket", source=text)
-            groups.append(_Group())
+            groups.append(_AskedGroup())
         elif word in _PROTOCOLS and not group.protocol and not group.options and not group.addresses:
             group.protocol = word
         elif word == "listen":

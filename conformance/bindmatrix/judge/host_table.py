@@ -56,7 +56,7 @@ class HostTable:
         return self.heads[self.head[row]] + (CUT + tail if tail else "")
 
 
-class _Head:
+class _HeadRows:
     """A first part: the rows of its second parts."""
 
     __slots__ = ("length", "number", "rows", "ways")
@@ -73,7 +73,7 @@ class HostTableBuilder:
 
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
-        self._heads: dict[str, _Head] = {}
+        self._heads: dict[str, _HeadRows] = {}
         self._tails: dict[str, int] = {}
         #: numbers of two parts -> number of the result of both
         self._joined: dict[tuple[int, int], int] = {}
@@ -97,7 +97,7 @@ class HostTableBuilder:
             first, _, second = text.partition(CUT)
             head = heads.get(first)
             if head is None:
-                head = heads[first] = _Head(len(heads), self.judge.ways.head(first))
+                head = heads[first] = _HeadRows(len(heads), self.judge.ways.head(first))
             row = head.rows.get(second)
             if row is not None:
                 self.result[row] = self._again(self.result[row], observation)

@@ -18,7 +18,7 @@ from bindmatrix.oracle.oracle import Answer, Edge, Node, Oracle
 CUT = " b="
 
 #: a node of the rules, and one of the rules with the known divergences where there are any
-Place = tuple[Node, Node | None]
+NodePair = tuple[Node, Node | None]
 
 
 class Part:
@@ -46,7 +46,7 @@ class Way(Part):
         self,
         number: int,
         said: tuple[int, ...],
-        place: Place,
+        place: NodePair,
         rests: dict[tuple[str, Outcomes], Part | None],
         known: dict[int, int],
         *,
@@ -80,7 +80,7 @@ class Ways:
         #: first parts that were met
         self.heads: dict[str, Head] = {}
         self._ways: dict[tuple[object, ...], Way] = {}
-        self._rests: dict[Place, dict[tuple[str, Outcomes], Part | None]] = {}
+        self._rests: dict[NodePair, dict[tuple[str, Outcomes], Part | None]] = {}
         self._known: dict[int, dict[int, int]] = {}
         #: by number: an answer that says it
         self.answers: list[Answer] = []
@@ -165,7 +165,7 @@ class Ways:
         way.rests[second, outcomes] = part
         return part
 
-    def _follow(self, place: Place, text: str, outcomes: Outcomes) -> tuple[tuple[int, ...], Place] | None:
+    def _follow(self, place: NodePair, text: str, outcomes: Outcomes) -> tuple[tuple[int, ...], NodePair] | None:
         """What is said to the steps of ``text`` and where they lead; None where one does not accept its outcome."""
         words = text.split(" ")
         if len(words) != len(outcomes):

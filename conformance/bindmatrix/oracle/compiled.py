@@ -27,7 +27,7 @@ from bindmatrix.rules import vocabulary
 from bindmatrix.rules.model import ALLOW, Condition, Expectations, Points, Rule, Stack
 from bindmatrix.rules.sockets import BITS, Call, Sock, State, on_port, relation, relation_in
 
-Decide = Callable[[Call, Sock, State], tuple[Rule, ...]]
+Decider = Callable[[Call, Sock, State], tuple[Rule, ...]]
 
 _ALL_BITS = sum(BITS.values())
 
@@ -66,7 +66,7 @@ class CompiledEvaluator:
             test = self._tests[conditions, space] = eval(source, scope)  # noqa: S307 - text of our own tables
         return bool(test(call, new, sock, state.memory, on_port(state, new), state.socks))
 
-    def _compile(self, section: str, rules: tuple[Rule, ...]) -> Decide:
+    def _compile(self, section: str, rules: tuple[Rule, ...]) -> Decider:
         source = section_source(rules, self.stack)
         scope: dict[str, object] = {
             "PORT": self.stack.port,
