@@ -59,6 +59,15 @@ def test_repeats_that_disagree_are_flaky() -> None:
     assert verdict.reason == "of 3 runs 2 gave ok and 1 gave EADDRINUSE"
 
 
+def test_a_flaky_verdict_says_what_was_expected_whichever_run_did_otherwise() -> None:
+    """Failed first: nothing was said to be expected where the first run was as expected."""
+    first = judge().verdict(observed(CLASSIC, "ok", repeats=("EADDRINUSE",)))
+    second = judge().verdict(observed(CLASSIC, "EADDRINUSE", repeats=("ok",)))
+    assert (first.expected, first.rule, first.step) == ("EADDRINUSE", "linux.tcp-conflict", 6)
+    assert (second.expected, second.rule, second.step) == (first.expected, first.rule, first.step)
+    assert (first.actual, second.actual) == ("ok", "EADDRINUSE")
+
+
 def test_repeats_that_agree_are_not() -> None:
     assert judge().verdict(observed(CLASSIC, "ok", repeats=("ok", "ok", "ok"))).kind == VerdictKind.DIVERGES
 

@@ -198,9 +198,9 @@ class Judge:
                 continue
             again = self._of_run(observation, steps, repeat, self.oracle.follow(steps, repeat))
             if (again.kind, again.step) != (verdict.kind, verdict.step):
-                step = max(verdict.step, again.step)
-                reason = _seen([run[step] for run in (outcomes, *observation.repeats) if len(run) > step])
-                return verdict._replace(kind=VerdictKind.FLAKY, step=step, reason=reason), answers
+                blames = max(verdict, again, key=lambda one: one.step)
+                seen = [run[blames.step] for run in (outcomes, *observation.repeats) if len(run) > blames.step]
+                return blames._replace(kind=VerdictKind.FLAKY, reason=_seen(seen)), answers
         return verdict, answers
 
     def _of_run(
