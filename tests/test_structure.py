@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,3 +59,14 @@ def test_the_layers_name_every_room() -> None:
     layers = project.split("layers = [")[1].split("]")[0].replace('"', " ").replace("|", " ").replace(",", " ").split()
     rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
     assert set(layers) == rooms - {"__init__"}
+
+
+def test_modules_that_are_named_in_texts_are_there() -> None:
+    there = {path.as_posix() for path in MODULES}
+    gone = {
+        f"{path.relative_to(PACKAGE).as_posix()}: {name}"
+        for path in MODULES
+        for name in re.findall(r"``([\w/]+\.py)``", path.read_text(encoding="utf-8"))
+        if not any(one.endswith(f"/{name}") for one in there) and not (PACKAGE.parents[1] / name).is_file()
+    }
+    assert gone == set()

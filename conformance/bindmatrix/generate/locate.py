@@ -1,4 +1,4 @@
-"""Where a scenario stands in the matrix: the inverse of ``programs.py``.
+"""Where a scenario stands in the matrix: the inverse of ``matrix.py``.
 
 A scenario of two sockets is cut where the second one is made.  The skeleton of the first part (its steps without the
 options) says protocol, first endpoint, state and users; the options and the moments at which they were set are its
@@ -16,7 +16,7 @@ from bindmatrix.notation import OPTIONS
 
 
 class First(NamedTuple):
-    """The place of a first part.  ``plan`` is the label of a :class:`~bindmatrix.generate.option_plans.Plan`."""
+    """The place of a first part.  ``plan`` is the label of a :class:`~bindmatrix.generate.option_plans.OptionPlan`."""
 
     protocol: str
     endpoint: str

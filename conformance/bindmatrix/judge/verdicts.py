@@ -81,9 +81,9 @@ class Verdict(NamedTuple):
 class Judge:
     """Judges the observations of one host.
 
-    ``divergences`` are those in force for its release.  Theory of operation: nearly every observation conforms, so
-    the judge first looks whether its two parts are as expected (``ways.py``), which was mostly worked out before.
-    Whatever is not takes the slow path, which knows all verdicts.
+    ``divergences`` are those in force for its release.  Theory of operation: nearly every observation conforms, so the
+    judge first looks up whether its two parts are as expected (``prefix_cache.py``).  Whatever is not takes the slow
+    path, which knows all verdicts.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """What to record next: for a mutant that no recorded outcome notices, the shortest scenario found that would.
 
 The rules as they are play the host: what they predict for generated scenarios stands for recordings, and the mutant
-is judged by them like by any other (``passes.py``).  What is found is shrunk like a divergence.  A mutant for which
-nothing is found perhaps changes nothing that a scenario can show.
+is judged by them like by any other (``mutation_index.py``).  What is found is shrunk like a divergence.  A mutant for
+which nothing is found perhaps changes nothing that a scenario can show.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Theory of operation.  A scenario is a word, its steps are letters, and a :class:`State` is everything that can matter
 later; so the rules are a finite automaton, and most scenarios of a matrix share most of their way through it.  The
-automaton is built as it is walked: an edge is worked out by ``calls.py`` the first time and is one dictionary look-up
-ever after.  Where a step can go several ways (an outcome that is unknown, a connection that one of two listeners gets)
+automaton is built as it is walked: an edge is worked out by ``transitions.py`` once and is then one dictionary look-up.
+Where a step can go several ways (an outcome that is unknown, a connection that one of two listeners gets)
 a node stands for a set of states, as in the usual construction of a deterministic automaton; following an observed run
 keeps the states that agree with it.
 

@@ -10,7 +10,7 @@ from bindmatrix.rules.sockets import Call, Sock, State
 
 
 class Decision(NamedTuple):
-    """The rules that decided one question of ``calls.py``."""
+    """The rules that decided one question of ``transitions.py``."""
 
     section: str
     call: Call

@@ -1,7 +1,7 @@
 """Ports that the kernel chooses: the facts of ``expectations/ephemeral.yaml``, one table of questions and systems.
 
 They are no rules, because they are about which number a kernel picks and not about what a call returns; the probe
-(``execute/ports_probe.py``) asks a Linux kernel the same questions, under the same ids.
+(``execute/ephemeral_probe.py``) asks a Linux kernel the same questions, under the same ids.
 """
 
 from __future__ import annotations
