@@ -16,7 +16,7 @@ from bindmatrix.generate.matrix import matrix
 from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.notation import SOCKET_KINDS, parse
 from bindmatrix.reproduce import c_program, cases, files, program_plan, python_program, tracker_text
-from bindmatrix.reproduce.program_plan import ProgramPlan, conditions
+from bindmatrix.reproduce.program_plan import ProgramPlan, condition
 from bindmatrix.rules import catalog
 
 FREEBSD = {"os": "freebsd", "release": "15.0"}
@@ -194,26 +194,25 @@ def test_conditions_of_a_delivery() -> None:
     scenario = "a=udp4 b=udp4 c=udp4 deliver=127.0.0.1"
     steps = parse(scenario)
 
-    def fine(expected: str, names: str = "abc") -> list[str]:
+    def fine(expected: str, names: str = "abc") -> str:
         case = cases.build(steps, FREEBSD, expect=cases.given_outcomes(f"ok ok ok {expected}", steps))
-        return [" and ".join(one) for one in conditions(case.lines[-1], list(names), "got_{}".format)]
+        return condition(case.lines[-1], list(names), "got_{}".format, "and", "or")
 
-    assert fine("a") == ["got_a == 32 and got_b == 0 and got_c == 0 and failed == 0"]
-    assert fine("a|b", "ab") == [
-        "got_a == 32 and got_b == 0 and failed == 0",
-        "got_b == 32 and got_a == 0 and failed == 0",
-    ]
-    assert fine("spread:a,b", "ab") == ["got_a > 0 and got_b > 0 and got_a + got_b == 32"]
+    assert fine("a") == "got_a == 32 and got_b == 0 and got_c == 0 and failed == 0"
+    assert fine("a|b", "ab") == (
+        "(got_a == 32 and got_b == 0 and failed == 0) or (got_b == 32 and got_a == 0 and failed == 0)"
+    )
+    assert fine("spread:a,b", "ab") == "got_a > 0 and got_b > 0 and got_a + got_b == 32"
     assert fine("a:15,b:17", "ab") == fine("spread:a,b", "ab")
-    assert fine("spread:a,b,c") == ["(got_a > 0) + (got_b > 0) + (got_c > 0) >= 2 and got_a + got_b + got_c == 32"]
-    assert fine("every:a,b") == ["got_a == 32 and got_b == 32 and got_c == 0"]
-    assert fine("refused", "") == ["failed == 32 and error == ECONNREFUSED"]
-    assert fine("EHOSTUNREACH", "") == ["failed == 32 and error == EHOSTUNREACH"]
-    assert fine("a:30,refused:2", "a") == [
+    assert fine("spread:a,b,c") == "(got_a > 0) + (got_b > 0) + (got_c > 0) >= 2 and got_a + got_b + got_c == 32"
+    assert fine("every:a,b") == "got_a == 32 and got_b == 32 and got_c == 0"
+    assert fine("refused", "") == "failed == 32 and error == ECONNREFUSED"
+    assert fine("EHOSTUNREACH", "") == "failed == 32 and error == EHOSTUNREACH"
+    assert fine("a:30,refused:2", "a") == (
         "got_a > 0 and failed > 0 and got_a + failed == 32 and error == ECONNREFUSED"
-    ]
-    assert fine("none", "a") == ["got_a == 0 and failed == 0"]
-    assert fine("?") == []
+    )
+    assert fine("none", "a") == "got_a == 0 and failed == 0"
+    assert fine("?") == ""
 
 
 #: the fields that sendbug(1) and send-pr(1) write, and the form of the WSL issues, in their order

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from bindmatrix.errors import Place, Problem
+from bindmatrix.errors import file_problems
 from bindmatrix.generate.any_calls import random_calls
 from bindmatrix.generate.deliveries import random_deliveries
 from bindmatrix.generate.matrix import matrix
@@ -150,10 +150,8 @@ def _ports() -> str:
 def main() -> None:
     """Write the page anew."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else catalog.folder().parent / "docs" / "open-questions.md"
-    try:
+    with file_problems(path, "written"):
         path.write_text(render(), encoding="utf-8")
-    except OSError as error:
-        raise Problem(Place(str(path)), f"cannot be written: {error.strerror}") from error
 
 
 if __name__ == "__main__":

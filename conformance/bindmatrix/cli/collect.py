@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bindmatrix.cli import inputs
 from bindmatrix.cli.main import DIVERGES, OK, WRONG
-from bindmatrix.errors import Place, Problem
+from bindmatrix.errors import Place, Problem, file_problems
 from bindmatrix.judge.evidence_sample import digest
 from bindmatrix.judge.host_table import HostTable
 from bindmatrix.judge.matrix_view import matrix_view
@@ -81,10 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
             problems.append(
                 f"{', '.join(arguments.results)}: no machine came; expected a folder with a folder for each"
             )
-        try:
+        with file_problems(arguments.out, "written"):
             _write(arguments, hosts, problems)
-        except OSError as error:
-            raise Problem(Place(str(arguments.out)), f"cannot be written: {error.strerror}") from error
     for problem in problems:
         print(problem, file=sys.stderr)
     if arguments.json:
@@ -99,10 +97,8 @@ def _machines(words: Sequence[str], problems: list[str]) -> Iterator[inputs.Sour
     for word in words:
         if not Path(word).is_dir():
             raise Problem(Place(word), "expected a folder with a folder for each machine")
-        try:
+        with file_problems(word, "read"):
             folders = sorted(path for path in Path(word).iterdir() if path.is_dir())
-        except OSError as error:
-            raise Problem(Place(word), f"cannot be read: {error.strerror}") from error
         for folder in folders:
             name = folder.name.removeprefix(PREFIX)
             try:

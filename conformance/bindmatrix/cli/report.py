@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bindmatrix.cli import inputs
 from bindmatrix.cli.main import DIVERGES, OK, WRONG
-from bindmatrix.errors import BindmatrixError, Place, Problem
+from bindmatrix.errors import BindmatrixError, Place, Problem, file_problems
 from bindmatrix.judge.host_table import HostTable
 from bindmatrix.judge.matrix_view import matrix_view
 from bindmatrix.report import junit, markdown, terminal
@@ -112,8 +112,5 @@ def _write(target: str, text: str, *, append: bool = False) -> None:
         sys.stdout.buffer.write(text.encode())  # a file, whatever letters the console knows
         sys.stdout.buffer.flush()
         return
-    try:
-        with Path(target).open("a" if append else "w", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise Problem(Place(target), f"cannot be written: {error.strerror}") from error
+    with file_problems(target, "written"), Path(target).open("a" if append else "w", encoding="utf-8") as stream:
+        stream.write(text)

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from bindmatrix.errors import Place, Problem
 from bindmatrix.notation import Scenario, Step, parse
 from bindmatrix.outcomes import (
@@ -30,6 +28,7 @@ from bindmatrix.outcomes import (
     counts,
 )
 from bindmatrix.rules import catalog
+from bindmatrix.rules.yaml_source import plain
 
 HOLDS, REFUTED, UNKNOWN, LACKING = "holds", "does not hold", "unknown", "not applicable"
 
@@ -168,14 +167,7 @@ def _alike(case: ClaimScenario, outcomes: Sequence[Expected], theirs: Sequence[E
 def read(path: Path | None = None) -> list[Claim]:
     """The claims; raises :class:`Problem` that says which entry is wrong and what was expected."""
     path = path or catalog.folder() / "claims.yaml"
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506 - makes strings alone
-    except OSError as error:
-        raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
-        raise Problem(place, f"not YAML: {error.problem}") from error
+    data = plain(path)
     if not isinstance(data, list):
         raise Problem(Place(str(path)), "expected a list of claims, each with 'id', 'says', 'source', 'scenarios'")
     claims = [_claim(one, path, number) for number, one in enumerate(data, 1)]

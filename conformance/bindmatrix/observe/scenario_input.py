@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bindmatrix.errors import Place, Problem
+from bindmatrix.errors import Place, Problem, file_problems
 from bindmatrix.notation import Scenario, parse
 from bindmatrix.observe import recordings
 
@@ -62,22 +62,15 @@ def _file(path: Path) -> Iterator[ScenarioLine]:
         if recording.problem is not None:
             yield ScenarioLine("", recording.problem.place, recording.problem)
         return
-    try:
-        # Windows' editors begin a file with a mark
-        with path.open(encoding="utf-8-sig", errors="replace") as stream:
-            yield from _lines(stream, str(path))
-    except OSError as error:
-        raise Problem(
-            Place(str(path)),
-            f"cannot be read: {error.strerror}; expected a scenario such as 'a=tcp4 a.bind=::' or a file",
-        ) from error
+    advice = "; expected a scenario such as 'a=tcp4 a.bind=::' or a file"
+    # Windows' editors begin a file with a mark
+    with file_problems(path, "read", advice), path.open(encoding="utf-8-sig", errors="replace") as stream:
+        yield from _lines(stream, str(path))
 
 
 def _input() -> Iterator[ScenarioLine]:
-    try:
+    with file_problems("<stdin>", "read"):
         yield from _lines(sys.stdin, "<stdin>")
-    except OSError as error:
-        raise Problem(Place("<stdin>"), f"cannot be read: {error.strerror}") from error
 
 
 def _lines(stream: Iterable[str], name: str) -> Iterator[ScenarioLine]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from bindmatrix.errors import printable
 from bindmatrix.judge.summary import Summary, VerdictGroup
 from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.report.console import console_on
 from bindmatrix.report.words import counted
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _COLOURS = {
     VerdictKind.DIVERGES: "bold red",
@@ -82,11 +85,9 @@ def show_hosts(summaries: Mapping[str, Summary], problems: Mapping[str, str], st
         console.print(Text(printable(f"{name}: could not run: {problem}"), style="bold red"))
 
 
-def _show_rules(console: object, summary: Summary) -> None:
-    from rich.console import Console
+def _show_rules(console: Console, summary: Summary) -> None:
     from rich.table import Table
 
-    assert isinstance(console, Console)
     rules = list(summary.system_rules.items())
     if not rules:
         return

@@ -17,7 +17,7 @@ from bindmatrix.reproduce.program_plan import (
     PROTOCOLS,
     SOCKETS,
     ProgramPlan,
-    conditions,
+    condition,
     filled,
     multicast,
     variable,
@@ -285,11 +285,8 @@ class _CWriter:
         line, names = self.case.lines[index], self.plan.senders[self.plan.sender(index)]
         scoped = "_scoped" if line.step.address.startswith("ff") else ""
         send = f'{self.plan.sender(index)}("{line.step.text}", SA({self._address(line.step.address, scoped)}));'
-        alternatives = [" && ".join(some) for some in conditions(line, names, _got)]
-        if not alternatives:
-            return [send]
-        fine = alternatives[0] if len(alternatives) == 1 else " || ".join(f"({one})" for one in alternatives)
-        return [send, f'expect({fine}, "{" or ".join(line.accepted)}");']
+        fine = condition(line, names, _got, "&&", "||")
+        return [send, f'expect({fine}, "{" or ".join(line.accepted)}");'] if fine else [send]
 
     def _call(self, step: Step) -> str:
         """The call of a step, as an expression."""

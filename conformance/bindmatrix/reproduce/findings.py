@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bindmatrix.answers.ask import SystemAnswer, answers
-from bindmatrix.errors import Place, Problem
+from bindmatrix.errors import Place, Problem, file_problems
 from bindmatrix.notation import Scenario, parse
 from bindmatrix.outcomes import Expected, in_words
 from bindmatrix.reproduce.cases import Case, build, given_outcomes
@@ -55,10 +55,8 @@ class KernelFinding:
 
 def findings(path: Path) -> list[KernelFinding]:
     """The entries of ``path``; raises :class:`~bindmatrix.errors.Problem` or ``Problems``."""
-    try:
+    with file_problems(path, "read"):
         reader = Reader(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from error
     reader.finish()
     if reader.root is None:
         raise Problem(Place(str(path)), "expected findings, got nothing")
@@ -175,12 +173,10 @@ def _row_on_port(one: KernelFinding, os: str) -> tuple[str, str, str, str]:
 
 def write(folder: Path, made: Mapping[str, str]) -> None:
     """Write what :func:`render` made; raises :class:`~bindmatrix.errors.Problem`."""
-    try:
+    with file_problems(folder, "written"):
         for name, text in made.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Problem(Place(str(folder)), f"cannot be written: {error.strerror}") from error
 
 
 def main() -> None:

@@ -275,13 +275,14 @@ def multicast(address: str) -> bool:
     return address.startswith("ff") or (":" not in address and 224 <= int(address.partition(".")[0]) < 240)
 
 
-def conditions(line: CaseStep, names: list[str], got: Callable[[str], str]) -> list[list[str]]:
-    """When a delivery is as expected: alternatives, each a list of conditions that all hold; [] for anything.
+def condition(line: CaseStep, names: list[str], got: Callable[[str], str], both: str, either: str) -> str:
+    """When a delivery is as expected, "" for always; ``both`` and ``either`` are the operators of the language.
 
-    C and Python write the conditions alike.  ``got`` is the text for the number that a socket got; ``failed`` is how
-    many clients got an error, ``error`` which one.  Raises :class:`Problem` for a receiver that is not there.
+    ``got`` is the text for the number that a socket got; ``failed`` is how many clients got an error, ``error`` which
+    one.  Raises :class:`Problem` for a receiver that is not there.
     """
-    return [_conditions(one, line.step, names, got) for one in line.accepted]
+    alternatives = [f" {both} ".join(_conditions(one, line.step, names, got)) for one in line.accepted]
+    return alternatives[0] if len(alternatives) == 1 else f" {either} ".join(f"({one})" for one in alternatives)
 
 
 def _conditions(outcome: str, step: Step, names: list[str], got: Callable[[str], str]) -> list[str]:

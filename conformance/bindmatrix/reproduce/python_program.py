@@ -17,7 +17,7 @@ from bindmatrix.reproduce.program_plan import (
     SOCKETS,
     WINDOWS,
     ProgramPlan,
-    conditions,
+    condition,
     filled,
     multicast,
     variable,
@@ -195,10 +195,9 @@ class _PythonWriter:
         family = "AF_INET6" if ":" in address else "AF_INET"
         scope = f", 0, {self._index()}" if address.startswith("ff") else ""
         send = f'{sender}("{line.step.text}", {family}, ("{address}", port{scope}))'
-        alternatives = [" and ".join(some) for some in conditions(line, self.plan.senders[sender], _got)]
-        if not alternatives:
+        fine = condition(line, self.plan.senders[sender], _got, "and", "or")
+        if not fine:
             return [send]
-        fine = alternatives[0] if len(alternatives) == 1 else " or ".join(f"({one})" for one in alternatives)
         return [f"got, failed, error = {send}", f'expect({fine}, "{" or ".join(line.accepted)}")']
 
     def _call(self, index: int) -> list[str]:

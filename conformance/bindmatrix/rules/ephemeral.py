@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bindmatrix.errors import Place, Problem
 from bindmatrix.rules import catalog
 from bindmatrix.rules.vocabulary import EVIDENCE
+from bindmatrix.rules.yaml_source import plain
 
 #: what an answer says -> words for a person; errno names stand for themselves
 WORDS: dict[str, str] = {
@@ -65,14 +64,7 @@ class Table:
 def read(path: Path | None = None) -> Table:
     """The table; raises :class:`Problem` that names the question with what was expected."""
     path = path or catalog.folder() / "ephemeral.yaml"
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506 - makes strings alone
-    except OSError as error:
-        raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
-        raise Problem(place, f"not YAML: {error.problem}") from error
+    data = plain(path)
     try:
         systems = tuple(data["systems"])
         questions = tuple(_question(one, systems, path) for one in data["questions"])
