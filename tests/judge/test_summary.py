@@ -121,8 +121,11 @@ def test_the_summary_adds_up() -> None:
         "conforms": 1,
     }
     assert not summary.conforms
-    assert [group.kind for group in summary.of("unknown")] == ["unknown"]
-    assert [group.kind for group in summary.of("diverges", "unknown")] == ["diverges", "unknown"]
+    assert [group.kind for group in summary.of(VerdictKind.UNKNOWN)] == ["unknown"]
+    assert [group.kind for group in summary.groups] == ["diverges", "unknown"]
+    assert summary.counted == {"diverges": 1, "conforms": 1, "unknown": 1}
+    assert list(summary.counted) == ["diverges", "conforms", "unknown"]
+    assert summary.system_rules == {rule: n for rule, n in summary.rules.items() if rule.startswith("linux.")}
     assert summary.rules["linux.tcp-conflict"] == 2
     data = summary.as_dict()
     assert data["format"] == "bindmatrix-verdicts/1"
