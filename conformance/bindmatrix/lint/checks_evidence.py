@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from bindmatrix.errors import Place, Problem
-from bindmatrix.judge.verdicts import RESOLVED, Verdict
+from bindmatrix.judge.verdicts import Verdict, VerdictKind
 from bindmatrix.lint import rule_coverage
 from bindmatrix.lint.checks_rules import unknown_word
 from bindmatrix.lint.context import Subject
@@ -76,7 +76,7 @@ def agreement(subject: Subject) -> Iterator[Problem]:
     groups: dict[tuple[str, str], list[tuple[str, Verdict]]] = {}
     for replay in subject.replays:
         for _, verdict in replay.differences:
-            if verdict.kind != RESOLVED:
+            if verdict.kind != VerdictKind.RESOLVED:
                 groups.setdefault((verdict.rule, verdict.kind), []).append((replay.recorded.reference, verdict))
     for (_, kind), found in groups.items():
         reference, verdict = min(found, key=lambda one: len(one[1].observation.scenario))
@@ -116,7 +116,7 @@ def divergences(subject: Subject) -> Iterator[Problem]:
             )
     gone: Counter[str] = Counter()
     for replay in subject.replays:
-        gone.update(verdict.divergence for _, verdict in replay.differences if verdict.kind == RESOLVED)
+        gone.update(verdict.divergence for _, verdict in replay.differences if verdict.kind == VerdictKind.RESOLVED)
     for identity, count in gone.items():
         place = next(entry.rule.place for entry in subject.divergences if entry.id == identity)
         yield subject.problem(

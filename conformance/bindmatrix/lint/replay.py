@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bindmatrix.errors import Place, Problem
-from bindmatrix.judge.verdicts import CONFORMS, KNOWN, UNKNOWN, Judge, Verdict
+from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.lint.tracing import TracingOracle
 from bindmatrix.notation import step
 from bindmatrix.observe import recordings
@@ -32,7 +32,7 @@ from bindmatrix.rules.model import Expectations
 SUFFIX = ".jsonl.gz"
 
 #: verdicts that agree with the expectation file
-AGREES = (CONFORMS, KNOWN, UNKNOWN)
+AGREES = (VerdictKind.CONFORMS, VerdictKind.KNOWN, VerdictKind.UNKNOWN)
 
 
 class Recorded(NamedTuple):
@@ -154,11 +154,11 @@ class Replay:
             judge, oracle = self._judge(release)
             edges = taken.setdefault(release, Counter()) if counts else Counter()
             if _walk(oracle, observation, edges) and judge.diverged is None:
-                result.verdicts[CONFORMS] += 1
+                result.verdicts[VerdictKind.CONFORMS] += 1
                 continue
             verdict = judge.verdict(observation)
             result.verdicts[verdict.kind] += 1
-            if verdict.kind == KNOWN:
+            if verdict.kind == VerdictKind.KNOWN:
                 result.known[verdict.divergence] += 1
             elif verdict.kind not in AGREES:
                 result.differences.append((release, verdict))

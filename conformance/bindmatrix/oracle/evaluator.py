@@ -77,7 +77,7 @@ class Decide(Protocol):
 Search = Callable[[Question, list[Existing]], bool]
 
 
-class _Compiled(NamedTuple):
+class _CallRule(NamedTuple):
     """A rule as closures."""
 
     #: what is returned when the rule decides
@@ -141,7 +141,7 @@ class CompiledEvaluator:
         return self._deliveries.receivers(call, destination, state)
 
     @staticmethod
-    def _by_protocol(rules: list[_Compiled]) -> dict[str, list[_Compiled]]:
+    def _by_protocol(rules: list[_CallRule]) -> dict[str, list[_CallRule]]:
         """The rules to ask for each protocol: a rule that names another one cannot hold, and half of them do."""
         return {
             protocol: [
@@ -152,10 +152,10 @@ class CompiledEvaluator:
             for protocol in (*FACTS["new.protocol"].values, "")
         }
 
-    def _compiled(self, rule: Rule) -> _Compiled:
+    def _compiled(self, rule: Rule) -> _CallRule:
         collects = bool(rule.memory) or (self.model.stack.several == "any" and bool(rule.ask) and rule.action != ALLOW)
         guard, search = self._tests(rule)
-        return _Compiled((rule,), guard, search, rule.memory, collects)
+        return _CallRule((rule,), guard, search, rule.memory, collects)
 
     def _tests(self, rule: Rule) -> tuple[Test, Search | None]:
         unless = disjunction(rule.unless)
