@@ -11,9 +11,10 @@ from bindmatrix.judge import claim_check
 from bindmatrix.judge.claim_check import Claim, Finding
 from bindmatrix.notation import Scenario
 from bindmatrix.observe.recordings import Observation
+from bindmatrix.oracle.variants import Variant, variant_of, variants
 from bindmatrix.outcomes import NOBODY, Expected, in_words
 from bindmatrix.rules import catalog
-from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variant_of, variants
+from bindmatrix.rules.boundaries import Stretch, ranges, stretches
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,7 @@ def _variants(os: str) -> tuple[Variant, ...]:
 
 @lru_cache(maxsize=32)
 def _stretches(os: str) -> tuple[Stretch, ...]:
-    expectations = catalog.expectations(os)
-    return tuple(stretches(expectations, known_divergences(expectations)))
+    return tuple(stretches(catalog.expectations(os)))
 
 
 @lru_cache(maxsize=32)
@@ -128,13 +128,11 @@ def _newest(os: str) -> Variant:
 
 
 def _predicts(variant: Variant) -> claim_check.Outcomes:
-    oracle = variant.diverged or variant.oracle
-    return lambda scenario: oracle.predict(scenario).outcomes
+    return lambda scenario: variant.actual.predict(scenario).outcomes
 
 
 def _like(os: str, scenario: Scenario) -> Sequence[Expected]:
-    variant = _newest(os)
-    return (variant.diverged or variant.oracle).predict(scenario).outcomes
+    return _newest(os).actual.predict(scenario).outcomes
 
 
 def _judge_here(found: Sequence[Result], observed: Sequence[Observation], host: Mapping[str, Any]) -> None:

@@ -175,10 +175,10 @@ class Builder:
 
     def _known_answers(self) -> list[Said]:
         """What was said so far, by number."""
-        known, expectations = self._answers, self.judge.expectations
+        known, model = self._answers, self.judge.model
         for answer in self.judge.ways.answers[len(known) :]:
             ids = tuple([rule.id for rule in answer.rules])
-            known.append(Said(answer.expected, ids, confidence.weakness(answer.rules, expectations)))
+            known.append(Said(answer.expected, ids, confidence.weakness(answer.rules, model)))
         return known
 
     def _again(self, number: int, observation: Observation) -> int:
@@ -201,10 +201,10 @@ class Builder:
         rules = {rule.id: _described(rule) for rule in dict.fromkeys(chain.from_iterable(decided))}
         for one in self.judge.divergences:
             rules.setdefault(one.id, _described(one.rule))
-        limit = catalog.limit_of_host(self.judge.expectations, self.judge.host)
+        limit = catalog.limit_of_host(self.judge.model, self.judge.host)
         return Columns(
             name=name,
-            os=self.judge.expectations.os,
+            os=self.judge.model.os,
             heads=list(self._heads),
             tails=list(self._tails),
             head=self.head,
@@ -285,7 +285,7 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
     if builder is None:
         raise ValueError("no recordings")
     notes = [f"{bad_lines} lines could not be read"] if bad_lines else []
-    summary_name = name or f"{builder.judge.expectations.os} {builder.judge.expectations.release}"
+    summary_name = name or f"{builder.judge.model.os} {builder.judge.model.release}"
     columns = builder.columns(summary_name, problems, notes)
     # what judged the host is mostly larger than the columns
     builder.judge.ways.forget()

@@ -1,6 +1,6 @@
 """Verdicts: what an observation says about an expectation.
 
-Judging is a pure function of expectations, known divergences, the facts of a host and observations; it can be done
+Judging is a pure function of a model, known divergences, the facts of a host and observations; it can be done
 again at any time on any machine.
 """
 
@@ -15,12 +15,11 @@ from bindmatrix.errors import Problem
 from bindmatrix.judge.prefix_cache import CUT, Ways
 from bindmatrix.notation import Step, parse
 from bindmatrix.observe.recordings import Observation, Outcomes
-from bindmatrix.oracle.oracle import Answer, Oracle
+from bindmatrix.oracle.oracle import Answer
+from bindmatrix.oracle.variants import Variant
 from bindmatrix.outcomes import Expected
 from bindmatrix.rules.divergences import Divergence
-from bindmatrix.rules.divergences import apply as with_divergences
-from bindmatrix.rules.divergences import possible as on_this_port
-from bindmatrix.rules.model import Expectations, Rule
+from bindmatrix.rules.model import Model, Rule
 
 CONFORMS = "conforms"
 DIVERGES = "diverges"
@@ -84,15 +83,15 @@ class Judge:
     """
 
     def __init__(
-        self, expectations: Expectations, divergences: Sequence[Divergence] = (), host: Mapping[str, Any] | None = None
+        self, model: Model, divergences: Sequence[Divergence] = (), host: Mapping[str, Any] | None = None
     ) -> None:
-        self.expectations = expectations
+        self.model = model
         self.divergences = tuple(divergences)
         self.host = dict(host or {})
-        self.oracle = Oracle(expectations)
+        self.variant = Variant(model, divergences)
+        self.oracle = self.variant.oracle
         #: the same kernel with its known divergences
-        possible = on_this_port(divergences, expectations.stack)
-        self.diverged = Oracle(with_divergences(expectations, possible)) if possible else None
+        self.diverged = self.variant.diverged
         self.counts: Counter[str] = Counter()
         #: how many steps each rules decided of what took the slow path
         self._rules: Counter[tuple[Rule, ...]] = Counter()
@@ -232,8 +231,7 @@ class Judge:
         """The first recorded divergence that makes a difference at step ``blamed``."""
         ours = self.oracle.follow(steps[: blamed + 1], outcomes[: blamed + 1])[-1].expected
         for one in self.divergences:
-            alone = Oracle(with_divergences(self.expectations, [one]))
-            edges = alone.follow(steps[: blamed + 1], outcomes[: blamed + 1])
+            edges = self.variant.alone(one).follow(steps[: blamed + 1], outcomes[: blamed + 1])
             if len(edges) == blamed + 1 and edges[-1].expected != ours:
                 return one.id
         return self.divergences[0].id

@@ -15,10 +15,11 @@ from typing import cast
 
 from bindmatrix.notation import SOCKET_KINDS, Step
 from bindmatrix.oracle.arrivals import Arrivals
-from bindmatrix.oracle.branches import API, Branch, Decide, Evaluator
+from bindmatrix.oracle.branches import API, Branch
 from bindmatrix.oracle.connections import Connections, to_itself
+from bindmatrix.oracle.evaluator import Decide, Evaluator
 from bindmatrix.outcomes import ANY_ERROR
-from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, Described
+from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, SocketProfile
 from bindmatrix.rules.sockets import (
     ALL,
     ANY,
@@ -34,27 +35,26 @@ from bindmatrix.rules.sockets import (
     address,
     find,
     get,
-    on_port,
     put,
     with_socks,
 )
 
 
-class Calls:
+class Transitions:
     """Applies steps to states, with the rules of one release of one system."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
         self.decide = cast(Decide, evaluator.decide)
-        self.stack = evaluator.expectations.stack
+        self.stack = evaluator.model.stack
         self.connections = Connections(evaluator)
         self.arrivals = Arrivals(evaluator, self.connections)
-        self.sections = evaluator.expectations.rules.keys()
+        self.sections = evaluator.model.rules.keys()
         times = self.stack.options
         #: bits worth remembering; leaving the others out lets more states be equal
         self._at_bind = sum(bit for option, bit in BITS.items() if times.get(option) == "at-bind")
         self._ever = sum(bit for option, bit in BITS.items() if times.get(option) == "ever")
-        rules = evaluator.expectations.deliveries
+        rules = evaluator.model.deliveries
         facts = {name for rule in rules for name in rule.facts}
         self._at_bind |= sum(bit for option, bit in BITS.items() if f"existing.{option}-at-bind" in facts)
         self._counts_sockets = any(rule.order == "socket" for rule in rules)
@@ -88,7 +88,7 @@ class Calls:
     def _socket(self, state: State, step: Step) -> list[Branch]:
         kind = SOCKET_KINDS[step.what]
         family = kind.family
-        protocol, ports, _ = self.stack.sockets.get(kind.protocol, Described(kind.protocol))
+        protocol, ports, _ = self.stack.sockets.get(kind.protocol, SocketProfile(kind.protocol))
         v6only = BITS["v6only"] if family == "ipv6" and self.stack.v6only_default else 0
         made = 1 + max([0, *[one.made for one in state.socks]]) if self._counts_sockets else 0
         sock = Sock(step.socket, protocol, family, state.user, now=v6only, made=made)
@@ -305,8 +305,7 @@ class Calls:
         number = 1 + max(one.group for one in after.socks)
         if rule.group == "joined":
             # the one that the rule was asked about; it may have been in no group so far
-            others = [one for one in on_port(before, sock) if one.name != sock.name]
-            found = next(one for one in others if self.evaluator.holds(rule.among, call, sock, one, rule.space, before))
+            found = self.evaluator.matching(rule, call, sock, before)[0]
             if found.group:
                 number = found.group
             else:

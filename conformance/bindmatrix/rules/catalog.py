@@ -10,7 +10,7 @@ from typing import Any
 from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.rules import releases
 from bindmatrix.rules.loader import load
-from bindmatrix.rules.model import Expectations
+from bindmatrix.rules.model import Expectations, Model
 
 
 def folder() -> Path:
@@ -64,14 +64,14 @@ def limit(expectation: Expectations, release: str) -> str:
     return ""
 
 
-def limit_of_host(expectation: Expectations, host: Mapping[str, Any]) -> str:
-    """What to say about judging ``host`` by ``expectation``, which is that of its release; "" for nothing."""
+def limit_of_host(model: Model, host: Mapping[str, Any]) -> str:
+    """What to say about judging ``host`` by ``model``, "" for nothing."""
     if not host.get("release"):
         return (
-            f"the host does not tell which release of {expectation.title} it is: judged as {expectation.release}, "
+            f"the host does not tell which release of {model.expectations.title} it is: judged as {model.release}, "
             "the newest that was tested; another one is named with --release or in hosts.toml"
         )
-    return limit(expectation, expectation.release)
+    return limit(model.expectations, model.release)
 
 
 def of_host(host: Mapping[str, Any]) -> tuple[Expectations, str]:

@@ -146,7 +146,7 @@ class Session:
         expectations, release = catalog.of_host(facts)
         in_force = divergences.of(expectations, release)
         self.judge = Judge(expectations.at(release), in_force, facts)
-        self.limit = catalog.limit_of_host(self.judge.expectations, facts)
+        self.limit = catalog.limit_of_host(self.judge.model, facts)
         self.collector = Collector(self.judge)
         self.interrupted = False
 
