@@ -62,6 +62,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--decides", action="store_true", help="print how many recorded outcomes each rule decides, and its confidence"
     )
+    parser.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="verify everything anew, whatever earlier calls left in the cache folder (BINDMATRIX_CACHE, else the user's)",
+    )
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="also list the rules that no recorded outcome rests on"
@@ -71,10 +76,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check every file; everything that is wrong is printed, not only the first of it."""
     status = _Status(enabled=not arguments.json)
-    subjects = [Subject(path, status.replaying) for path in _paths(arguments.files, arguments.os)]
+    subjects = [
+        Subject(path, status.replaying, cached=not arguments.no_cache) for path in _paths(arguments.files, arguments.os)
+    ]
     results = []
     for subject in subjects:
-        findings = checks.run(subject)
+        with quiet_collector():
+            findings = checks.run(subject)
         score = None
         if (arguments.mutate or arguments.propose) and subject.expectations is not None:
             with quiet_collector():

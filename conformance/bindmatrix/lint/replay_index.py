@@ -1,0 +1,275 @@
+"""Replays again only those recorded runs that an edit of the rules can touch.
+
+Theory of operation.  A run is judged by walking it through two oracles, one with the known divergences and one without.
+A step depends on the rules only through the questions that it asks the evaluator.  So the first replay keeps, for each
+run, which questions were asked on its way, and for each question the answer.  After an edit every question of a section
+that changed is asked again, which takes microseconds; a run on whose way all answers are the same gets the same
+verdict.  The others are judged anew.  Nothing is concluded from what the edit looks like.
+
+What does not go through questions makes everything start anew: the settings of the stack, the sections that there are,
+the releases that statements are about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from bindmatrix.errors import NOWHERE, Place, Problem
+from bindmatrix.judge.verdicts import CONFORMS, KNOWN, Judge, Verdict
+from bindmatrix.lint.cache import Cached
+from bindmatrix.lint.replay import AGREES, Line, Recorded, Replay, SetReplay, lines
+from bindmatrix.lint.tracing import TracingOracle
+from bindmatrix.oracle.evaluator import CompiledEvaluator
+from bindmatrix.oracle.oracle import Edge, Oracle
+from bindmatrix.rules.model import Model, Rule
+from bindmatrix.rules.releases import EVER, ReleaseError
+from bindmatrix.rules.sockets import Call, Sock, State
+
+#: call, new socket (of a delivery: its destination), state
+Question = tuple[Call, Sock, State]
+#: called with a set before it is replayed
+Watch = Callable[[Recorded], None]
+#: id of a rule, and everything it says that can matter
+Content = tuple[str, str]
+#: the rules that decided, and of a delivery who receives
+Answer = tuple[tuple[Content, ...], tuple[Any, ...]]
+
+
+class Run(NamedTuple):
+    """What is kept of a recorded run: its verdict, and the questions on its way through each of the two oracles."""
+
+    verdict: str
+    divergence: str
+    #: ids of rules, one for each recorded outcome that the rule decided
+    decided: tuple[str, ...]
+    plain: tuple[int, ...]
+    diverged: tuple[int, ...]
+
+
+@dataclass
+class Asked:
+    """The questions of one section by number; oracle -> question -> the number of its answer."""
+
+    questions: dict[int, Question] = field(default_factory=dict)
+    answers: dict[int, dict[int, int]] = field(default_factory=dict)
+
+
+class Described(NamedTuple):
+    """What an oracle was made from: ``shape`` is what its transitions know without asking."""
+
+    number: int
+    shape: str
+    #: section -> what its rules say
+    sections: dict[str, str]
+
+
+class Released(NamedTuple):
+    """What a release was judged by; ``known`` are its divergences."""
+
+    plain: Described
+    diverged: Described | None
+    known: tuple[Content, ...]
+
+
+class Index:
+    """Collects what the runs of a first replay ask."""
+
+    def __init__(self) -> None:
+        self.sections: dict[str, Asked] = {}
+        self.answers: dict[Answer, int] = {}
+        self.released: dict[str, Released] = {}
+        #: for each set its runs
+        self.runs: list[list[Run]] = []
+        self._oracles: dict[Oracle, int] = {}
+        self._numbers: dict[tuple[str, Question], int] = {}
+        self._on_edge: dict[Edge, tuple[int, ...]] = {}
+
+    def parts(self) -> dict[str, Any]:
+        """What to keep."""
+        asked = {f"asked {section}": one for section, one in self.sections.items()}
+        return {"released": self.released, "runs": self.runs, "answers": list(self.answers), **asked}
+
+    def take(self, replay: Replay, line: Line) -> tuple[Verdict | None, tuple[str, ...]]:
+        """Judge a run of the last set as :meth:`Replay.run` does, and keep what it asked."""
+        judge = replay.judge(line.release)
+        if line.release not in self.released:
+            self.released[line.release] = released(judge, self._oracles)
+        oracles = [one for one in (judge.oracle, judge.diverged) if isinstance(one, TracingOracle)]
+        for oracle in oracles:
+            oracle.met.clear()
+        verdict, decided = replay.run(line)
+        plain, *diverged = [self._questions(oracle) for oracle in oracles]
+        kind = verdict.kind if verdict else CONFORMS
+        divergence = verdict.divergence if verdict else ""
+        self.runs[-1].append(Run(kind, divergence, decided, plain, diverged[0] if diverged else ()))
+        return verdict, decided
+
+    def _questions(self, oracle: TracingOracle) -> tuple[int, ...]:
+        found: dict[int, None] = {}
+        for edge in oracle.met:
+            numbers = self._on_edge.get(edge)
+            if numbers is None:
+                numbers = self._on_edge[edge] = tuple(self._asked(oracle, edge))
+            found.update(dict.fromkeys(numbers))
+        return tuple(found)
+
+    def _asked(self, oracle: TracingOracle, edge: Edge) -> Iterable[int]:
+        number = self._oracles[oracle]
+        for one in oracle.decisions[edge]:
+            yield self._ask(number, one.section, (one.call, one.new, one.state), _answer(one.rules))
+        for got in oracle.received[edge]:
+            question = (got.call, got.destination, got.state)
+            yield self._ask(number, "deliver", question, _answer(got.delivery.rules, got.delivery[1:]))
+
+    def _ask(self, oracle: int, section: str, question: Question, answer: Answer) -> int:
+        asked = self.sections.setdefault(section, Asked())
+        number = self._numbers.setdefault((section, question), len(self._numbers))
+        asked.questions[number] = question
+        asked.answers.setdefault(oracle, {})[number] = self.answers.setdefault(answer, len(self.answers))
+        return number
+
+
+def replays(replay: Replay, sets: Sequence[Recorded], cached: Cached | None, watch: Watch) -> list[SetReplay]:
+    """The replay of every set; of runs that no edit since the first replay touches, as it was kept in ``cached``."""
+    touched = _Touched.since(replay, cached) if cached else None
+    kept: list[list[Run]] | None = cached.read("runs") if cached and touched else None
+    if touched and kept is not None and len(kept) == len(sets):
+        return [_again(replay, recorded, runs, touched, watch) for recorded, runs in zip(sets, kept, strict=True)]
+    index = Index() if cached else None
+    replay = Replay(replay.expectations, replay.divergences, keep=index is not None)
+    found = [_first(replay, recorded, index, watch) for recorded in sets]
+    if cached and index and not any(one.problem for one in found):
+        cached.write(index.parts())
+    return found
+
+
+def _again(replay: Replay, recorded: Recorded, runs: list[Run], touched: _Touched, watch: Watch) -> SetReplay:
+    watch(recorded)
+    result = SetReplay(recorded)
+    for line, run in zip(lines(recorded, replay.expectations, []), runs, strict=True):
+        if touched.by(line.release, run):
+            result.add(line.release, *replay.run(line))
+        else:
+            result.decided.update(run.decided)
+            result.verdicts[run.verdict] += 1
+            if run.verdict == KNOWN:
+                result.known[run.divergence] += 1
+    return result
+
+
+def _first(replay: Replay, recorded: Recorded, index: Index | None, watch: Watch) -> SetReplay:
+    watch(recorded)
+    result = SetReplay(recorded)
+    problems: list[Problem] = []
+    if index:
+        index.runs.append([])
+    try:
+        for line in lines(recorded, replay.expectations, problems):
+            result.add(line.release, *(index.take(replay, line) if index else replay.run(line)))
+    except ReleaseError as error:
+        message = f"the folder {recorded.host!r} names no release: {error}"
+        return SetReplay(recorded, problem=Problem(Place(str(recorded.path)), message))
+    result.problem = problems[0] if problems else None
+    return result
+
+
+class _Touched:
+    """Which questions are answered otherwise than in the first replay."""
+
+    def __init__(self, before: dict[str, Released], after: dict[str, Released]) -> None:
+        self.before = before
+        self.after = after
+        #: oracle of the first replay -> questions
+        self.questions: dict[int, set[int]] = {}
+        self.any = before != after
+
+    @classmethod
+    def since(cls, replay: Replay, cached: Cached) -> _Touched | None:
+        """What an edit since the first replay touches; None where there is none to compare with, or too much did."""
+        before: dict[str, Released] | None = cached.read("released")
+        if before is None:
+            return None
+        numbers: dict[Oracle, int] = {}
+        judges = {release: replay.judge(release) for release in before}
+        after = {release: released(judge, numbers) for release, judge in judges.items()}
+        touched = cls(before, after)
+        for release, judge in judges.items():
+            was, now = before[release], after[release]
+            if was.plain.shape != now.plain.shape or (was.diverged is None) != (now.diverged is None):
+                return None
+            touched._compare(was.plain, now.plain, judge.oracle.model, cached)
+            if was.diverged is not None and now.diverged is not None and judge.diverged is not None:
+                if was.diverged.shape != now.diverged.shape:
+                    return None
+                touched._compare(was.diverged, now.diverged, judge.diverged.model, cached)
+        return touched
+
+    def by(self, release: str, run: Run) -> bool:
+        """Whether the run has to be judged again: what is wrong with it has to be told anew in any case."""
+        if run.verdict not in AGREES or (self.any and run.verdict == KNOWN):
+            return True
+        was = self.before[release]
+        if not self.questions.get(was.plain.number, _NONE).isdisjoint(run.plain):
+            return True
+        return was.diverged is not None and not self.questions.get(was.diverged.number, _NONE).isdisjoint(run.diverged)
+
+    def _compare(self, was: Described, now: Described, model: Model, cached: Cached) -> None:
+        if was.number in self.questions:
+            return
+        found = self.questions[was.number] = set()
+        evaluator = CompiledEvaluator(model)
+        for section in was.sections:
+            if was.sections[section] == now.sections[section]:
+                continue
+            asked: Asked | None = cached.read(f"asked {section}")
+            if asked is None:
+                continue  # nobody asks it
+            answers: list[Answer] = cached.read("answers")
+            for number, place in asked.answers.get(was.number, {}).items():
+                call, new, state = asked.questions[number]
+                if section == "deliver":
+                    delivery = evaluator.receivers(call, new, state)
+                    answer = _answer(delivery.rules, delivery[1:])
+                else:
+                    answer = _answer(evaluator.decide(section, call, new, state))
+                if answer != answers[place]:
+                    found.add(number)
+
+
+_NONE: frozenset[int] = frozenset()
+
+
+def released(judge: Judge, numbers: dict[Oracle, int]) -> Released:
+    """What a release is judged by; ``numbers`` gives each model one."""
+    oracles = [one for one in (judge.oracle, judge.diverged) if one is not None]
+    plain, *diverged = [_described(one.model, numbers.setdefault(one, len(numbers))) for one in oracles]
+    return Released(plain, diverged[0] if diverged else None, tuple([content(one.rule) for one in judge.divergences]))
+
+
+def _described(model: Model, number: int) -> Described:
+    marks = sorted({name for rule in model.deliveries for name in rule.facts if name.endswith("-at-bind")})
+    orders = sorted({rule.order for rule in model.deliveries})
+    shape = repr((model.stack, list(model.rules), marks, orders, model.port))
+    return Described(
+        number, shape, {section: repr([content(rule) for rule in rules]) for section, rules in model.rules.items()}
+    )
+
+
+def _answer(rules: tuple[Rule, ...], receivers: tuple[Any, ...] = ()) -> Answer:
+    return tuple([content(rule) for rule in rules]), receivers
+
+
+def content(rule: Rule) -> Content:
+    """The id and the content of a rule; why it says so, since when and where it stands does not matter here."""
+    found = _CONTENTS.get(rule)
+    if found is None:
+        found = _CONTENTS[rule] = (
+            rule.id,
+            repr(replace(rule, id="", why="", evidence=(), place=NOWHERE, span=EVER)),
+        )
+    return found
+
+
+_CONTENTS: dict[Rule, Content] = {}
