@@ -65,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-cache",
         action="store_true",
-        help="verify everything anew, whatever earlier calls left in the cache folder (BINDMATRIX_CACHE, else the user's)",
+        help="verify everything anew, whatever an earlier call left in the cache folder (BINDMATRIX_CACHE)",
     )
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
     parser.add_argument(
@@ -76,9 +76,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check every file; everything that is wrong is printed, not only the first of it."""
     status = _Status(enabled=not arguments.json)
-    subjects = [
-        Subject(path, status.replaying, cached=not arguments.no_cache) for path in _paths(arguments.files, arguments.os)
-    ]
+    cached = not arguments.no_cache
+    subjects = [Subject(path, status.replaying, cached=cached) for path in _paths(arguments.files, arguments.os)]
     results = []
     for subject in subjects:
         with quiet_collector():

@@ -27,8 +27,8 @@ class Subject:
     """An expectation file.
 
     ``problems`` says why ``expectations`` is missing, or what is wrong with the divergences.  Evidence and divergences
-    are those in the folders beside the file, else the installed ones.  ``cached``: what an earlier lint worked out is used
-    where no edit since can matter to it.
+    are those in the folders beside the file, else the installed ones.  ``cached``: what an earlier lint worked out is
+    used where no edit since can matter to it.
     """
 
     def __init__(self, path: Path, watch: Watch | None = None, *, cached: bool = False) -> None:
@@ -89,7 +89,7 @@ class Subject:
         """What the replay of every recorded set gave."""
         replay = Replay(self.loaded, self.divergences)
         cached = Cached("replay", self.path, self._replayed()) if self.cached else None
-        return replays(replay, self.sets, cached, self.watch or (lambda recorded: None))
+        return replays(replay, self.sets, cached, self.watch)
 
     def _replayed(self) -> str:
         """What is replayed, and what of the file says which release a statement is about."""

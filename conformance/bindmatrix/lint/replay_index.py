@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from bindmatrix.errors import NOWHERE, Place, Problem
@@ -21,7 +22,7 @@ from bindmatrix.judge.verdicts import CONFORMS, KNOWN, Judge, Verdict
 from bindmatrix.lint.cache import Cached
 from bindmatrix.lint.replay import AGREES, Line, Recorded, Replay, SetReplay, lines
 from bindmatrix.lint.tracing import TracingOracle
-from bindmatrix.oracle.evaluator import CompiledEvaluator
+from bindmatrix.oracle.evaluator import CompiledEvaluator, Evaluator
 from bindmatrix.oracle.oracle import Edge, Oracle
 from bindmatrix.rules.model import Model, Rule
 from bindmatrix.rules.releases import EVER, ReleaseError
@@ -71,6 +72,11 @@ class Released(NamedTuple):
     plain: Described
     diverged: Described | None
     known: tuple[Content, ...]
+
+    @property
+    def shape(self) -> tuple[str, str]:
+        """What the transitions of its oracles know without asking."""
+        return self.plain.shape, self.diverged.shape if self.diverged else ""
 
 
 class Index:
@@ -131,7 +137,7 @@ class Index:
         return number
 
 
-def replays(replay: Replay, sets: Sequence[Recorded], cached: Cached | None, watch: Watch) -> list[SetReplay]:
+def replays(replay: Replay, sets: Sequence[Recorded], cached: Cached | None, watch: Watch | None) -> list[SetReplay]:
     """The replay of every set; of runs that no edit since the first replay touches, as it was kept in ``cached``."""
     touched = _Touched.since(replay, cached) if cached else None
     kept: list[list[Run]] | None = cached.read("runs") if cached and touched else None
@@ -145,8 +151,9 @@ def replays(replay: Replay, sets: Sequence[Recorded], cached: Cached | None, wat
     return found
 
 
-def _again(replay: Replay, recorded: Recorded, runs: list[Run], touched: _Touched, watch: Watch) -> SetReplay:
-    watch(recorded)
+def _again(replay: Replay, recorded: Recorded, runs: list[Run], touched: _Touched, watch: Watch | None) -> SetReplay:
+    if watch:
+        watch(recorded)
     result = SetReplay(recorded)
     for line, run in zip(lines(recorded, replay.expectations, []), runs, strict=True):
         if touched.by(line.release, run):
@@ -159,8 +166,9 @@ def _again(replay: Replay, recorded: Recorded, runs: list[Run], touched: _Touche
     return result
 
 
-def _first(replay: Replay, recorded: Recorded, index: Index | None, watch: Watch) -> SetReplay:
-    watch(recorded)
+def _first(replay: Replay, recorded: Recorded, index: Index | None, watch: Watch | None) -> SetReplay:
+    if watch:
+        watch(recorded)
     result = SetReplay(recorded)
     problems: list[Problem] = []
     if index:
@@ -178,44 +186,46 @@ def _first(replay: Replay, recorded: Recorded, index: Index | None, watch: Watch
 class _Touched:
     """Which questions are answered otherwise than in the first replay."""
 
-    def __init__(self, before: dict[str, Released], after: dict[str, Released]) -> None:
+    def __init__(self, cached: Cached, before: dict[str, Released], after: dict[str, Released]) -> None:
         self.before = before
-        self.after = after
+        self.any = before != after
         #: oracle of the first replay -> questions
         self.questions: dict[int, set[int]] = {}
-        self.any = before != after
+        self._cached = cached
+        self._asked: dict[str, Asked] = {}
+        #: what the rules of a section said, and say now -> question -> whether its answer changed
+        self._changed: dict[tuple[str, str], dict[int, bool]] = {}
 
     @classmethod
     def since(cls, replay: Replay, cached: Cached) -> _Touched | None:
-        """What an edit since the first replay touches; None where there is none to compare with, or too much did."""
+        """What the edits since the first replay touch; None where there was none, or all has to be done again."""
         before: dict[str, Released] | None = cached.read("released")
         if before is None:
             return None
         numbers: dict[Oracle, int] = {}
         judges = {release: replay.judge(release) for release in before}
         after = {release: released(judge, numbers) for release, judge in judges.items()}
-        touched = cls(before, after)
+        touched = cls(cached, before, after)
         for release, judge in judges.items():
             was, now = before[release], after[release]
-            if was.plain.shape != now.plain.shape or (was.diverged is None) != (now.diverged is None):
+            if was.shape != now.shape:
                 return None
-            touched._compare(was.plain, now.plain, judge.oracle.model, cached)
-            if was.diverged is not None and now.diverged is not None and judge.diverged is not None:
-                if was.diverged.shape != now.diverged.shape:
-                    return None
-                touched._compare(was.diverged, now.diverged, judge.diverged.model, cached)
+            touched._compare(was.plain, now.plain, judge.oracle.model)
+            if was.diverged and now.diverged and judge.diverged:
+                touched._compare(was.diverged, now.diverged, judge.diverged.model)
         return touched
 
     def by(self, release: str, run: Run) -> bool:
-        """Whether the run has to be judged again: what is wrong with it has to be told anew in any case."""
+        """Whether the run has to be judged again; where one is otherwise than expected, always, to say so."""
         if run.verdict not in AGREES or (self.any and run.verdict == KNOWN):
             return True
         was = self.before[release]
-        if not self.questions.get(was.plain.number, _NONE).isdisjoint(run.plain):
+        if not self.questions[was.plain.number].isdisjoint(run.plain):
             return True
-        return was.diverged is not None and not self.questions.get(was.diverged.number, _NONE).isdisjoint(run.diverged)
+        return was.diverged is not None and not self.questions[was.diverged.number].isdisjoint(run.diverged)
 
-    def _compare(self, was: Described, now: Described, model: Model, cached: Cached) -> None:
+    def _compare(self, was: Described, now: Described, model: Model) -> None:
+        """Ask the questions of the oracle ``was`` again whose section has other rules in ``model``."""
         if was.number in self.questions:
             return
         found = self.questions[was.number] = set()
@@ -223,22 +233,28 @@ class _Touched:
         for section in was.sections:
             if was.sections[section] == now.sections[section]:
                 continue
-            asked: Asked | None = cached.read(f"asked {section}")
-            if asked is None:
-                continue  # nobody asks it
-            answers: list[Answer] = cached.read("answers")
+            if section not in self._asked:
+                self._asked[section] = self._cached.read(f"asked {section}") or Asked()
+            asked = self._asked[section]
+            changed = self._changed.setdefault((was.sections[section], now.sections[section]), {})
             for number, place in asked.answers.get(was.number, {}).items():
-                call, new, state = asked.questions[number]
-                if section == "deliver":
-                    delivery = evaluator.receivers(call, new, state)
-                    answer = _answer(delivery.rules, delivery[1:])
-                else:
-                    answer = _answer(evaluator.decide(section, call, new, state))
-                if answer != answers[place]:
+                if number not in changed:
+                    answer = _decided(evaluator, section, asked.questions[number])
+                    changed[number] = answer != self._answers[place]
+                if changed[number]:
                     found.add(number)
 
+    @cached_property
+    def _answers(self) -> list[Answer]:
+        answers: list[Answer] = self._cached.read("answers")
+        return answers
 
-_NONE: frozenset[int] = frozenset()
+
+def _decided(evaluator: Evaluator, section: str, question: Question) -> Answer:
+    if section == "deliver":
+        delivery = evaluator.receivers(*question)
+        return _answer(delivery.rules, delivery[1:])
+    return _answer(evaluator.decide(section, *question))
 
 
 def released(judge: Judge, numbers: dict[Oracle, int]) -> Released:
