@@ -94,7 +94,9 @@ class Index:
 
     def parts(self) -> dict[str, Any]:
         """What to keep."""
-        asked = {f"asked {section}": one for section, one in self.sections.items()}
+        described = [one for row in self.released.values() for one in (row.plain, row.diverged) if one]
+        sections = dict.fromkeys(section for one in described for section in one.sections)
+        asked = {f"asked {section}": self.sections.get(section, Asked()) for section in sections}
         return {"released": self.released, "runs": self.runs, "answers": list(self.answers), **asked}
 
     def take(self, replay: Replay, line: Line) -> tuple[Verdict | None, tuple[str, ...]]:
@@ -183,6 +185,10 @@ def _first(replay: Replay, recorded: Recorded, index: Index | None, watch: Watch
     return result
 
 
+class _Lost(Exception):
+    """A part of the cache that is needed cannot be read."""
+
+
 class _Touched:
     """Which questions are answered otherwise than in the first replay."""
 
@@ -210,9 +216,12 @@ class _Touched:
             was, now = before[release], after[release]
             if was.shape != now.shape:
                 return None
-            touched._compare(was.plain, now.plain, judge.oracle.model)
-            if was.diverged and now.diverged and judge.diverged:
-                touched._compare(was.diverged, now.diverged, judge.diverged.model)
+            try:
+                touched._compare(was.plain, now.plain, judge.oracle.model)
+                if was.diverged and now.diverged and judge.diverged:
+                    touched._compare(was.diverged, now.diverged, judge.diverged.model)
+            except _Lost:
+                return None
         return touched
 
     def by(self, release: str, run: Run) -> bool:
@@ -234,7 +243,7 @@ class _Touched:
             if was.sections[section] == now.sections[section]:
                 continue
             if section not in self._asked:
-                self._asked[section] = self._cached.read(f"asked {section}") or Asked()
+                self._asked[section] = self._read(f"asked {section}")
             asked = self._asked[section]
             changed = self._changed.setdefault((was.sections[section], now.sections[section]), {})
             for number, place in asked.answers.get(was.number, {}).items():
@@ -246,8 +255,14 @@ class _Touched:
 
     @cached_property
     def _answers(self) -> list[Answer]:
-        answers: list[Answer] = self._cached.read("answers")
+        answers: list[Answer] = self._read("answers")
         return answers
+
+    def _read(self, part: str) -> Any:
+        found = self._cached.read(part)
+        if found is None:
+            raise _Lost
+        return found
 
 
 def _decided(evaluator: Evaluator, section: str, question: Question) -> Answer:
