@@ -28,11 +28,6 @@ EDITS: dict[str, Callable[[re.Match[str]], str]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BINDMATRIX_CACHE", str(tmp_path / "cache"))
-
-
 def linted(path: Path, *, cached: bool) -> object:
     """Everything that a lint says."""
     subject = Subject(path, cached=cached)

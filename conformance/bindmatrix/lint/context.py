@@ -88,8 +88,15 @@ class Subject:
     def replays(self) -> list[SetReplay]:
         """What the replay of every recorded set gave."""
         replay = Replay(self.loaded, self.divergences)
-        cached = Cached("replay", self.path, self._replayed()) if self.cached else None
-        return replays(replay, self.sets, cached, self.watch)
+        return replays(replay, self.sets, self._cache() if self.cached else None, self.watch)
+
+    @property
+    def replays_anew(self) -> bool:
+        """Whether a replay will take long, since the cache holds none."""
+        return self.cached and not self.problems and self._cache().read("released") is None
+
+    def _cache(self) -> Cached:
+        return Cached("replay", self.path, self._replayed())
 
     def _replayed(self) -> str:
         """What is replayed, and what of the file says which release a statement is about."""
