@@ -39,7 +39,7 @@ class Generated(NamedTuple):
 def _decided() -> Texts:
     decided = {}
     for os in catalog.names():
-        subject = Subject(catalog.folder() / f"{os}.yaml")
+        subject = Subject(catalog.folder() / f"{os}.yaml", cached=True)
         if subject.problems:
             raise subject.problems[0]
         decided[os] = subject.decided

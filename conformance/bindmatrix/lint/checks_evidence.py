@@ -17,27 +17,21 @@ from bindmatrix.rules.model import Evidence, Rule
 
 
 def evidence(subject: Subject) -> Iterator[Problem]:
-    """recorded evidence that a rule names exists, is of that system, and is decided by that rule"""
+    """recorded evidence that a rule or a divergence names exists, and is of that system"""
+    for rule in [*subject.rules, *(entry.rule for entry in subject.divergences)]:
+        for one in rule.evidence:
+            if one.kind == "observed":
+                yield from _missing(subject, one)
+
+
+def supports(subject: Subject) -> Iterator[Problem]:
+    """a rule decides something in each recorded set that it names as evidence"""
     for rule in subject.rules:
         counts = subject.decided.get(rule.id, {})
         for one in rule.evidence:
-            if one.kind != "observed":
-                continue
             host, _, name = one.reference.partition("/")
-            yield from _missing(subject, one) or (
-                []
-                if counts.get(host, {}).get(name)
-                else [
-                    subject.problem(
-                        one.place,
-                        f"{rule.id!r} decides nothing in {one.reference}; {_where(counts)}",
-                    )
-                ]
-            )
-    for entry in subject.divergences:
-        for one in entry.rule.evidence:
-            if one.kind == "observed":
-                yield from _missing(subject, one)
+            if one.kind == "observed" and not counts.get(host, {}).get(name) and not _missing(subject, one):
+                yield subject.problem(one.place, f"{rule.id!r} decides nothing in {one.reference}; {_where(counts)}")
 
 
 def _missing(subject: Subject, one: Evidence) -> list[Problem]:
