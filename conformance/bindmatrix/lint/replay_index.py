@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from bindmatrix.errors import NOWHERE, Place, Problem
-from bindmatrix.judge.verdicts import Verdict, VerdictKind
+from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.lint.cache import Cached
 from bindmatrix.lint.replay import AGREES, Line, Recorded, Replay, SetReplay, lines
 from bindmatrix.lint.tracing import TracingOracle
@@ -29,16 +29,16 @@ from bindmatrix.rules.releases import EVER, ReleaseError
 from bindmatrix.rules.sockets import Call, Sock, State
 
 #: call, new socket (of a delivery: its destination), state
-Question = tuple[Call, Sock, State]
+KeptQuestion = tuple[Call, Sock, State]
 #: called with a set before it is replayed
 Watch = Callable[[Recorded], None]
 #: id of a rule, and everything it says that can matter
 Content = tuple[str, str]
 #: the rules that decided, and of a delivery who receives
-Answer = tuple[tuple[Content, ...], tuple[Any, ...]]
+KeptAnswer = tuple[tuple[Content, ...], tuple[Any, ...]]
 
 
-class Run(NamedTuple):
+class KeptRun(NamedTuple):
     """What is kept of a recorded run: its verdict, and the questions on its way through each of the two oracles."""
 
     verdict: str
@@ -53,7 +53,7 @@ class Run(NamedTuple):
 class Asked:
     """The questions of one section by number; oracle -> question -> the number of its answer."""
 
-    questions: dict[int, Question] = field(default_factory=dict)
+    questions: dict[int, KeptQuestion] = field(default_factory=dict)
     answers: dict[int, dict[int, int]] = field(default_factory=dict)
 
 
@@ -84,12 +84,12 @@ class Index:
 
     def __init__(self) -> None:
         self.sections: dict[str, Asked] = {}
-        self.answers: dict[Answer, int] = {}
+        self.answers: dict[KeptAnswer, int] = {}
         self.released: dict[str, Released] = {}
         #: for each set its runs
-        self.runs: list[list[Run]] = []
+        self.runs: list[list[KeptRun]] = []
         self._oracles: dict[Oracle, int] = {}
-        self._numbers: dict[tuple[str, Question], int] = {}
+        self._numbers: dict[tuple[str, KeptQuestion], int] = {}
         self._on_edge: dict[Edge, tuple[int, ...]] = {}
 
     def parts(self) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class Index:
         plain, *diverged = [self._questions(oracle) for oracle in oracles]
         kind = verdict.kind if verdict else VerdictKind.CONFORMS
         divergence = verdict.divergence if verdict else ""
-        self.runs[-1].append(Run(kind, divergence, decided, plain, diverged[0] if diverged else ()))
+        self.runs[-1].append(KeptRun(kind, divergence, decided, plain, diverged[0] if diverged else ()))
         return verdict, decided
 
     def _questions(self, oracle: TracingOracle) -> tuple[int, ...]:
@@ -131,7 +131,7 @@ class Index:
             question = (got.call, got.destination, got.state)
             yield self._ask(number, "deliver", question, _answer(got.delivery.rules, got.delivery[1:]))
 
-    def _ask(self, oracle: int, section: str, question: Question, answer: Answer) -> int:
+    def _ask(self, oracle: int, section: str, question: KeptQuestion, answer: KeptAnswer) -> int:
         asked = self.sections.setdefault(section, Asked())
         number = self._numbers.setdefault((section, question), len(self._numbers))
         asked.questions[number] = question
@@ -142,7 +142,7 @@ class Index:
 def replays(replay: Replay, sets: Sequence[Recorded], cached: Cached | None, watch: Watch | None) -> list[SetReplay]:
     """The replay of every set; of runs that no edit since the first replay touches, as it was kept in ``cached``."""
     touched = _Touched.since(replay, cached) if cached else None
-    kept: list[list[Run]] | None = cached.read("runs") if cached and touched else None
+    kept: list[list[KeptRun]] | None = cached.read("runs") if cached and touched else None
     if touched and kept is not None and len(kept) == len(sets):
         return [_again(replay, recorded, runs, touched, watch) for recorded, runs in zip(sets, kept, strict=True)]
     index = Index() if cached else None
@@ -153,7 +153,9 @@ def replays(replay: Replay, sets: Sequence[Recorded], cached: Cached | None, wat
     return found
 
 
-def _again(replay: Replay, recorded: Recorded, runs: list[Run], touched: _Touched, watch: Watch | None) -> SetReplay:
+def _again(
+    replay: Replay, recorded: Recorded, runs: list[KeptRun], touched: _Touched, watch: Watch | None
+) -> SetReplay:
     if watch:
         watch(recorded)
     result = SetReplay(recorded)
@@ -224,7 +226,7 @@ class _Touched:
                 return None
         return touched
 
-    def by(self, release: str, run: Run) -> bool:
+    def by(self, release: str, run: KeptRun) -> bool:
         """Whether the run has to be judged again; where one is otherwise than expected, always, to say so."""
         if run.verdict not in AGREES or (self.any and run.verdict == VerdictKind.KNOWN):
             return True
@@ -254,8 +256,8 @@ class _Touched:
                     found.add(number)
 
     @cached_property
-    def _answers(self) -> list[Answer]:
-        answers: list[Answer] = self._read("answers")
+    def _answers(self) -> list[KeptAnswer]:
+        answers: list[KeptAnswer] = self._read("answers")
         return answers
 
     def _read(self, part: str) -> Any:
@@ -265,7 +267,7 @@ class _Touched:
         return found
 
 
-def _decided(evaluator: Evaluator, section: str, question: Question) -> Answer:
+def _decided(evaluator: Evaluator, section: str, question: KeptQuestion) -> KeptAnswer:
     if section == "deliver":
         delivery = evaluator.receivers(*question)
         return _answer(delivery.rules, delivery[1:])
@@ -288,7 +290,7 @@ def _described(model: Model, number: int) -> Described:
     )
 
 
-def _answer(rules: tuple[Rule, ...], receivers: tuple[Any, ...] = ()) -> Answer:
+def _answer(rules: tuple[Rule, ...], receivers: tuple[Any, ...] = ()) -> KeptAnswer:
     return tuple([content(rule) for rule in rules]), receivers
 
 
