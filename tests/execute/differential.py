@@ -19,7 +19,7 @@ from typing import Any
 
 from bindmatrix.execute import c_executor, executor
 from bindmatrix.execute.executor import DELIVERIES, Executor
-from bindmatrix.run.session import Plan
+from bindmatrix.run.plan import Plan
 
 PYTHON = (sys.executable, "-I", "-S", str(Path(executor.__file__)))
 #: runs of a scenario that answered differently: who receives is chance, and a busy machine may be late

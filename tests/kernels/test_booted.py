@@ -17,7 +17,8 @@ from bindmatrix.execute import c_executor, initramfs, kernel_images, vng
 from bindmatrix.execute.initramfs import InitramfsHost
 from bindmatrix.execute.kernel_images import Image
 from bindmatrix.execute.local import HostError
-from bindmatrix.run.session import Plan, Session
+from bindmatrix.run.plan import Plan
+from bindmatrix.run.session import Session
 
 from tests.kernels import live
 
