@@ -146,6 +146,22 @@ _FACTS: list[Fact] = [
     _yes_no("port.empty", CALL, "no socket has the port, the new one included", "not p"),
     _yes_no("port.crowded", CALL, "more than ten sockets of the protocol have the port", "len(p) > 10"),
     Fact(
+        "port.unconnected",
+        CALL,
+        "how many sockets of the protocol have the port and no connection",
+        {
+            "none": "all(y.connection for y in p)",
+            "one": "sum(not y.connection for y in p) == 1",
+            "several": "sum(not y.connection for y in p) > 1",
+        },
+    ),
+    _yes_no(
+        "port.mapped-wildcard",
+        CALL,
+        "a socket on ::ffff:0.0.0.0 has the port and no connection",
+        "any(y.form == 'mapped' and y.kind == 'wildcard' and not y.connection for y in p)",
+    ),
+    Fact(
         "port.number",
         CALL,
         "the number of the scenario's port, as far as a rule may care; runs keep away from multiples of 128",
