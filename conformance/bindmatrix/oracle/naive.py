@@ -135,11 +135,9 @@ class NaiveEvaluator:
             return _yes(any(group in one.joined for one in state.socks))
         if name == "port.crowded":
             return _yes(len(port) > 10)
-        unconnected = [one for one in port if one.connection == 0]
         if name == "port.unconnected":
+            unconnected = [one for one in port if one.connection == 0]
             return ("none", "one", "several")[min(len(unconnected), 2)]
-        if name == "port.mapped-wildcard":
-            return _yes(any((one.form, one.kind) == ("mapped", "wildcard") for one in unconnected))
         return _call_fact(name, call)
 
     def _option_fact(self, scope: str, option: str, new: Sock, sock: Sock | None) -> bool:

@@ -155,12 +155,6 @@ _FACTS: list[Fact] = [
             "several": "sum(not y.connection for y in p) > 1",
         },
     ),
-    _yes_no(
-        "port.mapped-wildcard",
-        CALL,
-        "a socket on ::ffff:0.0.0.0 has the port and no connection",
-        "any(y.form == 'mapped' and y.kind == 'wildcard' and not y.connection for y in p)",
-    ),
     Fact(
         "port.number",
         CALL,
