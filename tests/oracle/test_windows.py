@@ -161,6 +161,8 @@ CASES = [
         "user=1001 a=tcp4 a.bind=127.0.0.1 c=tcp4 c.bind=0.0.0.0 user=0 user=1002 b=tcp4 b.bind=127.0.0.1",
         "b.bind=EACCES|EADDRINUSE",
     ),
+    ("to-unspecified", "a=tcp4 a.bind=0.0.0.0 a.listen deliver=0.0.0.0", "deliver=EADDRNOTAVAIL"),
+    ("lone-receiver", "a=udp4 a.bind=0.0.0.0 deliver=127.0.0.1", "deliver=a"),
     ("administrator", "a=tcp4 a.bind=0.0.0.0 user=1001 b=tcp4 b.bind=127.0.0.1", "b.bind=?"),
 ]
 
