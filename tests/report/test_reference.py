@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bindmatrix.report import reference
+from bindmatrix.answers import reference
 from bindmatrix.rules import confidence, vocabulary
 from bindmatrix.rules.facts import FACTS
 from bindmatrix.rules.loader import _STACK_KEYS
