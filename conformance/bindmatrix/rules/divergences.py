@@ -23,6 +23,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import yaml
+
 from bindmatrix.oracle import compiled
 from bindmatrix.rules.model import Expectations, Rule, Stack
 from bindmatrix.rules.rule_reader import RuleReader
@@ -58,7 +60,12 @@ def loads(text: str, name: str, expectations: Expectations) -> tuple[Divergence,
         return ()
     rules = expectations.by_id
     found = []
-    for node in reader.items(root, "divergences"):
+    listed = root
+    if isinstance(root, yaml.MappingNode):
+        top = reader.known(root, "a file of divergences", ("changes", "define", "divergences", "evidence"))
+        reader.terms(top)
+        listed = top.get("divergences", root)
+    for node in reader.items(listed, "divergences"):
         keys = {key: value for key, _, value in reader.mapping(node, "a divergence")}
         targets = [key for key in ("instead-of", "before") if key in keys]
         if len(targets) != 1:
@@ -70,6 +77,7 @@ def loads(text: str, name: str, expectations: Expectations) -> tuple[Divergence,
             continue
         rule = reader.rule(rules[target].section, node, extra=("instead-of", "before"))[0]
         found.append(Divergence(rule, target, targets[0] == "before"))
+    reader.check_terms(reader.ids)
     reader.finish()
     return tuple(found)
 

@@ -20,6 +20,24 @@ from bindmatrix.rules.sockets import Sock
 #: a conjunction: each fact has one of its values
 Condition = tuple[tuple[str, tuple[str, ...]], ...]
 
+
+class NamedCondition(Condition):
+    """A condition that stands in ``define``; equal to the same condition without a name."""
+
+    name: str
+
+    def __new__(cls, terms: Condition, name: str) -> NamedCondition:
+        """``terms``, called ``name``."""
+        made = super().__new__(cls, terms)
+        made.name = name
+        return made
+
+
+def label(condition: Condition, number: int) -> str:
+    """What messages call an alternative: its name, else its ``number`` among the others."""
+    return condition.name if isinstance(condition, NamedCondition) else str(number)
+
+
 ALLOW, REFUSE, UNKNOWN = "allow", "refuse", "unknown"
 
 #: the error of a refusal of which only that it fails is known
