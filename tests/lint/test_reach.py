@@ -109,7 +109,7 @@ def scenarios() -> list[str]:
 SCENARIOS = scenarios()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=settings.default.max_examples // 10)  # each asks hundreds of scenarios
 @given(FILES)
 def test_a_dead_rule_never_decides(expectations: Expectations) -> None:
     dead = {(one.section, one.rule.id) for one in Reach(expectations).dead()}

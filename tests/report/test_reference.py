@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bindmatrix.report import reference
 from bindmatrix.rules import confidence, vocabulary
-from bindmatrix.rules.loader import _STACK_KEYS
+from bindmatrix.rules.loader import STACK_KEYS
 
 
 def test_the_checked_in_reference_is_up_to_date() -> None:
@@ -19,5 +19,5 @@ def test_the_checked_in_reference_is_up_to_date() -> None:
 
 def test_everything_is_in_it() -> None:
     text = reference.render()
-    for word in [*vocabulary.FACTS, *vocabulary.SECTIONS, *confidence.WORDS, *_STACK_KEYS]:
+    for word in [*vocabulary.FACTS, *vocabulary.SECTIONS, *confidence.WORDS, *STACK_KEYS]:
         assert f"`{word}`" in text, word

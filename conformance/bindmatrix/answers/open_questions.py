@@ -19,9 +19,10 @@ from bindmatrix.generate.deliveries import random_deliveries
 from bindmatrix.generate.matrix import matrix
 from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.notation import OPTIONS, parse
+from bindmatrix.outcomes import ANY_ERROR, alternatives
 from bindmatrix.rules import catalog, ephemeral
 from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variants
-from bindmatrix.rules.model import ANY_ERROR, Expectations, Rule
+from bindmatrix.rules.model import Expectations, Rule
 
 _HEAD = """\
 # Open questions
@@ -132,8 +133,7 @@ def _entry(one: Question, expectations: Expectations, every: Sequence[Stretch]) 
 
 
 def _vague(rule: Rule) -> str:
-    outcomes = (rule.outcome,) if isinstance(rule.outcome, str) else rule.outcome or ()
-    words = " or ".join("fails" if one == ANY_ERROR else one for one in outcomes)
+    words = " or ".join("fails" if one == ANY_ERROR else one for one in alternatives(rule.outcome))
     return f"- **`{rule.id}`** ({rule.span}): {words}; {rule.why}\n"
 
 

@@ -1,4 +1,4 @@
-"""Who receives: the rules of the section ``deliver``, and when an observed delivery is as expected.
+"""Who receives: the rules of the section ``deliver``.
 
 The rules are asked in order, as if the destination were the new socket.  A rule looks at the existing sockets that
 match ``among``; when there are none (and it speaks of any) the next rule is asked.  ``pick`` says who of them gets it:
@@ -14,11 +14,6 @@ match ``among``; when there are none (and it speaks of any) the next rule is ask
 socket() first instead of the newest bind().  ``lists: family``: each address family has a list of its own, and
 ``stop`` ends that alone.  ``moves: front``: the socket that was picked is the first to be found from then on, before
 all that were bound earlier.  ``ask: each-address``: the rule decides when ``when`` holds for every one of them.
-
-Expected outcomes are classes: ``a`` (all to a), ``spread:a,b``, ``every:a,b``, ``spread:a,refused``, or a word.
-Observed ones are counts: ``a:15,b:17``.  A spread is as expected when nobody got anything but those named and **at
-least two of them got something**.  Of 32 deliveries that two sockets share evenly, all go to one of them with the
-probability 2 / 2**32 = 4.7e-10; with more sockets it is less.  That is the chance of a false alarm.
 """
 
 from __future__ import annotations
@@ -26,11 +21,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bindmatrix.oracle.branches import Evaluator
+from bindmatrix.outcomes import EVERY, SPREAD, Expected, Receivers
 from bindmatrix.rules.model import PICKED, DeliverRule, Rule
 from bindmatrix.rules.sockets import Address, Call, Sock, State, on_port
-
-#: sends of one ``deliver`` step
-DELIVERIES = 32
 
 
 class Delivery(NamedTuple):
@@ -46,7 +39,7 @@ class Delivery(NamedTuple):
     #: who stands in front of the others from then on
     moved: Sock | None = None
 
-    def expected(self, *, flow: bool) -> str | tuple[str, ...] | None:
+    def expected(self, *, flow: bool) -> Expected:
         """The class of outcomes; one flow sticks to one of those who share."""
         if self.word == "unknown" or not self.rules:
             return None
@@ -58,8 +51,8 @@ class Delivery(NamedTuple):
         if len(names) == 1:
             return names[0]
         if self.copies:
-            return "every:" + ",".join(names)
-        return tuple(names) if flow else "spread:" + ",".join(names)
+            return str(Receivers(EVERY, tuple(names)))
+        return tuple(names) if flow else str(Receivers(SPREAD, tuple(names)))
 
 
 def target(protocol: str, at: Address) -> Sock:
@@ -147,30 +140,3 @@ def _copies(
         if rule.stop and evaluator.holds(rule.stop, call, destination, sock, rule.space, state):
             ended.add(of_list)
     return listed
-
-
-def accepts(expected: str, outcome: str) -> bool:
-    """Whether the counts of ``outcome`` belong to the class ``expected``."""
-    if ":" not in outcome:
-        return outcome == expected
-    got = counts(outcome)
-    if not got:
-        return False
-    kind, colon, listed = expected.partition(":")
-    names = set(listed.split(",")) if colon else {expected}
-    if kind == "every" and colon:
-        return got.keys() == names and set(got.values()) == {DELIVERIES}
-    if sum(got.values()) != DELIVERIES:
-        return False
-    return got.keys() <= names and len(got) >= min(2, len(names))
-
-
-def counts(outcome: str) -> dict[str, int]:
-    """``{"a": 15, "b": 17}`` of ``a:15,b:17``; empty when it is not of that form."""
-    got = {}
-    for part in outcome.split(","):
-        name, _, number = part.partition(":")
-        if not number.isdigit():
-            return {}
-        got[name] = int(number)
-    return {name: number for name, number in got.items() if number}

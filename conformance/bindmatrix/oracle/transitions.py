@@ -17,7 +17,8 @@ from bindmatrix.notation import SOCKET_KINDS, Step
 from bindmatrix.oracle.arrivals import Arrivals
 from bindmatrix.oracle.branches import API, Branch, Decide, Evaluator
 from bindmatrix.oracle.connections import Connections, to_itself
-from bindmatrix.rules.model import ALLOW, ANY_ERROR, REFUSE, UNKNOWN, CallRule, Described
+from bindmatrix.outcomes import ANY_ERROR
+from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, Described
 from bindmatrix.rules.sockets import (
     ALL,
     ANY,

@@ -40,9 +40,6 @@ def label(condition: Condition, number: int) -> str:
 
 ALLOW, REFUSE, UNKNOWN = "allow", "refuse", "unknown"
 
-#: the error of a refusal of which only that it fails is known
-ANY_ERROR = "refused"
-
 #: how long a TIME_WAIT lasts where the file does not say
 TIME_WAIT_MS = 60_000
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
+from bindmatrix.outcomes import ANY_ERROR
 from bindmatrix.rules import vocabulary
 from bindmatrix.rules.model import (
     ALLOW,
-    ANY_ERROR,
     CALL_SECTIONS,
     KINDS,
     PICKED,
