@@ -9,32 +9,78 @@ from bindmatrix import outcomes
 from bindmatrix.notation import ADDRESSES, GLOBALS, OPTIONS, SOCKET_KINDS, VERBS
 from bindmatrix.oracle import delivery
 from bindmatrix.rules import confidence, model, vocabulary
+from bindmatrix.rules.rule_reader import BLOCKS
 
 _INTRODUCTION = """\
 <!-- Printed by conformance/bindmatrix/report/reference.py; a test compares.  Not edited by hand. -->
 
 # Expectation files
 
-One file an operating system: `expectations/<os>.yaml`.  Ordered rules; in each section the first that holds decides.
+One file an operating system: `expectations/<os>.yaml`.  In each section the rules have an order, and the first that
+holds decides.  `linux.yaml` on bind():
+
+    changes:                                             # fixes that stable branches got too: first release of each
+      linux.reuseport-inet-only: {mainline: "6.13", "6.12": "6.12.9", "6.1": "6.1.124"}
+
+    define:                                              # conditions with a name
+      both-reuseaddr-not-listening: {both.reuseaddr: yes, existing.listening: no}
+      both-reuseport-same-user: {both.reuseport: yes, existing.user: same}
 
     bind:
-      - id: linux.tcp-conflict
-        ask: every                                       # whom the rule looks at
-        among: {existing.overlaps: yes}                  # who of them counts; several mappings are alternatives
-        when: {new.protocol: tcp}                        # when the rule holds: all of these facts
-        unless: [{both.reuseport: yes, existing.user: same}]   # and none of these
-        refuse: EADDRINUSE                               # or `allow: yes`, `unknown: yes`; the last: `otherwise: ...`
-        since: {mainline: "6.8", "6.1": "6.1.168"}       # first release that has it; `until`: the first that has not
-        why: one line, for a person
-        evidence: [{source: "file function()", release: "7.3"}, {observed: linux-6.18.44/pairs}]
+      socket:                                            # the new socket alone
+        - {id: linux.bound-twice, when: {new.bound: yes}, refuse: EINVAL, why: it has a port already}
+      tcp:                                               # `new.protocol: tcp` goes without saying
+        - id: linux.tcp-conflict
+          also: listen                                   # listen() asks this rule too
+          ask: every                                     # which existing sockets the rule looks at
+          when: {existing.overlaps: yes}                 # the rule holds when all of these facts do
+          unless: [both-reuseaddr-not-listening, both-reuseport-same-user]     # and none of these conditions
+          refuse: EADDRINUSE                             # or `allow: yes`, `unknown: yes`
+          why: one sentence for a person
+      any:
+        - {id: linux.free, otherwise: allow, why: nobody is in the way}        # the last rule of a call
 
-`covers: {from: "5.10", to: "7.3.4", last: ["5.19", "6.19"]}`: the releases that the file is about, and after which of
-them the first number counts on, so that nobody is told of a 6.20.
+    evidence:                                            # why each rule is believed
+      linux.tcp-conflict:
+        - {source: net/ipv4/inet_connection_sock.c inet_bind_conflict(), release: "7.3"}
+        - {observed: linux-6.18.44/pairs}
 
-Scalars are never converted: a release is a string, `yes` is the word yes.  `repeat: [ID, ...]` uses rules of an earlier
-section again.  What is not known is `unknown: yes`, which is not the same as `refuse: refused` (it fails, with an error
-that nobody recorded).  Known divergences (`expectations/divergences/<os>.yaml`) are written as the rule that the kernel
-follows `before` or `instead-of` one of the file's.
+`among` says which existing sockets count; a list of conditions is a list of alternatives.  `since` is the first release
+that has the behaviour, `until` the first that has it no more: a release, or the name of a change.
+`covers: {from: "5.10", to: "7.3.4", last: ["5.19", "6.19"]}` are the releases that the file is about, and the last one
+of each first number: there is no 6.20.  Scalars are never converted: a release is a string, `yes` is the word yes.
+What is not known is `unknown: yes`.  That differs from `refuse: refused`: the call fails, with an error that nobody
+recorded.
+
+Known divergences (`expectations/divergences/<os>.yaml`) have the same `changes`, `define` and `evidence`.  Under
+`divergences` each entry is the rule that the kernel follows `before` or `instead-of` one of the file's.
+
+## How to change a rule
+
+FreeBSD refuses a dual `::` beside a socket on `::ffff:0.0.0.0` unless both have SO_REUSEPORT or SO_REUSEPORT_LB.  Say
+that you believe SO_REUSEADDR on both is enough.  Edit a copy: add that to the rule `freebsd.same-address-dual`.
+
+    cp expectations/freebsd.yaml edited.yaml
+    unless: [new-without-option, both-reuseport, both-balanced, {both.reuseaddr: yes}]
+
+`bindmatrix lint --fix edited.yaml` puts the file into its one form and checks it.  It finds that recorded kernels
+disagree, and gives the shortest recording that does:
+
+    edited.yaml:189:7: 74 recorded outcomes are otherwise than freebsd.free says: freebsd-13.0/load-balance (18), ...
+    In 'a=udp6 a.v6only=0 a.reuseaddr=1 a.bind=::ffff:0.0.0.0 b=udp6 b.v6only=0 b.reuseaddr=1 b.bind=::' the step
+    b.bind=:: was recorded as EADDRINUSE, the rule says ok
+
+`bindmatrix diff freebsd ./edited.yaml` says what the edit changes, and for whom:
+
+    freebsd 15 (freebsd) and freebsd 15 (./edited.yaml): 65,664 scenarios compared, 60 differ in 1 group
+    1. 60 scenarios  freebsd.same-address-dual | freebsd.free
+        a=udp6 a.v6only=0 a.reuseaddr=1 a.bind=::ffff:0.0.0.0 b=udp6 b.v6only=0 b.reuseaddr=1 b.bind=::
+        freebsd 15 (freebsd)        EADDRINUSE
+        freebsd 15 (./edited.yaml)  ok
+
+Here the recordings decide: the edit is wrong.  With an edit that holds, change `expectations/freebsd.yaml` itself, add
+its evidence under `evidence`, and run `bindmatrix lint --fix --update expectations/freebsd.yaml`.  The diff of
+`expectations/cells/freebsd.txt`, a grid of every pair of sockets, shows a reviewer each answer that changed.
 """
 
 
@@ -43,6 +89,10 @@ def render() -> str:
     parts = [
         _INTRODUCTION,
         "## Sections\n\n" + _table(("section", "what its rules decide"), _code_rows(vocabulary.SECTIONS)),
+        "## Blocks of a call, in the order in which they are asked\n\n"
+        + _table(("block", "what its rules are about"), _code_rows(BLOCKS))
+        + "\nA call whose rules are all about the new socket is a plain list.  A rule with `also: listen` is asked by "
+        "listen() too, in its own block and before the rules of listen() there.\n",
         "## Whom a rule asks (`ask`)\n\n" + _table(("word", "meaning"), _code_rows(vocabulary.ASKS)),
         "## Where addresses are compared (`in`)\n\n" + _table(("word", "meaning"), _code_rows(vocabulary.SPACES)),
         "## Facts\n\n" + _table(("fact", "values", "meaning"), _facts()),

@@ -11,6 +11,7 @@ from bindmatrix.errors import NOWHERE
 from bindmatrix.rules.model import Expectations, Rule, Stack
 from bindmatrix.rules.rule_reader import BLOCKS
 
+_RANK = {block: rank for rank, block in enumerate(BLOCKS)}
 #: what a rule about the new socket alone may speak of
 _ALONE = ("new.", "user.", "option", "value", "destination", "call")
 _FAMILIES = {"path": "unix", "abstract": "unix", "cid": "vsock"}
@@ -22,8 +23,8 @@ def assign(rules: tuple[Rule, ...], stack: Stack) -> dict[str, str]:
     before: list[Rule] = []
     for rule in rules:
         block = "any" if rule is rules[-1] else _natural(rule, stack)
-        rank = BLOCKS.index(block)
-        if any(BLOCKS.index(blocks[one.id]) > rank and not disjoint(one, rule, stack) for one in before):
+        rank = _RANK[block]
+        if any(_RANK[blocks[one.id]] > rank and not disjoint(one, rule, stack) for one in before):
             block = "any"
         blocks[rule.id] = block
         before.append(rule)

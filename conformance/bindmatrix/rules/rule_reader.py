@@ -1,4 +1,4 @@
-"""Reads rules: the part that expectation files and divergences have in common."""
+"""Reads the rules of a file: their keys, the blocks of a call, and the rules that two calls share."""
 
 from __future__ import annotations
 
@@ -27,8 +27,15 @@ from bindmatrix.rules.term_reader import TermReader
 
 _RULE_KEYS = ("id", "when", "unless", "ask", "in", "among", "why", "evidence", "since", "until")
 _CALL_KEYS = ("refuse", "allow", "unknown", "otherwise", "also", "repeat")
-#: blocks of a call in the order in which they are asked: families of their own, the new socket alone, conflicts
-BLOCKS = ("unix", "vsock", "socket", "tcp", "udp", "any")
+#: blocks of a call in the order in which they are asked, and what each is about
+BLOCKS: dict[str, str] = {
+    "unix": "Unix sockets; `new.protocol: unix` is part of every condition",
+    "vsock": "vsocks, likewise",
+    "socket": "the new socket alone: a table of checks that come before any conflict",
+    "tcp": "TCP; `new.protocol: tcp` is part of every condition",
+    "udp": "UDP, likewise",
+    "any": "whatever the protocol; it ends with `otherwise`",
+}
 #: what a block adds to the condition of its rules
 _PROTOCOL: dict[str, Condition] = {block: (("new.protocol", (block,)),) for block in ("unix", "vsock", "tcp", "udp")}
 #: section -> key that only its rules have -> the words that it takes
@@ -85,7 +92,12 @@ class RuleReader(TermReader):
         for section, block, rule, also in self._shared:
             for word, node in also:
                 if word not in blocks or word == section:
-                    self.unknown(node, word, [one for one in CALL_SECTIONS if one in blocks], "as another call")
+                    self.unknown(
+                        node,
+                        word,
+                        [one for one in CALL_SECTIONS if one in blocks and one != section],
+                        "as another call",
+                    )
                     continue
                 shared = blocks[word].setdefault(block, [])
                 before = sum(one.id in self._also[word] for one in shared)

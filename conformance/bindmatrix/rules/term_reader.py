@@ -65,7 +65,8 @@ class TermReader(Reader):
 
     def check_terms(self, ids: Mapping[str, object]) -> None:
         """Note names that no rule uses, and evidence of rules that do not exist; ``ids`` are those of all rules."""
-        for name, node in self._unused.items():
+        # a rule that could not be read may have meant it
+        for name, node in self._unused.items() if not self.problems else ():
             self.problem(node, f"no rule uses {name!r}; delete it")
         for identity, node in self._evidence_nodes.items():
             if identity not in ids:
