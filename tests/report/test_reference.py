@@ -20,7 +20,7 @@ def test_the_checked_in_reference_is_up_to_date() -> None:
 
 
 def test_the_worked_change_is_as_it_says() -> None:
-    """The edit that the document makes is possible, and changes the scenario that it shows from one outcome to the other."""
+    """The edit of the document can be made, and its scenario then has the other outcome that it shows."""
     text = reference.render()
     source = Path(catalog.expectations("freebsd").file).read_text(encoding="utf-8")
     [edited] = re.findall(r"^    (unless: .*)$", text, re.MULTILINE)
