@@ -12,7 +12,7 @@ from typing import Any
 
 from bindmatrix.cli.main import OK, WRONG
 from bindmatrix.errors import Place, Problem, Problems, nearest
-from bindmatrix.lint import checks, mutation_score, rule_coverage
+from bindmatrix.lint import checks, mutation_score
 from bindmatrix.lint.checks import Finding
 from bindmatrix.lint.checks_evidence import unmeasured
 from bindmatrix.lint.context import Subject, quiet_collector
@@ -67,9 +67,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--decides", action="store_true", help="print how many recorded outcomes each rule decides, and its confidence"
     )
     parser.add_argument(
-        "--update", action="store_true", help="write evidence/decided.json, which holds these numbers, before checking"
-    )
-    parser.add_argument(
         "--fix",
         action="store_true",
         help="put the files, and the divergences beside them, into their one form before checking: order of keys and "
@@ -89,8 +86,6 @@ def run(arguments: argparse.Namespace) -> int:
         for path in paths:
             _fix(path)
     subjects = [Subject(path, status.replaying) for path in paths]
-    if arguments.update:
-        _update(subjects)
     results = []
     for subject in subjects:
         findings = checks.run(subject)
@@ -258,21 +253,6 @@ def _rewrite(path: Path, read: Callable[[str], Expectations | list[Rule]]) -> No
         raise Problem(Place(str(path)), f"cannot be put into the form, nothing was changed: {error}") from error
     if after != before:
         path.write_text(after, encoding="utf-8")
-        print(f"wrote {path}", file=sys.stderr)
-
-
-def _update(subjects: Sequence[Subject]) -> None:
-    """Write ``decided.json`` of the folders that the files lie in; the other systems in it stay as they are."""
-    for folder in dict.fromkeys(subject.evidence for subject in subjects if subject.at_home and subject.expectations):
-        path = folder / "decided.json"
-        known = rule_coverage.read(path)
-        for subject in subjects:
-            if subject.expectations is not None and subject.evidence == folder:
-                known[subject.expectations.os] = subject.decided
-        try:
-            path.write_text(rule_coverage.text(known), encoding="utf-8")
-        except OSError as error:
-            raise Problem(Place(str(path)), f"cannot be written: {error.strerror}") from error
         print(f"wrote {path}", file=sys.stderr)
 
 
