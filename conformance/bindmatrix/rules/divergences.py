@@ -1,17 +1,20 @@
 """Known divergences: where a kernel's measured behaviour is a bug or a quirk that the rules leave out on purpose.
 
-``expectations/divergences/<os>.yaml`` is a list.  Each entry is written as the rule that the kernel follows in place
-of one of the file's own, with the releases in which it does::
+Each entry of ``expectations/divergences/<os>.yaml`` is written as the rule that the kernel follows in place of one of
+the file's own, with the releases in which it does.  ``changes``, ``define`` and ``evidence`` are as in that file::
 
-    - id: linux.mapped-wildcard-overlooked
-      instead-of: linux.tcp-conflict
-      since: {"6.1": "6.1.168"}
-      ask: every
-      when: {...}
-      unless: [...]
-      refuse: EADDRINUSE
-      why: what the kernel does and why that is no rule
-      evidence: [{observed: linux-6.1.192/pairs}, {report: "..."}]
+    divergences:
+      - id: linux.mapped-wildcard-overlooked
+        instead-of: linux.tcp-conflict
+        since: "6.1"
+        ask: every
+        when: {...}
+        unless: [...]
+        refuse: EADDRINUSE
+        why: what the kernel does and why that is no rule
+
+    evidence:
+      linux.mapped-wildcard-overlooked: [{observed: linux-6.1.192/pairs}]
 
 So a divergence is exact: it says for every scenario what comes out, and :func:`apply` gives the expectations of a
 kernel that has it.  ``before: RULE`` puts the entry in front of that rule and keeps the rule.

@@ -1,7 +1,7 @@
 """What an expectation file says, as plain data: settings and ordered rules.
 
 A file describes one operating system over a range of releases.  ``Expectations.at(release)`` gives the part that holds
-for one release, which is what the evaluators work on.  The loader is ``load.py``; the words are in ``vocabulary.py``.
+for one release, which is what the evaluators work on.  The loader is ``loader.py``; the words are in ``vocabulary.py``.
 """
 
 from __future__ import annotations
