@@ -6,6 +6,7 @@ import pytest
 from bindmatrix.errors import Problems
 from bindmatrix.lint.mutants import of_section
 from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import divergences
 from bindmatrix.rules.loader import loads
 
 from tests.rules.test_formatter import NEW, read
@@ -34,6 +35,40 @@ def test_a_rule_with_also_is_in_both_calls() -> None:
     assert [rule.id for rule in rules["listen"]] == ["demo.conflict", "demo.listen"]
     assert rules["listen"][0].section == "listen"
     assert rules["listen"][0].when == rules["bind"][2].when
+
+
+def test_a_shared_rule_comes_before_the_own_ones_of_its_block() -> None:
+    own = "- {id: demo.own, when: {new.bound: no}, refuse: EINVAL, why: own}"
+    blocks = f"""listen:
+  tcp:
+    {own}
+  any:
+    - {{id: demo.listen, otherwise: allow, why: nothing is checked}}
+"""
+    old = "listen:\n  - {id: demo.listen, otherwise: allow, why: nothing is checked}\n"
+    assert old in NEW
+    text = NEW.replace(old, blocks).replace("evidence:\n", "evidence:\n  demo.own: [{test: t}]\n")
+    assert [rule.id for rule in read(text).rules["listen"]] == ["demo.conflict", "demo.own", "demo.listen"]
+
+
+def test_divergences_have_names_and_evidence_at_the_end() -> None:
+    text = """\
+changes:
+  demo.lenient: {"1.0": "1.0.3"}
+define:
+  reuse: {both.reuseaddr: yes}
+divergences:
+  - {id: demo.odd, instead-of: demo.conflict, since: demo.lenient, ask: every, unless: reuse, refuse: EACCES, why: odd}
+evidence:
+  demo.odd: [{observed: demo-1.0/pairs}]
+"""
+    [entry] = divergences.loads(text, "odd.yaml", read(NEW))
+    assert (entry.target, entry.keeps) == ("demo.conflict", False)
+    assert entry.rule.unless == ((("both.reuseaddr", ("yes",)),),)
+    assert [one.reference for one in entry.rule.evidence] == ["demo-1.0/pairs"]
+    assert [entry.rule.span.holds(release) for release in ("1.0.2", "1.0.3", "2.0")] == [False, True, False]
+    with pytest.raises(Problems, match="did you mean 'reuse'"):
+        divergences.loads(text.replace("unless: reuse", "unless: reus"), "odd.yaml", read(NEW))
 
 
 def test_a_change_has_a_release_for_each_branch() -> None:
