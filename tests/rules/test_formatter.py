@@ -246,6 +246,28 @@ def test_a_rule_moves_past_no_rule_that_it_overlaps() -> None:
     assert order.index("demo.conflict") < order.index("demo.bound-twice")
 
 
+SECOND = "- {id: demo.second, when: {new.address: [wildcard, specific]}, refuse: EACCES, why: second}"
+THIRD = "- {id: demo.third, when: {new.address: [specific, multicast]}, refuse: EINVAL, why: third}"
+FOURTH = "- {id: demo.fourth, when: {new.address: multicast}, refuse: EBADF, why: fourth}"
+
+
+def with_checks(*checks: str) -> Expectations:
+    """The file with more checks of the new socket."""
+    listed = "".join(f"    {check}\n" for check in checks)
+    proofs = "".join(f"  demo.{name}: [{{test: t}}]\n" for name in ("second", "third", "fourth"))
+    return read(NEW.replace("  socket:\n", "  socket:\n" + listed).replace("evidence:\n", "evidence:\n" + proofs))
+
+
+def test_only_the_order_of_rules_that_exclude_each_other_is_free() -> None:
+    written = with_checks(SECOND, THIRD, FOURTH)
+    second, third, fourth = [written.by_id[f"demo.{name}"] for name in ("second", "third", "fourth")]
+    assert not blocks.disjoint(second, third, written.stack)
+    assert blocks.disjoint(second, fourth, written.stack)
+    moved = blocks.difference(written, with_checks(THIRD, SECOND, FOURTH))
+    assert moved == "'demo.third' is asked before 'demo.second' in 'bind'"
+    assert blocks.difference(with_checks(SECOND, FOURTH, THIRD), with_checks(FOURTH, SECOND, THIRD)) == ""
+
+
 def test_a_difference_is_found() -> None:
     def other(old: str, new: str) -> str:
         assert old in NEW
@@ -257,6 +279,36 @@ def test_a_difference_is_found() -> None:
     assert other("  socket:\n", "  vsock:\n").startswith("'demo.bound-twice' differs")
     assert other("      also: listen\n", "") == "'listen' has other rules"
     assert other("v6only-default: 0", "v6only-default: 1") == "'stack' differs"
+
+
+# -- lines
+
+
+def test_what_looks_like_a_comment_in_a_text_is_none() -> None:
+    folded = "why: >-\n      it is\n      taken # 1\n      already\n"
+    after = formatted(OLD.replace("why: the file is there\n", folded), read)
+    assert 'why: "it is taken # 1 already"\n' in after
+    assert after.count("taken # 1") == 1
+
+
+def test_a_long_comment_is_filled() -> None:
+    words = " ".join(["comment"] * 40)
+    after = formatted(OLD.replace("# what conflicts", f"# {words}"), read)
+    lines = [line.strip().removeprefix("# ") for line in after.splitlines() if "comment comment" in line]
+    assert " ".join(lines) == words
+    assert len(lines) == 3
+
+
+def test_a_setting_with_a_long_comment_has_it_above() -> None:
+    after = formatted(OLD.replace("# a sysctl", "# " + "a sysctl " * 12), read)
+    assert f"  # {('a sysctl ' * 12).strip()}\n  v6only-default: 0\n" in after
+
+
+def test_a_new_change_takes_no_name_of_another() -> None:
+    text = NEW.replace("since: demo.strict", 'since: demo.strict\n      until: {"1.0": "1.0.9", mainline: "2.0"}')
+    text = text.replace("changes:\n", 'changes:\n  demo.strict-until: {"1.0": "1.0.8", mainline: "2.0"}\n')
+    text = text.replace("- {id: demo.bound-twice,", "- {id: demo.bound-twice, until: demo.strict-until,")
+    assert "until: demo.strict-until-again\n" in formatted(text, read)
 
 
 # -- the command
