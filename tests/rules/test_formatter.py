@@ -288,7 +288,7 @@ def test_what_looks_like_a_comment_in_a_text_is_none() -> None:
     folded = "why: >-\n      it is\n      taken # 1\n      already\n"
     after = formatted(OLD.replace("why: the file is there\n", folded), read)
     assert 'why: "it is taken # 1 already"\n' in after
-    assert after.count("taken # 1") == 1
+    assert not any(line.strip().startswith("# 1") for line in after.splitlines())
 
 
 def test_a_long_comment_is_filled() -> None:
