@@ -11,7 +11,7 @@ from bindmatrix.judge.verdicts import CONFORMS, DIVERGES, FLAKY, NO_VERDICT
 from bindmatrix.observe.recordings import read
 from bindmatrix.observe.run_folder import Results
 from bindmatrix.rules.model import Rule
-from bindmatrix.run.session import Plan, Session
+from bindmatrix.run.session import Plan, Session, lacking
 
 from tests.fake_kernel import FACTS, FakeKernel
 
@@ -87,7 +87,7 @@ def test_axes_that_the_host_lacks_are_left_out_with_the_reason() -> None:
     texts = plan.scenarios({**FACTS, **facts})
     assert texts
     assert not any("user=" in text or "127.0.0.2" in text for text in texts)
-    assert {"users", "ipv6"} <= set(plan.skipped)
+    assert {"users", "ipv6"} <= set(lacking({**FACTS, **facts}))
 
 
 def test_options_that_only_some_hosts_have_are_combined_in_pairs() -> None:

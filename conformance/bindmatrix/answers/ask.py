@@ -12,9 +12,10 @@ from typing import Any
 
 from bindmatrix.notation import OPTIONS, Scenario, Step
 from bindmatrix.oracle.oracle import Prediction
+from bindmatrix.oracle.variants import Variant, variant_of, variants
 from bindmatrix.outcomes import Expected
 from bindmatrix.rules import catalog, confidence
-from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variant_of, variants
+from bindmatrix.rules.boundaries import Stretch, ranges, stretches
 from bindmatrix.rules.model import Expectations, Rule
 
 #: id of the rule of the socket interface that stands for an option that a platform lacks (``oracle/branches.py``)
@@ -84,7 +85,7 @@ def answers(scenario: Scenario, systems: Iterable[str] = (), release: str = "") 
             every = chosen[0].stretches
         else:
             chosen = variants(expectations)
-            every = stretches(expectations, known_divergences(expectations))
+            every = stretches(expectations)
         found += _of_system(scenario, expectations, chosen, every)
     return found
 
@@ -94,7 +95,7 @@ def _of_system(
 ) -> list[Answer]:
     rows: dict[object, list[tuple[Variant, Stretch]]] = {}
     for variant in chosen:
-        actual = (variant.diverged or variant.oracle).predict(scenario)
+        actual = variant.actual.predict(scenario)
         lacks = any(rule.id == _ABSENT for rules in actual.rules for rule in rules)
         key = (actual.outcomes, variant.oracle.predict(scenario).outcomes == actual.outcomes, lacks)
         rows.setdefault(key, []).extend([(variant, stretch) for stretch in variant.stretches])
@@ -111,7 +112,7 @@ def _answer(
     chosen = words.index(confidence.MEASURED) if confidence.MEASURED in words else 0
     variant, stretch = newest_first[chosen]
     expected = variant.oracle.predict(scenario)
-    actual = (variant.diverged or variant.oracle).predict(scenario)
+    actual = variant.actual.predict(scenario)
     step = telling_step(scenario.steps, actual)
     reason, rule = _reason(scenario.steps[step], actual.rules[step]), actual.rules[step][0].id
     entries = variant.responsible(scenario.text) if actual.outcomes != expected.outcomes else []
@@ -136,9 +137,9 @@ def _answer(
 
 
 def _confidence_of(scenario: Scenario, variant: Variant, stretch: Stretch) -> str:
-    actual = (variant.diverged or variant.oracle).predict(scenario)
-    at = variant.expectations.at(stretch.probe)
-    return confidence.of_rules([rule for rules in actual.rules for rule in rules], at)
+    actual = variant.actual.predict(scenario)
+    model = variant.model.expectations.at(stretch.probe)
+    return confidence.of_rules([rule for rules in actual.rules for rule in rules], model)
 
 
 def telling_step(steps: Sequence[Step], prediction: Prediction) -> int:

@@ -17,10 +17,11 @@ from typing import NamedTuple
 
 from bindmatrix.notation import step
 from bindmatrix.oracle.oracle import Edge, Node, Oracle
+from bindmatrix.oracle.variants import Variant, variants
 from bindmatrix.outcomes import ANY_ERROR, Expected
 from bindmatrix.rules import catalog
-from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variants
-from bindmatrix.rules.model import Expectations
+from bindmatrix.rules.boundaries import Stretch, ranges, stretches
+from bindmatrix.rules.model import Expectations, Model
 
 
 class Endpoint(NamedTuple):
@@ -107,7 +108,7 @@ def cells(variant: Variant) -> dict[Key, str]:
     """Every cell of one variant; the order is that of the grids."""
     found: dict[Key, str] = {}
     oracle = variant.oracle
-    sets = option_sets(variant.expectations)
+    sets = option_sets(variant.model)
     for heading, (protocol, after) in STATES.items():
         points = endpoints(protocol)
         seconds = {
@@ -128,9 +129,9 @@ def endpoints(protocol: str) -> list[Endpoint]:
     return [point for point in ENDPOINTS if protocol == "udp" or point.name not in _GROUPS]
 
 
-def option_sets(expectations: Expectations) -> dict[str, tuple[str, ...]]:
-    """The option sets that a release has; ``expectations`` from ``Expectations.at``."""
-    times = expectations.stack.options
+def option_sets(model: Model) -> dict[str, tuple[str, ...]]:
+    """The option sets that a release has."""
+    times = model.stack.options
     return {
         name: options
         for name, options in OPTION_SETS.items()
@@ -175,7 +176,7 @@ def _second(oracle: Oracle, node: Node, program: Sequence[str], *, listens: bool
 def render(os: str) -> str:
     """The file of a system; raises :class:`~bindmatrix.errors.Problem` for one that does not exist."""
     expectations = catalog.expectations(os)
-    every = stretches(expectations, known_divergences(expectations))
+    every = stretches(expectations)
     classes = _classes(expectations)
     newest = next(stretch for stretch in reversed(every) if not stretch.branch)
     full = next(found for found, chosen in classes if newest in chosen)

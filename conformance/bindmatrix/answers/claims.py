@@ -11,9 +11,11 @@ from bindmatrix.judge import claim_check
 from bindmatrix.judge.claim_check import Claim, Finding
 from bindmatrix.notation import Scenario
 from bindmatrix.observe.recordings import Observation
+from bindmatrix.oracle.variants import Variant, variant_of, variants
 from bindmatrix.outcomes import NOBODY, Expected, in_words
 from bindmatrix.rules import catalog
-from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variant_of, variants
+from bindmatrix.rules.boundaries import Stretch, ranges, stretches
+from bindmatrix.rules.model import Expectations
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,9 @@ def results(
 
 def _rows(claim: Claim, os: str) -> list[Row]:
     expectations = catalog.expectations(os)
-    every = _stretches(os)
+    every = _stretches(expectations)
     groups: dict[Finding, list[Stretch]] = {}
-    for variant in _variants(os):
+    for variant in _variants(expectations):
         finding = claim_check.find(claim, _predicts(variant), _like)
         groups.setdefault(finding, []).extend(variant.stretches)
     place = {stretch: index for index, stretch in enumerate(every)}
@@ -111,30 +113,26 @@ def _rows(claim: Claim, os: str) -> list[Row]:
 
 
 @lru_cache(maxsize=32)
-def _variants(os: str) -> tuple[Variant, ...]:
-    return tuple(variants(catalog.expectations(os)))
+def _variants(expectations: Expectations) -> tuple[Variant, ...]:
+    return tuple(variants(expectations))
 
 
 @lru_cache(maxsize=32)
-def _stretches(os: str) -> tuple[Stretch, ...]:
-    expectations = catalog.expectations(os)
-    return tuple(stretches(expectations, known_divergences(expectations)))
+def _stretches(expectations: Expectations) -> tuple[Stretch, ...]:
+    return tuple(stretches(expectations))
 
 
 @lru_cache(maxsize=32)
-def _newest(os: str) -> Variant:
-    expectations = catalog.expectations(os)
+def _newest(expectations: Expectations) -> Variant:
     return variant_of(expectations, expectations.covers[1])
 
 
 def _predicts(variant: Variant) -> claim_check.Outcomes:
-    oracle = variant.diverged or variant.oracle
-    return lambda scenario: oracle.predict(scenario).outcomes
+    return lambda scenario: variant.actual.predict(scenario).outcomes
 
 
 def _like(os: str, scenario: Scenario) -> Sequence[Expected]:
-    variant = _newest(os)
-    return (variant.diverged or variant.oracle).predict(scenario).outcomes
+    return _newest(catalog.expectations(os)).actual.predict(scenario).outcomes
 
 
 def _judge_here(found: Sequence[Result], observed: Sequence[Observation], host: Mapping[str, Any]) -> None:

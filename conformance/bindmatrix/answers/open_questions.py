@@ -16,9 +16,10 @@ from bindmatrix.generate.deliveries import random_deliveries
 from bindmatrix.generate.matrix import matrix
 from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.notation import OPTIONS, parse
+from bindmatrix.oracle.variants import Variant, variants
 from bindmatrix.outcomes import ANY_ERROR, alternatives
 from bindmatrix.rules import catalog, ephemeral
-from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variants
+from bindmatrix.rules.boundaries import Stretch, ranges, stretches
 from bindmatrix.rules.model import Expectations, Rule
 
 _HEAD = """\
@@ -57,7 +58,7 @@ def render() -> str:
     parts = [_HEAD]
     for os in catalog.names():
         expectations = catalog.expectations(os)
-        every = stretches(expectations, known_divergences(expectations))
+        every = stretches(expectations)
         rows = [_entry(one, expectations, every) for one in questions(expectations)]
         vague = [_vague(rule) for rule in expectations.all_rules() if _is_vague(rule)]
         title = f"## {expectations.title}\n\n"
@@ -73,7 +74,7 @@ def questions(expectations: Expectations) -> list[Question]:
     found: dict[str, Question] = {}
     for number, variant in enumerate(reversed(variants(expectations))):
         missing = set()
-        for rule in (one for one in variant.expectations.all_rules() if one.is_unknown):
+        for rule in (one for one in variant.model.all_rules() if one.is_unknown):
             known = found.setdefault(rule.id, Question(rule))
             known.stretches += variant.stretches
             if not known.scenario:
@@ -91,7 +92,7 @@ def _is_vague(rule: Rule) -> bool:
 
 def _asked(variant: Variant, missing: set[str], *, everything: bool) -> Iterator[Question]:
     """Each question that a scenario asks, with the shortest that does: those of ``missing``, or every one."""
-    oracle = variant.diverged or variant.oracle
+    oracle = variant.actual
     met: set[str] = set()
     for text in _scenarios():
         if not everything and missing <= met:

@@ -19,7 +19,7 @@ from bindmatrix.observe import recordings
 from bindmatrix.observe.recordings import Observation, Recording
 from bindmatrix.report import ask_text, diff_text
 from bindmatrix.rules import catalog, divergences
-from bindmatrix.rules.model import Expectations
+from bindmatrix.rules.model import Model
 
 _EPILOG = """\
 Give two or three of one kind:
@@ -120,7 +120,7 @@ def _expectations(words: Sequence[str]) -> Comparison:
         side._replace(name=name)
         for side, name in zip(sides, _distinct([one.name for one in sides], words), strict=True)
     ]
-    having = {option: [side for side in sides if _has(side.expectations, option)] for option in OPTIONS}
+    having = {option: [side for side in sides if _has(side.model, option)] for option in OPTIONS}
     options = [option for option, some in having.items() if len(some) == len(sides) and option != "v6only"]
     for option in DEFAULT_OPTIONS:
         lacking = [side.name for side in sides if side not in having[option]]
@@ -132,8 +132,8 @@ def _expectations(words: Sequence[str]) -> Comparison:
     return result
 
 
-def _has(expectations: Expectations, option: str) -> bool:
-    return expectations.stack.options.get(option, "absent") != "absent"
+def _has(model: Model, option: str) -> bool:
+    return model.stack.options.get(option, "absent") != "absent"
 
 
 def _distinct(names: Sequence[str], words: Sequence[str]) -> list[str]:

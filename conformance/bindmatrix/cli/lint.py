@@ -183,13 +183,13 @@ def _show(result: _Result, arguments: argparse.Namespace) -> None:
 def _table(subject: Subject) -> None:
     """Rules by how many recorded outcomes they decide."""
     newest = subject.loaded.covers[1]
-    expectations = subject.loaded.at(newest)
-    print(f"{expectations.title}: rule, recorded outcomes that it decides, in how many sets, confidence for {newest}")
+    model = subject.loaded.at(newest)
+    print(f"{subject.loaded.title}: rule, recorded outcomes that it decides, in how many sets, confidence for {newest}")
     rows = []
     for rule in subject.rules:
         counts = [count for sets in subject.decided.get(rule.id, {}).values() for count in sets.values()]
         in_force = rule.span.holds(newest)
-        word = confidence.of_rule(rule, expectations) if in_force else f"({rule.span})"
+        word = confidence.of_rule(rule, model) if in_force else f"({rule.span})"
         rows.append((rule.id, sum(counts), len(counts), word))
     width = max(len(row[0]) for row in rows)
     for identity, total, sets, word in rows:

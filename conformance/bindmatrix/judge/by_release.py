@@ -92,7 +92,7 @@ class Judges:
             in_force = divergences.of(self._expectations, release)
             judge = self._judges[release] = Judge(self._expectations.at(release), in_force, host)
         verdict = judge.verdict(observation)
-        prediction = (judge.diverged or judge.oracle).predict(observation.scenario)
+        prediction = judge.variant.actual.predict(observation.scenario)
         return Answer(release, how, source, observation.outcomes, verdict.kind, verdict.reason, prediction)
 
 

@@ -19,7 +19,7 @@ from bindmatrix.oracle.oracle import Edge, Oracle
 from bindmatrix.outcomes import Expected, Receivers, alike, alternatives, compatible
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.divergences import apply as with_divergences
-from bindmatrix.rules.model import Expectations, Rule
+from bindmatrix.rules.model import Model, Rule
 from bindmatrix.rules.releases import EVER
 
 
@@ -74,10 +74,10 @@ class Comparison:
 
 
 class Side(NamedTuple):
-    """An expectation file at one release (``Expectations.at``), under the name that reports call it."""
+    """A model under the name that reports call it."""
 
     name: str
-    expectations: Expectations
+    model: Model
 
 
 class Recorded(NamedTuple):
@@ -85,7 +85,7 @@ class Recorded(NamedTuple):
 
     name: str
     observations: Mapping[str, Observation]
-    expectations: Expectations | None
+    model: Model | None
     divergences: tuple[Divergence, ...] = ()
 
 
@@ -116,7 +116,7 @@ def _length(text: str) -> tuple[int, int, str]:
 
 def of_expectations(sides: Sequence[Side], scenarios: Iterable[str]) -> Comparison:
     """Compare what ``sides`` expect of ``scenarios``, which must be in canonical form."""
-    oracles = [Oracle(side.expectations) for side in sides]
+    oracles = [Oracle(side.model) for side in sides]
     result = Comparison(tuple(side.name for side in sides))
     groups = _Groups()
     for text in scenarios:
@@ -216,13 +216,13 @@ class _Explainer:
 
     def __init__(self, side: Recorded) -> None:
         self.side = side
-        self.oracle = Oracle(side.expectations) if side.expectations else None
+        self.oracle = Oracle(side.model) if side.model else None
         #: the kernel with each of its known divergences, and with all of them
         self.diverged: list[tuple[str, Oracle]] = []
-        if side.expectations and side.divergences:
+        if side.model and side.divergences:
             every = [([one], one.id) for one in side.divergences]
             every.append((list(side.divergences), ", ".join(one.id for one in side.divergences)))
-            self.diverged = [(name, Oracle(with_divergences(side.expectations, some))) for some, name in every]
+            self.diverged = [(name, Oracle(with_divergences(side.model, some))) for some, name in every]
 
     def saying(self, text: str, place: int, outcomes: Outcomes) -> Saying:
         """What happened at step ``place``, and why."""

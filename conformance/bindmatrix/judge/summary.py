@@ -155,11 +155,11 @@ class Collector:
         """The summary so far; what still waits to be repeated counts as it was met."""
         groups = self.settled()
         counts = self.judge.verdict_counts()
-        expectations = self.judge.expectations
+        model = self.judge.model
         return Summary(
             host=self.judge.host,
-            system=expectations.title,
-            release=expectations.release,
+            system=model.expectations.title,
+            release=model.release,
             total=sum(counts.values()),
             verdicts=counts,
             rules=self.judge.rule_counts(),

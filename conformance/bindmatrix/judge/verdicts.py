@@ -1,6 +1,6 @@
 """Verdicts: what an observation says about an expectation.
 
-Judging is a pure function of expectations, known divergences, the facts of a host and observations; it can be done
+Judging is a pure function of a model, known divergences, the facts of a host and observations; it can be done
 again at any time on any machine.
 """
 
@@ -12,15 +12,14 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from bindmatrix.errors import Problem
-from bindmatrix.judge.prefix_cache import CUT, Ways
+from bindmatrix.judge.prefix_cache import CUT, PrefixCache
 from bindmatrix.notation import Step, parse
 from bindmatrix.observe.recordings import Observation, Outcomes
-from bindmatrix.oracle.oracle import Answer, Oracle
+from bindmatrix.oracle.oracle import Answer
+from bindmatrix.oracle.variants import Variant
 from bindmatrix.outcomes import Expected
 from bindmatrix.rules.divergences import Divergence
-from bindmatrix.rules.divergences import apply as with_divergences
-from bindmatrix.rules.divergences import possible as on_this_port
-from bindmatrix.rules.model import Expectations, Rule
+from bindmatrix.rules.model import Model, Rule
 
 CONFORMS = "conforms"
 DIVERGES = "diverges"
@@ -79,45 +78,45 @@ class Judge:
     """Judges the observations of one host.
 
     ``divergences`` are those in force for its release.  Theory of operation: nearly every observation conforms, so
-    the judge first looks whether its two parts are as expected (``ways.py``), which was mostly worked out before.
-    Whatever is not takes the slow path, which knows all verdicts.
+    the judge first looks up its prefix and its suffix (``prefix_cache.py``).  Only what is not as expected takes the
+    slow path, which knows all verdicts.
     """
 
     def __init__(
-        self, expectations: Expectations, divergences: Sequence[Divergence] = (), host: Mapping[str, Any] | None = None
+        self, model: Model, divergences: Sequence[Divergence] = (), host: Mapping[str, Any] | None = None
     ) -> None:
-        self.expectations = expectations
+        self.model = model
         self.divergences = tuple(divergences)
         self.host = dict(host or {})
-        self.oracle = Oracle(expectations)
+        self.variant = Variant(model, divergences)
+        self.oracle = self.variant.oracle
         #: the same kernel with its known divergences
-        possible = on_this_port(divergences, expectations.stack)
-        self.diverged = Oracle(with_divergences(expectations, possible)) if possible else None
+        self.diverged = self.variant.diverged
         self.counts: Counter[str] = Counter()
         #: how many steps each rules decided of what took the slow path
         self._rules: Counter[tuple[Rule, ...]] = Counter()
 
     @cached_property
-    def ways(self) -> Ways:
-        """What observations go through as expected."""
-        return Ways(self.oracle, self.diverged)
+    def prefixes(self) -> PrefixCache:
+        """The prefixes and suffixes that are as expected."""
+        return PrefixCache(self.oracle, self.diverged)
 
     def judge(self, observations: Sequence[Observation]) -> list[Verdict]:
         """Count ``observations`` and return the verdicts of those that do not simply conform."""
-        heads = self.ways.heads
+        texts = self.prefixes.texts
         others = []
         for observation in observations:
             text, outcomes, _, _, repeats = observation
             first, _, second = text.partition(CUT)
-            head = heads.get(first)
-            if head is not None and outcomes is not None and not repeats:
-                length = head.length
-                way = head.ways.get(outcomes[:length])
-                if way is not None:
-                    rest = way.rests.get((second, outcomes[length:]))
-                    if rest is not None and rest.certain and way.certain:
-                        way.count += 1
-                        rest.count += 1
+            of_text = texts.get(first)
+            if of_text is not None and outcomes is not None and not repeats:
+                length = of_text.length
+                prefix = of_text.prefixes.get(outcomes[:length])
+                if prefix is not None:
+                    suffix = prefix.suffixes.get((second, outcomes[length:]))
+                    if suffix is not None and suffix.certain and prefix.certain:
+                        prefix.count += 1
+                        suffix.count += 1
                         continue
             others.append(observation)
         return [verdict for observation in others if (verdict := self._other(observation)) is not None]
@@ -125,10 +124,10 @@ class Judge:
     def rule_counts(self) -> dict[str, int]:
         """How many steps each rule decided so far, by id, the most first."""
         counts = Counter(self._rules)
-        for part in self.ways.parts():
+        for part in self.prefixes.segments():
             if part.count:
                 for number in part.said:
-                    counts[self.ways.answers[number].rules] += part.count
+                    counts[self.prefixes.answers[number].rules] += part.count
         total: Counter[str] = Counter()
         for rules, count in counts.items():
             for one in rules:
@@ -138,23 +137,23 @@ class Judge:
     def verdict_counts(self) -> dict[str, int]:
         """How many observations got each verdict so far."""
         total = Counter(self.counts)
-        # each has gone one way; what was not certain is in the counts
-        total[CONFORMS] += sum(way.count for way in self.ways.all_ways())
+        # each has gone one prefix; what was not certain is in the counts
+        total[CONFORMS] += sum(prefix.count for prefix in self.prefixes.all_prefixes())
         return {kind: total[kind] for kind in VERDICTS}
 
     def _other(self, observation: Observation) -> Verdict | None:
         """The verdict when the fast path had no answer; None when it conforms."""
-        parts = self.ways.followed(observation)
+        parts = self.prefixes.followed(observation)
         if parts is None:
             verdict, answers = self._judged(observation)
         else:
-            way, rest = parts
-            if way.certain and rest.certain:
-                way.count += 1
-                rest.count += 1
+            prefix, suffix = parts
+            if prefix.certain and suffix.certain:
+                prefix.count += 1
+                suffix.count += 1
                 return None
             verdict = Verdict(UNKNOWN, observation)
-            answers = [self.ways.answers[number] for number in (*way.said, *rest.said)]
+            answers = [self.prefixes.answers[number] for number in (*prefix.said, *suffix.said)]
         self._rules.update([answer.rules for answer in answers])
         self.counts[verdict.kind] += 1
         return None if verdict.kind == CONFORMS else verdict
@@ -232,8 +231,7 @@ class Judge:
         """The first recorded divergence that makes a difference at step ``blamed``."""
         ours = self.oracle.follow(steps[: blamed + 1], outcomes[: blamed + 1])[-1].expected
         for one in self.divergences:
-            alone = Oracle(with_divergences(self.expectations, [one]))
-            edges = alone.follow(steps[: blamed + 1], outcomes[: blamed + 1])
+            edges = self.variant.alone(one).follow(steps[: blamed + 1], outcomes[: blamed + 1])
             if len(edges) == blamed + 1 and edges[-1].expected != ours:
                 return one.id
         return self.divergences[0].id

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from bindmatrix.errors import Place, Problem, Problems
 from bindmatrix.lint import rule_coverage
-from bindmatrix.lint.reachability import Reach, releases_of
+from bindmatrix.lint.reachability import Reach
 from bindmatrix.lint.replay import Recorded, Replay, SetReplay, recorded_sets
-from bindmatrix.rules import catalog, divergences, releases
+from bindmatrix.rules import boundaries, catalog, divergences, releases
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.loader import load
 from bindmatrix.rules.model import Expectations, Rule
@@ -115,7 +115,8 @@ class Subject:
     @cached_property
     def releases(self) -> list[str]:
         """Releases that stand for all that the file covers."""
-        return releases_of(self.loaded, [one.release for one in self.sets if _is_release(one.release)])
+        measured = sorted({one.release for one in self.sets if _is_release(one.release)}, key=releases.sort_key)
+        return boundaries.probes(self.loaded, self.divergences, measured)
 
     @cached_property
     def reaches(self) -> list[Reach]:

@@ -173,18 +173,13 @@ class Replay:
     def _judge(self, release: str) -> tuple[Judge, TracingOracle]:
         found = self._judges.get(release)
         if found is None:
-            expectations = self.expectations.at(release)
-            in_force = known_divergences.in_force(self.divergences, expectations, release)
-            judge = Judge(expectations, in_force, {"os": expectations.os, "release": release})
-            oracle = self._oracles.setdefault(same_rules(expectations), TracingOracle(expectations))
+            model = self.expectations.at(release)
+            in_force = known_divergences.in_force(self.divergences, self.expectations, release)
+            judge = Judge(model, in_force, {"os": model.os, "release": release})
+            oracle = self._oracles.setdefault(model.content, TracingOracle(model))
             judge.oracle = oracle
             found = self._judges[release] = (judge, oracle)
         return found
-
-
-def same_rules(expectations: Expectations) -> Hashable:
-    """A key that is the same for two releases in which the same rules and options hold."""
-    return tuple(expectations.rules.items()), tuple(expectations.stack.options.items())
 
 
 def _walk(oracle: TracingOracle, observation: Observation, taken: Counter[tuple[Edge, bool]]) -> bool:

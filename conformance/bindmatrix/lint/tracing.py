@@ -8,22 +8,22 @@ asks every decision again with a changed rule.
 from __future__ import annotations
 
 from bindmatrix.notation import Step
-from bindmatrix.oracle.compiled import CompiledEvaluator
+from bindmatrix.oracle.evaluator import CompiledEvaluator
 from bindmatrix.oracle.oracle import Edge, Node, Oracle
 from bindmatrix.oracle.trace import Decision, Recorder
-from bindmatrix.rules.model import ALLOW, CALL_SECTIONS, Expectations, Rule
+from bindmatrix.rules.model import ALLOW, CALL_SECTIONS, Model, Rule
 
 
 class TracingOracle(Oracle):
     """``decisions`` maps every edge that was walked to what was asked on it, where ``keep`` is given."""
 
-    def __init__(self, expectations: Expectations, *, keep: bool = False) -> None:
-        self._recorder = Recorder(CompiledEvaluator(expectations))
+    def __init__(self, model: Model, *, keep: bool = False) -> None:
+        self._recorder = Recorder(CompiledEvaluator(model))
         self._keep = keep
         self.decisions: dict[Edge, tuple[Decision, ...]] = {}
         #: edge -> ids of the rules of its effects, and of those that let it succeed, where there are any
         self._effects: dict[Edge, tuple[str, ...]] = {}
-        super().__init__(expectations, self._recorder)
+        super().__init__(model, self._recorder)
 
     def _edge(self, node: Node, step: Step) -> Edge:
         log = self._recorder.log = []

@@ -9,6 +9,7 @@ from bindmatrix import outcomes
 from bindmatrix.notation import ADDRESSES, GLOBALS, OPTIONS, SOCKET_KINDS, VERBS
 from bindmatrix.oracle import delivery
 from bindmatrix.rules import confidence, model, vocabulary
+from bindmatrix.rules.facts import FACTS
 from bindmatrix.rules.rule_reader import BLOCKS
 
 _INTRODUCTION = """\
@@ -108,7 +109,7 @@ def render() -> str:
 
 
 def _facts() -> Iterable[tuple[str, ...]]:
-    for fact in vocabulary.FACTS.values():
+    for fact in FACTS.values():
         yield f"`{fact.name}`", " ".join(f"`{value}`" for value in fact.values), fact.doc
 
 

@@ -15,9 +15,9 @@ from typing import Any
 from bindmatrix.answers.ask import answers
 from bindmatrix.errors import Place, Problem, nearest, printable
 from bindmatrix.notation import SOCKET_KINDS, Scenario, Step
+from bindmatrix.oracle.variants import variant_of
 from bindmatrix.outcomes import ANY_ERROR, Expected, accepts, alternatives, delivery_class, in_words
 from bindmatrix.rules import catalog
-from bindmatrix.rules.boundaries import variant_of
 from bindmatrix.rules.model import Rule
 
 ANYTHING, ANY_FAILURE = "?", "error"
@@ -125,9 +125,9 @@ def build(
     """
     facts = {key: _harmless(value) for key, value in facts.items()}
     expectations, release = catalog.of_host(facts)
-    variant = variant_of(expectations.on_port(port or 1), release)
+    variant = variant_of(expectations, release, port or 1)
     by_rules = variant.oracle.predict(scenario)
-    actual = (variant.diverged or variant.oracle).predict(scenario)
+    actual = variant.actual.predict(scenario)
     shown = (
         tuple(_certain(one) for one in actual.outcomes)
         if observed is None

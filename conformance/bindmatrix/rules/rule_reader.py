@@ -153,7 +153,7 @@ class RuleReader(TermReader):
         if otherwise and (ask or "when" in found or "unless" in found):
             self.problem(node, "'otherwise' decides what is left; it takes no condition")
         asks = bool(ask) or section == "deliver"
-        when = self.condition(found["when"], existing=asks) if "when" in found else ()
+        when = self.condition(found["when"], existing=bool(ask)) if "when" in found else ()
         rule = KINDS[section](
             id=identity,
             section=section,

@@ -191,8 +191,13 @@ def relation_in(space: str, their_v4: str | None, their_v6: str | None, v4: str 
     if space == "ipv6":
         return relation(their_v6, v6)
     if space == "one":
-        pairs = [(theirs, ours) for theirs in (their_v4, their_v6) for ours in (v4, v6)]
-        return min((relation(plain(theirs), plain(ours)) for theirs, ours in pairs), key=RELATIONS.index)
+        mine, theirs = [plain(one) for one in (v4, v6) if one], [plain(one) for one in (their_v4, their_v6) if one]
+        found = [relation(one, other) for one in theirs for other in mine]
+        return min(found, key=RELATIONS.index, default="apart") if len(found) != 1 else found[0]
+    if their_v6 is None or v6 is None:
+        return relation(their_v4, v4)
+    if their_v4 is None or v4 is None:
+        return relation(their_v6, v6)
     first, second = relation(their_v4, v4), relation(their_v6, v6)
     return min(first, second, key=RELATIONS.index)
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import yaml
 
 from bindmatrix.rules import releases, vocabulary
+from bindmatrix.rules.facts import EXISTING, FACTS
 from bindmatrix.rules.model import Condition, Evidence, NamedCondition, Points
 from bindmatrix.rules.releases import EVER, MAINLINE, Span
 from bindmatrix.rules.yaml_source import Reader
@@ -130,11 +131,11 @@ class TermReader(Reader):
                 return named[0]
         terms = []
         for name, key_node, value in self.mapping(node, "facts"):
-            fact = vocabulary.FACTS.get(name)
+            fact = FACTS.get(name)
             if fact is None:
-                self.unknown(key_node, name, vocabulary.FACTS, "as a fact")
+                self.unknown(key_node, name, FACTS, "as a fact")
                 continue
-            if fact.scope == vocabulary.EXISTING and not existing:
+            if fact.scope == EXISTING and not existing:
                 self.problem(key_node, f"{name!r} is about an existing socket; the rule needs 'ask'")
             values = []
             for word, one in self.words(value, f"a value of {name}"):
@@ -157,7 +158,7 @@ class TermReader(Reader):
             return ((),)
         self._unused.pop(name, None)
         about = {fact for condition in self.definitions[name] for fact, _ in condition}
-        if not existing and any(vocabulary.FACTS[fact].scope == vocabulary.EXISTING for fact in about):
+        if not existing and any(FACTS[fact].scope == EXISTING for fact in about):
             self.problem(node, f"{name!r} is about an existing socket; the rule needs 'ask'")
         return self.definitions[name]
 

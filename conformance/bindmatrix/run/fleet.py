@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from bindmatrix.execute.local import LocalHost
 from bindmatrix.execute.remote import RemoteHost
 from bindmatrix.judge.summary import Summary
 from bindmatrix.observe.run_folder import Results
-from bindmatrix.run.session import Plan, Session
+from bindmatrix.run.session import Plan, Session, lacking
 
 _BEAT = 0.2
 
@@ -62,13 +62,12 @@ def run_on(host: AnyHost, name: str, plan: Plan, folders: Folders, watch: Watch)
     """Run ``plan`` on one host that is open, judge, and write the results folder."""
     outcome = Outcome(name)
     facts = host.facts
-    plan = replace(plan, skipped={})
     scenarios = plan.scenarios(facts)
     outcome.folder, resume = folders(name, facts)
     results = Results(outcome.folder, facts, resume=resume)
     try:
         session = Session(host, results, watch(name, len(scenarios)))
-        notes = [f"not run: {feature}: {reason}" for feature, reason in plan.skipped.items()]
+        notes = [f"not run: {feature}: {reason}" for feature, reason in lacking(facts).items()]
         outcome.summary = session.run(scenarios, notes)
     finally:
         results.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Protocol
 
@@ -57,12 +57,10 @@ class Plan:
     examples: int = 20_000
     seed: int = 0
     shard: tuple[int, int] = (1, 1)
-    #: features that the host lacks, with what they need; filled by ``scenarios``
-    skipped: dict[str, str] = field(default_factory=dict)
     deliveries: int = 0
 
     def scenarios(self, facts: Mapping[str, Any]) -> list[str]:
-        """The scenarios for a host with these facts; what it cannot run is noted in ``skipped``."""
+        """The scenarios for a host with these facts, without what it lacks (:func:`lacking`)."""
         have_not = lacking(facts)
         users = "users" not in have_not
         texts: list[str] = []
@@ -71,7 +69,6 @@ class Plan:
             if not have_not.keys() & group.needs:
                 texts += group.scenarios
         texts += self._further_options(facts, have_not, users, set(texts))
-        self.skipped.update(have_not)
         part, parts = self.shard
         # each shard takes its part of what an undivided run draws
         drawn = (
@@ -146,7 +143,7 @@ class Session:
         expectations, release = catalog.of_host(facts)
         in_force = divergences.of(expectations, release)
         self.judge = Judge(expectations.at(release), in_force, facts)
-        self.limit = catalog.limit_of_host(self.judge.expectations, facts)
+        self.limit = catalog.limit_of_host(self.judge.model, facts)
         self.collector = Collector(self.judge)
         self.interrupted = False
 
