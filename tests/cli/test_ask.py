@@ -15,6 +15,7 @@ from bindmatrix.errors import Problem
 from bindmatrix.notation import parse
 from bindmatrix.oracle.variants import variants
 from bindmatrix.report import ask_text
+from bindmatrix.report.console import show
 from bindmatrix.rules import catalog, loader
 from bindmatrix.rules.boundaries import ranges, stretches
 
@@ -171,9 +172,9 @@ def test_colours_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     coloured, plain = Terminal(), Terminal()
-    ask_text.show(text, coloured)
+    show(text, coloured)
     monkeypatch.setenv("NO_COLOR", "1")
-    ask_text.show(text, plain)
+    show(text, plain)
     assert "\x1b[" in coloured.getvalue()
     assert "\x1b[" not in plain.getvalue()
     assert "EADDRINUSE" in plain.getvalue()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 from bindmatrix.judge.shrink import shrink
-from bindmatrix.judge.verdicts import DIVERGES, Judge
+from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.notation import parse
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.rules import catalog
@@ -50,7 +50,7 @@ def shrunk(text: str, fault: Fault, *, withheld: Callable[[str], bool] = lambda 
         return [observation(scenario) for scenario in reversed(scenarios) if not withheld(scenario)]
 
     verdict = judge.verdict(observation(text))
-    assert verdict.kind == DIVERGES
+    assert verdict.kind == VerdictKind.DIVERGES
     return Shrunk(shrink(verdict, judge, observe), rounds)
 
 

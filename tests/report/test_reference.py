@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from bindmatrix.answers import reference
 from bindmatrix.oracle.oracle import Oracle
-from bindmatrix.report import reference
 from bindmatrix.rules import catalog, confidence, vocabulary
 from bindmatrix.rules.facts import FACTS
 from bindmatrix.rules.loader import STACK_KEYS, loads

@@ -36,7 +36,7 @@ _SEQUENCES, _DELIVERIES, _CALLS = 300, 400, 1000
 
 
 @dataclass
-class Question:
+class OpenQuestion:
     """What one rule, or no rule, leaves open."""
 
     rule: Rule
@@ -69,13 +69,13 @@ def render() -> str:
     return "\n".join(parts)
 
 
-def questions(expectations: Expectations) -> list[Question]:
+def questions(expectations: Expectations) -> list[OpenQuestion]:
     """The open questions of a system, those of its newest release first."""
-    found: dict[str, Question] = {}
+    found: dict[str, OpenQuestion] = {}
     for number, variant in enumerate(reversed(variants(expectations))):
         missing = set()
         for rule in (one for one in variant.model.all_rules() if one.is_unknown):
-            known = found.setdefault(rule.id, Question(rule))
+            known = found.setdefault(rule.id, OpenQuestion(rule))
             known.stretches += variant.stretches
             if not known.scenario:
                 missing.add(rule.id)
@@ -90,7 +90,7 @@ def _is_vague(rule: Rule) -> bool:
     return not rule.is_unknown and (isinstance(rule.outcome, tuple) or rule.outcome == ANY_ERROR)
 
 
-def _asked(variant: Variant, missing: set[str], *, everything: bool) -> Iterator[Question]:
+def _asked(variant: Variant, missing: set[str], *, everything: bool) -> Iterator[OpenQuestion]:
     """Each question that a scenario asks, with the shortest that does: those of ``missing``, or every one."""
     oracle = variant.actual
     met: set[str] = set()
@@ -105,7 +105,7 @@ def _asked(variant: Variant, missing: set[str], *, everything: bool) -> Iterator
         rule = next((one for one in rules if one.is_unknown), None)
         if rule is not None:
             step = parse(text).steps[index]
-            one = Question(rule, step.kind if rule.id.startswith("api.") else "", text, step.text)
+            one = OpenQuestion(rule, step.kind if rule.id.startswith("api.") else "", text, step.text)
             if one.id not in met and (everything or one.id in missing):
                 met.add(one.id)
                 one.stretches += variant.stretches
@@ -122,7 +122,7 @@ def _scenarios() -> list[str]:
     return sorted(texts, key=lambda text: (text.count(" "), len(text), text))
 
 
-def _entry(one: Question, expectations: Expectations, every: Sequence[Stretch]) -> str:
+def _entry(one: OpenQuestion, expectations: Expectations, every: Sequence[Stretch]) -> str:
     where = ", ".join(ranges(expectations, one.stretches, every))
     text = f"- **`{one.id}`** ({where}): {one.rule.why}\n"
     if one.scenario:
@@ -139,7 +139,7 @@ def _ports() -> str:
     table = ephemeral.read()
     text = "## Ports that the kernel chooses\n\n"
     for question in table.questions:
-        unknown = [os for os in table.systems if os not in question.cells]
+        unknown = table.unknown(question)
         if unknown:
             text += f"- {question.text} ({', '.join(unknown)})\n"
     return text

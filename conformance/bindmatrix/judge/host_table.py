@@ -22,7 +22,7 @@ from bindmatrix.errors import Place, Problem
 from bindmatrix.judge.prefix_cache import CUT, PrefixText, Segment
 from bindmatrix.judge.results import Followed, Result, Results, Said, result
 from bindmatrix.judge.summary import Collector, Summary
-from bindmatrix.judge.verdicts import CONFORMS, NO_VERDICT, UNKNOWN, UNSUPPORTED, VERDICTS, Judge, Verdict
+from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.observe.recordings import Observation, Recording
 from bindmatrix.oracle.oracle import Answer
 from bindmatrix.rules import catalog, confidence
@@ -30,7 +30,7 @@ from bindmatrix.rules.model import Rule
 
 
 @dataclass
-class Columns:
+class HostTable:
     """One host.  Row i is the scenario ``heads[head[i]] + CUT + tails[tail[i]]`` with ``results[result[i]]``.
 
     A scenario without a second part has the tail "" and no CUT.
@@ -56,7 +56,7 @@ class Columns:
         return self.heads[self.head[row]] + (CUT + tail if tail else "")
 
 
-class _Head:
+class _HeadRows:
     """A first part: the rows of its second parts."""
 
     __slots__ = ("length", "number", "prefixes", "rows")
@@ -68,12 +68,12 @@ class _Head:
         self.rows: dict[str, int] = {}
 
 
-class Builder:
+class HostTableBuilder:
     """Takes the recordings of one host, one after the other."""
 
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
-        self._heads: dict[str, _Head] = {}
+        self._heads: dict[str, _HeadRows] = {}
         self._tails: dict[str, int] = {}
         #: numbers of two parts -> number of the result of both
         self._joined: dict[tuple[int, int], int] = {}
@@ -97,7 +97,7 @@ class Builder:
             first, _, second = text.partition(CUT)
             head = heads.get(first)
             if head is None:
-                head = heads[first] = _Head(len(heads), self.judge.prefixes.text(first))
+                head = heads[first] = _HeadRows(len(heads), self.judge.prefixes.text(first))
             row = head.rows.get(second)
             if row is not None:
                 self.result[row] = self._again(self.result[row], observation)
@@ -127,17 +127,17 @@ class Builder:
         if prefix.certain and suffix.certain:
             number = prefix.known.get(suffix.number)
             if number is None:
-                number = prefix.known[suffix.number] = self._followed(CONFORMS, prefix, suffix, observation)
+                number = prefix.known[suffix.number] = self._followed(VerdictKind.CONFORMS, prefix, suffix, observation)
             return number
         # the reports show the shortest, so each comes by here
         both = prefix.number, suffix.number
         number = self._joined.get(both)
         if number is None:
-            number = self._joined[both] = self._followed(UNKNOWN, prefix, suffix, observation)
-        self._keep_shortest(number, Verdict(UNKNOWN, observation))
+            number = self._joined[both] = self._followed(VerdictKind.UNKNOWN, prefix, suffix, observation)
+        self._keep_shortest(number, Verdict(VerdictKind.UNKNOWN, observation))
         return number
 
-    def _followed(self, kind: str, prefix: Segment, suffix: Segment, observation: Observation) -> int:
+    def _followed(self, kind: VerdictKind, prefix: Segment, suffix: Segment, observation: Observation) -> int:
         said = prefix.said + suffix.said
         self._results.append(Followed(kind, observation.outcomes or (), said))
         self._said.append(said)
@@ -146,7 +146,7 @@ class Builder:
     def _judged(self, observation: Observation) -> int:
         verdict = self.judge.verdict(observation)
         answers: list[Answer] = []
-        if verdict.kind != NO_VERDICT or verdict.step >= 0:
+        if verdict.kind != VerdictKind.NO_VERDICT or verdict.step >= 0:
             answers = self.judge.answers(observation)
         said = self.judge.prefixes.said(answers)
         result = self._result(verdict, said)
@@ -194,7 +194,7 @@ class Builder:
             repeats = (*seen[1:], observation.outcomes, *repeats)
         return self._judged(Observation(observation.scenario, before.outcomes, repeats=repeats))
 
-    def columns(self, name: str, problems: Iterable[str] = (), notes: Iterable[str] = ()) -> Columns:
+    def columns(self, name: str, problems: Iterable[str] = (), notes: Iterable[str] = ()) -> HostTable:
         """Everything so far."""
         used = Counter(self.result)
         decided = self._decided(used)
@@ -202,7 +202,7 @@ class Builder:
         for one in self.judge.divergences:
             rules.setdefault(one.id, _described(one.rule))
         limit = catalog.limit_of_host(self.judge.model, self.judge.host)
-        return Columns(
+        return HostTable(
             name=name,
             os=self.judge.model.os,
             heads=list(self._heads),
@@ -236,20 +236,20 @@ class Builder:
         for some, count in decided.items():
             for rule in some:
                 by_id[rule.id] += count
-        reasons: dict[str, Counter[str]] = {UNSUPPORTED: Counter(), NO_VERDICT: Counter()}
+        reasons: dict[str, Counter[str]] = {VerdictKind.UNSUPPORTED: Counter(), VerdictKind.NO_VERDICT: Counter()}
         for number, count in used.items():
             kind = self._results[number].kind
             kinds[kind] += count
             if kind in reasons:
                 reasons[kind][self._verdicts[number].reason] += count
-            elif kind != CONFORMS:
+            elif kind != VerdictKind.CONFORMS:
                 # the group counts this one scenario; the others that gave the same are added here
                 collector.group(self._verdicts[number]).count += count - 1
         summary = collector.summary(notes=notes)
         return replace(
             summary,
             total=sum(kinds.values()),
-            verdicts={kind: kinds[kind] for kind in VERDICTS},
+            verdicts={kind: kinds[kind] for kind in VerdictKind},
             rules=dict(by_id.most_common()),
             reasons={kind: dict(counts.most_common()) for kind, counts in reasons.items()},
         )
@@ -259,11 +259,11 @@ def _described(rule: Rule) -> tuple[str, tuple[str, ...]]:
     return rule.why, tuple(f"{one.kind}: {one.reference}" for one in rule.evidence)
 
 
-def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mapping[str, Any] | None = None) -> Columns:
+def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mapping[str, Any] | None = None) -> HostTable:
     """The columns of one host; ``facts`` win over what the recordings say.  Raises :class:`Problem`."""
     from bindmatrix.rules import divergences
 
-    builder: Builder | None = None
+    builder: HostTableBuilder | None = None
     problems: list[str] = []
     bad_lines = 0
     for recording in recordings:
@@ -275,7 +275,7 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
                 raise _nameless(recording, first)
             expectations, release = catalog.of_host(host)
             known = divergences.of(expectations, release)
-            builder = Builder(Judge(expectations.at(release), known, host))
+            builder = HostTableBuilder(Judge(expectations.at(release), known, host))
         builder.add(first)
         for batch in batches:
             builder.add(batch)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -21,26 +22,28 @@ from bindmatrix.outcomes import Expected
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.model import Model, Rule
 
-CONFORMS = "conforms"
-DIVERGES = "diverges"
-KNOWN = "known"
-RESOLVED = "resolved"
-UNKNOWN = "unknown"
-UNSUPPORTED = "unsupported"
-FLAKY = "flaky"
-NO_VERDICT = "no-verdict"
 
-#: verdict -> what it means, in the order of reports
-VERDICTS: dict[str, str] = {
-    DIVERGES: "the host does otherwise than expected",
-    FLAKY: "repeats disagree with each other",
-    RESOLVED: "a recorded divergence that is gone: delete its entry",
-    KNOWN: "a recorded divergence",
-    CONFORMS: "every outcome is as expected",
-    UNKNOWN: "nothing is expected of at least one step",
-    UNSUPPORTED: "the host lacks something that the scenario needs",
-    NO_VERDICT: "the set-up failed",
-}
+class VerdictKind(StrEnum):
+    """The verdicts in the order of reports, each with its ``meaning``."""
+
+    meaning: str
+
+    DIVERGES = "diverges", "the host does otherwise than expected"
+    FLAKY = "flaky", "repeats disagree with each other"
+    RESOLVED = "resolved", "a recorded divergence that is gone: delete its entry"
+    KNOWN = "known", "a recorded divergence"
+    CONFORMS = "conforms", "every outcome is as expected"
+    UNKNOWN = "unknown", "nothing is expected of at least one step"
+    UNSUPPORTED = "unsupported", "the host lacks something that the scenario needs"
+    NO_VERDICT = "no-verdict", "the set-up failed"
+
+    def __new__(cls, word: str, meaning: str = "") -> VerdictKind:
+        """The verdict that reports call ``word``."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.meaning = meaning
+        return member
+
 
 #: outcomes of a first bind that say that the port was not free
 _TAKEN = ("EADDRINUSE", "EACCES")
@@ -53,7 +56,7 @@ _NO_SUCH_SOCKETS = ("EAFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "ENOPR
 class Verdict(NamedTuple):
     """The verdict on one observation.  ``step`` counts from 0 and is -1 where no step is to blame."""
 
-    kind: str
+    kind: VerdictKind
     observation: Observation
     step: int = -1
     expected: Expected = None
@@ -138,8 +141,8 @@ class Judge:
         """How many observations got each verdict so far."""
         total = Counter(self.counts)
         # each has gone one prefix; what was not certain is in the counts
-        total[CONFORMS] += sum(prefix.count for prefix in self.prefixes.all_prefixes())
-        return {kind: total[kind] for kind in VERDICTS}
+        total[VerdictKind.CONFORMS] += sum(prefix.count for prefix in self.prefixes.all_prefixes())
+        return {kind: total[kind] for kind in VerdictKind}
 
     def _other(self, observation: Observation) -> Verdict | None:
         """The verdict when the fast path had no answer; None when it conforms."""
@@ -152,11 +155,11 @@ class Judge:
                 prefix.count += 1
                 suffix.count += 1
                 return None
-            verdict = Verdict(UNKNOWN, observation)
+            verdict = Verdict(VerdictKind.UNKNOWN, observation)
             answers = [self.prefixes.answers[number] for number in (*prefix.said, *suffix.said)]
         self._rules.update([answer.rules for answer in answers])
         self.counts[verdict.kind] += 1
-        return None if verdict.kind == CONFORMS else verdict
+        return None if verdict.kind == VerdictKind.CONFORMS else verdict
 
     def verdict(self, observation: Observation) -> Verdict:
         """The verdict on one observation, with everything a report needs; counts nothing."""
@@ -177,14 +180,16 @@ class Judge:
         """The verdict, and the answers as far as the run was followed."""
         outcomes = observation.outcomes
         if outcomes is None:
-            return Verdict(observation.lack or NO_VERDICT, observation, reason=observation.reason), []
+            return Verdict(
+                VerdictKind(observation.lack or VerdictKind.NO_VERDICT), observation, reason=observation.reason
+            ), []
         try:
             steps = parse(observation.scenario).steps
         except Problem as problem:
-            return Verdict(NO_VERDICT, observation, reason=f"not a scenario: {problem.message}"), []
+            return Verdict(VerdictKind.NO_VERDICT, observation, reason=f"not a scenario: {problem.message}"), []
         if len(steps) != len(outcomes):
             reason = f"{len(outcomes)} outcomes for {len(steps)} steps"
-            return Verdict(NO_VERDICT, observation, reason=reason), []
+            return Verdict(VerdictKind.NO_VERDICT, observation, reason=reason), []
         answers = self.answers(observation)
         verdict = self._of_run(observation, steps, outcomes, answers)
         for repeat in observation.repeats:
@@ -192,9 +197,9 @@ class Judge:
                 continue
             again = self._of_run(observation, steps, repeat, self.oracle.follow(steps, repeat))
             if (again.kind, again.step) != (verdict.kind, verdict.step):
-                step = max(verdict.step, again.step)
-                reason = _seen([run[step] for run in (outcomes, *observation.repeats) if len(run) > step])
-                return verdict._replace(kind=FLAKY, step=step, reason=reason), answers
+                blames = max(verdict, again, key=lambda one: one.step)
+                seen = [run[blames.step] for run in (outcomes, *observation.repeats) if len(run) > blames.step]
+                return blames._replace(kind=VerdictKind.FLAKY, reason=_seen(seen)), answers
         return verdict, answers
 
     def _of_run(
@@ -203,17 +208,17 @@ class Judge:
         blamed = _blamed(edges, outcomes)
         if blamed < 0:
             if any(edge.expected is None for edge in edges):
-                return Verdict(UNKNOWN, observation)
+                return Verdict(VerdictKind.UNKNOWN, observation)
             if self.diverged is not None:
                 return self._resolved(observation, steps, outcomes)
-            return Verdict(CONFORMS, observation)
+            return Verdict(VerdictKind.CONFORMS, observation)
         lack, reason = self._setup_failure(steps, outcomes, blamed)
         edge = edges[blamed]
-        verdict = Verdict(lack or DIVERGES, observation, blamed, edge.expected, edge.rules, reason=reason)
+        verdict = Verdict(lack or VerdictKind.DIVERGES, observation, blamed, edge.expected, edge.rules, reason=reason)
         if not lack and self.diverged is not None:
             follows = self.diverged.follow(steps, outcomes)
             if _blamed(follows, outcomes) < 0:
-                return verdict._replace(kind=KNOWN, divergence=self._responsible(steps, outcomes, blamed))
+                return verdict._replace(kind=VerdictKind.KNOWN, divergence=self._responsible(steps, outcomes, blamed))
         return verdict
 
     def _resolved(self, observation: Observation, steps: tuple[Step, ...], outcomes: Outcomes) -> Verdict:
@@ -222,10 +227,12 @@ class Judge:
         edges = self.diverged.follow(steps, outcomes)
         blamed = _blamed(edges, outcomes)
         if blamed < 0:
-            return Verdict(CONFORMS, observation)
+            return Verdict(VerdictKind.CONFORMS, observation)
         entry = self._responsible(steps, outcomes, blamed)
         reason = f"recorded was {edges[blamed].expected}; delete the entry {entry}"
-        return Verdict(RESOLVED, observation, blamed, edges[blamed].expected, divergence=entry, reason=reason)
+        return Verdict(
+            VerdictKind.RESOLVED, observation, blamed, edges[blamed].expected, divergence=entry, reason=reason
+        )
 
     def _responsible(self, steps: tuple[Step, ...], outcomes: Outcomes, blamed: int) -> str:
         """The first recorded divergence that makes a difference at step ``blamed``."""
@@ -236,20 +243,22 @@ class Judge:
                 return one.id
         return self.divergences[0].id
 
-    def _setup_failure(self, steps: tuple[Step, ...], outcomes: Outcomes, blamed: int) -> tuple[str, str]:
-        """``(verdict, reason)`` when step ``blamed`` failed for want of a set-up, else two empty words."""
+    def _setup_failure(
+        self, steps: tuple[Step, ...], outcomes: Outcomes, blamed: int
+    ) -> tuple[VerdictKind | None, str]:
+        """The verdict and the reason when the set-up failed at step ``blamed``, else None."""
         one, outcome = steps[blamed], outcomes[blamed]
         if one.kind == "socket" and outcome in _NO_SUCH_SOCKETS:
-            return UNSUPPORTED, f"the host has no {one.what} sockets"
+            return VerdictKind.UNSUPPORTED, f"the host has no {one.what} sockets"
         if one.kind != "bind":
-            return "", ""
+            return None, ""
         addresses = self.host.get("addresses")
         if outcome == "EADDRNOTAVAIL" and isinstance(addresses, list) and one.address not in addresses:
-            return UNSUPPORTED, f"the host has no address {one.address}"
+            return VerdictKind.UNSUPPORTED, f"the host has no address {one.address}"
         bound = any(s.kind == "bind" and outcomes[index] == "ok" for index, s in enumerate(steps[:blamed]))
         if not bound and outcome in _TAKEN:
-            return NO_VERDICT, f"the first bind failed with {outcome}: somebody else has the port"
-        return "", ""
+            return VerdictKind.NO_VERDICT, f"the first bind failed with {outcome}: somebody else has the port"
+        return None, ""
 
 
 def _blamed(edges: Sequence[Answer], outcomes: Outcomes) -> int:

@@ -1,7 +1,7 @@
 """The mutation score: how many small changes of the rules the recorded outcomes notice.
 
-A mutant that a recorded run notices (``passes.py``) is *killed*.  For one that none notices, :class:`Proposals` looks
-among generated scenarios for the shortest that would: what to record next, or, where it finds none, a change that
+A mutant that a recorded run notices (``mutation_index.py``) is *killed*.  For one that none notices, :class:`Proposals`
+looks among generated scenarios for the shortest that would: what to record next, or, where it finds none, a change that
 perhaps changes nothing.
 
 Releases with the same rules are one; a run is taken once, whatever hosts recorded it.

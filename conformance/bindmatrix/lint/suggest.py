@@ -1,8 +1,8 @@
 """What to record next: for a mutant that no recorded outcome notices, the shortest scenario found that would.
 
 The rules as they are play the host: what they predict for generated scenarios stands for recordings, and the mutant
-is judged by them like by any other (``passes.py``).  What is found is shrunk like a divergence.  A mutant for which
-nothing is found perhaps changes nothing that a scenario can show.
+is judged by them like by any other (``mutation_index.py``).  What is found is shrunk like a divergence.  A mutant for
+which nothing is found perhaps changes nothing that a scenario can show.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bindmatrix.generate.many_sockets import random_crowds
 from bindmatrix.generate.matrix import matrix
 from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.judge.shrink import shrink
-from bindmatrix.judge.verdicts import DIVERGES, Judge
+from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.lint.context import Subject
 from bindmatrix.lint.mutants import Mutant
 from bindmatrix.lint.mutation_index import Passes
@@ -104,4 +104,4 @@ def _shrunk(text: str, mutant: Mutant, at: Model, oracle: Oracle) -> str:
         return [Observation(one, outcomes(oracle, one)) for one in texts]
 
     verdict = judge.verdict(observe([text])[0])
-    return shrink(verdict, judge, observe) if verdict.kind == DIVERGES else text
+    return shrink(verdict, judge, observe) if verdict.kind == VerdictKind.DIVERGES else text

@@ -8,6 +8,7 @@ which options of a socket count as set, because a system may look at some of the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import cast
 
 from bindmatrix.rules.facts import FACTS, SPACED, Question
 from bindmatrix.rules.model import Condition, Model, Stack
@@ -33,6 +34,8 @@ def conjunction(condition: Condition) -> Test:
         return always
     if len(terms) == 1:
         ((read, value),) = terms
+        if value is True:
+            return cast(Test, read)
         return lambda q: read(q) == value
     if len(terms) == 2:
         (first, one), (second, other) = terms
@@ -151,9 +154,9 @@ class Questions:
         self._options = CountedOptions(model.stack)
         self._port_number = model.port
 
-    def question(self, call: Call, new: Sock, state: State) -> Question:
-        """What the facts look at; no existing socket is chosen yet."""
-        port = on_port(state, new)
+    def question(self, call: Call, new: Sock, state: State, *, sees_port: bool = True) -> Question:
+        """What the facts look at; no existing socket is chosen yet.  ``sees_port``: whether a fact is of the port."""
+        port = on_port(state, new) if sees_port else []
         return Question(call, new, self._options.of_new(new), state.memory, port, state.socks, self._port_number)
 
     def others(self, question: Question) -> list[Existing]:

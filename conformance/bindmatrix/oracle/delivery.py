@@ -78,7 +78,7 @@ def target(protocol: str, at: Address) -> Sock:
     return Sock("", protocol, "ipv4", 0, form="ipv4", kind=at.kind, v4=at.value)
 
 
-class _Compiled(NamedTuple):
+class _DeliveryRule(NamedTuple):
     """A rule as closures."""
 
     rule: DeliverRule
@@ -117,7 +117,7 @@ class Deliveries:
                 return self._delivery(compiled, found, question, state)
         return Delivery(())
 
-    def _delivery(self, compiled: _Compiled, found: list[Existing], question: Question, state: State) -> Delivery:
+    def _delivery(self, compiled: _DeliveryRule, found: list[Existing], question: Question, state: State) -> Delivery:
         """What the rule that decides makes of the sockets that match it."""
         rule, pick = compiled.rule, compiled.rule.pick
         socks = [sock for sock, _ in found]
@@ -144,7 +144,7 @@ class Deliveries:
         return Delivery((rule,), hearing, word=word, moved=members[0] if rule.moves else None)
 
 
-def _copies(compiled: _Compiled, found: list[Existing], question: Question) -> list[Sock]:
+def _copies(compiled: _DeliveryRule, found: list[Existing], question: Question) -> list[Sock]:
     """Who gets a copy: all that were found, until a list ends."""
     rule = compiled.rule
     last = [sock for sock, _ in compiled.stop(question, found)] if compiled.stop is not None else []
@@ -163,12 +163,12 @@ def _copies(compiled: _Compiled, found: list[Existing], question: Question) -> l
     return listed
 
 
-def _compiled(rule: DeliverRule) -> _Compiled:
+def _compiled(rule: DeliverRule) -> _DeliveryRule:
     together = rule.ask == "each-address"
     when = conjunction(rule.when)
     relate = relater(rule.conditions, rule.space)
     share, stop = disjunction(rule.share), disjunction(rule.stop)
-    return _Compiled(
+    return _DeliveryRule(
         rule,
         guard=always if together else when,
         each=when if together else always,

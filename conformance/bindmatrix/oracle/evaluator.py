@@ -77,7 +77,7 @@ class Decide(Protocol):
 Search = Callable[[Question, list[Existing]], bool]
 
 
-class _Compiled(NamedTuple):
+class _CallRule(NamedTuple):
     """A rule as closures."""
 
     #: what is returned when the rule decides
@@ -92,6 +92,14 @@ class _Compiled(NamedTuple):
     collects: bool
 
 
+class _Asked(NamedTuple):
+    """The rules of a section for one protocol."""
+
+    rules: tuple[_CallRule, ...]
+    #: whether any of them looks at what is on the port
+    sees_port: bool
+
+
 class CompiledEvaluator:
     """Decides by the rules of ``model``; see the protocol for what each method returns."""
 
@@ -100,9 +108,7 @@ class CompiledEvaluator:
         self._questions = Questions(model)
         #: section -> protocol -> the rules that may hold for such a socket
         self._sections = {
-            section: self._by_protocol([self._compiled(rule) for rule in rules])
-            for section, rules in model.rules.items()
-            if section != "deliver"
+            section: self._by_protocol(rules) for section, rules in model.rules.items() if section != "deliver"
         }
         self._matching = {
             rule: selection(disjunction(rule.among) or always, relater(rule.among, rule.space))
@@ -113,12 +119,15 @@ class CompiledEvaluator:
     def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
         """The rules that decide."""
         of_section = self._sections.get(section)
-        if not of_section:
+        if of_section is None:
             return ()
-        question = self._questions.question(call, new, state)
+        rules, sees_port = of_section[new.protocol]
+        if not rules:
+            return ()
+        question = self._questions.question(call, new, state, sees_port=sees_port)
         others: list[Existing] | None = None
         found: tuple[Rule, ...] = ()
-        for decided, guard, search, slot, collects in of_section[new.protocol]:
+        for decided, guard, search, slot, collects in rules:
             if not guard(question) or (slot and any(rule.memory == slot for rule in found)):
                 continue
             if search is not None:
@@ -140,22 +149,24 @@ class CompiledEvaluator:
         """Who receives."""
         return self._deliveries.receivers(call, destination, state)
 
-    @staticmethod
-    def _by_protocol(rules: list[_Compiled]) -> dict[str, list[_Compiled]]:
+    def _by_protocol(self, rules: tuple[Rule, ...]) -> dict[str, _Asked]:
         """The rules to ask for each protocol: a rule that names another one cannot hold, and half of them do."""
-        return {
-            protocol: [
-                one
-                for one in rules
-                if all(protocol in values for name, values in one.decided[0].when if name == "new.protocol")
+        compiled = [(rule, self._compiled(rule)) for rule in rules]
+        by_protocol = {}
+        for protocol in (*FACTS["new.protocol"].values, ""):
+            asked = [
+                (rule, one)
+                for rule, one in compiled
+                if all(protocol in values for name, values in rule.when if name == "new.protocol")
             ]
-            for protocol in (*FACTS["new.protocol"].values, "")
-        }
+            sees_port = any(rule.ask or any(name.startswith("port.") for name in rule.facts) for rule, _ in asked)
+            by_protocol[protocol] = _Asked(tuple([one for _, one in asked]), sees_port)
+        return by_protocol
 
-    def _compiled(self, rule: Rule) -> _Compiled:
+    def _compiled(self, rule: Rule) -> _CallRule:
         collects = bool(rule.memory) or (self.model.stack.several == "any" and bool(rule.ask) and rule.action != ALLOW)
         guard, search = self._tests(rule)
-        return _Compiled((rule,), guard, search, rule.memory, collects)
+        return _CallRule((rule,), guard, search, rule.memory, collects)
 
     def _tests(self, rule: Rule) -> tuple[Test, Search | None]:
         unless = disjunction(rule.unless)

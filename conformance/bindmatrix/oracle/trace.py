@@ -20,6 +20,15 @@ class Decision(NamedTuple):
     rules: tuple[Rule, ...]
 
 
+class Received(NamedTuple):
+    """Who receives what is sent to ``destination``."""
+
+    call: Call
+    destination: Sock
+    state: State
+    delivery: Delivery
+
+
 class Recorder:
     """Records what the evaluator below it is asked and answers."""
 
@@ -27,6 +36,7 @@ class Recorder:
         self.model = below.model
         self.below = below
         self.log: list[Decision] = []
+        self.received: list[Received] = []
 
     def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
         """As the one below."""
@@ -40,4 +50,6 @@ class Recorder:
 
     def receivers(self, call: Call, destination: Sock, state: State) -> Delivery:
         """As the one below."""
-        return self.below.receivers(call, destination, state)
+        delivery = self.below.receivers(call, destination, state)
+        self.received.append(Received(call, destination, state, delivery))
+        return delivery

@@ -57,14 +57,17 @@ class Transitions:
         facts = {name for rule in evaluator.model.all_rules() for name in rule.facts}
         facts |= {name for row in self.stack.closest for name, _ in row.when}
         self._at_bind |= sum(bit for option, bit in BITS.items() if f"existing.{option}-at-bind" in facts)
+        self._moves = any(rule.moves for rule in evaluator.model.deliveries)
         self._counts_sockets = any(rule.order == "socket" for rule in evaluator.model.deliveries)
 
     def apply(self, state: State, step: Step) -> list[Branch]:
         """The ways in which ``step`` can go in ``state``."""
         if step.socket and step.kind not in ("socket", "accept") and find(state, step.socket) is None:
             return [Branch("EBADF", API["closed"], state)]
-        if step.kind not in ("socket", "user", "wait") and any(not sock.protocol for sock in state.socks):
-            return self._beside_undescribed(state, step)
+        if step.kind not in ("socket", "user", "wait"):
+            for sock in state.socks:
+                if not sock.protocol:
+                    return self._beside_undescribed(state, step)
         handler = _HANDLERS.get(step.kind)
         return handler(self, state, step) if handler else [Branch("ok", API["unknown"], state, unknown=True)]
 
@@ -269,7 +272,7 @@ class Transitions:
         rules = self.decide("chain", call, bound, state)
         others = tuple(one for one in state.socks if one is not sock)
         tail = rules and rules[0].end == "tail"
-        if any(one.front for one in others):
+        if self._moves and any(one.front for one in others):
             bound = bound._replace(front=1 + max(one.front for one in others))
         return with_socks(state, (*others, bound) if tail else (bound, *others))
 
@@ -333,6 +336,8 @@ class Transitions:
 
     def _branches(self, rules: tuple[CallRule, ...], refused: State, done: State) -> list[Branch]:
         """One branch where the rules say what happens, two where they do not."""
+        if len(rules) == 1 and rules[0].action == ALLOW:
+            return [Branch("ok", rules, done)]
         if not rules:
             rules = API["unknown"]
         if any(rule.action == UNKNOWN for rule in rules):

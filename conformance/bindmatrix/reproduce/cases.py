@@ -26,7 +26,7 @@ _DELIVERED = re.compile(r"(spread:|every:)?\w+(:\d+)?(,\w+(:\d+)?)*")
 
 
 @dataclass(frozen=True)
-class Line:
+class CaseStep:
     """One step; ``observed`` is "" where nothing is known."""
 
     step: Step
@@ -55,7 +55,7 @@ class Case:
     """Everything that the programs and the report say."""
 
     scenario: Scenario
-    lines: tuple[Line, ...]
+    lines: tuple[CaseStep, ...]
     os: str
     title: str
     release: str
@@ -76,7 +76,7 @@ class Case:
     about: str = ""
 
     @property
-    def surprise(self) -> Line | None:
+    def surprise(self) -> CaseStep | None:
         """The first step that did otherwise."""
         return next((line for line in self.lines if line.surprising), None)
 
@@ -134,7 +134,7 @@ def build(
         else tuple(printable(one or "") for one in observed)
     )
     lines = tuple(
-        Line(step, want, got, rules)
+        CaseStep(step, want, got, rules)
         for step, want, got, rules in zip(
             scenario.steps, by_rules.outcomes if expect is None else expect, shown, actual.rules, strict=True
         )

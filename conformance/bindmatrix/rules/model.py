@@ -352,6 +352,11 @@ class Model:
         """The rules of ``deliver``."""
         return tuple(rule for rule in self.rules.get("deliver", ()) if isinstance(rule, DeliverRule))
 
+    @cached_property
+    def by_id(self) -> dict[str, Rule]:
+        """Rules by id; a rule that is repeated in a second section is the one of the first."""
+        return {rule.id: rule for rule in self.all_rules()}
+
     def on_port(self, port: int) -> Model:
         """The same for scenarios whose port is ``port``."""
         return replace(self, port=port)

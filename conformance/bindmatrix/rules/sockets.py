@@ -2,7 +2,7 @@
 
 A :class:`Sock` is a socket, named or not (a connection that nobody accepted yet, a TIME_WAIT that outlived its
 name, a name of a Unix socket that outlived it).  A :class:`State` is everything that may matter for the next step.
-Equal states behave equally, which is what lets the automaton (``automaton.py``) merge the histories that lead to them.
+Equal states behave equally, which is what lets the automaton (``oracle.py``) merge the histories that lead to them.
 
 An address is looked at in two *spaces*, ``ipv4`` and ``ipv6``: which of them a bound socket takes is for the
 expectation file to say (``stack: occupies``).  In each space it holds :data:`ANY`, :data:`ALL` (wider than ANY: a dual
