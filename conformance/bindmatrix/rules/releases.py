@@ -38,6 +38,11 @@ def parse(text: str) -> tuple[str, tuple[int, ...]]:
     return match["branch"] or "", tuple(int(part) for part in match["version"].split("."))
 
 
+def is_release(text: str) -> bool:
+    """Whether ``text`` can be read as a release."""
+    return _RELEASE.match(text.strip().lower()) is not None
+
+
 def sort_key(text: str) -> tuple[str, tuple[int, ...]]:
     """Sorts releases by branch and then by version."""
     return parse(text)
