@@ -22,6 +22,8 @@ from bindmatrix.rules.sockets import ALL, ANY, BITS, Call, Memory, Sock, State
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.slow
+
 EVIDENCE = catalog.folder() / "evidence"
 
 #: every which recorded run is walked
