@@ -15,6 +15,7 @@ from bindmatrix.judge.verdicts import (
     UNKNOWN,
     UNSUPPORTED,
     Judge,
+    Verdict,
 )
 from bindmatrix.observe.recordings import Observation, read
 from bindmatrix.rules import catalog, divergences
@@ -63,10 +64,41 @@ def test_a_divergence_that_is_gone_is_resolved() -> None:
     assert "delete the entry linux.mapped-wildcard-overlooked" in verdict.reason
 
 
+def test_a_resolved_divergence_names_the_step_and_what_was_recorded() -> None:
+    observation = observed(MAPPED, "EADDRINUSE")
+    verdict = judge("6.1.192").verdict(observation)
+    assert (verdict.observation, verdict.step, verdict.rules) == (observation, 5, ())
+    assert (verdict.expected, verdict.divergence) == ("ok", "linux.mapped-wildcard-overlooked")
+    assert verdict.reason == "recorded was ok; delete the entry linux.mapped-wildcard-overlooked"
+
+
+def test_what_no_divergence_concerns_conforms_beside_them() -> None:
+    observation = observed(CLASSIC, "EADDRINUSE")
+    assert judge("6.1.192").verdict(observation) == Verdict(CONFORMS, observation)
+
+
+@pytest.mark.parametrize(("kind", "address", "of"), [("tcp4", "127.0.0.1", "ipv4"), ("tcp6", "::1", "ipv6")])
+def test_of_several_divergences_the_one_that_makes_the_difference_is_named(kind: str, address: str, of: str) -> None:
+    """NetBSD finds accepted sockets on ports that are multiples of 128; an entry for each family."""
+    expectations = catalog.expectations("netbsd")
+    entries = divergences.of(expectations, "9.0")
+    assert len(entries) == 2
+    one = Judge(expectations.at("9.0").on_port(20480), entries)
+    text = (
+        f"a={kind} a.bind={address} a.listen c={kind} c.connect={address} x=a.accept a.close b={kind} "
+        f"b.bind={address} b.listen"
+    )
+    for outcome, verdict in (("EADDRINUSE", KNOWN), ("ok", RESOLVED)):
+        found = one.verdict(observed(text, outcome, step=8))
+        assert (found.kind, found.step, found.divergence) == (verdict, 8, f"netbsd.children-found-{of}")
+
+
 def test_repeats_that_disagree_are_flaky() -> None:
     verdict = judge().verdict(observed(CLASSIC, "ok", repeats=("EADDRINUSE", "ok")))
     assert verdict.kind == FLAKY
-    assert verdict.reason == "of 3 runs 2 gave ok and 1 gave EADDRINUSE"
+    assert (verdict.step, verdict.reason) == (6, "of 3 runs 2 gave ok and 1 gave EADDRINUSE")
+    even = judge().verdict(observed(CLASSIC, "ok", repeats=("EADDRINUSE",)))
+    assert even.reason == "of 2 runs 1 gave EADDRINUSE and 1 gave ok"
 
 
 def test_repeats_that_agree_are_not() -> None:
@@ -154,6 +186,42 @@ def test_the_fast_path_agrees_with_the_slow_one(name: str) -> None:
     counts = fast.verdict_counts()
     assert counts[DIVERGES] == 2 * len([one for one in expected if one.kind == DIVERGES])
     assert sum(counts.values()) == 2 * len(turned)
+
+
+class SlowPath(Judge):
+    """Notes what the fast path had no answer for."""
+
+    seen: list[str]
+
+    def _other(self, observation: Observation) -> Verdict | None:
+        self.seen.append(observation.scenario)
+        return super()._other(observation)
+
+
+def test_what_conforms_is_followed_once() -> None:
+    """The second time it is looked up, whatever the number of sockets; with repeats or another outcome it is not."""
+    one = SlowPath(catalog.expectations("linux").at("6.18.44"))
+    one.seen = []
+    three = "a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.2 c=udp4 c.bind=127.0.0.1"
+    conforming = [observed(CLASSIC, "EADDRINUSE"), observed(three), observed("a=tcp4 b=udp4 b.close b=tcp4")]
+    assert one.judge(conforming) == []
+    assert one.seen == [observation.scenario for observation in conforming]
+    one.seen = []
+    assert one.judge(conforming) == []
+    assert one.seen == []
+    others = [conforming[0]._replace(repeats=(conforming[0].outcomes,)), observed(CLASSIC), Observation(CLASSIC, None)]
+    assert [verdict.kind for verdict in one.judge(others)] == [DIVERGES, NO_VERDICT]
+    assert one.seen == [CLASSIC] * 3
+    counts = one.verdict_counts()
+    assert (counts[CONFORMS], counts[DIVERGES], counts[NO_VERDICT]) == (7, 1, 1)
+
+
+def test_rules_of_both_paths_add_up() -> None:
+    """A rule that decided alone and beside another one, on the fast path and on the slow one."""
+    one = judge()
+    conforming = observed(CLASSIC, "EADDRINUSE")
+    one.judge([conforming, conforming, observed(CLASSIC), observed("a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1")])
+    assert one.rule_counts()["linux.tcp-conflict"] == 4
 
 
 def test_rules_are_counted_on_both_paths() -> None:
