@@ -21,11 +21,19 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+#: without what takes long: replayed evidence, the comparison of evaluators
+_ORACLE = tuple(
+    str(path.relative_to(ROOT))
+    for path in sorted((ROOT / "tests" / "oracle").glob("test_*.py"))
+    if path.stem not in ("test_evidence", "test_evaluators", "test_load", "test_releases", "test_divergences")
+)
 #: module -> the tests that are meant to notice; few and quick ones, since each survivor is run through all of them
 TESTS = {
     "judge/shrink.py": ("tests/judge/test_shrink.py",),
     "judge/summary.py": ("tests/judge/test_summary.py",),
     "judge/verdicts.py": ("tests/judge/test_verdicts.py",),
+    "oracle/connections.py": _ORACLE,
+    "oracle/transitions.py": _ORACLE,
 }
 _SETTINGS = """
 [mutmut]
