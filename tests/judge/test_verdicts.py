@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from bindmatrix.judge.verdicts import (
-    CONFORMS,
-    DIVERGES,
-    FLAKY,
-    KNOWN,
-    NO_VERDICT,
-    RESOLVED,
-    UNKNOWN,
-    UNSUPPORTED,
-    Judge,
-    Verdict,
-)
+from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.observe.recordings import Observation, read
 from bindmatrix.oracle.oracle import Answer
 from bindmatrix.rules import catalog, divergences
@@ -44,25 +33,25 @@ def observed(text: str, last: str = "ok", *, step: int = -1, repeats: tuple[str,
 
 
 def test_conforms() -> None:
-    assert judge().verdict(observed(CLASSIC, "EADDRINUSE")).kind == CONFORMS
+    assert judge().verdict(observed(CLASSIC, "EADDRINUSE")).kind == VerdictKind.CONFORMS
 
 
 def test_diverges_names_the_rule_and_the_step() -> None:
     verdict = judge().verdict(observed(CLASSIC, "ok"))
-    assert (verdict.kind, verdict.step, verdict.rule) == (DIVERGES, 6, "linux.tcp-conflict")
+    assert (verdict.kind, verdict.step, verdict.rule) == (VerdictKind.DIVERGES, 6, "linux.tcp-conflict")
     assert (verdict.expected, verdict.actual, verdict.reason) == ("EADDRINUSE", "ok", "")
 
 
 @pytest.mark.parametrize("release", ["6.18.44", "6.1.192"])  # with and without a recorded divergence
 def test_the_first_step_can_diverge(release: str) -> None:
     verdict = judge(release).verdict(observed("a=tcp4", "EINVAL"))
-    assert (verdict.kind, verdict.step, verdict.reason) == (DIVERGES, 0, "")
+    assert (verdict.kind, verdict.step, verdict.reason) == (VerdictKind.DIVERGES, 0, "")
 
 
 @pytest.mark.parametrize(
     "observation",
     [
-        Observation("a=tcp4", None, UNSUPPORTED, "needs root"),
+        Observation("a=tcp4", None, VerdictKind.UNSUPPORTED, "needs root"),
         Observation("a=tcp5", ("ok",)),
         Observation("a=tcp4", ("ok", "ok")),
         Observation("a=tcp4", ("ok",)),
@@ -75,14 +64,14 @@ def test_a_verdict_is_on_its_observation(observation: Observation) -> None:
 
 def test_a_recorded_divergence_is_known_where_it_is_in_force() -> None:
     verdict = judge("6.1.192").verdict(observed(MAPPED, "ok"))
-    assert (verdict.kind, verdict.divergence) == (KNOWN, "linux.mapped-wildcard-overlooked")
-    assert judge("6.1.160").verdict(observed(MAPPED, "ok")).kind == DIVERGES
-    assert judge("6.12.43").verdict(observed(MAPPED, "ok")).kind == DIVERGES
+    assert (verdict.kind, verdict.divergence) == (VerdictKind.KNOWN, "linux.mapped-wildcard-overlooked")
+    assert judge("6.1.160").verdict(observed(MAPPED, "ok")).kind == VerdictKind.DIVERGES
+    assert judge("6.12.43").verdict(observed(MAPPED, "ok")).kind == VerdictKind.DIVERGES
 
 
 def test_a_divergence_that_is_gone_is_resolved() -> None:
     verdict = judge("6.1.192").verdict(observed(MAPPED, "EADDRINUSE"))
-    assert verdict.kind == RESOLVED
+    assert verdict.kind == VerdictKind.RESOLVED
     assert "delete the entry linux.mapped-wildcard-overlooked" in verdict.reason
 
 
@@ -96,7 +85,7 @@ def test_a_resolved_divergence_names_the_step_and_what_was_recorded() -> None:
 
 def test_what_no_divergence_concerns_conforms_beside_them() -> None:
     observation = observed(CLASSIC, "EADDRINUSE")
-    assert judge("6.1.192").verdict(observation) == Verdict(CONFORMS, observation)
+    assert judge("6.1.192").verdict(observation) == Verdict(VerdictKind.CONFORMS, observation)
 
 
 @pytest.mark.parametrize(("kind", "address", "of"), [("tcp4", "127.0.0.1", "ipv4"), ("tcp6", "::1", "ipv6")])
@@ -110,14 +99,14 @@ def test_of_several_divergences_the_one_that_makes_the_difference_is_named(kind:
         f"a={kind} a.bind={address} a.listen c={kind} c.connect={address} x=a.accept a.close b={kind} "
         f"b.bind={address} b.listen"
     )
-    for outcome, verdict in (("EADDRINUSE", KNOWN), ("ok", RESOLVED)):
+    for outcome, verdict in (("EADDRINUSE", VerdictKind.KNOWN), ("ok", VerdictKind.RESOLVED)):
         found = one.verdict(observed(text, outcome, step=8))
         assert (found.kind, found.step, found.divergence) == (verdict, 8, f"netbsd.children-found-{of}")
 
 
 def test_repeats_that_disagree_are_flaky() -> None:
     verdict = judge().verdict(observed(CLASSIC, "ok", repeats=("EADDRINUSE", "ok")))
-    assert verdict.kind == FLAKY
+    assert verdict.kind == VerdictKind.FLAKY
     assert (verdict.step, verdict.reason) == (6, "of 3 runs 2 gave ok and 1 gave EADDRINUSE")
     even = judge().verdict(observed(CLASSIC, "ok", repeats=("EADDRINUSE",)))
     assert even.reason == "of 2 runs 1 gave EADDRINUSE and 1 gave ok"
@@ -128,50 +117,50 @@ def test_a_repeat_that_diverges_makes_what_conforms_flaky() -> None:
     whole = ("ok",) * 6
     for repeats in ([(*whole, "ok")], [whole, (*whole, "ok")]):
         verdict = judge().verdict(Observation(CLASSIC, (*whole, "EADDRINUSE"), repeats=tuple(repeats)))
-        assert (verdict.kind, verdict.step) == (FLAKY, 6)
+        assert (verdict.kind, verdict.step) == (VerdictKind.FLAKY, 6)
         assert verdict.reason == "of 2 runs 1 gave EADDRINUSE and 1 gave ok"
 
 
 def test_repeats_that_agree_are_not() -> None:
-    assert judge().verdict(observed(CLASSIC, "ok", repeats=("ok", "ok", "ok"))).kind == DIVERGES
+    assert judge().verdict(observed(CLASSIC, "ok", repeats=("ok", "ok", "ok"))).kind == VerdictKind.DIVERGES
 
 
 def test_a_first_bind_that_fails_is_no_verdict() -> None:
     for error in ("EADDRINUSE", "EACCES"):
         verdict = judge().verdict(observed("a=tcp4 a.bind=127.0.0.1", error))
-        assert verdict.kind == NO_VERDICT
+        assert verdict.kind == VerdictKind.NO_VERDICT
         assert "somebody else has the port" in verdict.reason
 
 
 def test_a_bind_that_fails_beside_one_of_ours_diverges() -> None:
     """Only where no earlier bind of the scenario succeeded can the port be somebody else's."""
     text = "a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.2"
-    assert judge().verdict(observed(text, "EADDRINUSE")).kind == DIVERGES
+    assert judge().verdict(observed(text, "EADDRINUSE")).kind == VerdictKind.DIVERGES
     refused = "a=tcp4 a.bind=::1 a.bind=127.0.0.1"
     observation = Observation(refused, ("ok", "EAFNOSUPPORT", "EADDRINUSE"))
-    assert judge().verdict(observation).kind == NO_VERDICT
+    assert judge().verdict(observation).kind == VerdictKind.NO_VERDICT
 
 
 def test_a_first_bind_that_fails_for_another_reason_diverges() -> None:
     verdict = judge().verdict(observed("a=tcp4 a.bind=127.0.0.1", "EINVAL"))
-    assert (verdict.kind, verdict.reason) == (DIVERGES, "")
+    assert (verdict.kind, verdict.reason) == (VerdictKind.DIVERGES, "")
 
 
 def test_an_address_that_the_host_lacks_is_unsupported() -> None:
     lacking = judge(addresses=["127.0.0.1", "::1"])
     text = "a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.2"
-    assert lacking.verdict(observed(text, "EADDRNOTAVAIL")).kind == UNSUPPORTED
-    assert judge().verdict(observed(text, "EADDRNOTAVAIL")).kind == DIVERGES
+    assert lacking.verdict(observed(text, "EADDRNOTAVAIL")).kind == VerdictKind.UNSUPPORTED
+    assert judge().verdict(observed(text, "EADDRNOTAVAIL")).kind == VerdictKind.DIVERGES
 
 
 def test_no_ipv6_is_unsupported() -> None:
     verdict = judge().verdict(observed("a=tcp4 b=tcp6", "EAFNOSUPPORT"))
-    assert (verdict.kind, verdict.reason) == (UNSUPPORTED, "the host has no tcp6 sockets")
+    assert (verdict.kind, verdict.reason) == (VerdictKind.UNSUPPORTED, "the host has no tcp6 sockets")
 
 
 def test_only_socket_tells_that_a_host_has_no_ipv6() -> None:
-    assert judge().verdict(observed("a=tcp4 a.listen", "EAFNOSUPPORT")).kind == DIVERGES
-    assert judge().verdict(observed("a=tcp4 b=tcp6", "EINVAL")).kind == DIVERGES
+    assert judge().verdict(observed("a=tcp4 a.listen", "EAFNOSUPPORT")).kind == VerdictKind.DIVERGES
+    assert judge().verdict(observed("a=tcp4 b=tcp6", "EINVAL")).kind == VerdictKind.DIVERGES
 
 
 #: a connection that only the server closed: whether it counts as anybody's depends on an acknowledgement
@@ -183,16 +172,16 @@ HALF_CLOSED = (
 
 def test_what_nobody_knows_is_unknown() -> None:
     for outcome in ("ok", "EADDRINUSE"):
-        assert judge().verdict(observed(HALF_CLOSED, outcome)).kind == UNKNOWN
+        assert judge().verdict(observed(HALF_CLOSED, outcome)).kind == VerdictKind.UNKNOWN
 
 
 def test_what_nobody_knows_is_unknown_on_the_fast_path_too() -> None:
     observation = observed(HALF_CLOSED)
     one = judge()
     for _ in range(2):
-        assert one.judge([observation]) == [Verdict(UNKNOWN, observation)]
-    assert one.verdict_counts()[UNKNOWN] == 2
-    assert one.verdict(observation) == Verdict(UNKNOWN, observation)
+        assert one.judge([observation]) == [Verdict(VerdictKind.UNKNOWN, observation)]
+    assert one.verdict_counts()[VerdictKind.UNKNOWN] == 2
+    assert one.verdict(observation) == Verdict(VerdictKind.UNKNOWN, observation)
     (rules,) = {answer.rules for answer in one.answers(observation) if answer.expected is None}
     assert one.rule_counts()[rules[0].id] == 2
 
@@ -201,7 +190,7 @@ def test_nothing_is_expected_of_what_is_no_run() -> None:
     for observation in (
         Observation("a=tcp4", ("ok", "ok")),
         Observation("a=tcp5", ("ok",)),
-        Observation("a=tcp4", None, UNSUPPORTED, ""),
+        Observation("a=tcp4", None, VerdictKind.UNSUPPORTED, ""),
     ):
         assert judge().answers(observation) == []
 
@@ -209,10 +198,10 @@ def test_nothing_is_expected_of_what_is_no_run() -> None:
 def test_what_follows_an_unknown_step_follows_what_was_observed() -> None:
     text = HALF_CLOSED + " b.bind=127.0.0.2"
     for first, then, kind in (
-        ("ok", "EINVAL", UNKNOWN),
-        ("ok", "ok", DIVERGES),
-        ("EADDRINUSE", "ok", UNKNOWN),
-        ("EADDRINUSE", "EINVAL", DIVERGES),
+        ("ok", "EINVAL", VerdictKind.UNKNOWN),
+        ("ok", "ok", VerdictKind.DIVERGES),
+        ("EADDRINUSE", "ok", VerdictKind.UNKNOWN),
+        ("EADDRINUSE", "EINVAL", VerdictKind.DIVERGES),
     ):
         outcomes = (*["ok"] * (len(text.split()) - 2), first, then)
         assert judge().verdict(Observation(text, outcomes)).kind == kind
@@ -224,17 +213,19 @@ def test_what_follows_an_unknown_step_follows_what_was_observed() -> None:
 )
 def test_what_is_no_scenario_is_no_verdict(text: str, outcomes: tuple[str, ...], words: str) -> None:
     verdict = judge().verdict(Observation(text, outcomes))
-    assert verdict.kind == NO_VERDICT
+    assert verdict.kind == VerdictKind.NO_VERDICT
     assert words in verdict.reason
 
 
 def test_a_host_that_could_not_run_it_says_so() -> None:
-    verdict = judge().verdict(Observation("user=1001", None, UNSUPPORTED, "needs root"))
-    assert (verdict.kind, verdict.reason) == (UNSUPPORTED, "needs root")
+    verdict = judge().verdict(Observation("user=1001", None, VerdictKind.UNSUPPORTED, "needs root"))
+    assert (verdict.kind, verdict.reason) == (VerdictKind.UNSUPPORTED, "needs root")
 
 
 def test_outcomes_that_are_not_asserted_are_passed_over() -> None:
-    assert judge().verdict(Observation("a=tcp4 a.bind=127.0.0.1 b=tcp4", (None, None, "ok"))).kind == CONFORMS
+    assert (
+        judge().verdict(Observation("a=tcp4 a.bind=127.0.0.1 b=tcp4", (None, None, "ok"))).kind == VerdictKind.CONFORMS
+    )
 
 
 @pytest.mark.parametrize("name", ["pairs", "sequences", "users", "states"])
@@ -249,12 +240,12 @@ def test_the_fast_path_agrees_with_the_slow_one(name: str) -> None:
             observation = observation._replace(outcomes=(*observation.outcomes[:-1], last))
         turned.append(observation)
     fast, slow = judge(), judge()
-    expected = [verdict for one in turned if (verdict := slow.verdict(one)).kind != CONFORMS]
+    expected = [verdict for one in turned if (verdict := slow.verdict(one)).kind != VerdictKind.CONFORMS]
     for _ in range(2):  # the second time everything is known
         found = fast.judge(turned)
         assert {one.observation for one in found} == {one.observation for one in expected}
     counts = fast.verdict_counts()
-    assert counts[DIVERGES] == 2 * len([one for one in expected if one.kind == DIVERGES])
+    assert counts[VerdictKind.DIVERGES] == 2 * len([one for one in expected if one.kind == VerdictKind.DIVERGES])
     assert sum(counts.values()) == 2 * len(turned)
 
 
@@ -286,10 +277,10 @@ def test_what_conforms_is_followed_once() -> None:
     assert one.judge(conforming) == []
     assert (len(one.new), one.slow) == (3, [])
     others = [conforming[0]._replace(repeats=(conforming[0].outcomes,)), observed(CLASSIC), Observation(CLASSIC, None)]
-    assert [verdict.kind for verdict in one.judge(others)] == [DIVERGES, NO_VERDICT]
+    assert [verdict.kind for verdict in one.judge(others)] == [VerdictKind.DIVERGES, VerdictKind.NO_VERDICT]
     assert one.slow == [CLASSIC] * 3
     counts = one.verdict_counts()
-    assert (counts[CONFORMS], counts[DIVERGES], counts[NO_VERDICT]) == (7, 1, 1)
+    assert (counts[VerdictKind.CONFORMS], counts[VerdictKind.DIVERGES], counts[VerdictKind.NO_VERDICT]) == (7, 1, 1)
 
 
 def test_rules_of_both_paths_add_up() -> None:
