@@ -4,9 +4,10 @@
     python benchmarks/mutation.py [MODULE ...] [--survivors]
 
 MODULE is a row of ``TESTS``, such as ``judge/shrink.py`` (default: all of them, some hours).  mutmut changes one
-expression at a time in a copy of the package, never in the checkout, and runs the tests that reach it, in one process
-with a time limit of its own.  It does not change decorated functions (properties) and what is outside of functions
-(tables).  A mutant on which the tests run out of time counts as noticed.
+expression at a time in a copy of the package, never in the checkout, and runs the tests that reach it: one mutant after
+the other, each with a time limit and in a process whose caches hold no answers of the unchanged module.  It does not
+change decorated functions (properties) and what is outside of functions (tables).  A mutant on which the tests run out
+of time counts as noticed, so keep the machine free.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ _SETTINGS = """
 [mutmut]
 source_paths=bindmatrix/
 only_mutate=bindmatrix/{module}
+process_isolation=forkserver
 also_copy=tests
 pytest_add_cli_args_test_selection=
     {tests}
