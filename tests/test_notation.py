@@ -7,7 +7,7 @@ import json
 
 import pytest
 from bindmatrix.errors import Problem
-from bindmatrix.notation import GLOBALS, OPTIONS, SOCKET_KINDS, VERBS, Step, canonical, parse, step
+from bindmatrix.notation import GLOBALS, MAX_USER, MAX_WAIT, OPTIONS, SOCKET_KINDS, VERBS, Step, canonical, parse, step
 from bindmatrix.rules import catalog
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,6 +140,13 @@ def test_a_bad_scenario_is_pointed_at(text: str, column: int, words: str) -> Non
         shown, caret = str(caught.value).splitlines()[1:]
         assert shown.strip() == text
         assert caret.index("^") - 2 == column - 1
+
+
+@pytest.mark.parametrize(("word", "most"), [("user", MAX_USER), ("wait", MAX_WAIT)])
+def test_the_largest_number_is_legal_and_the_next_is_not(word: str, most: int) -> None:
+    assert step(f"{word}={most}").value == most
+    with pytest.raises(ValueError, match=f"from 0 to {most}, got '{most + 1}'"):
+        step(f"{word}={most + 1}")
 
 
 def test_a_name_may_be_made_again_after_close() -> None:

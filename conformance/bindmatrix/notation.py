@@ -98,6 +98,9 @@ GLOBALS: dict[str, str] = {
     "deliver_flow": "an address",
 }
 
+#: the calls that ask who receives
+DELIVERS = ("deliver", "deliver_flow")
+
 MAX_USER = 2**32 - 2
 MAX_WAIT = 600_000
 
@@ -129,6 +132,11 @@ class Step(NamedTuple):
     #: ``set``: 0 or 1; ``bind``: 1 when the kernel chooses the port; ``user``: the user; ``wait``: milliseconds
     value: int = 0
 
+    @property
+    def delivers(self) -> bool:
+        """Whether the step asks who receives, so that its outcome is counts."""
+        return self.kind in DELIVERS
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
@@ -143,6 +151,11 @@ class Scenario:
 
     def __str__(self) -> str:
         return self.text
+
+
+def delivers(word: str) -> bool:
+    """Whether the step written as ``word``, which may be none, asks who receives."""
+    return word.partition("=")[0] in DELIVERS
 
 
 def parse(text: str, *, name: str = "scenario", line: int = 0) -> Scenario:

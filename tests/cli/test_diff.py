@@ -167,24 +167,6 @@ def test_deliveries_differ_by_who_received(capsys: pytest.CaptureFixture[str]) -
     assert "456 scenarios compared, 0 differ" in out
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "alike"),
-    [
-        ("a:15,b:17", "a:3,b:29", True),
-        ("a:15,b:17", "a:32", False),
-        ("a:32,b:32", "a:16,b:16", False),
-        ("a:10,b:10,c:12", "a:20,c:12", True),
-        ("a:32", "b:32", False),
-        ("none", "a:32", False),
-        ("refused", "EADDRINUSE", True),
-        ("refused", "ok", False),
-        ("EACCES", "EADDRINUSE", False),
-    ],
-)
-def test_alike(one: str, other: str, alike: bool) -> None:
-    assert diff._alike(one, other) is diff._alike(other, one) is alike
-
-
 def test_what_no_rule_explains_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     host = {"os": "linux", "release": "7.3.4"}
     one = recording(tmp_path / "one", host, {ONE: ("ok", "ok", "ok", "EADDRINUSE"), PLAIN: ("ok", "ok")})

@@ -214,9 +214,6 @@ def test_conditions_of_a_delivery() -> None:
     ]
     assert fine("none", "a") == ["got_a == 0 and failed == 0"]
     assert fine("?") == []
-    assert cases.delivery_class("a:32,b:32") == "every:a,b"
-    assert cases.delivery_class("a:30,refused:2") == "spread:a,refused"
-    assert cases.delivery_class("a:30") == "a:30"
 
 
 #: the fields that sendbug(1) and send-pr(1) write, and the form of the WSL issues, in their order

@@ -56,6 +56,14 @@ def test_both_parsers_read_the_same(text: str) -> None:
     compare(text)
 
 
+@pytest.mark.parametrize("word", ["user", "wait"])
+def test_both_parsers_have_the_same_limit(word: str) -> None:
+    most = executor.MAXIMUM[word]
+    compare(f"{word}={most}")
+    compare(f"{word}={most + 1}")
+    assert executor.parse(f"{word}={most}")[0][0][2] == most
+
+
 @given(st.data())
 def test_both_parsers_read_well_formed_scenarios_the_same(data: st.DataObject) -> None:
     steps = [f"a={data.draw(st.sampled_from(sorted(notation.SOCKET_KINDS)))}", "b=udp6", "c=unix"]

@@ -170,6 +170,45 @@ def test_nothing_is_left_open(executor: Executor) -> None:
     assert open_descriptors() == before
 
 
+def time_waits(port: int) -> list[str]:
+    """The lines of the kernel's table of TCP sockets with this port at one end and in TIME_WAIT."""
+    lines = [line for table in ("tcp", "tcp6") for line in Path(f"/proc/self/net/{table}").read_text().splitlines()[1:]]
+    ends = [(line.split()[1:3], line.split()[3], line) for line in lines]
+    return [line for both, state, line in ends if state == "06" and any(end.endswith(f":{port:04X}") for end in both)]
+
+
+CONNECTED = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept"
+
+
+@linux_only
+@pytest.mark.parametrize("scenario", [CONNECTED, "a=tcp4 a.bind=127.0.0.1 a.listen deliver=127.0.0.1"])
+def test_connections_that_are_left_open_are_reset(executor: Executor, scenario: str) -> None:
+    """A close() would leave a TIME_WAIT on the port for a minute."""
+    assert executor.run(f"{CONNECTED} x.close c.read c.close a.close")[-1] == "ok"
+    assert time_waits(executor._port)  # the look at the kernel's table is not blind
+    executor.run(scenario)
+    assert time_waits(executor._port) == []
+
+
+def test_a_tally_names_every_kind_of_refusal() -> None:
+    sock = socket.socket()
+    with contextlib.closing(sock):
+        tally = module._Tally([("a", sock), ("b", sock)])
+    for number in (errno.ECONNREFUSED, errno.EACCES, errno.ECONNREFUSED, errno.ECONNRESET):
+        tally.fail(number)
+    assert tally.text() == "EACCES:1,ECONNRESET:1,refused:2"
+    tally.received["b"] = 27
+    tally.add("none", 1)
+    tally.add("timeout", 0)
+    assert tally.text() == "b:27,EACCES:1,ECONNRESET:1,none:1,refused:2"
+
+
+def test_a_tally_of_one_kind_is_its_word_alone() -> None:
+    tally = module._Tally([])
+    tally.add("refused", 32)
+    assert tally.text() == "refused"
+
+
 def test_a_connection_nobody_accepted_makes_a_delivery_undecidable(executor: Executor) -> None:
     with pytest.raises(NoVerdict, match="accept it before the delivery"):
         executor.run("a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 deliver=127.0.0.1")

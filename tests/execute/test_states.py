@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 
@@ -76,6 +77,30 @@ def test_one_end_alone_waits(watched: Executor) -> None:
 def test_a_backlog_is_reset_with_its_listener(watched: Executor) -> None:
     text = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 a.close b=tcp4 b.bind=127.0.0.1"
     assert states(watched, text)[-1] == {GONE}
+
+
+FIN_WAIT = (StateTable.FIN_WAIT1, StateTable.FIN_WAIT2)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "closed", "expected"),
+    [
+        (False, 0, {(GONE, GONE), (ESTABLISHED, ESTABLISHED)}),
+        (True, 0, {(ESTABLISHED, ESTABLISHED)}),
+        (True, 1, {(state, CLOSE_WAIT) for state in FIN_WAIT}),
+        (False, 1, {(GONE, GONE)} | {(state, CLOSE_WAIT) for state in FIN_WAIT}),
+        (True, 2, {(GONE, TIME_WAIT)}),
+    ],
+)
+def test_calls_lead_to_these_states_and_no_others(accepted: bool, closed: int, expected: set[tuple[int, int]]) -> None:
+    """Of all pairs of the twelve states of TCP."""
+    link = Link(("127.0.0.1", 1), ("127.0.0.1", 2))
+    link.accepted, link.closed = accepted, closed
+    table = StateTable()
+    pairs = itertools.combinations_with_replacement(range(12), 2)
+    found = {(low, high) for low, high in pairs if table._led_to(link, low, high)}
+    table.close()
+    assert found == expected
 
 
 def test_a_dropped_time_wait_gives_no_verdict(watched: Executor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from bindmatrix.errors import Problem
 from bindmatrix.judge import claim_check
 from bindmatrix.judge.claim_check import HOLDS, LACKING, REFUTED, UNKNOWN, Case, Claim, find
 from bindmatrix.notation import Scenario, parse
-from bindmatrix.oracle.oracle import Expected
+from bindmatrix.outcomes import Expected
 from bindmatrix.rules import catalog
 
 BOTH = "a=udp4 a.reuseport=1 a.bind=127.0.0.1 b=udp4 b.reuseport=1 b.bind=127.0.0.1"

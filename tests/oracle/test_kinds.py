@@ -6,7 +6,8 @@ import pytest
 from bindmatrix.judge.verdicts import DIVERGES, UNSUPPORTED, Judge
 from bindmatrix.notation import SOCKET_KINDS
 from bindmatrix.observe.recordings import Observation
-from bindmatrix.oracle.oracle import Expected, Oracle
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.outcomes import Expected
 from bindmatrix.rules import catalog
 
 

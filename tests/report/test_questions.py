@@ -31,7 +31,7 @@ def test_the_page_is_what_is_generated(page: str) -> None:
 @pytest.mark.parametrize("os", catalog.names())
 def test_every_rule_that_says_unknown_is_on_it(os: str, page: str) -> None:
     expectations = catalog.expectations(os)
-    unknown = {rule.id for rule in expectations.all_rules() if open_questions.says_unknown(rule)}
+    unknown = {rule.id for rule in expectations.all_rules() if rule.is_unknown}
     assert unknown <= set(re.findall(r"\*\*`([^`]+)`\*\*", section(page, expectations.title)))
 
 

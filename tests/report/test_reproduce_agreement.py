@@ -20,9 +20,9 @@ from bindmatrix.generate.deliveries import random_deliveries
 from bindmatrix.generate.matrix import matrix
 from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.notation import parse
-from bindmatrix.oracle.delivery import DELIVERIES
+from bindmatrix.outcomes import DELIVERIES, delivery_class
 from bindmatrix.reproduce import c_program, python_program
-from bindmatrix.reproduce.cases import Case, build, delivery_class
+from bindmatrix.reproduce.cases import Case, build
 from bindmatrix.reproduce.outline import Plan
 from bindmatrix.rules import catalog
 

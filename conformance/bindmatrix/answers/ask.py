@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bindmatrix.notation import OPTIONS, Scenario, Step
-from bindmatrix.oracle.oracle import Expected, Prediction
+from bindmatrix.oracle.oracle import Prediction
+from bindmatrix.outcomes import Expected
 from bindmatrix.rules import catalog, confidence
 from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variant_of, variants
 from bindmatrix.rules.model import Expectations, Rule
@@ -164,11 +165,3 @@ def telling_steps(scenario: Scenario, found: Sequence[Answer]) -> list[int]:
     shown = {index for index in range(len(scenario.steps)) if any(answer.outcomes[index] != "ok" for answer in found)}
     binds = [index for index, step in enumerate(scenario.steps) if step.kind == "bind"]
     return sorted(shown | set(binds[-1:] or [len(scenario.steps) - 1]))
-
-
-def outcome_text(outcome: Expected) -> str:
-    """An outcome in words: ``ok``, ``EADDRINUSE or EACCES``, ``any error``, ``unknown``."""
-    if outcome is None:
-        return "unknown"
-    words = [outcome] if isinstance(outcome, str) else list(outcome)
-    return " or ".join("any error" if word == "refused" else word for word in words)

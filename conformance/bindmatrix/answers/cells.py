@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bindmatrix.notation import step
-from bindmatrix.oracle.oracle import Edge, Expected, Node, Oracle
+from bindmatrix.oracle.oracle import Edge, Node, Oracle
+from bindmatrix.outcomes import ANY_ERROR, Expected
 from bindmatrix.rules import catalog
 from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variants
-from bindmatrix.rules.model import ANY_ERROR, Expectations
+from bindmatrix.rules.model import Expectations
 
 
 class Endpoint(NamedTuple):

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from bindmatrix.answers.ask import outcome_text
 from bindmatrix.judge import claim_check
 from bindmatrix.judge.claim_check import Claim, Finding
 from bindmatrix.notation import Scenario
 from bindmatrix.observe.recordings import Observation
-from bindmatrix.oracle.oracle import Expected
+from bindmatrix.outcomes import NOBODY, Expected, in_words
 from bindmatrix.rules import catalog
 from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variant_of, variants
 
@@ -158,11 +157,6 @@ def finding_text(finding: Finding) -> str:
     if finding.step < 0:
         return f"not run: {case.scenario.text}"
     step = case.scenario.steps[finding.step]
-    outcome = outcome_text(finding.outcome)
-    if step.kind.startswith("deliver") and finding.outcome is not None:
-        # there "refused" is what the clients are told, and no word for any error
-        outcome = " or ".join([finding.outcome] if isinstance(finding.outcome, str) else finding.outcome)
-        verb = "is" if outcome in ("refused", "timeout", "none") else "goes to"
-    else:
-        verb = "is"
-    return f"{step.text} {verb} {outcome}: {case.scenario.text}"
+    outcome = in_words(finding.outcome, delivers=step.delivers)
+    received = step.delivers and finding.outcome is not None and outcome not in NOBODY
+    return f"{step.text} {'goes to' if received else 'is'} {outcome}: {case.scenario.text}"

@@ -19,9 +19,10 @@ from bindmatrix.generate.deliveries import random_deliveries
 from bindmatrix.generate.matrix import matrix
 from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.notation import OPTIONS, parse
+from bindmatrix.outcomes import ANY_ERROR, alternatives
 from bindmatrix.rules import catalog, ephemeral
 from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variants
-from bindmatrix.rules.model import ANY_ERROR, UNKNOWN, Expectations, Rule
+from bindmatrix.rules.model import Expectations, Rule
 
 _HEAD = """\
 # Open questions
@@ -75,7 +76,7 @@ def questions(expectations: Expectations) -> list[Question]:
     found: dict[str, Question] = {}
     for number, variant in enumerate(reversed(variants(expectations))):
         missing = set()
-        for rule in filter(says_unknown, variant.expectations.all_rules()):
+        for rule in (one for one in variant.expectations.all_rules() if one.is_unknown):
             known = found.setdefault(rule.id, Question(rule))
             known.stretches += variant.stretches
             if not known.scenario:
@@ -87,13 +88,8 @@ def questions(expectations: Expectations) -> list[Question]:
     return list(found.values())
 
 
-def says_unknown(rule: Rule) -> bool:
-    """Whether the rule says that nothing is known."""
-    return rule.action == UNKNOWN or rule.effect.get("pick") == "unknown"
-
-
 def _is_vague(rule: Rule) -> bool:
-    return not says_unknown(rule) and (isinstance(rule.outcome, tuple) or rule.outcome == ANY_ERROR)
+    return not rule.is_unknown and (isinstance(rule.outcome, tuple) or rule.outcome == ANY_ERROR)
 
 
 def _asked(variant: Variant, missing: set[str], *, everything: bool) -> Iterator[Question]:
@@ -108,7 +104,7 @@ def _asked(variant: Variant, missing: set[str], *, everything: bool) -> Iterator
             continue
         index = prediction.outcomes.index(None)  # what follows hangs on it
         rules = prediction.rules[index]
-        rule = next(filter(says_unknown, rules), None)
+        rule = next((one for one in rules if one.is_unknown), None)
         if rule is not None:
             step = parse(text).steps[index]
             one = Question(rule, step.kind if rule.id.startswith("api.") else "", text, step.text)
@@ -137,8 +133,7 @@ def _entry(one: Question, expectations: Expectations, every: Sequence[Stretch]) 
 
 
 def _vague(rule: Rule) -> str:
-    outcomes = (rule.outcome,) if isinstance(rule.outcome, str) else rule.outcome or ()
-    words = " or ".join("fails" if one == ANY_ERROR else one for one in outcomes)
+    words = " or ".join("fails" if one == ANY_ERROR else one for one in alternatives(rule.outcome))
     return f"- **`{rule.id}`** ({rule.span}): {words}; {rule.why}\n"
 
 

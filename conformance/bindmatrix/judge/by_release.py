@@ -6,7 +6,6 @@ many each got is chance.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -15,11 +14,11 @@ from typing import Any
 from bindmatrix.judge.verdicts import NO_VERDICT, Judge
 from bindmatrix.notation import Scenario
 from bindmatrix.observe.recordings import Observation, Outcomes
-from bindmatrix.oracle.oracle import Expected, Prediction
+from bindmatrix.oracle.oracle import Prediction
+from bindmatrix.outcomes import Expected, alike
 from bindmatrix.rules import catalog, divergences, releases
 from bindmatrix.rules.model import Rule
 
-_COUNT = re.compile(r":\d+")
 _NOTHING = Prediction((), ())
 
 
@@ -127,16 +126,12 @@ def telling_steps(scenario: Scenario, answers: Sequence[Answer]) -> list[int]:
 
 def _difference(one: Answer, other: Answer) -> int:
     """The first step at which two answers differ, -1 for none."""
-    steps = range(len(one.outcomes or ()))
-    return next((step for step in steps if _class(_outcome(one, step)) != _class(_outcome(other, step))), -1)
+    both = zip(one.outcomes or (), other.outcomes or (), strict=True)
+    return next((step for step, (mine, theirs) in enumerate(both) if not alike(mine, theirs)), -1)
 
 
 def _outcome(answer: Answer, step: int) -> Expected:
     return answer.outcomes[step] if answer.outcomes else None
-
-
-def _class(outcome: Expected) -> str:
-    return _COUNT.sub("", str(outcome))
 
 
 def _rules(prediction: Prediction, step: int) -> dict[str, Rule]:

@@ -17,10 +17,19 @@ import yaml
 
 from bindmatrix.errors import Place, Problem
 from bindmatrix.notation import Scenario, Step, parse
-from bindmatrix.oracle.delivery import DELIVERIES, counts
-from bindmatrix.oracle.oracle import Expected, agrees
+from bindmatrix.outcomes import (
+    ANY_ERROR,
+    DELIVERIES,
+    EVERY,
+    NOBODY,
+    SPREAD,
+    Expected,
+    Receivers,
+    accepts,
+    alternatives,
+    counts,
+)
 from bindmatrix.rules import catalog
-from bindmatrix.rules.model import ANY_ERROR
 
 HOLDS, REFUTED, UNKNOWN, LACKING = "holds", "does not hold", "unknown", "not applicable"
 
@@ -33,7 +42,7 @@ VERDICTS: dict[str, str] = {
 }
 
 #: what a scenario may end in, beside errno names, names of sockets and ``like SYSTEM``
-ENDS = ("ok", "fails", "spread", "every")
+ENDS = ("ok", "fails", SPREAD, EVERY)
 _LIKE = "like "
 
 
@@ -107,7 +116,7 @@ def _ended(case: Case, outcomes: Sequence[Expected]) -> Finding:
 
 def _before(step: Step, outcome: Expected) -> str:
     """What a step before the last does to a claim: HOLDS when it went well."""
-    if outcome == "ok" or (step.kind.startswith("deliver") and outcome is not None):
+    if outcome == "ok" or (step.delivers and outcome is not None):
         return HOLDS
     if outcome is None or (isinstance(outcome, tuple) and "ok" in outcome) or step.kind == "user":
         return UNKNOWN
@@ -117,21 +126,17 @@ def _before(step: Step, outcome: Expected) -> str:
 def _last(then: str, outcome: Expected) -> str:
     if outcome is None:
         return UNKNOWN
-    several = outcome if isinstance(outcome, tuple) else (outcome,)
-    found = {_agrees(then, one) for one in several}
-    if len(found) == 1:
-        return found.pop()
-    return UNKNOWN
+    found = {_ends(then, one) for one in alternatives(outcome)}
+    return found.pop() if len(found) == 1 else UNKNOWN
 
 
-def _agrees(then: str, outcome: str) -> str:
+def _ends(then: str, outcome: str) -> str:
     got = counts(outcome)
     if then == "fails":
         good = outcome != "ok" and not got
-    elif then == "spread":
-        good = _class(outcome, got) == "spread"
-    elif then == "every":
-        good = _class(outcome, got) == "every"
+    elif then in (SPREAD, EVERY):
+        kind, names = Receivers.of(outcome)
+        good = kind == then and NOBODY.isdisjoint(names)  # a share that is refused is no balance
     elif got:
         good = got == {then: DELIVERIES}
     else:
@@ -141,27 +146,16 @@ def _agrees(then: str, outcome: str) -> str:
     return HOLDS if good else REFUTED
 
 
-def _class(outcome: str, got: Mapping[str, int]) -> str:
-    """The class of a delivery: of an expectation as it is written, of counts as they are."""
-    kind, _, listed = outcome.partition(":")
-    if not got:
-        # a share that is refused is no balance
-        return kind if not {"refused", "timeout", "none"} & set(listed.split(",")) else ""
-    if len(got) < 2 or {"refused", "timeout", "none"} & got.keys():
-        return ""
-    return "every" if set(got.values()) == {DELIVERIES} else "spread"
-
-
 def _alike(case: Case, outcomes: Sequence[Expected], theirs: Sequence[Expected]) -> Finding:
     unknown = Finding(HOLDS)
-    for index, (ours, other) in enumerate(zip(outcomes, theirs, strict=True)):
+    for index, (step, ours, other) in enumerate(zip(case.scenario.steps, outcomes, theirs, strict=True)):
         if ours == other:
             continue
         if ours is None or other is None:
             unknown = Finding(UNKNOWN, case, index, ours)
             continue
-        mine = {ours} if isinstance(ours, str) else set(ours)
-        if any(agrees(other, one) for one in mine) or (ANY_ERROR in mine and other != "ok"):
+        mine = alternatives(ours)
+        if any(accepts(other, one, delivers=step.delivers) for one in mine):
             unknown = Finding(UNKNOWN, case, index, ours) if len(mine) > 1 else unknown
             continue
         return Finding(REFUTED, case, index, ours)

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from bindmatrix.errors import Problem
 from bindmatrix.notation import Step, parse, step
 from bindmatrix.observe.recordings import Observation, Outcomes
-from bindmatrix.oracle import delivery
-from bindmatrix.oracle.oracle import Edge, Expected, Oracle, agrees
+from bindmatrix.oracle.oracle import Edge, Oracle
+from bindmatrix.outcomes import Expected, Receivers, alike, alternatives, compatible
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.divergences import apply as with_divergences
-from bindmatrix.rules.model import ANY_ERROR, Expectations, Rule
+from bindmatrix.rules.model import Expectations, Rule
 from bindmatrix.rules.releases import EVER
 
 
@@ -143,26 +143,14 @@ def _first_difference(oracles: Sequence[Oracle], text: str) -> tuple[int, list[E
             edges.append(oracle.edge(node, step(word)) if edge is None else edge)
         first = edges[0].expected
         if any(edge.expected != first for edge in edges):
-            if not all(_compatible(one.expected, other.expected) for one in edges for other in edges):
+            delivers = edges[0].delivers
+            if not all(compatible(one.expected, two.expected, delivers=delivers) for one in edges for two in edges):
                 return place, edges
             unknown = unknown or [edge for edge in edges if edge.expected is None]
         elif first is None:
             unknown = unknown or edges
         nodes = [edge.node for edge in edges]
     return -1, unknown
-
-
-def _compatible(one: Expected, other: Expected) -> bool:
-    """Whether an outcome could satisfy both."""
-    if one is None or other is None or one == other:
-        return True
-    return any(agrees(one, outcome) for outcome in _outcomes(other)) or any(
-        agrees(other, outcome) for outcome in _outcomes(one)
-    )
-
-
-def _outcomes(expected: Expected) -> tuple[str, ...]:
-    return (expected,) if isinstance(expected, str) else expected or ()
 
 
 def _saying(edge: Edge) -> Saying:
@@ -200,7 +188,7 @@ def of_recordings(sides: Sequence[Recorded]) -> Comparison:
         sayings = tuple(
             explainer.saying(text, place, one.outcomes or ()) for explainer, one in zip(explainers, seen, strict=True)
         )
-        key = tuple((saying.rules, saying.note, _class(str(saying.outcome))) for saying in sayings)
+        key = tuple((saying.rules, saying.note, Receivers.of(str(saying.outcome))) for saying in sayings)
         groups.add(key, text, place, lambda sayings=sayings: sayings)  # type: ignore[misc]
     result.groups = groups.sorted()
     result.differ = sum(group.count for group in result.groups)
@@ -216,35 +204,11 @@ def _first_observed_difference(seen: Sequence[Observation]) -> int | None:
         if any(None in some for some in outcomes):
             continue
         first = outcomes[0]
-        if any(not any(_alike(str(one), str(other)) for one in first for other in some) for some in outcomes[1:]):
+        if any(not any(alike(str(one), str(other)) for one in first for other in some) for some in outcomes[1:]):
             return place
-        if len(outcomes) > 2 and not any(_alike(str(one), str(other)) for one in outcomes[1] for other in outcomes[2]):
+        if len(outcomes) > 2 and not any(alike(str(one), str(other)) for one in outcomes[1] for other in outcomes[2]):
             return place
     return None
-
-
-def _alike(one: str, other: str) -> bool:
-    """Whether two outcomes are the same: any error is one of them, and deliveries went to the same sockets."""
-    if one == other:
-        return True
-    if ANY_ERROR in (one, other):
-        return "ok" not in (one, other)
-    kind, names = _class(one)
-    other_kind, other_names = _class(other)
-    if kind != other_kind or kind == "":
-        return False
-    return names == other_names or (
-        min(len(names), len(other_names)) > 1 and (names <= other_names or names >= other_names)
-    )
-
-
-def _class(outcome: str) -> tuple[str, frozenset[str]]:
-    """``(every or spread, who)`` of the counts of a delivery, ``("", {outcome})`` of any other outcome."""
-    got = delivery.counts(outcome) if ":" in outcome else {}
-    if not got:
-        return "", frozenset([outcome])
-    kind = "every" if sum(got.values()) > delivery.DELIVERIES else "spread"
-    return kind, frozenset(got)
 
 
 class _Explainer:
@@ -291,5 +255,5 @@ class _Explainer:
             return Saying(
                 outcome, ids, _why(last.rules), f"an earlier step, {steps[len(edges) - 1].text}, is not as expected"
             )
-        said = " or ".join(_outcomes(last.expected)) or "nothing"
+        said = " or ".join(alternatives(last.expected)) or "nothing"
         return Saying(outcome, ids, _why(last.rules), f"not as expected: the rules say {said}")

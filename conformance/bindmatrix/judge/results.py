@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, overload
 
 from bindmatrix.observe.recordings import Outcomes
-from bindmatrix.oracle.oracle import Expected
+from bindmatrix.outcomes import Expected
 from bindmatrix.rules import confidence
 
 

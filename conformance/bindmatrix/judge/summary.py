@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bindmatrix.judge.verdicts import DIVERGES, NO_VERDICT, UNKNOWN, UNSUPPORTED, VERDICTS, Judge, Verdict
-from bindmatrix.notation import step
-from bindmatrix.oracle.oracle import Expected
+from bindmatrix.notation import DELIVERS, step
+from bindmatrix.outcomes import Expected, in_words
 
 #: version of the JSON form of a summary (``verdicts.json``)
 FORMAT = "bindmatrix-verdicts/1"
@@ -45,6 +45,11 @@ class Group:
             self.step = verdict.step
             self.outcomes = verdict.observation.outcomes or ()
             self.reason = verdict.reason
+
+    @property
+    def wanted(self) -> str:
+        """What is expected, in words."""
+        return in_words(self.expected, delivers=self.call in DELIVERS)
 
     @property
     def shortest(self) -> str:

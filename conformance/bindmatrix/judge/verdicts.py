@@ -15,7 +15,8 @@ from bindmatrix.errors import Problem
 from bindmatrix.judge.prefix_cache import CUT, Ways
 from bindmatrix.notation import Step, parse
 from bindmatrix.observe.recordings import Observation, Outcomes
-from bindmatrix.oracle.oracle import Answer, Expected, Oracle
+from bindmatrix.oracle.oracle import Answer, Oracle
+from bindmatrix.outcomes import Expected
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.divergences import apply as with_divergences
 from bindmatrix.rules.divergences import possible as on_this_port

@@ -11,6 +11,7 @@ from bindmatrix.lint import rule_coverage
 from bindmatrix.lint.checks_rules import unknown_word
 from bindmatrix.lint.context import Subject
 from bindmatrix.notation import parse
+from bindmatrix.outcomes import alternatives
 from bindmatrix.rules import provenance, releases
 from bindmatrix.rules.model import Evidence, Rule
 
@@ -93,7 +94,7 @@ def _example(verdict: Verdict) -> str:
     text = verdict.observation.scenario
     if verdict.step < 0:
         return f"{text}: {verdict.reason}"
-    expected = verdict.expected if isinstance(verdict.expected, str) else " or ".join(verdict.expected or ("?",))
+    expected = " or ".join(alternatives(verdict.expected)) or "?"
     step = parse(text).steps[verdict.step].text
     return f"In '{text}' the step {step} was recorded as {verdict.actual}, the rule says {expected}"
 

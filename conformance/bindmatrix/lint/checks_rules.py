@@ -81,7 +81,7 @@ def complete(subject: Subject) -> Iterator[Problem]:
             if (section, slot) in seen:
                 continue
             seen.add((section, slot))
-            rule = next(r for r in subject.loaded.rules[section] if r.effect.get("memory", "") == slot)
+            rule = next(r for r in subject.loaded.rules[section] if r.memory == slot)
             what = f" for 'memory: {slot}', which other rules ask for" if slot else ""
             yield subject.problem(
                 rule.place,
@@ -171,7 +171,7 @@ def duplicates(subject: Subject) -> Iterator[Problem]:
                 rule.ask,
                 rule.space,
                 frozenset(map(_sorted, rule.among)),
-                rule.effect.get("memory"),
+                rule.memory,
             )
             other = first.setdefault(key, rule)
             if other is not rule and any(other.span.holds(one) and rule.span.holds(one) for one in _names(subject)):

@@ -2,7 +2,7 @@
 
 * ``dropped``: without the rule (not for ``otherwise``, without which nothing would be claimed);
 * ``allow`` / an errno: another outcome (a rule that says ``unknown`` has none to change); what a rule of another
-  section does is changed likewise (``place: tail``, ``write: nothing``, ``pick: oldest``...);
+  section does is changed likewise (``end: tail``, ``write: nothing``, ``pick: oldest``...);
 * ``unless 2``, ``among 1``, ``share``, ``stop``: without that alternative.
 """
 
@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, Rule
-from bindmatrix.rules.rule_reader import CALL_SECTIONS
+from bindmatrix.rules.model import ALLOW, CALL_SECTIONS, REFUSE, UNKNOWN, CallRule, Rule
 
-#: effect of a rule -> value -> what it becomes
-_OTHER_EFFECT: dict[str, dict[str, tuple[str, ...]]] = {
-    "place": {"head": ("tail",), "tail": ("head",)},
+#: field of a rule -> value -> what it becomes
+_OTHER_VALUES: dict[str, dict[str, tuple[str, ...]]] = {
+    "end": {"head": ("tail",), "tail": ("head",)},
     "write": {
         "yes": ("nothing", "keep"),
         "keep": ("nothing",),
@@ -62,7 +61,7 @@ def of_section(section: str, rules: tuple[Rule, ...]) -> Iterator[Mutant]:
 
 
 def _other_outcomes(section: str, rule: Rule) -> Iterator[Mutant]:
-    if section in CALL_SECTIONS:
+    if isinstance(rule, CallRule):
         if rule.action == ALLOW:
             yield Mutant(section, rule, "EADDRINUSE", replace(rule, action=REFUSE, errors=("EADDRINUSE",)))
         elif rule.action != UNKNOWN:
@@ -70,19 +69,23 @@ def _other_outcomes(section: str, rule: Rule) -> Iterator[Mutant]:
             error = _OTHER_ERROR.get(rule.errors[0], "EACCES")
             if "refused" not in rule.errors:
                 yield Mutant(section, rule, error, replace(rule, errors=(error,)))
-    for key, value in rule.effect.items():
-        for other in _OTHER_EFFECT.get(key, {}).get(value, ()):
-            effect = {**rule.effect, key: other} if other else {k: v for k, v in rule.effect.items() if k != key}
-            yield Mutant(section, rule, f"{key}: {other or 'none'}", replace(rule, effect=effect))
+    for name, values in _OTHER_VALUES.items():
+        for other in values.get(getattr(rule, name, ""), ()):
+            yield Mutant(section, rule, f"{name}: {other or 'none'}", _with(rule, name, other))
 
 
 def _fewer_alternatives(section: str, rule: Rule) -> Iterator[Mutant]:
     for name in ("unless", "among", "share", "stop"):
-        listed = getattr(rule, name)
+        listed = getattr(rule, name, ())
         for index in range(len(listed)):
             change = f"{name} {index + 1}" if len(listed) > 1 else name
             fewer = listed[:index] + listed[index + 1 :]
-            yield Mutant(section, rule, f"without {change}", replace(rule, **{name: fewer}))
+            yield Mutant(section, rule, f"without {change}", _with(rule, name, fewer))
+
+
+def _with(rule: Rule, name: str, value: Any) -> Rule:
+    changed: dict[str, Any] = {name: value}
+    return replace(rule, **changed)
 
 
 def rests_on_recordings(rule: Rule) -> bool:

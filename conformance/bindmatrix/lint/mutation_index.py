@@ -121,7 +121,7 @@ class Passes:
             return lambda decided: original in decided
         earlier = set(rules[:index])
         # where several rules can decide together an earlier one does not shut out this one
-        return lambda decided: len(decided) != 1 or decided[0] not in earlier or bool(decided[0].effect.get("memory"))
+        return lambda decided: len(decided) != 1 or decided[0] not in earlier or bool(decided[0].memory)
 
 
 def _as_before(before: Oracle, now: Oracle, run: Run) -> bool:

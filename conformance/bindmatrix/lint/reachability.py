@@ -16,10 +16,6 @@ from bindmatrix.rules import releases
 from bindmatrix.rules.model import ALLOW, Condition, Expectations, Rule
 from bindmatrix.rules.releases import MAINLINE
 
-#: what a rule of ``deliver`` may pick that needs a socket on the port
-_PICKED = ("newest", "oldest", "every")
-
-
 #: finding out what can occur takes longer than any proof: shared by the releases of a file
 _WORLDS: dict[tuple[object, ...], Worlds] = {}
 
@@ -74,10 +70,10 @@ class Reach:
         for section in ("remember", "time-wait", "deliver"):
             rules = self.expectations.rules.get(section, ())
             worlds = self.worlds(section)
-            for slot in dict.fromkeys(rule.effect.get("memory", "") for rule in rules):
+            for slot in dict.fromkeys(rule.memory for rule in rules):
                 left = self._fitting(worlds)
                 for rule in rules:
-                    if rule.effect.get("memory", "") == slot and not _asks(rule):
+                    if rule.memory == slot and not rule.asks:
                         left = _without(left, self.region(worlds, rule))
                 if left and (not slot or self._reads(slot)):
                     found.append((section, slot))
@@ -117,7 +113,7 @@ class Reach:
     def worlds(self, section: str) -> Worlds:
         """The combinations of facts when the rules of ``section`` are asked."""
         rules = self.expectations.rules.get(section, ())
-        asks = any(_asks(rule) for rule in rules)
+        asks = any(rule.asks for rule in rules)
         grouped = any(rule.ask == "each-address" for rule in rules)
         key = (section, asks, grouped, repr(self.stack))
         if key not in _WORLDS:
@@ -143,7 +139,7 @@ class Reach:
                     fresh = subtract(fresh, done)
                 parts += fresh
             found = parts
-        if _asks(rule):
+        if rule.asks:
             found = within(found, worlds.box((("port.empty", ("no",)),), "any"))
         return found
 
@@ -180,14 +176,14 @@ class Reach:
 
     def _precedes(self, earlier: Rule, later: Rule) -> bool:
         """Whether ``later`` is not reached for an existing socket of which ``earlier`` holds."""
-        if earlier.effect.get("memory") != later.effect.get("memory"):
+        if earlier.memory != later.memory:
             return False
         if self.stack.several == "any" and all(rule.ask and rule.action != ALLOW for rule in (earlier, later)):
             return False
-        if not _asks(earlier):
+        if not earlier.asks:
             return True
         if earlier.ask in ("every", ""):
-            return _asks(later) and later.ask != "each-address"
+            return later.asks and later.ask != "each-address"
         return (earlier.ask, earlier.among, earlier.space) == (later.ask, later.among, later.space)
 
 
@@ -215,11 +211,6 @@ def _needed(boxes: list[Box], before: list[tuple[Rule, list[Box]]]) -> list[tupl
         if rest and not _left(boxes, rest):
             before = rest
     return before
-
-
-def _asks(rule: Rule) -> bool:
-    """Whether the rule is about an existing socket."""
-    return bool(rule.ask) or bool(rule.among) or rule.effect.get("pick", "") in _PICKED
 
 
 def _mentions(rule: Rule, fact: str) -> bool:

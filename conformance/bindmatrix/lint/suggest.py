@@ -21,10 +21,11 @@ from bindmatrix.lint.context import Subject
 from bindmatrix.lint.mutants import Mutant
 from bindmatrix.lint.mutation_index import Passes
 from bindmatrix.lint.replay import same_rules
+from bindmatrix.notation import delivers
 from bindmatrix.observe.recordings import Observation
-from bindmatrix.oracle.delivery import DELIVERIES
-from bindmatrix.oracle.oracle import Expected, Oracle
-from bindmatrix.rules.model import ANY_ERROR, Expectations
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.outcomes import ANY_ERROR, DELIVERIES, EVERY, SPREAD, Expected, Receivers, alternatives
+from bindmatrix.rules.model import Expectations
 
 #: scenarios of each generator, a good number where nobody says another
 POOL = 8_000
@@ -75,7 +76,7 @@ def outcomes(oracle: Oracle, text: str) -> tuple[str | None, ...]:
     found = oracle.predict(text)
     return tuple(
         [
-            _observed(expected, delivery=word.startswith("deliver"))
+            _observed(expected, delivery=delivers(word))
             for word, expected in zip(text.split(" "), found.outcomes, strict=True)
         ]
     )
@@ -83,16 +84,14 @@ def outcomes(oracle: Oracle, text: str) -> tuple[str | None, ...]:
 
 def _observed(expected: Expected, *, delivery: bool) -> str | None:
     """One outcome of an expected class."""
-    one = expected if expected is None or isinstance(expected, str) else expected[0]
+    one = next(iter(alternatives(expected)), None)
     if one is None or not delivery:
         return "EADDRINUSE" if one == ANY_ERROR else one
-    kind, colon, names = one.partition(":")
-    if not colon:
+    kind, listed = Receivers.of(one)
+    if not kind:
         return one
-    listed = names.split(",")
-    share = DELIVERIES if kind == "every" else DELIVERIES // len(listed)
-    counts = dict.fromkeys(listed, share)
-    if kind != "every":
+    counts = dict.fromkeys(listed, DELIVERIES if kind == EVERY else DELIVERIES // len(listed))
+    if kind == SPREAD:
         counts[listed[0]] += DELIVERIES - sum(counts.values())
     return ",".join([f"{name}:{count}" for name, count in counts.items()])
 

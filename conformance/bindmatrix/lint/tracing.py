@@ -11,8 +11,7 @@ from bindmatrix.notation import Step
 from bindmatrix.oracle.compiled import CompiledEvaluator
 from bindmatrix.oracle.oracle import Edge, Node, Oracle
 from bindmatrix.oracle.trace import Decision, Recorder
-from bindmatrix.rules.model import ALLOW, Expectations, Rule
-from bindmatrix.rules.rule_reader import CALL_SECTIONS
+from bindmatrix.rules.model import ALLOW, CALL_SECTIONS, Expectations, Rule
 
 
 class TracingOracle(Oracle):

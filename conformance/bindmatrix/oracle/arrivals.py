@@ -10,7 +10,7 @@ from bindmatrix.notation import Step, addresses_of
 from bindmatrix.oracle import delivery
 from bindmatrix.oracle.branches import API, Branch, Evaluator
 from bindmatrix.oracle.connections import Connections, receives
-from bindmatrix.rules.model import ANY_ERROR
+from bindmatrix.outcomes import ANY_ERROR, alternatives
 from bindmatrix.rules.sockets import SCENARIO_PORT, Address, Call, Sock, State, address, on_port, put, with_socks
 
 
@@ -88,9 +88,8 @@ class Arrivals:
         expected = found.expected(flow=step.kind == "deliver_flow")
         if expected is None:
             return [Branch("ok", found.rules or API["unknown"], state, unknown=True)]
-        classes = expected if isinstance(expected, tuple) else (expected,)
         after = _in_front(state, found.moved)
-        return [Branch(one, found.rules, after) for one in classes]
+        return [Branch(one, found.rules, after) for one in alternatives(expected)]
 
 
 def _client(state: State, step: Step, at: Address) -> Sock:

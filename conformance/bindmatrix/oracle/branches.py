@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, overload
 
-from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, Condition, Expectations, Rule
+from bindmatrix.rules.model import (
+    ALLOW,
+    REFUSE,
+    UNKNOWN,
+    CallRule,
+    ChainRule,
+    Condition,
+    Expectations,
+    GroupRule,
+    MemoryRule,
+    Rule,
+    TimeWaitRule,
+)
 from bindmatrix.rules.sockets import Call, Sock, State
 
 
@@ -22,6 +34,26 @@ class Evaluator(Protocol):
         """The rules that decide; empty where the section is missing or none holds."""
 
 
+CallSection = Literal["socket", "user", "set", "bind", "listen", "connect", "accept"]
+
+
+class Decide(Protocol):
+    """:meth:`Evaluator.decide` with the class of the rules of each section (``model.KINDS``)."""
+
+    @overload
+    def __call__(self, section: Literal["chain"], call: Call, new: Sock, state: State) -> tuple[ChainRule, ...]: ...
+    @overload
+    def __call__(self, section: Literal["groups"], call: Call, new: Sock, state: State) -> tuple[GroupRule, ...]: ...
+    @overload
+    def __call__(self, section: Literal["remember"], call: Call, new: Sock, state: State) -> tuple[MemoryRule, ...]: ...
+    @overload
+    def __call__(
+        self, section: Literal["time-wait"], call: Call, new: Sock, state: State
+    ) -> tuple[TimeWaitRule, ...]: ...
+    @overload
+    def __call__(self, section: CallSection, call: Call, new: Sock, state: State) -> tuple[CallRule, ...]: ...
+
+
 class Branch(NamedTuple):
     """One way a step can go: ``outcome`` is ``ok``, an errno name, or ``refused`` for any error."""
 
@@ -32,8 +64,8 @@ class Branch(NamedTuple):
     unknown: bool = False
 
 
-def _api(name: str, why: str, action: str = ALLOW, error: str = "") -> tuple[Rule, ...]:
-    return (Rule(id=f"api.{name}", section="api", action=action, errors=(error,) if error else (), why=why),)
+def _api(name: str, why: str, action: str = ALLOW, error: str = "") -> tuple[CallRule, ...]:
+    return (CallRule(id=f"api.{name}", section="api", action=action, errors=(error,) if error else (), why=why),)
 
 
 #: what the socket interface itself says, on every system; these are no rules of any file

@@ -124,15 +124,12 @@ def section_source(rules: tuple[Rule, ...], stack: Stack) -> str:
     if asks:
         lines.append(" e = [x for x in p if not (x.name and x.name == n.name)]")
     lines.append(" got = ()")
-    slots = {rule.effect.get("memory", "") for rule in rules}
+    slots = {rule.memory for rule in rules}
     for index, rule in enumerate(rules):
-        collects = bool(rule.effect.get("memory")) or (
-            stack.several == "any" and bool(rule.ask) and rule.action != ALLOW
-        )
-        if rule.effect.get("memory"):
+        collects = bool(rule.memory) or (stack.several == "any" and bool(rule.ask) and rule.action != ALLOW)
+        if rule.memory:
             found = [f"got += R[{index}]"]
-            slot = rule.effect["memory"]
-            guard = f"all(one.effect['memory'] != {slot!r} for one in got)" if len(slots) > 1 else "not got"
+            guard = f"all(one.memory != {rule.memory!r} for one in got)" if len(slots) > 1 else "not got"
             block = [f" if {guard}:", *(" " + line for line in _rule_lines(rule, stack, found))]
         elif collects:
             block = _rule_lines(rule, stack, [f"got += R[{index}]"])

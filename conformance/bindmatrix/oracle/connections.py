@@ -6,8 +6,10 @@ rules of ``time-wait`` say so.
 
 from __future__ import annotations
 
-from bindmatrix.oracle.branches import Evaluator
-from bindmatrix.rules.model import Described
+from typing import cast
+
+from bindmatrix.oracle.branches import Decide, Evaluator
+from bindmatrix.rules.model import TIME_WAIT_MS, Described
 from bindmatrix.rules.sockets import (
     ANY,
     BITS,
@@ -23,14 +25,12 @@ from bindmatrix.rules.sockets import (
     with_socks,
 )
 
-_TIME_WAIT_MS = 60_000
-
 
 class Connections:
     """Makes, closes and resets the ends of connections, by the settings and rules of one release."""
 
     def __init__(self, evaluator: Evaluator) -> None:
-        self.decide = evaluator.decide
+        self.decide = cast(Decide, evaluator.decide)
         self.stack = evaluator.expectations.stack
 
     def closed(self, sock: Sock, state: State) -> State:
@@ -69,14 +69,13 @@ class Connections:
             return [one._replace(state="close-wait")]
         if one.state != "fin-wait":
             return [one]
-        waiting = one._replace(state="time-wait", left=_TIME_WAIT_MS)
+        waiting = one._replace(state="time-wait", left=TIME_WAIT_MS)
         rules = self.decide("time-wait", Call("close", state.user), waiting, state)
         if not rules:
             return [waiting]
-        effect = rules[0].effect
-        if effect["leaves"] == "nothing":
+        if rules[0].leaves == "nothing":
             return []
-        return [waiting._replace(left=int(effect.get("milliseconds", _TIME_WAIT_MS)))]
+        return [waiting._replace(left=rules[0].milliseconds)]
 
     def failed(self, sock: Sock, kept: str, lost: str) -> Sock:
         """A client whose connection came to nothing: in state ``kept``, or ``lost`` and without its port."""

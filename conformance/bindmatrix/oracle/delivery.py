@@ -1,4 +1,4 @@
-"""Who receives: the rules of the section ``deliver``, and when an observed delivery is as expected.
+"""Who receives: the rules of the section ``deliver``.
 
 The rules are asked in order, as if the destination were the new socket.  A rule looks at the existing sockets that
 match ``among``; when there are none (and it speaks of any) the next rule is asked.  ``pick`` says who of them gets it:
@@ -14,11 +14,6 @@ match ``among``; when there are none (and it speaks of any) the next rule is ask
 socket() first instead of the newest bind().  ``lists: family``: each address family has a list of its own, and
 ``stop`` ends that alone.  ``moves: front``: the socket that was picked is the first to be found from then on, before
 all that were bound earlier.  ``ask: each-address``: the rule decides when ``when`` holds for every one of them.
-
-Expected outcomes are classes: ``a`` (all to a), ``spread:a,b``, ``every:a,b``, ``spread:a,refused``, or a word.
-Observed ones are counts: ``a:15,b:17``.  A spread is as expected when nobody got anything but those named and **at
-least two of them got something**.  Of 32 deliveries that two sockets share evenly, all go to one of them with the
-probability 2 / 2**32 = 4.7e-10; with more sockets it is less.  That is the chance of a false alarm.
 """
 
 from __future__ import annotations
@@ -26,13 +21,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bindmatrix.oracle.branches import Evaluator
-from bindmatrix.rules.model import Rule
+from bindmatrix.outcomes import EVERY, SPREAD, Expected, Receivers
+from bindmatrix.rules.model import PICKED, DeliverRule, Rule
 from bindmatrix.rules.sockets import Address, Call, Sock, State, on_port
-
-#: sends of one ``deliver`` step
-DELIVERIES = 32
-
-_PICKED = ("newest", "oldest", "newest-group", "every", "one")
 
 
 class Delivery(NamedTuple):
@@ -48,7 +39,7 @@ class Delivery(NamedTuple):
     #: who stands in front of the others from then on
     moved: Sock | None = None
 
-    def expected(self, *, flow: bool) -> str | tuple[str, ...] | None:
+    def expected(self, *, flow: bool) -> Expected:
         """The class of outcomes; one flow sticks to one of those who share."""
         if self.word == "unknown" or not self.rules:
             return None
@@ -60,8 +51,8 @@ class Delivery(NamedTuple):
         if len(names) == 1:
             return names[0]
         if self.copies:
-            return "every:" + ",".join(names)
-        return tuple(names) if flow else "spread:" + ",".join(names)
+            return str(Receivers(EVERY, tuple(names)))
+        return tuple(names) if flow else str(Receivers(SPREAD, tuple(names)))
 
 
 def target(protocol: str, at: Address) -> Sock:
@@ -76,13 +67,13 @@ def target(protocol: str, at: Address) -> Sock:
 def receivers(evaluator: Evaluator, call: Call, destination: Sock, state: State) -> Delivery:
     """Who receives what is sent to ``destination``."""
     port = in_front(on_port(state, destination))
-    for rule in evaluator.expectations.rules.get("deliver", ()):
+    for rule in evaluator.expectations.deliveries:
         together = rule.ask == "each-address"
         if rule.when and not together and not evaluator.holds((rule.when,), call, destination, None, rule.space, state):
             continue
-        pick = rule.effect["pick"]
+        pick = rule.pick
         found = [sock for sock in port if _matches(evaluator, rule, call, destination, sock, state)]
-        if (rule.among or together or pick in _PICKED) and not found:
+        if (rule.among or together or pick in PICKED) and not found:
             continue
         if together and not all(
             evaluator.holds((rule.when,), call, destination, sock, rule.space, state) for sock in found
@@ -95,7 +86,7 @@ def receivers(evaluator: Evaluator, call: Call, destination: Sock, state: State)
             if len(hearing) < len(found):
                 return Delivery((rule,), word="unknown")
             return Delivery((rule,), hearing, word="unknown" if len(hearing) > 1 else "")
-        if pick not in _PICKED:
+        if pick not in PICKED:
             return Delivery((rule,), word=pick)
         return _picked(evaluator, rule, call, found, state)
     return Delivery(())
@@ -106,73 +97,46 @@ def in_front(socks: list[Sock]) -> list[Sock]:
     return sorted(socks, key=lambda sock: -sock.front) if any(sock.front for sock in socks) else socks
 
 
-def _picked(evaluator: Evaluator, rule: Rule, call: Call, found: list[Sock], state: State) -> Delivery:
+def _picked(evaluator: Evaluator, rule: DeliverRule, call: Call, found: list[Sock], state: State) -> Delivery:
     def group(leader: Sock) -> list[Sock]:
         return [sock for sock in found if sock is leader or _shares(evaluator, rule, call, leader, sock, state)]
 
-    pick = rule.effect["pick"]
+    pick = rule.pick
     if pick == "newest-group":
         members = group(max(found, key=lambda sock: sock.group))
     else:
         members = group(found[0] if pick == "newest" else found[-1])
     hearing = tuple(filter(_hears, members))
-    word = rule.effect.get("deaf", "") if len(hearing) < len(members) else ""
-    return Delivery((rule,), hearing, word=word, moved=members[0] if "moves" in rule.effect else None)
+    word = rule.deaf if len(hearing) < len(members) else ""
+    return Delivery((rule,), hearing, word=word, moved=members[0] if rule.moves else None)
 
 
 def _hears(sock: Sock) -> bool:
     return not sock.is_stream or sock.state == "listening"
 
 
-def _matches(evaluator: Evaluator, rule: Rule, call: Call, destination: Sock, sock: Sock, state: State) -> bool:
+def _matches(evaluator: Evaluator, rule: DeliverRule, call: Call, destination: Sock, sock: Sock, state: State) -> bool:
     if not evaluator.holds(rule.among, call, destination, sock, rule.space, state):
         return False
     return not (rule.unless and evaluator.holds(rule.unless, call, destination, sock, rule.space, state))
 
 
-def _shares(evaluator: Evaluator, rule: Rule, call: Call, picked: Sock, sock: Sock, state: State) -> bool:
+def _shares(evaluator: Evaluator, rule: DeliverRule, call: Call, picked: Sock, sock: Sock, state: State) -> bool:
     return bool(rule.share) and evaluator.holds(rule.share, call, picked, sock, rule.space, state)
 
 
 def _copies(
-    evaluator: Evaluator, rule: Rule, call: Call, destination: Sock, found: list[Sock], state: State
+    evaluator: Evaluator, rule: DeliverRule, call: Call, destination: Sock, found: list[Sock], state: State
 ) -> list[Sock]:
-    if rule.effect.get("order") == "socket":
+    if rule.order == "socket":
         found = sorted(found, key=lambda sock: -sock.made)
     listed: list[Sock] = []
     ended: set[str] = set()
     for sock in found:
-        of_list = sock.family if "lists" in rule.effect else ""
+        of_list = sock.family if rule.lists else ""
         if of_list in ended:
             continue
         listed.append(sock)
         if rule.stop and evaluator.holds(rule.stop, call, destination, sock, rule.space, state):
             ended.add(of_list)
     return listed
-
-
-def accepts(expected: str, outcome: str) -> bool:
-    """Whether the counts of ``outcome`` belong to the class ``expected``."""
-    if ":" not in outcome:
-        return outcome == expected
-    got = counts(outcome)
-    if not got:
-        return False
-    kind, colon, listed = expected.partition(":")
-    names = set(listed.split(",")) if colon else {expected}
-    if kind == "every" and colon:
-        return got.keys() == names and set(got.values()) == {DELIVERIES}
-    if sum(got.values()) != DELIVERIES:
-        return False
-    return got.keys() <= names and len(got) >= min(2, len(names))
-
-
-def counts(outcome: str) -> dict[str, int]:
-    """``{"a": 15, "b": 17}`` of ``a:15,b:17``; empty when it is not of that form."""
-    got = {}
-    for part in outcome.split(","):
-        name, _, number = part.partition(":")
-        if not number.isdigit():
-            return {}
-        got[name] = int(number)
-    return {name: number for name, number in got.items() if number}

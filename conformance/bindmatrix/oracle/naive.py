@@ -24,12 +24,11 @@ class NaiveEvaluator:
         """The rule that decides; several only where the file says that any of several refusals may win."""
         collected: list[Rule] = []
         for rule in self.expectations.rules.get(section, ()):
-            slot = rule.effect.get("memory")
-            if slot and any(slot == done.effect["memory"] for done in collected):
+            if rule.memory and any(rule.memory == done.memory for done in collected):
                 continue
             if not self._holds(rule, call, new, state):
                 continue
-            if slot or (self.stack.several == "any" and rule.ask and rule.action != ALLOW):
+            if rule.memory or (self.stack.several == "any" and rule.ask and rule.action != ALLOW):
                 collected.append(rule)
             else:
                 return tuple(collected) or (rule,)

@@ -16,15 +16,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bindmatrix.notation import Scenario, Step, parse
-from bindmatrix.oracle import delivery
 from bindmatrix.oracle.branches import Branch, Evaluator
 from bindmatrix.oracle.compiled import CompiledEvaluator
 from bindmatrix.oracle.transitions import Calls
-from bindmatrix.rules.model import ANY_ERROR, Expectations, Rule
+from bindmatrix.outcomes import ANY_ERROR, Expected, accepts
+from bindmatrix.rules.model import Expectations, Rule
 from bindmatrix.rules.sockets import State
-
-#: what a step may return: one outcome, one of several, or None where it is unknown
-Expected = str | tuple[str, ...] | None
 
 
 class Answer:
@@ -40,11 +37,7 @@ class Answer:
 
     def accepts(self, outcome: str) -> bool:
         """Whether ``outcome`` is as expected; anything is where nothing is known."""
-        if not self.delivers:
-            return agrees(self.expected, outcome)
-        expected = self.expected
-        classes = (expected,) if isinstance(expected, str) else expected
-        return classes is None or any(delivery.accepts(one, outcome) for one in classes)
+        return accepts(self.expected, outcome, delivers=self.delivers)
 
 
 class Edge(Answer):
@@ -84,24 +77,6 @@ class Prediction(NamedTuple):
 
     outcomes: tuple[Expected, ...]
     rules: tuple[tuple[Rule, ...], ...]
-
-
-def agrees(expected: Expected, outcome: str) -> bool:
-    """Whether an observed ``outcome`` is one of the expected ones; ``refused`` is any failure.
-
-    Of a step that asks who receives, :meth:`Edge.accepts` knows better: there ``refused`` is one of the classes.
-    """
-    if expected is None or outcome == expected:
-        return True
-    if ":" in outcome:
-        classes = (expected,) if isinstance(expected, str) else expected
-        return any(delivery.accepts(one, outcome) for one in classes)
-    if expected == ANY_ERROR:
-        return outcome != "ok"
-    if isinstance(expected, tuple):
-        return outcome in expected or (ANY_ERROR in expected and outcome != "ok")
-    # evidence may say no more than that a call fails
-    return outcome == ANY_ERROR and expected != "ok"
 
 
 def said(branches: Sequence[Branch]) -> tuple[Expected, tuple[Rule, ...]]:
@@ -181,7 +156,7 @@ class Oracle:
                 one: self._node_of([branch for branch in branches if branch.outcome == one]) for one in outcomes
             }
             edge = Edge(expected, rules, self._node_of(branches), by_outcome if len(by_outcome) > 1 else {})
-        edge.delivers = step.kind in ("deliver", "deliver_flow")
+        edge.delivers = step.delivers
         return edge
 
     def _node_of(self, branches: list[Branch]) -> Node:

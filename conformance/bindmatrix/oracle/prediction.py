@@ -12,7 +12,8 @@ import json
 from collections.abc import Sequence
 
 from bindmatrix.notation import parse
-from bindmatrix.oracle.oracle import Expected, Oracle, Prediction
+from bindmatrix.oracle.oracle import Oracle, Prediction
+from bindmatrix.outcomes import Expected
 from bindmatrix.rules import confidence
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.divergences import apply as with_divergences

@@ -11,12 +11,14 @@ connection.  Whoever follows a recorded run takes the branch that agrees with wh
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from bindmatrix.notation import SOCKET_KINDS, Step
 from bindmatrix.oracle.arrivals import Arrivals
-from bindmatrix.oracle.branches import API, Branch, Evaluator
+from bindmatrix.oracle.branches import API, Branch, Decide, Evaluator
 from bindmatrix.oracle.connections import Connections, to_itself
-from bindmatrix.rules.model import ALLOW, ANY_ERROR, REFUSE, UNKNOWN, Described, Rule
+from bindmatrix.outcomes import ANY_ERROR
+from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, Described
 from bindmatrix.rules.sockets import (
     ALL,
     ANY,
@@ -43,7 +45,7 @@ class Calls:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
-        self.decide = evaluator.decide
+        self.decide = cast(Decide, evaluator.decide)
         self.stack = evaluator.expectations.stack
         self.connections = Connections(evaluator)
         self.arrivals = Arrivals(evaluator, self.connections)
@@ -52,10 +54,10 @@ class Calls:
         #: bits worth remembering; leaving the others out lets more states be equal
         self._at_bind = sum(bit for option, bit in BITS.items() if times.get(option) == "at-bind")
         self._ever = sum(bit for option, bit in BITS.items() if times.get(option) == "ever")
-        rules = evaluator.expectations.rules.get("deliver", ())
+        rules = evaluator.expectations.deliveries
         facts = {name for rule in rules for name in rule.facts}
         self._at_bind |= sum(bit for option, bit in BITS.items() if f"existing.{option}-at-bind" in facts)
-        self._counts_sockets = any("order" in rule.effect for rule in rules)
+        self._counts_sockets = any(rule.order == "socket" for rule in rules)
         self._steps: dict[str, Callable[[State, Step], list[Branch]]] = {
             "socket": self._socket,
             "set": self._set,
@@ -142,7 +144,7 @@ class Calls:
             done = self._remember(call, bound, state, self._chained(call, state, sock, bound))
             done = self._grouped(call, bound, state, done)
         refused = state
-        if at.kind != "wildcard" and any(rule.effect.get("then") == "tried" for rule in rules):
+        if at.kind != "wildcard" and any(rule.then == "tried" for rule in rules):
             refused = put(state, sock, sock._replace(tried="ipv6" if at.form == "ipv6" else "ipv4"))
         return self._branches(rules, refused, done)
 
@@ -157,7 +159,7 @@ class Calls:
             after = self._remember(call, done, after, after)
             after = self._grouped(call, done, state, after)
         refused = state
-        if any(rule.effect.get("then") == "dead" for rule in rules):
+        if any(rule.then == "dead" for rule in rules):
             dead = sock._replace(state="dead", port=OTHER_PORT)
             refused = self._forget(put(state, sock, dead))
         return self._branches(rules, refused, after)
@@ -172,14 +174,14 @@ class Calls:
         rules = self.decide("connect", call, sock, state)
         if rules and rules[0].action != ALLOW:
             refused = state
-            if not sock.port and any(rule.effect.get("then") == "autobound" for rule in rules):
+            if not sock.port and any(rule.then == "autobound" for rule in rules):
                 refused = put(state, sock, sock._replace(port=OTHER_PORT, state="bound"))
             return self._branches(rules, refused, state)
         foreseen = {name for rule in rules for name, _ in rule.when}
         fits = call.fits or "new.fits-family" in foreseen
         if at.kind != "specific" or sock.state not in ("open", "bound") or not fits:
             return [Branch("ok", API["unknown"], state, unknown=True)]
-        if any(rule.effect.get("then") == "tried" for rule in rules):
+        if any(rule.then == "tried" for rule in rules):
             tried = sock._replace(tried="ipv6" if destination == "ipv6" else "ipv4")
             state, sock = put(state, sock, tried), tried
         number = 1 + max(one.connection for one in state.socks)
@@ -278,7 +280,7 @@ class Calls:
     def _chained(self, call: Call, state: State, sock: Sock, bound: Sock) -> State:
         rules = self.decide("chain", call, bound, state)
         others = tuple(one for one in state.socks if one is not sock)
-        tail = rules and rules[0].effect["place"] == "tail"
+        tail = rules and rules[0].end == "tail"
         if any(one.front for one in others):
             bound = bound._replace(front=1 + max(one.front for one in others))
         return with_socks(state, (*others, bound) if tail else (bound, *others))
@@ -289,7 +291,7 @@ class Calls:
         if not rules or not any(name == "call" for name, _ in rules[0].when):
             return after
         others = tuple(one for one in after.socks if one is not sock)
-        tail = rules[0].effect["place"] == "tail"
+        tail = rules[0].end == "tail"
         return with_socks(after, (*others, sock) if tail else (sock, *others))
 
     def _grouped(self, call: Call, sock: Sock, before: State, after: State) -> State:
@@ -298,10 +300,10 @@ class Calls:
         if not rules:
             return after
         rule, done = rules[0], get(after, sock.name)
-        if rule.effect["group"] == "left":
+        if rule.group == "left":
             return put(after, done, done._replace(group=0))
         number = 1 + max(one.group for one in after.socks)
-        if rule.effect["group"] == "joined":
+        if rule.group == "joined":
             # the one that the rule was asked about; it may have been in no group so far
             others = [one for one in on_port(before, sock) if one.name != sock.name]
             found = next(one for one in others if self.evaluator.holds(rule.among, call, sock, one, rule.space, before))
@@ -317,7 +319,7 @@ class Calls:
             return after
         memory = before.memory
         for rule in self.decide("remember", call, sock, before):
-            slot, write = rule.effect["memory"], rule.effect["write"]
+            slot, write = rule.memory, rule.write
             if write == "keep":
                 continue
             if slot == "reuseaddr":
@@ -336,13 +338,13 @@ class Calls:
             return state._replace(memory=NOTHING)
         return state
 
-    def _refusals(self, rules: tuple[Rule, ...], state: State) -> list[Branch]:
+    def _refusals(self, rules: tuple[CallRule, ...], state: State) -> list[Branch]:
         """The branches of a call that cannot succeed: a file that allows it has only not thought of it."""
         if rules and all(rule.action == REFUSE for rule in rules):
             return self._branches(rules, state, state)
         return [Branch("ok", API["unknown"], state, unknown=True)]
 
-    def _branches(self, rules: tuple[Rule, ...], refused: State, done: State) -> list[Branch]:
+    def _branches(self, rules: tuple[CallRule, ...], refused: State, done: State) -> list[Branch]:
         """One branch where the rules say what happens, two where they do not."""
         if not rules:
             rules = API["unknown"]

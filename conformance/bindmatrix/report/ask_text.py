@@ -12,9 +12,10 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import IO
 
-from bindmatrix.answers.ask import Answer, outcome_text, telling_steps
+from bindmatrix.answers.ask import Answer, telling_steps
 from bindmatrix.errors import printable
-from bindmatrix.notation import Scenario
+from bindmatrix.notation import Scenario, Step
+from bindmatrix.outcomes import in_words
 from bindmatrix.rules.confidence import MEASURED
 
 #: pieces of a line, each with a style of rich ("" for none)
@@ -31,7 +32,7 @@ def lines(scenario: Scenario, found: Sequence[Answer], width: int = PLAIN_WIDTH)
     out: list[Line] = [[(line, "bold")] for line in wrapped(scenario.text, "", width)]
     steps = telling_steps(scenario, found)
     heads = [scenario.steps[step].text for step in steps]
-    cells = [[_cell(answer, step) for step in steps] for answer in found]
+    cells = [[_cell(answer, step, scenario.steps[step]) for step in steps] for answer in found]
     if _table_width(found, heads, cells) > width:
         out += [[(f"[{step + 1}] {scenario.steps[step].text}", "dim")] for step in steps]
         heads = [f"[{step + 1}]" for step in steps]
@@ -53,7 +54,7 @@ def lines(scenario: Scenario, found: Sequence[Answer], width: int = PLAIN_WIDTH)
             ]
         )
         out += [[(line, "")] for line in wrapped(under, "    ", width)]
-        out += _notes(answer, width)
+        out += _notes(answer, scenario.steps[answer.step], width)
     return out
 
 
@@ -71,9 +72,9 @@ def _table_width(found: Sequence[Answer], heads: Sequence[str], cells: Sequence[
     return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
-def _cell(answer: Answer, step: int) -> str:
-    mark = _MARK if answer.outcomes[step] != answer.by_rules[step] else ""
-    return outcome_text(answer.outcomes[step]) + mark
+def _cell(answer: Answer, index: int, step: Step) -> str:
+    mark = _MARK if answer.outcomes[index] != answer.by_rules[index] else ""
+    return in_words(answer.outcomes[index], delivers=step.delivers) + mark
 
 
 def _confidence(answer: Answer) -> str:
@@ -88,11 +89,11 @@ def _style(cell: str) -> str:
     return "yellow" if cell.startswith("unknown") else "red"
 
 
-def _notes(answer: Answer, width: int) -> list[Line]:
+def _notes(answer: Answer, step: Step, width: int) -> list[Line]:
     rule = "" if answer.rule.startswith("api.") else f" ({answer.rule})"
     found: list[Line] = [[(line, "")] for line in wrapped(answer.reason + rule, "    ", width)]
     if answer.divergences:
-        instead = outcome_text(answer.by_rules[answer.step])
+        instead = in_words(answer.by_rules[answer.step], delivers=step.delivers)
         text = f"{_MARK} a known divergence ({', '.join(answer.divergences)}): the rules say {instead}"
         found += [[(line, "magenta")] for line in wrapped(text, "    ", width)]
     if answer.limit:

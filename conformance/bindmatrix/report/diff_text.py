@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bindmatrix.answers.ask import outcome_text
 from bindmatrix.judge.diff import Comparison, Group, Saying
+from bindmatrix.notation import delivers
+from bindmatrix.outcomes import in_words
 from bindmatrix.report.ask_text import PLAIN_WIDTH, Line, wrapped
 from bindmatrix.report.words import counted
 
@@ -44,14 +45,14 @@ def _group(result: Comparison, number: int, group: Group, width: int) -> Iterato
     ]
     for line in wrapped(group.scenario, _INDENT, width):
         yield [(line, "cyan")]
-    words = group.scenario.split()
-    yield [(f"{_INDENT}at {words[group.step]}", "dim")]
+    word = group.scenario.split()[group.step]
+    yield [(f"{_INDENT}at {word}", "dim")]
     alike: dict[Saying, list[str]] = {}
     for name, saying in zip(result.sides, group.sayings, strict=True):
         alike.setdefault(saying, []).append(name)
     size = max(len(", ".join(names)) for names in alike.values())
     for saying, names in alike.items():
-        outcome = outcome_text(saying.outcome)
+        outcome = in_words(saying.outcome, delivers=delivers(word))
         style = "green" if outcome == "ok" else "red"
         note = f"  ({saying.note})" if saying.note else ""
         yield [(f"{_INDENT}{', '.join(names):<{size}}  ", ""), (outcome, style), (note, "")]

@@ -16,7 +16,6 @@ from typing import Any
 
 from bindmatrix.judge.summary import Group, Summary
 from bindmatrix.judge.verdicts import DIVERGES
-from bindmatrix.report.terminal import expected_text
 from bindmatrix.report.words import counted
 
 #: the label by which the issues are found again
@@ -54,7 +53,7 @@ def issues(host: str, summary: Summary, run: str = "") -> list[Issue]:
 
 def _issue(host: str, summary: Summary, group: Group, run: str) -> Issue:
     name = key(host, group.scenario)
-    expected = expected_text(group.expected)
+    expected = group.wanted
     title = f"{host}: {group.call} gave {group.actual} where {group.rule or 'the rules'} expects {expected}"
     facts = "\n".join(f"{fact}: {_plain(str(value))}" for fact, value in sorted(summary.host.items()))
     lines = [
@@ -87,7 +86,7 @@ def _steps(group: Group) -> str:
     for index, (word, outcome) in enumerate(zip(words, group.outcomes, strict=False)):
         line = f"{word:<{width}}  {'-' if outcome is None else _plain(outcome)}"
         if index == group.step:
-            line += f"    <-- expected {expected_text(group.expected)}"
+            line += f"    <-- expected {group.wanted}"
         lines.append(line)
     return "\n".join(lines)
 

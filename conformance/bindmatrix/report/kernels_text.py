@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from bindmatrix.answers.ask import outcome_text
 from bindmatrix.judge.by_release import Answer, Change, telling_steps
 from bindmatrix.judge.verdicts import CONFORMS
 from bindmatrix.notation import Scenario
+from bindmatrix.outcomes import in_words
 
 _GAP = "  "
 
@@ -18,7 +18,7 @@ def lines(scenario: Scenario, answers: Sequence[Answer], changes: Sequence[Chang
     found = wrapped(scenario.text, "", width)
     steps = telling_steps(scenario, answers)
     heads = [scenario.steps[step].text for step in steps]
-    rows = [_row(one, steps) for one in answers]
+    rows = [_row(one, scenario, steps) for one in answers]
     table = _table(["release", "asked", *heads, "verdict"], rows)
     if max(map(len, table)) > width:
         found += [f"[{step + 1}] {head}" for step, head in zip(steps, heads, strict=True)]
@@ -47,10 +47,13 @@ def wrapped(text: str, indent: str, width: int) -> list[str]:
     )
 
 
-def _row(answer: Answer, steps: Sequence[int]) -> list[str]:
+def _row(answer: Answer, scenario: Scenario, steps: Sequence[int]) -> list[str]:
     outcomes = answer.outcomes
     cells = [str(outcomes[step]) if outcomes else "-" for step in steps]
-    expected = [outcome_text(answer.prediction.outcomes[step]) if answer.prediction.outcomes else "-" for step in steps]
+    predicted = answer.prediction.outcomes
+    expected = [
+        in_words(predicted[step], delivers=scenario.steps[step].delivers) if predicted else "-" for step in steps
+    ]
     verdict = answer.verdict
     if outcomes and verdict != CONFORMS:
         verdict += f", expected {' '.join(expected)}"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from bindmatrix.judge.summary import Group, Summary
 from bindmatrix.judge.verdicts import CONFORMS, DIVERGES, FLAKY, KNOWN, RESOLVED, UNKNOWN, VERDICTS
-from bindmatrix.report.terminal import expected_text, heading, report_command
+from bindmatrix.report.terminal import heading, report_command
 
 #: groups of a kind that are shown
 _MOST = 40
@@ -113,7 +113,7 @@ def _group(group: Group, recording: str | None) -> list[str]:
     lines = [f"- **{group.count:,} × `{_code(name)}`**  ", f"  `{_code(group.shortest)}`  "]
     if group.call:
         actual = escape(group.actual)
-        lines.append(f"  {escape(group.call)}: expected {escape(expected_text(group.expected))}, got **{actual}**  ")
+        lines.append(f"  {escape(group.call)}: expected {escape(group.wanted)}, got **{actual}**  ")
     lines += [f"  {escape(text)}  " for text in (group.why, group.reason) if text]
     if group.kind in (DIVERGES, FLAKY):
         lines.append(f"  reproduce: `bindmatrix observe '{_code(group.shortest)}'`  ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from bindmatrix import outcomes
 from bindmatrix.notation import ADDRESSES, GLOBALS, OPTIONS, SOCKET_KINDS, VERBS
 from bindmatrix.oracle import delivery
 from bindmatrix.rules import confidence, model, vocabulary
@@ -48,6 +49,7 @@ def render() -> str:
         "## When an option counts (`stack: options`)\n\n" + _table(("word", "meaning"), _code_rows(vocabulary.TIMES)),
         "## Settings of the stack\n\n" + _table(("setting", "meaning"), _settings()),
         "## Who receives (`deliver`)\n\n" + _prose(delivery.__doc__ or ""),
+        "## Outcomes\n\n" + _prose(outcomes.__doc__ or ""),
         "## Evidence, the strongest first\n\n" + _table(("word", "meaning"), _code_rows(vocabulary.EVIDENCE)),
         "## Confidence, computed from the evidence\n\n" + _table(("word", "meaning"), _confidence()),
         "## Notation of scenarios\n\n" + _table(("step", "meaning"), _notation()),

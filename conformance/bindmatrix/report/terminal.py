@@ -10,7 +10,6 @@ from typing import IO
 from bindmatrix.errors import printable
 from bindmatrix.judge.summary import Group, Summary
 from bindmatrix.judge.verdicts import CONFORMS, DIVERGES, FLAKY, KNOWN, RESOLVED, UNKNOWN, VERDICTS
-from bindmatrix.oracle.oracle import Expected
 from bindmatrix.report.words import counted
 
 _COLOURS = {
@@ -130,7 +129,7 @@ def group_lines(group: Group, recording: str | None = "") -> list[str]:
     if group.kind == UNKNOWN:
         return [*lines, f"  not known: {group.why}"] if group.why else lines
     if group.call:
-        lines.append(f"  {group.call}: expected {expected_text(group.expected)}, got {group.actual}")
+        lines.append(f"  {group.call}: expected {group.wanted}, got {group.actual}")
     if group.why:
         lines.append(f"  why: {group.why}")
     if group.reason:
@@ -147,12 +146,3 @@ def report_command(group: Group, recording: str) -> str:
     if recording:
         return f"bindmatrix reproduce '{group.scenario}' --host {shlex.quote(recording)}"
     return f"bindmatrix reproduce '{group.shortest}'"
-
-
-def expected_text(expected: Expected) -> str:
-    """``ok``, ``ok or EADDRINUSE``, ``any error``, ``anything``."""
-    if expected is None:
-        return "anything (unknown)"
-    if isinstance(expected, tuple):
-        return " or ".join(expected)
-    return "any error" if expected == "refused" else expected

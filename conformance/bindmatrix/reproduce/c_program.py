@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 
 from bindmatrix.notation import OPTIONS, Step
+from bindmatrix.outcomes import ANY_ERROR
 from bindmatrix.reproduce import c_text as texts
 from bindmatrix.reproduce.cases import Case, Line, wrapped
 from bindmatrix.reproduce.outline import LEVELS, PROTOCOLS, SOCKETS, Plan, conditions, filled, multicast, variable
-from bindmatrix.rules.model import ANY_ERROR
 
 #: what makes the headers show everything under -std=c99
 _FEATURES = {"netbsd": ("_NETBSD_SOURCE",), "illumos": ("__EXTENSIONS__",)}
@@ -64,7 +64,7 @@ class _Program:
 
     def text(self) -> str:
         """The whole program."""
-        left_out = [step.text for step in self.plan.steps if step.kind == "user" or step.kind.startswith("deliver")]
+        left_out = [step.text for step in self.plan.steps if step.kind == "user" or step.delivers]
         if self.dialect is texts.WINSOCK and left_out:
             body = texts.LEFT_OUT.replace("@STEP@", left_out[0])
         else:

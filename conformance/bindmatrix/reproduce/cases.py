@@ -12,14 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bindmatrix.answers.ask import answers, outcome_text
+from bindmatrix.answers.ask import answers
 from bindmatrix.errors import Place, Problem, nearest, printable
 from bindmatrix.notation import SOCKET_KINDS, Scenario, Step
-from bindmatrix.oracle.delivery import DELIVERIES, counts
-from bindmatrix.oracle.oracle import Expected, agrees
+from bindmatrix.outcomes import ANY_ERROR, Expected, accepts, alternatives, delivery_class, in_words
 from bindmatrix.rules import catalog
 from bindmatrix.rules.boundaries import variant_of
-from bindmatrix.rules.model import ANY_ERROR, Rule
+from bindmatrix.rules.model import Rule
 
 ANYTHING, ANY_FAILURE = "?", "error"
 _RETURNED = re.compile(r"error|ok|refused|timeout|E[A-Z0-9]+|errno \d+")
@@ -38,20 +37,17 @@ class Line:
     @property
     def accepted(self) -> tuple[str, ...]:
         """The outcomes that are as expected; () when every one is."""
-        if self.expected is None:
-            return ()
-        return (self.expected,) if isinstance(self.expected, str) else self.expected
+        return alternatives(self.expected)
 
     @property
     def wanted(self) -> str:
-        """What is expected, in words; of a delivery ``refused`` is a word of its own, of a call any error."""
-        delivers = self.step.kind.startswith("deliver")
-        return " or ".join(self.accepted) if delivers and self.accepted else outcome_text(self.expected)
+        """What is expected, in words."""
+        return in_words(self.expected, delivers=self.step.delivers)
 
     @property
     def surprising(self) -> bool:
         """Whether something else than expected was observed."""
-        return bool(self.observed) and not agrees(self.expected, self.observed)
+        return bool(self.observed) and not accepts(self.expected, self.observed, delivers=self.step.delivers)
 
 
 @dataclass(frozen=True)
@@ -167,10 +163,10 @@ def releases(case: Case) -> tuple[list[str], list[str], list[str]]:
     others: list[str] = []
     unknown: list[str] = []
     for row in answers(case.scenario, [case.os]):
-        said = [(one, line.observed) for one, line in zip(row.outcomes, case.lines, strict=True) if line.observed]
-        if not all(agrees(*one) for one in said):
+        seen = [(expected, line) for expected, line in zip(row.outcomes, case.lines, strict=True) if line.observed]
+        if not all(accepts(expected, line.observed, delivers=line.step.delivers) for expected, line in seen):
             others.extend(row.releases)
-        elif any(expected is None for expected, _ in said):
+        elif any(expected is None for expected, _ in seen):
             unknown.extend(row.releases)
         else:
             same.extend(row.releases)
@@ -188,17 +184,6 @@ def _harmless(fact: object) -> object:
 
 def _certain(expected: Expected) -> str:
     return expected if isinstance(expected, str) and expected != ANY_ERROR else ""
-
-
-def delivery_class(outcome: str) -> str:
-    """The class of observed counts (``a:15,b:17`` is ``spread:a,b``); anything else is returned as it is."""
-    got = counts(outcome)
-    if not got:
-        return outcome
-    names = ",".join(got)
-    if set(got.values()) == {DELIVERIES}:
-        return names if len(got) == 1 else f"every:{names}"
-    return f"spread:{names}" if sum(got.values()) == DELIVERIES else outcome
 
 
 def given_outcomes(text: str, scenario: Scenario) -> tuple[Expected, ...]:
@@ -227,7 +212,7 @@ def _is_list(value: object) -> bool:
 def _given(word: object, step: Step, place: Place) -> Expected:
     if word is None or word == ANYTHING:
         return None
-    delivers = step.kind.startswith("deliver")
+    delivers = step.delivers
     parts = word.split("|") if isinstance(word, str) else [""]
     for part in parts:
         if not (_DELIVERED if delivers else _RETURNED).fullmatch(part):
@@ -238,13 +223,10 @@ def _given(word: object, step: Step, place: Place) -> Expected:
         if not delivers and part[0] == "E" and not hasattr(errno, part):
             names = errno.errorcode.values()
             raise Problem(place, f"{part!r} for {step.text!r} is the name of no error{nearest(part, names)}")
-    if delivers:
-        return _one_or_more([delivery_class(part) for part in parts])
-    return _one_or_more([ANY_ERROR if part == ANY_FAILURE else part for part in parts])
-
-
-def _one_or_more(words: list[str]) -> Expected:
-    return words[0] if len(words) == 1 else tuple(words)
+    accepted = tuple(
+        [delivery_class(part) if delivers else ANY_ERROR if part == ANY_FAILURE else part for part in parts]
+    )
+    return accepted[0] if len(accepted) == 1 else accepted
 
 
 def wrapped(words: Iterable[str], width: int) -> list[str]:

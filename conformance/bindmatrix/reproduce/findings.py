@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bindmatrix.answers.ask import Answer, answers, outcome_text
+from bindmatrix.answers.ask import Answer, answers
 from bindmatrix.errors import Place, Problem
 from bindmatrix.notation import Scenario, parse
-from bindmatrix.oracle.oracle import Expected
+from bindmatrix.outcomes import Expected, in_words
 from bindmatrix.reproduce.cases import Case, build, given_outcomes
 from bindmatrix.reproduce.files import files
 from bindmatrix.rules import catalog
@@ -131,9 +131,10 @@ def _rows(one: Finding) -> list[tuple[str, str, str, str]]:
     if one.port:
         return [_row_on_port(one, os) for os in catalog.names()]
     rows = []
+    delivers = one.scenario.steps[-1].delivers
     for answer in answers(one.scenario):
         mark = _mark(one, answer)
-        rows.append((answer.label, mark, outcome_text(answer.outcomes[-1]), answer.confidence))
+        rows.append((answer.label, mark, in_words(answer.outcomes[-1], delivers=delivers), answer.confidence))
     return rows
 
 
@@ -164,7 +165,12 @@ def _row_on_port(one: Finding, os: str) -> tuple[str, str, str, str]:
     facts = {"os": os, "release": release}
     here = tuple(line.observed or None for line in build(one.scenario, facts, port=one.port).lines)
     elsewhere = tuple(line.observed or None for line in build(one.scenario, facts).lines)
-    return f"{os} {release}", _judged(one, here, elsewhere), outcome_text(here[-1]), f"on port {one.port}"
+    return (
+        f"{os} {release}",
+        _judged(one, here, elsewhere),
+        in_words(here[-1], delivers=one.scenario.steps[-1].delivers),
+        f"on port {one.port}",
+    )
 
 
 def write(folder: Path, made: Mapping[str, str]) -> None:

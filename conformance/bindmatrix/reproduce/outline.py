@@ -19,9 +19,8 @@ from typing import NamedTuple
 
 from bindmatrix.errors import Place, Problem
 from bindmatrix.notation import OPTIONS, Step, addresses_of
-from bindmatrix.oracle.delivery import DELIVERIES
-from bindmatrix.reproduce.cases import Case, Line, delivery_class
-from bindmatrix.rules.model import ANY_ERROR
+from bindmatrix.outcomes import ANY_ERROR, DELIVERIES, EVERY, Receivers, counts
+from bindmatrix.reproduce.cases import Case, Line
 
 
 class SocketCall(NamedTuple):
@@ -122,7 +121,7 @@ class Plan:
     @cached_property
     def plain(self) -> bool:
         """Whether each call has exactly one outcome that is expected."""
-        calls = [line for line in self.case.lines if not line.step.kind.startswith("deliver")]
+        calls = [line for line in self.case.lines if not line.step.delivers]
         return all(len(line.accepted) == 1 and line.accepted != (ANY_ERROR,) for line in calls)
 
     @cached_property
@@ -217,7 +216,7 @@ class Plan:
                 open_now[step.socket] = SOCKETS[step.what].type if step.kind == "socket" else "SOCK_STREAM"
             elif step.kind == "close":
                 open_now.pop(step.socket, None)
-            elif step.kind.startswith("deliver"):
+            elif step.delivers:
                 if "IPPROTO_UDPLITE" in self.protocols:
                     raise Problem(Place("reproduce"), f"no program is written for {step.text!r} to UDP-Lite")
                 there = set(open_now.values()) or set(made[:1]) or {"SOCK_STREAM"}
@@ -282,14 +281,13 @@ def conditions(line: Line, names: list[str], got: Callable[[str], str]) -> list[
     C and Python write the conditions alike.  ``got`` is the text for the number that a socket got; ``failed`` is how
     many clients got an error, ``error`` which one.  Raises :class:`Problem` for a receiver that is not there.
     """
-    return [_conditions(delivery_class(one), line.step, names, got) for one in line.accepted]
+    return [_conditions(one, line.step, names, got) for one in line.accepted]
 
 
 def _conditions(outcome: str, step: Step, names: list[str], got: Callable[[str], str]) -> list[str]:
-    kind, _, listed = outcome.partition(":")
-    if kind not in ("spread", "every"):
-        kind, listed = "", outcome
-    shares = {name: count or str(DELIVERIES) for name, _, count in (one.partition(":") for one in listed.split(","))}
+    exact = counts(outcome)
+    kind, listed = ("", tuple(exact)) if exact else Receivers.of(outcome)
+    shares = {name: exact.get(name, DELIVERIES) for name in listed}
     word = next((name for name in shares if name not in names), "")
     if word not in ("", *_REFUSALS) and not word.startswith("E"):
         raise Problem(Place("--expect"), f"{word!r} is no open socket of that kind when {step.text!r} sends")
@@ -301,7 +299,7 @@ def _conditions(outcome: str, step: Step, names: list[str], got: Callable[[str],
         if word == "timeout":  # the first one ends the attempt
             return found + refusal
         return [*found, f"failed == {shares[word]}", *refusal] if refusal else [*found, "failed == 0"]
-    if kind == "every":
+    if kind == EVERY:
         return [f"{got(name)} == {DELIVERIES}" for name in receivers] + others
     terms = [got(name) for name in receivers] + ["failed"] * len(refusal)
     some = [f"{term} > 0" for term in terms]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from bindmatrix.notation import OPTIONS
+from bindmatrix.outcomes import ANY_ERROR
 from bindmatrix.reproduce import python_text as texts
 from bindmatrix.reproduce.cases import Case, Line, wrapped
 from bindmatrix.reproduce.outline import (
@@ -21,7 +22,6 @@ from bindmatrix.reproduce.outline import (
     multicast,
     variable,
 )
-from bindmatrix.rules.model import ANY_ERROR
 
 #: outcomes whose error has another name: on Windows, elsewhere
 _ERRORS = {True: {"timeout": "ETIMEDOUT", "EBADF": "ENOTSOCK", "EAGAIN": "EWOULDBLOCK"}, False: {"timeout": "EINTR"}}

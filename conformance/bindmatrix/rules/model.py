@@ -22,8 +22,11 @@ Condition = tuple[tuple[str, tuple[str, ...]], ...]
 
 ALLOW, REFUSE, UNKNOWN = "allow", "refuse", "unknown"
 
-#: the error of a refusal of which only that it fails is known
-ANY_ERROR = "refused"
+#: how long a TIME_WAIT lasts where the file does not say
+TIME_WAIT_MS = 60_000
+
+#: values of ``pick`` that choose among existing sockets; the others say what happens to the sender
+PICKED = ("newest", "oldest", "newest-group", "every", "one")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,36 +41,58 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One rule of a section.
+    """What the rules of every section have; what one decides is in the class of its section (``KINDS``).
 
     It holds when ``when`` does and none of ``unless``; with ``ask`` also for an existing socket that matches one of
     ``among`` (any does when that is empty).
-    ``effect`` carries what a section other than a call decides: ``memory write leaves for place pick``.
     """
 
     id: str
     section: str
-    action: str = ALLOW
-    errors: tuple[str, ...] = ()
     when: Condition = ()
     unless: tuple[Condition, ...] = ()
     ask: str = ""
     space: str = "any"
     among: tuple[Condition, ...] = ()
-    effect: Mapping[str, str] = field(default_factory=dict)
-    #: ``deliver``: who shares with the socket that was picked; with whom a list of copies ends
-    share: tuple[Condition, ...] = ()
-    stop: tuple[Condition, ...] = ()
     span: Span = EVER
     why: str = ""
     evidence: tuple[Evidence, ...] = ()
     place: Place = NOWHERE
 
     @property
+    def action(self) -> str:
+        """``allow``, ``refuse`` or ``unknown``: what it makes of the call.  Only a :class:`CallRule` can refuse it."""
+        return ALLOW
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """The errno names of a refusal."""
+        return ()
+
+    @property
+    def memory(self) -> str:
+        """The slot of the port's memory that it writes, "" for none."""
+        return ""
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it says that nothing is known."""
+        return self.action == UNKNOWN
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is about an existing socket."""
+        return bool(self.ask) or bool(self.among)
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Every condition in it."""
+        return (self.when, *self.unless, *self.among)
+
+    @property
     def facts(self) -> frozenset[str]:
         """The facts that its conditions speak of."""
-        conditions = (self.when, *self.unless, *self.among, *self.share, *self.stop)
-        return frozenset(name for condition in conditions for name, _ in condition)
+        return frozenset(name for condition in self.conditions for name, _ in condition)
 
     @property
     def outcome(self) -> str | tuple[str, ...] | None:
@@ -77,6 +102,85 @@ class Rule:
         if self.action == ALLOW:
             return "ok"
         return self.errors[0] if len(self.errors) == 1 else self.errors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CallRule(Rule):
+    """What a call returns.  ``then``: what else a refused call leaves: ``dead``, ``autobound`` or ``tried``."""
+
+    action: str = ALLOW
+    errors: tuple[str, ...] = ()
+    then: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChainRule(Rule):
+    """Where a socket is added to the chain of its port: at the ``head`` or the ``tail``."""
+
+    end: str = "head"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupRule(Rule):
+    """The group of sockets that share deliveries: ``joined``, a new one of its ``own``, or ``left``."""
+
+    group: str = "own"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemoryRule(Rule):
+    """What the port remembers: ``write`` (yes, address, anywhere, nothing, keep) goes to the slot ``memory``."""
+
+    memory: str = "reuseaddr"
+    write: str = "keep"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TimeWaitRule(Rule):
+    """What a connection ``leaves`` on the port once both ends are closed: ``time-wait`` or ``nothing``."""
+
+    leaves: str = "time-wait"
+    milliseconds: int = TIME_WAIT_MS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeliverRule(Rule):
+    """Who receives.  The fields are those of the file; their meaning is in the docstring of ``oracle/delivery.py``."""
+
+    pick: str = "unknown"
+    deaf: str = ""
+    order: str = ""
+    lists: str = ""
+    moves: str = ""
+    share: tuple[Condition, ...] = ()
+    stop: tuple[Condition, ...] = ()
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it says that nothing is known."""
+        return self.pick == "unknown"
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is about an existing socket; one that picks a receiver is."""
+        return bool(self.ask) or bool(self.among) or self.pick in PICKED
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Every condition in it."""
+        return (self.when, *self.unless, *self.among, *self.share, *self.stop)
+
+
+#: the class of the rules of each section; the sections of calls end with ``otherwise``
+KINDS: dict[str, type[Rule]] = {
+    **dict.fromkeys(("socket", "user", "set", "bind", "listen", "connect", "accept"), CallRule),
+    "chain": ChainRule,
+    "groups": GroupRule,
+    "remember": MemoryRule,
+    "time-wait": TimeWaitRule,
+    "deliver": DeliverRule,
+}
+CALL_SECTIONS = tuple(section for section, kind in KINDS.items() if kind is CallRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +285,11 @@ class Expectations:
     def by_id(self) -> dict[str, Rule]:
         """Rules by id; a rule that is repeated in a second section is the one of the first."""
         return {rule.id: rule for rule in self.all_rules()}
+
+    @cached_property
+    def deliveries(self) -> tuple[DeliverRule, ...]:
+        """The rules of ``deliver``."""
+        return tuple(rule for rule in self.rules.get("deliver", ()) if isinstance(rule, DeliverRule))
 
     @cached_property
     def sections(self) -> tuple[str, ...]:

@@ -6,31 +6,39 @@ import errno
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import yaml
 
+from bindmatrix.outcomes import ANY_ERROR
 from bindmatrix.rules import releases, vocabulary
-from bindmatrix.rules.model import ALLOW, ANY_ERROR, REFUSE, UNKNOWN, Condition, Evidence, Points, Rule
+from bindmatrix.rules.model import (
+    ALLOW,
+    CALL_SECTIONS,
+    KINDS,
+    PICKED,
+    REFUSE,
+    UNKNOWN,
+    Condition,
+    Evidence,
+    Points,
+    Rule,
+)
 from bindmatrix.rules.releases import EVER, MAINLINE, Span
 from bindmatrix.rules.yaml_source import Reader
 
-#: sections whose rules decide what a call returns, and which therefore end with `otherwise`
-CALL_SECTIONS = ("socket", "user", "set", "bind", "listen", "connect", "accept")
-
 _RULE_KEYS = ("id", "when", "unless", "ask", "in", "among", "why", "evidence", "since", "until")
-_CALL_KEYS = ("refuse", "allow", "unknown", "otherwise", "then", "repeat")
-_EFFECTS: dict[str, dict[str, tuple[str, ...]]] = {
+_CALL_KEYS = ("refuse", "allow", "unknown", "otherwise", "repeat")
+#: section -> key that only its rules have -> the words that it takes
+_OWN_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
+    **{section: {"then": ("dead", "autobound", "tried")} for section in CALL_SECTIONS},
     "chain": {"place": ("head", "tail")},
     "groups": {"group": ("joined", "own", "left")},
     "remember": {"memory": ("reuseaddr", "reuseport"), "write": ("yes", "address", "anywhere", "nothing", "keep")},
     "time-wait": {"leaves": ("time-wait", "nothing"), "milliseconds": ()},
     "deliver": {
         "pick": (
-            "newest",
-            "oldest",
-            "newest-group",
-            "every",
-            "one",
+            *PICKED,
             "none",
             "refused",
             "timeout",
@@ -45,11 +53,13 @@ _EFFECTS: dict[str, dict[str, tuple[str, ...]]] = {
         "order": ("socket",),
         "lists": ("family",),
         "moves": ("front",),
-        "share": (),
-        "stop": (),
     },
 }
-_OPTIONAL_EFFECTS = ("milliseconds", "deaf", "order", "lists", "moves", "share", "stop")
+#: keys of ``deliver`` that are conditions about an existing socket
+_OWN_CONDITIONS = ("share", "stop")
+_REQUIRED = ("place", "group", "memory", "write", "leaves", "pick")
+#: keys that the model calls otherwise: there ``place`` is where the rule stands in its file
+_FIELDS = {"place": "end"}
 _ID = re.compile(r"[a-z][a-z0-9]*(\.[a-z0-9]+(-[a-z0-9]+)*)+\Z")
 _ERRNOS = frozenset(errno.errorcode.values()) | {"EOPNOTSUPP", "ENOTSUP"}
 
@@ -98,12 +108,12 @@ class RuleReader(Reader):
     def rule(self, section: str, node: yaml.Node, extra: tuple[str, ...] = ()) -> list[Rule]:
         """The rule at ``node``, or the rules that it repeats; ``extra`` keys are read by the caller."""
         call = section in CALL_SECTIONS
-        keys = (*_RULE_KEYS, *(_CALL_KEYS if call else _EFFECTS[section]), *extra)
+        own = (*_OWN_KEYS[section], *(_CALL_KEYS if call else ()), *(_OWN_CONDITIONS if section == "deliver" else ()))
+        keys = (*_RULE_KEYS, *own, *extra)
         found = self.known(node, "a rule", keys)
         if "repeat" in found:
             return self.repeated(section, found)
         identity = self.identity(node, found)
-        action, errors = self.action(node, found) if call else (ALLOW, ())
         otherwise = "otherwise" in found
         ask = self.word(found["ask"], "'ask'", vocabulary.ASKS) if "ask" in found else ""
         for key in ("in", "among"):
@@ -112,23 +122,19 @@ class RuleReader(Reader):
         if otherwise and (ask or "when" in found or "unless" in found):
             self.problem(node, "'otherwise' decides what is left; it takes no condition")
         asks = bool(ask) or section == "deliver"
-        rule = Rule(
+        rule = KINDS[section](
             id=identity,
             section=section,
-            action=action,
-            errors=errors,
             when=self.condition(found["when"], existing=asks) if "when" in found else (),
             unless=self.conditions(found["unless"], existing=asks) if "unless" in found else (),
             ask=ask,
             space=self.word(found["in"], "a space", vocabulary.SPACES) if "in" in found else "any",
             among=self.conditions(found["among"], existing=True) if "among" in found else (),
-            effect=self.effect(section, node, found),
-            share=self.conditions(found["share"], existing=True) if "share" in found else (),
-            stop=self.conditions(found["stop"], existing=True) if "stop" in found else (),
             span=self.span(found),
             why=" ".join(self.text(found["why"], "the reason").split()) if "why" in found else "",
             evidence=self.evidence(found["evidence"]) if "evidence" in found else (),
             place=self.place(node),
+            **self.decides(section, node, found),
         )
         if "why" not in found:
             self.problem(node, f"rule {identity!r} does not say why; add 'why: ...' in one line")
@@ -183,23 +189,22 @@ class RuleReader(Reader):
                 self.unknown(one, word, (*_ERRNOS, ANY_ERROR), "as an errno name")
         return REFUSE, tuple(word for word, _ in words)
 
-    def effect(self, section: str, node: yaml.Node, found: Mapping[str, yaml.Node]) -> dict[str, str]:
+    def decides(self, section: str, node: yaml.Node, found: Mapping[str, yaml.Node]) -> dict[str, Any]:
+        """The fields that rules of this section alone have."""
+        fields: dict[str, Any] = {}
         if section in CALL_SECTIONS:
-            return (
-                {"then": self.word(found["then"], "'then'", ("dead", "autobound", "tried"))} if "then" in found else {}
-            )
-        effect = {}
-        for key, words in _EFFECTS[section].items():
-            if key in ("share", "stop"):
-                continue
-            if key not in found:
-                if key not in _OPTIONAL_EFFECTS:
-                    self.problem(node, f"{key!r} is missing; expected one of {', '.join(words)}")
-            elif words:
-                effect[key] = self.word(found[key], f"'{key}'", words)
-            else:
-                effect[key] = str(self.number(found[key], f"'{key}'"))
-        return effect
+            fields["action"], fields["errors"] = self.action(node, found)
+        for key, words in _OWN_KEYS[section].items():
+            if key in found:
+                one = found[key]
+                value = self.word(one, f"'{key}'", words) if words else self.number(one, f"'{key}'")
+                fields[_FIELDS.get(key, key)] = value
+            elif key in _REQUIRED:
+                self.problem(node, f"{key!r} is missing; expected one of {', '.join(words)}")
+        for key in _OWN_CONDITIONS:
+            if key in found:
+                fields[key] = self.conditions(found[key], existing=True)
+        return fields
 
     def span(self, found: Mapping[str, yaml.Node]) -> Span:
         if "since" not in found and "until" not in found:

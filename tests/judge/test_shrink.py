@@ -1,0 +1,253 @@
+"""Shrinking: what a divergence shrinks to, and what must not be taken for the same divergence.
+
+The kernel is a fake one that follows the rules of Linux 6.18.44 except where a test says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import pytest
+from bindmatrix.judge.shrink import shrink
+from bindmatrix.judge.verdicts import DIVERGES, Judge
+from bindmatrix.notation import canonical
+from bindmatrix.observe.recordings import Observation
+from bindmatrix.rules import catalog
+
+from tests.fake_kernel import FakeKernel
+
+Fault = Callable[[str, list[str], int], list[str]]
+
+CONFLICT = "a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1"
+
+
+class Shrunk(NamedTuple):
+    """The scenario that was found, and what the kernel was asked in each round."""
+
+    text: str
+    rounds: list[list[str]]
+
+    @property
+    def asked(self) -> list[str]:
+        return [text for batch in self.rounds for text in batch]
+
+
+def shrunk(text: str, fault: Fault, *, withheld: Callable[[str], bool] = lambda text: False) -> Shrunk:
+    """Shrink ``text`` on a kernel with ``fault``; it does not answer what is ``withheld``."""
+    kernel = FakeKernel(fault=fault)
+    judge = Judge(catalog.expectations("linux").at("6.18.44"), (), kernel.facts)
+    rounds: list[list[str]] = []
+
+    def observation(scenario: str) -> Observation:
+        outcomes = kernel.outcomes(scenario)
+        assert outcomes is not None
+        return Observation(scenario, tuple(outcomes))
+
+    def observe(scenarios: Sequence[str]) -> list[Observation]:
+        rounds.append([*scenarios])
+        # the host may answer in any order
+        return [observation(scenario) for scenario in reversed(scenarios) if not withheld(scenario)]
+
+    verdict = judge.verdict(observation(text))
+    assert verdict.kind == DIVERGES
+    return Shrunk(shrink(verdict, judge, observe), rounds)
+
+
+def allows(where: Callable[[str], bool] = lambda text: True, outcome: str = "ok", refusal: str = "EADDRINUSE") -> Fault:
+    """A kernel that returns ``outcome`` for a refusal, in the scenarios for which ``where`` holds."""
+
+    def fault(text: str, outcomes: list[str], _runs: int) -> list[str]:
+        return [outcome if one == refusal and where(text) else one for one in outcomes]
+
+    return fault
+
+
+def has(*words: str) -> Callable[[str], bool]:
+    return lambda text: all(word in text.split() for word in words)
+
+
+# -- steps are left out
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CONFLICT,
+        # steps after the one to blame
+        f"{CONFLICT} c=udp4 c.bind=127.0.0.2 a.close",
+        # sockets that have nothing to do with it, before and in between
+        f"u=udp6 u.bind=::1 {CONFLICT}",
+        "a=tcp4 a.bind=127.0.0.1 u=udp4 u.reuseaddr=1 u.bind=127.0.0.2 u.connect=127.0.0.1 b=tcp4 b.bind=127.0.0.1",
+        # single steps
+        "a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 a.listen wait=0 b=tcp4 b.reuseport=1 b.bind=127.0.0.1",
+        # names
+        "q=tcp4 q.bind=127.0.0.1 a=tcp4 a.bind=127.0.0.1",
+    ],
+)
+def test_what_does_not_matter_is_left_out(text: str) -> None:
+    assert shrunk(text, allows()).text == CONFLICT
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_steps_that_matter_only_together_are_left_out_together(count: int) -> None:
+    """With some of the steps but not all the kernel conforms, so that no single one can be left out."""
+    text = CONFLICT.replace(" b=", f"{' user=0' * count} b=")
+    fault = allows(lambda text: text.count("user=0") in (0, count))
+    assert shrunk(text, fault).text == CONFLICT
+
+
+def test_a_socket_is_left_out_whole() -> None:
+    """Its five steps lie apart, and the kernel differs with all of them or with none."""
+    text = "u=udp4 a=tcp4 u.reuseaddr=1 a.bind=127.0.0.1 u.reuseport=1 b=tcp4 u.bind=127.0.0.2 u.close b.bind=127.0.0.1"
+    fault = allows(lambda text: text.count("u.") + text.count("u=") in (0, 5))
+    assert shrunk(text, fault).text == CONFLICT
+
+
+def test_a_listener_is_left_out_with_what_it_accepted() -> None:
+    """An accepted socket cannot stay without its listener."""
+    text = (
+        "l=tcp4 l.bind=127.0.0.2 l.listen k=tcp4 k.connect=127.0.0.2 a=tcp4 a.bind=127.0.0.1 x=l.accept x.close "
+        "k.close l.close b=tcp4 b.bind=127.0.0.1"
+    )
+    assert shrunk(text, allows(lambda text: ("l=" in text) == ("k=" in text))).text == CONFLICT
+
+
+def test_the_largest_part_that_can_go_is_tried_first() -> None:
+    """One round for the whole socket and one in which nothing more is found."""
+    text = f"u=udp4 u.reuseaddr=1 u.reuseport=1 u.bind=127.0.0.2 u.close {CONFLICT}"
+    assert len(shrunk(text, allows()).rounds) == 2
+
+
+def test_a_scenario_of_100_steps_shrinks_to_the_end() -> None:
+    """Every round leaves out four steps at most; there are enough rounds for all of them."""
+    text = CONFLICT.replace(" b=", f"{' user=0 wait=0' * 50} b=")
+    assert shrunk(text, allows()).text == CONFLICT
+
+
+# -- plainer words
+
+
+@pytest.mark.parametrize(
+    ("text", "needed", "shortest"),
+    [
+        # addresses
+        ("a=tcp4 a.bind=127.0.0.2 b=tcp4 b.bind=0.0.0.0", [], CONFLICT),
+        (CONFLICT.replace("127.0.0.1", "0.0.0.0"), [], CONFLICT),
+        ("a=tcp4 a.bind=224.0.0.251 b=tcp4 b.bind=0.0.0.0", [], CONFLICT),
+        ("a=tcp6 a.bind=:: b=tcp6 b.bind=::", ["a=tcp6", "b=tcp6"], "a=tcp6 a.bind=::1 b=tcp6 b.bind=::1"),
+        ("a=udp6 a.bind=:: b=udp6 b.bind=::", ["a=udp6", "b=udp6"], "a=udp6 a.bind=::1 b=udp6 b.bind=::1"),
+        (
+            "a=tcp6 a.bind=::ffff:127.0.0.1 b=tcp6 b.bind=::",
+            ["a=tcp6", "b=tcp6"],
+            "a=tcp6 a.bind=::1 b=tcp6 b.bind=::1",
+        ),
+        (
+            "a=tcp6 a.bind=::ffff:0.0.0.0 b=tcp6 b.bind=::ffff:0.0.0.0",
+            ["a=tcp6", "b=tcp6"],
+            "a=tcp6 a.bind=::1 b=tcp6 b.bind=::1",
+        ),
+        # an address that matters stays
+        (CONFLICT.replace("127.0.0.1", "0.0.0.0"), ["a.bind=0.0.0.0"], CONFLICT.replace("127.0.0.1", "0.0.0.0", 1)),
+        # kinds of socket, with the addresses that fit them and without IPV6_V6ONLY
+        ("a=tcp6 a.bind=::1 b=tcp6 b.bind=::1", [], CONFLICT),
+        ("a=tcp6 a.v6only=1 a.bind=:: b=tcp6 b.v6only=1 b.bind=::", [], CONFLICT),
+        ("a=tcp6 a.bind=::ffff:127.0.0.1 b=tcp4 b.bind=127.0.0.1", ["b=tcp4"], CONFLICT),
+        ("a=mptcp6 a.bind=::1 b=mptcp6 b.bind=::1", [], CONFLICT),
+        ("a=mptcp4 a.bind=127.0.0.1 b=mptcp4 b.bind=127.0.0.1", ["a=mptcp4"], CONFLICT.replace("tcp4", "mptcp4")),
+    ],
+)
+def test_words_become_plainer(text: str, needed: list[str], shortest: str) -> None:
+    assert shrunk(text, allows(has(*needed))).text == shortest
+
+
+def test_a_port_that_the_kernel_chooses_stays_chosen() -> None:
+    """Without ``,0`` it would be a bind to the scenario's port."""
+    shortest = "a=tcp4 a.bind=127.0.0.1,0 a.bind=127.0.0.1"
+    fault = allows(refusal="EINVAL")
+    assert shrunk("a=tcp4 a.bind=127.0.0.2,0 a.bind=0.0.0.0", fault).text == shortest
+    assert shrunk("a=tcp6 a.bind=::1,0 a.bind=::1", fault).text == shortest
+
+
+def test_a_multicast_address_becomes_a_plain_one() -> None:
+    fault = allows(lambda text: "=udp6" in text and "connect=" in text)
+    assert shrunk(f"u=udp6 u.connect=ff02::fb {CONFLICT}", fault).text == (
+        "a=udp6 a.connect=::1 b=tcp4 b.bind=127.0.0.1 c=tcp4 c.bind=127.0.0.1"
+    )
+
+
+def test_a_user_becomes_the_plainest() -> None:
+    text = f"user=1002 {CONFLICT}"
+    fault = allows(lambda text: "user=" in text and "user=0" not in text.split())
+    assert shrunk(text, fault).text == f"user=1001 {CONFLICT}"
+
+
+def test_sockets_are_renamed_with_their_accepted_ones() -> None:
+    text = (
+        "l=tcp4 l.bind=127.0.0.1 l.listen k=tcp4 k.connect=127.0.0.1 y=l.accept user=1001 user=0 q=tcp4 "
+        "q.bind=127.0.0.1"
+    )
+    fault = allows(lambda text: all(word in text for word in (".listen", ".connect", ".accept", "user=1001 user=0")))
+    assert shrunk(text, fault).text == (
+        "a=tcp4 a.bind=127.0.0.1 a.listen b=tcp4 b.connect=127.0.0.1 c=a.accept user=1001 user=0 d=tcp4 "
+        "d.bind=127.0.0.1"
+    )
+
+
+# -- what is not the same divergence
+
+
+def test_another_actual_outcome_is_another_divergence() -> None:
+    """The longer scenario is let in; the shorter one is refused for a wrong reason."""
+
+    def fault(text: str, outcomes: list[str], _runs: int) -> list[str]:
+        wrong = "ok" if "a.listen" in text else "EACCES"
+        return [wrong if one == "EADDRINUSE" else one for one in outcomes]
+
+    text = CONFLICT.replace(" b=", " a.listen b=")
+    assert shrunk(text, fault).text == text
+
+
+def test_another_rule_is_another_divergence() -> None:
+    """Two TCP sockets and two UDP sockets conflict by different rules."""
+    text = "u=udp4 u.bind=127.0.0.1 v=udp4 v.bind=127.0.0.1"
+    assert shrunk(text, allows()).text == text.replace("u", "a", 1).replace("u.", "a.").replace("v", "b").strip()
+
+
+def test_another_call_is_another_divergence() -> None:
+    """The same rule and the same outcome of listen() is not what bind() was blamed for."""
+    text = "a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1 a.listen b.listen"
+    fault = allows(has("a.listen", "b.listen"))
+    assert shrunk(text, fault).text.endswith("b.listen")
+
+
+def test_what_conforms_is_not_taken() -> None:
+    text = CONFLICT.replace(" b=", " a.listen b=")
+    assert shrunk(text, allows(has("a.listen"))).text == text
+
+
+# -- what is asked
+
+
+def test_nothing_is_asked_that_would_wait_for_a_connection() -> None:
+    """An accept() whose connect() was left out takes a second on a real host, for each candidate."""
+    text = (
+        "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept x.close c.read b=tcp4 b.bind=127.0.0.1"
+    )
+    kernel = FakeKernel()
+    found = shrunk(text, allows())
+    assert found.text == CONFLICT
+    assert found.asked
+    assert [asked for asked in found.asked if "timeout" in (kernel.outcomes(asked) or ())] == []
+
+
+def test_a_round_asks_for_other_scenarios_and_for_each_once() -> None:
+    (asked,) = shrunk(CONFLICT, allows()).rounds
+    assert CONFLICT not in asked
+    assert len(asked) == len(set(asked)) > 0
+    assert [canonical(text) for text in asked] == asked
+
+
+def test_a_candidate_that_the_host_does_not_answer_is_passed_over() -> None:
+    text = f"u=udp4 u.bind=127.0.0.2 {CONFLICT} wait=0"
+    assert shrunk(text, allows(), withheld=lambda asked: asked == f"u=udp4 {CONFLICT}").text == CONFLICT

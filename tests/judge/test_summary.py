@@ -1,0 +1,142 @@
+"""The summary: which verdicts are of one group, which example a group shows, in which order groups come."""
+
+from __future__ import annotations
+
+import pytest
+from bindmatrix.judge.summary import Collector, Group
+from bindmatrix.judge.verdicts import DIVERGES, Judge
+from bindmatrix.observe.recordings import Observation
+from bindmatrix.rules import catalog
+
+SHORT = "a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1"
+MIDDLE = "a=tcp4 a.bind=127.0.0.1 a.listen b=tcp4 b.bind=127.0.0.1"
+LONG = "user=1001 a=tcp4 a.bind=127.0.0.1 a.listen b=tcp4 b.bind=127.0.0.1"
+UDP = "a=udp4 a.bind=127.0.0.1 b=udp4 b.bind=127.0.0.1"
+
+
+def observed(text: str, last: str = "ok") -> Observation:
+    """``text`` with every outcome ok but the last."""
+    return Observation(text, (*["ok"] * (len(text.split()) - 1), last))
+
+
+def collector(*observations: Observation, **host: object) -> Collector:
+    made = Collector(Judge(catalog.expectations("linux").at("6.18.44"), (), host))
+    made.add(made.judge.judge(observations))
+    return made
+
+
+def groups(*observations: Observation, **host: object) -> list[Group]:
+    return collector(*observations, **host).settled()
+
+
+@pytest.mark.parametrize("order", [(SHORT, MIDDLE, LONG), (LONG, MIDDLE, SHORT), (MIDDLE, LONG, SHORT)])
+def test_a_group_keeps_its_shortest_example_whatever_came_first(order: tuple[str, ...]) -> None:
+    (group,) = groups(*[observed(text) for text in order])
+    assert (group.count, group.scenario, group.shortest) == (3, SHORT, SHORT)
+    assert (group.step, group.outcomes) == (3, ("ok", "ok", "ok", "ok"))
+
+
+def test_of_examples_of_one_length_the_first_in_the_alphabet_is_kept() -> None:
+    other = SHORT.replace("b", "z").replace("zind", "bind")
+    assert [groups(*map(observed, pair))[0].scenario for pair in ((SHORT, other), (other, SHORT))] == [SHORT, SHORT]
+
+
+def test_the_shrunk_scenario_is_shown_where_there_is_one() -> None:
+    (group,) = groups(observed(MIDDLE))
+    assert group.shortest == MIDDLE
+    group.shrunk = SHORT
+    assert group.shortest == SHORT
+
+
+def test_a_group_says_what_it_is_about() -> None:
+    (group,) = groups(observed(SHORT))
+    assert (group.kind, group.rule, group.call) == (DIVERGES, "linux.tcp-conflict", "bind")
+    assert (group.expected, group.actual) == ("EADDRINUSE", "ok")
+    assert group.why
+    assert any(one.startswith("source: net/ipv4/inet_connection_sock.c") for one in group.evidence)
+    assert group.as_dict()["scenario"] == SHORT
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (observed(SHORT), observed(UDP)),  # rules
+        (observed(SHORT), observed(SHORT, "EACCES")),  # outcomes
+        (observed("a=tcp4 a.bind=::1", "ok"), observed("a=udp4 a.connect=::1", "ok")),  # calls
+        # options of setsockopt()
+        (observed("a=tcp4 a.reuseaddr=1", "EINVAL"), observed("a=tcp4 a.reuseport=1", "EINVAL")),
+    ],
+)
+def test_verdicts_that_differ_are_of_two_groups(one: Observation, other: Observation) -> None:
+    found = groups(one, other)
+    assert [group.count for group in found] == [1, 1]
+    assert {group.scenario for group in found} == {one.scenario, other.scenario}
+
+
+def test_an_option_is_the_call_of_a_setsockopt() -> None:
+    (group,) = groups(observed("a=tcp4 a.reuseaddr=1", "EINVAL"))
+    assert group.call == "reuseaddr"
+
+
+#: a connection that only the server closed: whether it counts as anybody's depends on an acknowledgement
+UNKNOWN = (
+    "user=1001 a=tcp4 a.reuseport=1 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept x.close a.close "
+    "user=0 b=tcp4 b.reuseport=1 b.bind=127.0.0.1"
+)
+
+
+def test_the_worst_verdict_comes_first_and_then_the_largest_group() -> None:
+    texts = [observed(UNKNOWN), observed(UDP), observed(SHORT), observed(MIDDLE)]
+    found = groups(*texts)
+    assert [(group.kind, group.count) for group in found] == [("diverges", 2), ("diverges", 1), ("unknown", 1)]
+
+
+def test_an_unknown_group_names_the_rule_that_says_unknown() -> None:
+    (group,) = groups(observed(UNKNOWN))
+    assert (group.kind, group.call, group.step) == ("unknown", "", -1)
+    rules = {rule.id: rule for rule in catalog.expectations("linux").rules["bind"]}
+    assert rules[group.rule].action == "unknown"
+
+
+def test_reasons_are_counted_the_most_frequent_first() -> None:
+    made = collector(
+        observed("a=tcp4 a.bind=127.0.0.1", "EACCES"),
+        observed("a=udp4 a.bind=127.0.0.1", "EADDRINUSE"),
+        observed("a=udp6 a.bind=::1", "EADDRINUSE"),
+        Observation("user=1001", None, "unsupported", "needs root"),
+    )
+    assert made.settled() == []
+    reasons = made.reasons()
+    assert list(reasons["no-verdict"].values()) == [2, 1]
+    assert reasons["unsupported"] == {"needs root": 1}
+
+
+def test_the_summary_adds_up() -> None:
+    made = collector(observed(SHORT), observed(SHORT, "EADDRINUSE"), observed(UNKNOWN), os="linux", release="6.18.44")
+    summary = made.summary(notes=["a note"], seconds=2.5)
+    assert (summary.total, summary.system, summary.release) == (3, "Linux", "6.18.44")
+    assert {kind: count for kind, count in summary.verdicts.items() if count} == {
+        "diverges": 1,
+        "unknown": 1,
+        "conforms": 1,
+    }
+    assert not summary.conforms
+    assert [group.kind for group in summary.of("unknown")] == ["unknown"]
+    assert [group.kind for group in summary.of("diverges", "unknown")] == ["diverges", "unknown"]
+    assert summary.rules["linux.tcp-conflict"] == 2
+    data = summary.as_dict()
+    assert data["format"] == "bindmatrix-verdicts/1"
+    assert (data["notes"], data["seconds"], data["host"]) == (["a note"], 2.5, {"os": "linux", "release": "6.18.44"})
+    assert [group["scenario"] for group in data["groups"]] == [SHORT, UNKNOWN]
+
+
+def test_a_run_without_divergence_conforms() -> None:
+    assert collector(observed(SHORT, "EADDRINUSE"), observed(UNKNOWN)).summary().conforms
+
+
+def test_divergences_wait_to_be_repeated_until_the_groups_are_settled() -> None:
+    made = collector(observed(SHORT))
+    assert [verdict.observation.scenario for verdict in made.diverging] == [SHORT]
+    assert [group.count for group in made.settled()] == [1]
+    assert made.diverging == []
+    assert [group.count for group in made.settled()] == [1]

@@ -1,0 +1,50 @@
+"""What calls leave behind on every system: the queue of a listener, the memory of a port, the end of TIME_WAIT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+NotOk = Callable[[str, str, str], str]
+
+SYSTEMS = [("linux", "6.18.44"), ("freebsd", "14.1"), ("windows", "10.0.20348")]
+
+
+@pytest.mark.parametrize(("os", "release"), SYSTEMS)
+def test_accept_takes_the_connection_that_came_first(not_ok: NotOk, os: str, release: str) -> None:
+    """The listener is closed with the later one in its queue: that one is reset.  Seen live on Linux 6.18.44."""
+    text = (
+        "a=tcp4 a.bind=0.0.0.0 a.listen c=tcp4 c.connect=127.0.0.1 d=tcp4 d.connect=127.0.0.2 x=a.accept a.close "
+        "c.read d.read"
+    )
+    assert not_ok(os, release, text) == "c.read=timeout d.read=ECONNRESET"
+
+
+def test_a_udp_socket_does_not_keep_the_memory_of_a_tcp_port(not_ok: NotOk) -> None:
+    """The memory is that of the last TCP bind with SO_REUSEPORT; ``a`` was the last TCP socket of the port.
+
+    With that memory ``b`` would not be compared and would leave ``a``'s wildcard there, by which ``c`` would be let in.
+    Seen live on Linux 6.18.44.
+    """
+    text = (
+        "u=udp4 u.bind=127.0.0.1 a=tcp4 a.reuseport=1 a.bind=0.0.0.0 a.close b=tcp4 b.reuseport=1 b.bind=127.0.0.1 "
+        "b.reuseport=0 c=tcp4 c.reuseport=1 c.bind=0.0.0.0"
+    )
+    assert not_ok("linux", "6.18.44", text) == "c.bind=EADDRINUSE"
+    kept = text.replace("a.close", "t=tcp4 t.reuseport=1 t.bind=0.0.0.0 a.close t.reuseport=0")
+    assert not_ok("linux", "6.18.44", kept) == ""
+
+
+def test_time_wait_ends_with_its_last_millisecond(not_ok: NotOk) -> None:
+    """60 s on Linux (include/net/tcp.h TCP_TIMEWAIT_LEN), waited for at once or in parts."""
+    text = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept x.close c.read c.close a.close "
+    again = " b=tcp4 b.bind=127.0.0.1"
+    for wait, steps in {
+        "": "b.bind=EADDRINUSE",
+        "wait=59999": "b.bind=EADDRINUSE",
+        "wait=60000": "",
+        "wait=30000 wait=29999": "b.bind=EADDRINUSE",
+        "wait=30000 wait=30000": "",
+    }.items():
+        assert not_ok("linux", "6.18.44", text + wait + again) == steps, wait
