@@ -354,3 +354,6 @@ _HANDLERS: dict[str, Callable[[Descriptors, Call, Process], None]] = {
     **dict.fromkeys(("setuid32", "setreuid32", "setresuid32"), Descriptors._user),
     **dict.fromkeys(("sendmsg", "recvmsg"), Descriptors._message),
 }
+
+#: the calls that descriptors are followed through
+FOLLOWED: frozenset[str] = frozenset(_HANDLERS)

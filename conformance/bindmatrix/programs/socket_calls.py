@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from bindmatrix.notation import SOCKET_KINDS
 from bindmatrix.programs import strace_values as values
-from bindmatrix.programs.descriptors import MOST_SOCKETS, MOST_STEPS, Descriptors, Event, Process, Socket
-from bindmatrix.programs.strace_lines import FORKS, Call, Exit, Lines
+from bindmatrix.programs.descriptors import FOLLOWED, MOST_SOCKETS, MOST_STEPS, Descriptors, Event, Process, Socket
+from bindmatrix.programs.strace_lines import Call, Exit, Lines
 
 #: option of a trace -> option of the notation
 _OPTIONS = {"SO_REUSEADDR": "reuseaddr", "SO_REUSEPORT": "reuseport", "IPV6_V6ONLY": "v6only"}
@@ -35,18 +35,16 @@ _MATTER = {
     "MCAST_JOIN_SOURCE_GROUP": "joins a group for one source",
 }
 #: calls that are read; strace is asked for these
-NAMES: frozenset[str] = FORKS | frozenset(
-    "socket bind listen connect setsockopt getsockname shutdown close close_range dup dup2 dup3 fcntl fcntl64 execve"
-    " execveat exit_group setuid setreuid setresuid setuid32 setreuid32 setresuid32 unshare setns io_uring_setup"
-    " sendmsg recvmsg".split()
+NAMES: frozenset[str] = frozenset(
+    {"socket", "bind", "listen", "connect", "setsockopt", "getsockname", "shutdown", *FOLLOWED}
 )
 
 
 class SocketCalls:
     """The sockets of a trace with their steps."""
 
-    def __init__(self, pid: int = 0) -> None:
-        self.lines = Lines(NAMES, pid)
+    def __init__(self) -> None:
+        self.lines = Lines(NAMES)
         self.descriptors = Descriptors(self.lines, self._call, self._close)
         #: those that are bound, listen or may still be, in the order of socket()
         self.sockets: dict[Socket, None] = {}
@@ -89,7 +87,13 @@ class SocketCalls:
         self._add(call, socket, process, "socket", "")
 
     def _add(
-        self, call: Call, socket: Socket, process: Process, kind: str, word: str, port: tuple[int, int | str] | None = None
+        self,
+        call: Call,
+        socket: Socket,
+        process: Process,
+        kind: str,
+        word: str,
+        port: tuple[int, int | str] | None = None,
     ) -> None:
         if len(socket.events) >= MOST_STEPS:
             socket.marks["steps beyond the first of so many"] += 1

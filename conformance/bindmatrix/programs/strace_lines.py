@@ -75,10 +75,11 @@ class Exit(NamedTuple):
 class Lines:
     """Reads lines of one trace; what became of them is counted."""
 
-    def __init__(self, names: Collection[str], pid: int = 0) -> None:
+    def __init__(self, names: Collection[str]) -> None:
         #: the calls that are wanted; others are only counted
         self.names = frozenset(names)
-        self._pid = pid
+        #: the process of lines that name none: -ff writes a file for each
+        self.default_pid = 0
         self.count = 0
         self.calls = 0
         self.not_understood = 0
@@ -110,7 +111,7 @@ class Lines:
         if head is None:
             self._other(text)
             return None
-        pid = int(head["pid"] or head["tid"] or self._pid)
+        pid = int(head["pid"] or head["tid"] or self.default_pid)
         name = head["name"]
         if name is None:
             if head["exit"] is None:
@@ -180,5 +181,5 @@ def arguments(text: str) -> tuple[list[str], int] | None:
                 depth -= 1
             elif mark == ")":
                 last = text[begin : token.start()].strip()
-                return (found + [last] if last or found else found), token.end()
+                return ([*found, last] if last or found else found), token.end()
     return None

@@ -40,9 +40,7 @@ _INTEGER = re.compile(r"-?(?:0x[0-9a-f]+|\d+)\Z")
 _STRING = r'@?"((?:[^"\\]|\\.)*)"'
 _PORT = re.compile(r"sin6?_port=(?:htons\((\d+)\)|" + _STRING + ")")
 _ADDRESS4 = re.compile(r"(?:sin_addr|imr_multiaddr)=(?:inet_addr\(" + _STRING + r"\)|htonl\((\w+)\)|" + _STRING + ")")
-_ADDRESS6 = re.compile(
-    r"inet_pton\((?:AF_INET6|0xa[^,]*), " + _STRING + "|(?:sin6_addr|ipv6mr_multiaddr)=" + _STRING
-)
+_ADDRESS6 = re.compile(r"inet_pton\((?:AF_INET6|0xa[^,]*), " + _STRING + "|(?:sin6_addr|ipv6mr_multiaddr)=" + _STRING)
 _PATH = re.compile(r"sun_path=(@?)" + _STRING)
 _VSOCK = re.compile(r"svm_cid=(\w+).*?svm_port=(\w+)|svm_port=(\w+).*?svm_cid=(\w+)")
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|.)")
@@ -161,7 +159,6 @@ def address(text: str) -> Address | None:
 
 def ip(text: str) -> str | None:
     """The IP address of a socket address or of a membership; None where it holds none."""
-    packed = {4: ipaddress.IPv4Address, 16: ipaddress.IPv6Address}
     if found := _ADDRESS4.search(text):
         if found[2]:
             return {"INADDR_ANY": "0.0.0.0", "INADDR_LOOPBACK": "127.0.0.1"}.get(found[2])
@@ -173,8 +170,8 @@ def ip(text: str) -> str | None:
     try:
         if re.fullmatch(rb"[0-9a-fA-F.:]+", value):
             return address_text(ipaddress.ip_address(value.decode()))
-        return address_text(packed[len(value)](value))
-    except (ValueError, KeyError):
+        return address_text(ipaddress.IPv4Address(value) if len(value) == 4 else ipaddress.IPv6Address(value))
+    except ValueError:
         return None
 
 
