@@ -24,13 +24,13 @@ from bindmatrix.programs.strace_lines import LONGEST_LINE
 from bindmatrix.report import ask_text, program_text
 
 _EPILOG = """\
-  bindmatrix trace --timeout 5 -- python3 -m http.server 8080
+  bindmatrix trace --settle 1 -- python3 -m http.server 8080
   bindmatrix trace --file trace.txt            a trace that strace wrote with -f -y -o trace.txt
   bindmatrix trace --file out.1234 out.1235    the files of strace -ff, that of the first process first
 
 COMMAND runs under strace, in a network namespace of its own where that is allowed: nobody meets its ports.  It runs
-until it ends, until --timeout is over, or until Ctrl-C; then everything that it started is ended too.  What it prints
-goes to standard error.
+until it ends, until --timeout is over, until --settle holds, or until Ctrl-C; then everything that it started is ended
+too.  What it prints goes to standard error.
 
 Each port becomes one scenario; sockets that are only clients are counted.  What the notation has no step for is listed
 with its reason.  A trace of other options, a cut one or one with other lines in it is read as far as it goes: what was
@@ -52,6 +52,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--file", nargs="+", default=[], help="a trace of strace, - for standard input; .gz is read too"
     )
     parser.add_argument("--timeout", type=float, default=0.0, metavar="SECONDS", help="end the command after so long")
+    parser.add_argument(
+        "--settle", type=float, default=0.0, metavar="SECONDS", help="end it when it has bound nothing new for so long"
+    )
     parser.add_argument("--here", action="store_true", help="on the network of this machine, not in a namespace")
     parser.add_argument("--save", metavar="FILE", help="keep the trace of the command")
     add_output(parser)
@@ -126,11 +129,12 @@ def show(
 
 
 def _traced(command: Sequence[str], arguments: argparse.Namespace) -> tuple[SocketCalls, strace_run.Run]:
-    if arguments.timeout < 0:
-        raise Problem(Place("--timeout"), f"expected a number of seconds, got {arguments.timeout:g}")
+    for name, value in (("--timeout", arguments.timeout), ("--settle", arguments.settle)):
+        if not 0 <= value < float("inf"):
+            raise Problem(Place(name), f"expected a number of seconds, got {value:g}")
     with tempfile.TemporaryDirectory(prefix="bindmatrix-trace-") as folder:
         path = Path(arguments.save or Path(folder, "trace"))
-        went = strace_run.run(command, path, arguments.timeout, own_network=not arguments.here)
+        went = strace_run.run(command, path, arguments.timeout, settle=arguments.settle, own_network=not arguments.here)
         calls = _read([path]) if path.exists() and path.stat().st_size else SocketCalls()
     if not calls.lines.calls:
         raise Problem(Place(command[0]), "strace wrote no call; is ptrace allowed here (containers, Yama)?")
@@ -168,9 +172,11 @@ def _opened(file: Path) -> Iterator[IO[str]]:
 
 def _end(went: strace_run.Run) -> str:
     seconds = f"{went.seconds:.1f} s"
-    if went.ended_by == "time":
-        return f"ended after {seconds} (--timeout)"
-    return f"interrupted after {seconds}" if went.ended_by == "interrupt" else f"ended with status {went.status}"
+    if went.ended_by == "itself":
+        return f"ended with status {went.status}"
+    return {"time": "ended after {} (--timeout)", "settled": "ended after {} (--settle)"}.get(
+        went.ended_by, "interrupted after {}"
+    ).format(seconds)
 
 
 def _warnings(calls: SocketCalls, went: strace_run.Run | None) -> list[str]:

@@ -12,6 +12,7 @@
       without:                               # systems that the row says nothing of -> why
         illumos: not read
       ignores: [v6only]                      # options whose errors the runtime ignores
+      any-order: yes                         # its sockets come in an order that is not fixed
       source: 'net/sockopt_*.go'             # where it was read
       recorded: {trace: go-tcp4, system: linux 6.18.44, date: 2026-11-29}
       backlog: '128'                         # of listen()
@@ -37,7 +38,7 @@ from bindmatrix.rules import catalog
 from bindmatrix.rules.yaml_source import Reader
 
 _NEEDED = ("id", "runtime", "version", "call", "does", "source")
-_KEYS = (*_NEEDED, "differs", "without", "ignores", "recorded", "backlog", "note")
+_KEYS = (*_NEEDED, "differs", "without", "ignores", "any-order", "recorded", "backlog", "note")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9._-]*\Z")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
 
@@ -66,6 +67,7 @@ class Runtime:
     differs: Mapping[str, Scenario] = field(default_factory=dict)
     without: Mapping[str, str] = field(default_factory=dict)
     ignores: tuple[str, ...] = ()
+    any_order: bool = False
     recorded: Recorded | None = None
     backlog: str = ""
     note: str = ""
@@ -140,13 +142,21 @@ def _row(reader: Reader, node: yaml.Node, taken: set[str]) -> Runtime | None:
     for system, value in _systems(reader, keys.get("without"), named):
         without[system] = reader.text(value, "why it is without")
     ignores = [reader.word(one, "option", tuple(OPTIONS)) for one in _list(reader, keys.get("ignores"))]
+    any_order = "any-order" in keys and reader.word(keys["any-order"], "yes or no", ("no", "yes")) == "yes"
     recorded = _recorded(reader, keys["recorded"]) if "recorded" in keys else None
     if len(reader.problems) > before or does is None:
         return None
     said = {key: texts[key] for key in ("id", "runtime", "version", "call", "source")}
     more = {key: texts.get(key, "") for key in ("backlog", "note")}
     return Runtime(
-        **said, **more, does=does, differs=differs, without=without, ignores=tuple(ignores), recorded=recorded
+        **said,
+        **more,
+        does=does,
+        differs=differs,
+        without=without,
+        ignores=tuple(ignores),
+        any_order=any_order,
+        recorded=recorded,
     )
 
 
@@ -200,7 +210,8 @@ def _recorded(reader: Reader, node: yaml.Node) -> Recorded:
 def difference(row: Runtime, recorded: Iterable[Scenario]) -> str:
     """What differs between a row and the scenarios of a recording of it; "" where its sockets are among them.
 
-    A row describes one kind of socket of a program that may have more; names do not matter, the order does.
+    A row describes one kind of socket of a program that may have more.  Names do not matter; the order of the steps
+    of one socket does, and so does that of all unless the row is ``any_order``.
     """
     expected = _named(_words(row.does))
     seen = []
@@ -212,6 +223,8 @@ def difference(row: Runtime, recorded: Iterable[Scenario]) -> str:
         for steps in _by_socket(expected).values():
             match = next((name for name, own in _by_socket(words).items() if own == steps and name not in chosen), None)
             chosen += [match] if match else []
+        if row.any_order and len(chosen) == len(_by_socket(expected)):
+            return ""
         if _named([(name, step) for name, step in words if name in chosen]) == expected:
             return ""
     return f"{row.id}: expected {row.does.text}\n" + "\n".join(f"  recorded {text}" for text in seen or ["no socket"])

@@ -38,13 +38,13 @@ _OWN_WORDS = re.compile(r"strace: |\[ Process PID=|\d+ *\[ Process PID=")
 _INSIDE = re.compile(r"strace: Process \d+ (?:attached|detached|suspended|resumed).*\Z")
 _SUMMARY = re.compile(r"% time +seconds|------ -----------|(?: *\d+\.\d+){2} +\d+ +\d+ ")
 _RESULT = re.compile(
-    r"\s*(?:=> .*?\)\s*)?= (?P<value>\?|-?\d+|0x[0-9a-f]+)(?:<(?P<of>\w+:\[.*?\]|[^>]*)>)?"
+    r"\s*(?:=> .*?\)\s*)?= (?P<value>\?|-?\d+|0x[0-9a-f]+)(?:<(?P<of>\w+:\[.*?\]|[^>]*)>(?:\(deleted\))?)?"
     r"(?: (?P<error>E[A-Z0-9]+)\b)?(?P<rest>.*)"
 )
 _TOKEN = re.compile(
     r'"(?:[^"\\]|\\.)*"(?:\.\.\.)?'
     r"|/\*.*?\*/"
-    r"|(?<=\d)<(?!<)[^\"]*?>(?=[,)\]} ]|\Z)"
+    r"|(?<=\d)<(?!<)[^\"]*?>(?:\(deleted\))?(?=[,)\]} ]|\Z)"
     r"|[\[{(]|[\]})]|,|=>"
     r"|[^\"\[\](){},</=]+|."
 )

@@ -52,7 +52,7 @@ class Run:
     network: str = "none"
     #: exit status; negative for a signal
     status: int = 0
-    #: ``itself``, ``time`` (the time was over) or ``interrupt``
+    #: ``itself``, ``time`` (the time was over), ``settled`` or ``interrupt``
     ended_by: str = "itself"
     seconds: float = 0.0
     #: sockets that the kernel listed for the program while it ran, by inode
@@ -67,10 +67,19 @@ def strace_program() -> str:
     return found
 
 
-def run(command: Sequence[str], trace: Path, seconds: float = 0.0, *, own_network: bool = True) -> Run:
+def run(
+    command: Sequence[str],
+    trace: Path,
+    seconds: float = 0.0,
+    *,
+    settle: float = 0.0,
+    own_network: bool = True,
+    folder: Path | None = None,
+) -> Run:
     """Run ``command`` until it ends, for ``seconds`` at the most (0: no limit), with its trace in the file ``trace``.
 
-    An interrupt (Ctrl-C, SIGTERM) ends the command, not this function.  The command's standard output goes to
+    ``settle``: end it earlier, once it has a port and has bound nothing new for so many seconds (0: no).  ``folder``:
+    where it runs.  An interrupt (Ctrl-C, SIGTERM) ends the command, not this function.  The command's standard output goes to
     standard error.  Raises :class:`Problem` where strace or the command is not there.
     """
     strace = strace_program()
@@ -96,13 +105,13 @@ def run(command: Sequence[str], trace: Path, seconds: float = 0.0, *, own_networ
     began = time.monotonic()
     try:
         with subprocess.Popen(  # noqa: S603  the command is what the caller wants to run
-            arguments, stdout=2, pass_fds=[tell], preexec_fn=_network(tell) if own_network else None
+            arguments, stdout=2, cwd=folder, pass_fds=[tell], preexec_fn=_network(tell) if own_network else None
         ) as process:
             os.close(tell)
             tell = -1
             found.network = os.read(told, 16).decode() or "none"
             with _interrupts():
-                _watch(process, found, seconds)
+                _watch(process, found, seconds, settle)
             found.status = process.wait()
     finally:
         os.close(told)
@@ -164,15 +173,22 @@ def _interrupts() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _watch(process: subprocess.Popen[bytes], found: Run, seconds: float) -> None:
+def _watch(process: subprocess.Popen[bytes], found: Run, seconds: float, settle: float) -> None:
     """Look at the program's sockets until it ends, its time is over or somebody interrupts; leave nothing running."""
     traced = _Traced(process.pid)
-    limit = time.monotonic() + seconds if seconds else None
+    changed = time.monotonic()
+    limit = changed + seconds if seconds else None
     try:
         while process.poll() is None:
+            before = len(found.listed)
             traced.look(found)
+            if len(found.listed) > before:
+                changed = time.monotonic()
             if limit is not None and time.monotonic() >= limit:
                 found.ended_by = "time"
+                break
+            if settle and found.listed and time.monotonic() - changed >= settle:
+                found.ended_by = "settled"
                 break
             time.sleep(_LOOK)
     except KeyboardInterrupt:

@@ -34,7 +34,7 @@ _OPTIONS = {
 _CLONE = {0x400: "CLONE_FILES", 0x10000: "CLONE_THREAD", 0x40000000: "CLONE_NEWNET"}
 
 _COMMENT = re.compile(r"/\*.*?\*/")
-_DESCRIPTOR = re.compile(r"(-?\d+|0x[0-9a-f]+)(?:<(.*)>)?\Z")
+_DESCRIPTOR = re.compile(r"(-?\d+|0x[0-9a-f]+)(?:<(.*)>(?:\(deleted\))?)?\Z")
 _INODE = re.compile(r"(?:socket|[A-Za-z0-9-]+):\[(\d+)(?:[,\]-]|\Z)")
 _INTEGER = re.compile(r"-?(?:0x[0-9a-f]+|\d+)\Z")
 _STRING = r'@?"((?:[^"\\]|\\.)*)"'
