@@ -229,7 +229,7 @@ PROGRAMS: dict[str, Program] = {
         files={"m.js": "import h from 'node:http'; h.createServer().listen(8080)"},
     ),
     "deno-reusePort": Program(
-        ("deno", "run", "-A", "m.js"),
+        ("deno", "run", "-A", "--unstable-net", "m.js"),
         ("deno",),
         files={"m.js": "Deno.listen({port: 8080, reusePort: true});setInterval(()=>0,9)"},
     ),

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
-import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from bindmatrix.answers import ask
 from bindmatrix.cli.main import OK
 from bindmatrix.errors import Place, Problem, printable
-from bindmatrix.programs import strace_run
+from bindmatrix.programs import strace_files, strace_run
 from bindmatrix.programs.port_scenarios import Found, scenarios_of
 from bindmatrix.programs.socket_calls import SocketCalls
-from bindmatrix.programs.strace_lines import LONGEST_LINE
 from bindmatrix.report import ask_text, program_text
 
 _EPILOG = """\
   bindmatrix trace --settle 1 -- python3 -m http.server 8080
   bindmatrix trace --file trace.txt            a trace that strace wrote with -f -y -o trace.txt
-  bindmatrix trace --file out.1234 out.1235    the files of strace -ff, that of the first process first
+  bindmatrix trace --file out.*                the files of strace -ff, one a process
 
 COMMAND runs under strace, in a network namespace of its own where that is allowed: nobody meets its ports.  It runs
 until it ends, until --timeout is over, until --settle holds, or until Ctrl-C; then everything that it started is ended
@@ -77,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     if command:
         calls, went = _traced(command, arguments)
     else:
-        calls, went = _read([Path(file) for file in arguments.file]), None
+        calls, went = strace_files.read([Path(file) for file in arguments.file]), None
     found = scenarios_of(calls.sockets, calls.folded)
     lines = calls.lines
     data: dict[str, Any] = {
@@ -135,39 +130,10 @@ def _traced(command: Sequence[str], arguments: argparse.Namespace) -> tuple[Sock
     with tempfile.TemporaryDirectory(prefix="bindmatrix-trace-") as folder:
         path = Path(arguments.save or Path(folder, "trace"))
         went = strace_run.run(command, path, arguments.timeout, settle=arguments.settle, own_network=not arguments.here)
-        calls = _read([path]) if path.exists() and path.stat().st_size else SocketCalls()
+        calls = strace_files.read([path]) if path.exists() and path.stat().st_size else SocketCalls()
     if not calls.lines.calls:
         raise Problem(Place(command[0]), "strace wrote no call; is ptrace allowed here (containers, Yama)?")
     return calls, went
-
-
-def _read(files: Sequence[Path]) -> SocketCalls:
-    """The calls of a trace; raises :class:`Problem` where a file holds none."""
-    calls = SocketCalls()
-    for file in files:
-        before = calls.lines.calls
-        suffix = re.search(r"\.(\d+)(?:\.gz)?\Z", file.name)
-        calls.lines.default_pid = int(suffix[1]) if suffix else 0
-        with _opened(file) as stream:
-            calls.read(iter(partial(stream.readline, LONGEST_LINE), ""))
-        if calls.lines.traits["summary"] and calls.lines.calls == before:
-            raise Problem(Place(str(file)), "a table of 'strace -c' holds no calls; trace without -c")
-        if calls.lines.calls == before:
-            raise Problem(Place(str(file)), "expected the output of strace, found no call in it")
-    return calls
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[IO[str]]:
-    if str(file) == "-":
-        yield sys.stdin
-        return
-    if file.suffix == ".gz":
-        with gzip.open(file, "rt", encoding="latin-1") as stream:
-            yield stream
-        return
-    with file.open(encoding="latin-1") as stream:
-        yield stream
 
 
 def _end(went: strace_run.Run) -> str:

@@ -58,6 +58,8 @@ class Socket:
     events: list[Event] = field(default_factory=list)
     #: calls that the notation has no step for, or that changed nothing -> how often
     marks: Counter[str] = field(default_factory=Counter)
+    #: False for one beyond the most that are kept
+    kept: bool = True
     listening: bool = False
     connected: str = ""
     #: the port that the kernel chose, of getsockname()
@@ -100,6 +102,8 @@ class Descriptors:
         self._by_inode: dict[str, Socket] = {}
         self._messages: deque[list[Socket | None]] = deque(maxlen=_MOST_MESSAGES)
         self._namespaces = 0
+        #: told the number of every new process
+        self.on_fork: Callable[[int], None] = lambda _: None
         #: io_uring_setup() was called: sockets may be made and bound by it unseen
         self.io_uring = 0
         #: every descriptor is named with its inode
@@ -160,6 +164,7 @@ class Descriptors:
     def _fork(self, call: Call, process: Process) -> None:
         if call.result is not None and call.result > 0 and call.result not in self._of:
             self._child(call.result, process, ", ".join(call.arguments))
+            self.on_fork(call.result)
 
     def _exit(self, call: Call | Exit, threads: int) -> None:
         process = self._of.pop(call.pid, None)

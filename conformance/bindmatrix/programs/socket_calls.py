@@ -61,6 +61,8 @@ class SocketCalls:
             self.descriptors.follow(call)
 
     def _call(self, call: Call, socket: Socket, process: Process) -> None:
+        if not socket.kept:
+            return
         handler = {
             "socket": self._made,
             "bind": self._bind,
@@ -79,6 +81,7 @@ class SocketCalls:
         if len(self.sockets) < MOST_SOCKETS:
             self.sockets[socket] = None
         else:
+            socket.kept = False
             self.folded["too many"] += 1
             self.descriptors.forget(socket)
 
@@ -179,15 +182,14 @@ class SocketCalls:
             socket.marks["shutdown() of a listening socket: on Linux it no longer listens"] += 1
 
     def _close(self, call: Call | Exit, socket: Socket) -> None:
+        self.descriptors.forget(socket)
         if socket not in self.sockets:
-            self.descriptors.forget(socket)
-        elif why := folds(socket):
+            return
+        if why := folds(socket):
             del self.sockets[socket]
             self.folded[why] += 1
-            self.descriptors.forget(socket)
         else:
             socket.events.append(Event(call.line, "close", "close", None, "", ""))
-            self.descriptors.forget(socket)
 
 
 def folds(socket: Socket) -> str:

@@ -27,7 +27,7 @@ FORKS = frozenset({"clone", "clone3", "fork", "vfork"})
 _AT_ENTRY = frozenset({"close", "close_range"})
 
 _HEAD = re.compile(
-    r"(?:\[pid +(?P<tid>\d+)[^\]]*\] +|(?P<pid>\d+)(?:<.{0,64}?>)? +)?\s*"
+    r"(?:\[pid +(?P<tid>\d{1,10})[^\]]*\] +|(?P<pid>\d{1,10})(?:<.{0,64}?>)? +)?\s*"
     r"(?:(?:\d\d:\d\d:\d\d(?:\.\d+)?|\d+\.\d+|\(\+ +\d+\.\d+\)) +)*"
     r"(?:\[ *\d+\] +)?(?:\[[0-9a-f?]{8,}\] +)?"
     r"(?:(?P<resumed><\.\.\. )?(?P<name>[a-z][a-z0-9_]*)(?P<open>\(| resumed>)"
@@ -38,7 +38,8 @@ _OWN_WORDS = re.compile(r"strace: |\[ Process PID=|\d+ *\[ Process PID=")
 _INSIDE = re.compile(r"strace: Process \d+ (?:attached|detached|suspended|resumed).*\Z")
 _SUMMARY = re.compile(r"% time +seconds|------ -----------|(?: *\d+\.\d+){2} +\d+ +\d+ ")
 _RESULT = re.compile(
-    r"\s*(?:=> .*?\)\s*)?= (?P<value>\?|-?\d+|0x[0-9a-f]+)(?:<(?P<of>\w+:\[.*?\]|[^>]*)>(?:\(deleted\))?)?"
+    r"\s*(?:=> .*?\)\s*)?= "
+    r"(?P<value>\?|-?(?:0x[0-9a-f]{1,16}|\d{1,20}))(?:<(?P<of>\w+:\[.*?\]|[^>]*)>(?:\(deleted\))?)?"
     r"(?: (?P<error>E[A-Z0-9]+)\b)?(?P<rest>.*)"
 )
 _TOKEN = re.compile(
@@ -147,7 +148,7 @@ class Lines:
         self.calls += 1
         if result["rest"].endswith("(INJECTED)"):
             self.traits["injected"] += 1
-        value = None if result["value"] == "?" else int(result["value"], 0)
+        value = None if result["value"] == "?" else integer(result["value"])
         return Call(self.count, pid, name, tuple(read[0]), value, result["of"] or "", result["error"] or "")
 
     def _other(self, text: str) -> None:
@@ -160,6 +161,11 @@ class Lines:
         self.not_understood += 1
         if len(self.examples) < _SHOWN:
             self.examples.append((self.count, text[:200]))
+
+
+def integer(text: str) -> int:
+    """A number as strace writes it, ``-1`` or ``0x1f``."""
+    return int(text, 16 if "x" in text else 10)
 
 
 def arguments(text: str) -> tuple[list[str], int] | None:

@@ -79,8 +79,8 @@ def run(
     """Run ``command`` until it ends, for ``seconds`` at the most (0: no limit), with its trace in the file ``trace``.
 
     ``settle``: end it earlier, once it has a port and has bound nothing new for so many seconds (0: no).  ``folder``:
-    where it runs.  An interrupt (Ctrl-C, SIGTERM) ends the command, not this function.  The command's standard output goes to
-    standard error.  Raises :class:`Problem` where strace or the command is not there.
+    where it runs.  An interrupt (Ctrl-C, SIGTERM) ends the command, not this function.  The command's standard output
+    goes to standard error.  Raises :class:`Problem` where strace or the command is not there.
     """
     strace = strace_program()
     if shutil.which(command[0]) is None:

@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from bindmatrix.notation import SOCKET_KINDS, address_text
+from bindmatrix.programs.strace_lines import integer
 
 _FAMILIES = {1: "AF_UNIX", 2: "AF_INET", 10: "AF_INET6", 16: "AF_NETLINK", 17: "AF_PACKET", 40: "AF_VSOCK"}
 _TYPES = {1: "SOCK_STREAM", 2: "SOCK_DGRAM", 3: "SOCK_RAW", 5: "SOCK_SEQPACKET"}
@@ -34,11 +35,11 @@ _OPTIONS = {
 _CLONE = {0x400: "CLONE_FILES", 0x10000: "CLONE_THREAD", 0x40000000: "CLONE_NEWNET"}
 
 _COMMENT = re.compile(r"/\*.*?\*/")
-_DESCRIPTOR = re.compile(r"(-?\d+|0x[0-9a-f]+)(?:<(.*)>(?:\(deleted\))?)?\Z")
+_DESCRIPTOR = re.compile(r"(-?\d{1,10}|0x[0-9a-f]{1,8})(?:<(.*)>(?:\(deleted\))?)?\Z")
 _INODE = re.compile(r"(?:socket|[A-Za-z0-9-]+):\[(\d+)(?:[,\]-]|\Z)")
-_INTEGER = re.compile(r"-?(?:0x[0-9a-f]+|\d+)\Z")
+_INTEGER = re.compile(r"-?(?:0x[0-9a-f]{1,16}|\d{1,20})\Z")
 _STRING = r'@?"((?:[^"\\]|\\.)*)"'
-_PORT = re.compile(r"sin6?_port=(?:htons\((\d+)\)|" + _STRING + ")")
+_PORT = re.compile(r"sin6?_port=(?:htons\((\d{1,5})\)|" + _STRING + ")")
 _ADDRESS4 = re.compile(r"(?:sin_addr|imr_multiaddr)=(?:inet_addr\(" + _STRING + r"\)|htonl\((\w+)\)|" + _STRING + ")")
 _ADDRESS6 = re.compile(r"inet_pton\((?:AF_INET6|0xa[^,]*), " + _STRING + "|(?:sin6_addr|ipv6mr_multiaddr)=" + _STRING)
 _PATH = re.compile(r"sun_path=(@?)" + _STRING)
@@ -62,13 +63,13 @@ class Address(NamedTuple):
 def number(text: str) -> int | None:
     """A number; None where it is a name or a pointer's text."""
     text = _COMMENT.sub("", text).strip()
-    return int(text, 0) if _INTEGER.match(text) and not re.match(r"-?0\d", text) else None
+    return integer(text) if _INTEGER.match(text) else None
 
 
 def descriptor(text: str) -> tuple[int, str]:
     """The descriptor and what -y says that it is (``socket:[4711]``); (-1, "") where it is none."""
     found = _DESCRIPTOR.match(text)
-    return (int(found[1], 0), found[2] or "") if found else (-1, "")
+    return (integer(found[1]), found[2] or "") if found else (-1, "")
 
 
 def inode(text: str) -> str:
@@ -124,7 +125,7 @@ def flags(text: str) -> set[str]:
     """The flags of clone() that matter here, by name; ``text`` is all its arguments."""
     words = {name for name in _CLONE.values() if re.search(rf"\b{name}\b", text)}
     field = re.search(r"flags=([^,}]*)", text)
-    for value in re.findall(r"\b0x[0-9a-f]+\b", field[1]) if field else ():
+    for value in re.findall(r"\b0x[0-9a-f]{1,16}\b", field[1]) if field else ():
         words |= {name for bit, name in _CLONE.items() if int(value, 16) & bit}
     return words
 
