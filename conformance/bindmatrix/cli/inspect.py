@@ -18,8 +18,8 @@ _EPILOG = """\
 The options are read from the running program's own sockets, with pidfd_getfd(2) and getsockopt(2): nothing is traced,
 and io_uring hides nothing.  It needs Linux 5.6, and root or the right to trace the process.
 
-They are the options of now.  The order in which they were set, options that were cleared again and groups that were
-joined cannot be read; sockets are told in the order of their inodes.
+TCP connections are left out.  The options are those of now: the order in which they were set, options that were cleared
+again and groups that were joined cannot be read.  Sockets are told in the order of their inodes.
 
 --json prints one object: warnings, folded, left_out and scenarios, as 'trace --json'.
 """

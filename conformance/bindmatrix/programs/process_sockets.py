@@ -123,11 +123,12 @@ def _lent(pid: int, number: int, place: Place) -> socket.socket | None:
 
 
 def _one(lent: socket.socket, order: int, inode: str, user: str) -> Socket | None:
-    """The socket as the calls that would make it so; None where it has no port or is no IP socket."""
+    """The socket as the calls that would make it so; None for a connection, and where it has no IP port."""
     if lent.family not in (socket.AF_INET, socket.AF_INET6):
         return None
     address, port = lent.getsockname()[:2]
-    if not port:
+    peer = _peer(lent)
+    if not port or (peer and lent.type == socket.SOCK_STREAM):
         return None
     six = lent.family == socket.AF_INET6
     protocol = _PROTOCOLS.get(lent.getsockopt(socket.SOL_SOCKET, _SO_PROTOCOL), "")
@@ -143,6 +144,7 @@ def _one(lent: socket.socket, order: int, inode: str, user: str) -> Socket | Non
     made.events.append(Event(order, "bind", f"bind={address}", (0, port), "", user))
     if made.listening:
         made.events.append(Event(order, "listen", "listen", None, "", user))
+    made.connected = peer
     _mark(lent, made)
     return made
 
@@ -155,11 +157,14 @@ def _mark(lent: socket.socket, made: Socket) -> None:
     device = lent.getsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, 16).strip(b"\0")
     if device:
         made.marks[f"SO_BINDTODEVICE: tied to {device.decode('ascii', 'replace')}"] += 1
+
+
+def _peer(lent: socket.socket) -> str:
     try:
         address, port = lent.getpeername()[:2]
     except OSError:
-        return
-    made.connected = f"{address} port {port}"
+        return ""
+    return f"{address} port {port}"
 
 
 def _value(lent: socket.socket, level: int, number: int) -> int:

@@ -96,16 +96,26 @@ class Lines:
         """The calls and exits of ``lines``, in the order in which they completed."""
         for text in lines:
             self.count += 1
-            text = text.rstrip("\r\n")
             if self._held:
-                text, self._held = self._held + text.lstrip("\n"), ""
-            elif inside := _INSIDE.search(text):
-                if inside.start():
-                    self._held = text[: inside.start()]
+                text, self._held = self._held + text, ""
+            elif self._is_other_call(text):
+                self.calls += 1
                 continue
-            found = self._line(text)
+            elif "strace: Process" in text and (inside := _INSIDE.search(text.rstrip())):
+                self._held = text[: inside.start()]
+                continue
+            found = self._line(text.rstrip("\r\n"))
             if found is not None:
                 yield found
+
+    def _is_other_call(self, text: str) -> bool:
+        """Whether a line is plainly a call that is not wanted: most are, and the expression is slow."""
+        end = text.find("(")
+        if end < 0:
+            return False
+        begin = text.rfind(" ", 0, end) + 1
+        name = text[begin:end]
+        return name.isidentifier() and name not in self.names and not text[:begin].strip("0123456789 :.")
 
     def _line(self, text: str) -> Call | Exit | None:
         head = _HEAD.match(text)
@@ -129,7 +139,7 @@ class Lines:
                 return None  # told at its entry
             if begun is not None and begun[0] == name:
                 rest = begun[1] + rest
-        unfinished = _UNFINISHED.search(rest)
+        unfinished = _UNFINISHED.search(rest) if "<unfinished" in rest else None
         if unfinished is None:
             return self._complete(pid, name, rest, text)
         rest = rest[: unfinished.start()]

@@ -19,8 +19,8 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -101,22 +101,15 @@ def run(
         *command,
     ]
     found = Run()
-    told, tell = os.pipe()
     began = time.monotonic()
-    try:
-        with subprocess.Popen(  # noqa: S603  the command is what the caller wants to run
-            arguments, stdout=2, cwd=folder, pass_fds=[tell], preexec_fn=_network(tell) if own_network else None
-        ) as process:
-            os.close(tell)
-            tell = -1
-            found.network = os.read(told, 16).decode() or "none"
+    with _Network() if own_network else nullcontext() as network:
+        prepare = network.enter if network else None
+        # the command is what the caller wants to run
+        with subprocess.Popen(arguments, stdout=2, cwd=folder, preexec_fn=prepare) as process:  # noqa: S603
+            found.network = network.kind() if network else "none"
             with _interrupts():
                 _watch(process, found, seconds, settle)
             found.status = process.wait()
-    finally:
-        os.close(told)
-        if tell >= 0:
-            os.close(tell)
     found.seconds = time.monotonic() - began
     return found
 
@@ -129,30 +122,42 @@ def _quick(strace: str) -> list[str]:
     return ["--seccomp-bpf"] if version and (int(version[1]), int(version[2])) >= (5, 3) else []
 
 
-def _network(tell: int) -> Callable[[], None]:
-    """What the child does before it becomes strace: a network namespace with its loopback interface up."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    user, group = os.geteuid(), os.getegid()
+class _Network:
+    """A network namespace for a child, which tells through a pipe what it got."""
 
-    def prepare() -> None:
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._read, self._write = os.pipe()
+
+    def __enter__(self) -> _Network:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._read)
+        if self._write >= 0:
+            os.close(self._write)
+
+    def enter(self) -> None:
+        """In the child, before it becomes strace: the loopback interface of the namespace is up afterwards."""
+        user, group = os.geteuid(), os.getegid()
         kind = "none"
-        if libc.unshare(_NEWNET) == 0:
+        if self._libc.unshare(_NEWNET) == 0:
             kind = "own"
-        elif libc.unshare(_NEWUSER | _NEWNET) == 0:
+        elif self._libc.unshare(_NEWUSER | _NEWNET) == 0:
             kind = "user"
-            for name, text in (
-                ("setgroups", "deny"),
-                ("uid_map", f"{user} {user} 1"),
-                ("gid_map", f"{group} {group} 1"),
-            ):
-                Path(f"/proc/self/{name}").write_text(text, "ascii")
+            Path("/proc/self/setgroups").write_text("deny", "ascii")
+            Path("/proc/self/uid_map").write_text(f"{user} {user} 1", "ascii")
+            Path("/proc/self/gid_map").write_text(f"{group} {group} 1", "ascii")
         if kind != "none":
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
                 fcntl.ioctl(one, 0x8914, struct.pack("16sh22x", b"lo", 0x41))  # SIOCSIFFLAGS: up and running
-        os.write(tell, kind.encode())
-        os.close(tell)
+        os.write(self._write, kind.encode())
 
-    return prepare
+    def kind(self) -> str:
+        """In the parent: a key of NETWORKS."""
+        os.close(self._write)
+        self._write = -1
+        return os.read(self._read, 16).decode() or "none"
 
 
 @contextmanager
