@@ -30,13 +30,16 @@ class Program:
     #: run before it, untraced: a compiler
     before: tuple[str, ...] = ()
     root: bool = False
+    #: a file or folder that it or its compiler needs
+    needs: str = ""
 
     def missing(self) -> str:
         """Why it cannot run here; ""."""
         tools = [one for one in self.tools if shutil.which(one) is None and not Path("/usr/sbin", one).exists()]
         modules = [one for one in self.modules if importlib.util.find_spec(one) is None]
-        if tools or modules:
-            return f"not here: {', '.join(tools + modules)}"
+        files = [self.needs] if self.needs and not Path(self.needs).exists() else []
+        if tools or modules or files:
+            return f"not here: {', '.join(tools + modules + files)}"
         return "needs root" if self.root and os.geteuid() != 0 else ""
 
     def prepare(self, folder: Path) -> list[str]:
@@ -77,6 +80,23 @@ def java(text: str) -> Program:
     source = "import java.net.*;\npublic class M { public static void main(String[] a) throws Exception {\n"
     source += f"{text}\nThread.sleep(60000); }} }}\n"
     return Program(("java", "-cp", "@", "M"), ("java", "javac"), files={"M.java": source}, before=("javac", "M.java"))
+
+
+def libevent(flag: str) -> Program:
+    source = """
+#include <event2/listener.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+int main(void) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(8080)};
+    struct event_base *base = event_base_new();
+    if (!evconnlistener_new_bind(base, 0, 0, FLAG, 16, (struct sockaddr *)&to, sizeof to)) return 1;
+    return event_base_loop(base, EVLOOP_NO_EXIT_ON_EMPTY);
+}
+"""
+    compile_it = ("cc", "-o", "main", "main.c", "-levent")
+    files = {"main.c": source.replace("FLAG", flag)}
+    return Program(("@/main",), ("cc",), files=files, before=compile_it, needs="/usr/include/event2/listener.h")
 
 
 def erlang(call: str) -> Program:
@@ -233,6 +253,11 @@ PROGRAMS: dict[str, Program] = {
         ("deno",),
         files={"m.js": "Deno.listen({port: 8080, reusePort: true});setInterval(()=>0,9)"},
     ),
+    "deno-udp-reuse": Program(
+        ("deno", "run", "-A", "--unstable-net", "m.js"),
+        ("deno",),
+        files={"m.js": "Deno.listenDatagram({port: 8080, transport: 'udp', reuseAddress: true});setInterval(()=>0,9)"},
+    ),
     "bun-serve": Program(("bun", "m.js"), ("bun",), files={"m.js": "Bun.serve({port: 8080, fetch() {}})"}),
     "bun-reusePort": Program(
         ("bun", "m.js"), ("bun",), files={"m.js": "Bun.serve({port: 8080, reusePort: true, fetch() {}})"}
@@ -287,6 +312,15 @@ PROGRAMS: dict[str, Program] = {
     "unbound-tcp": server("unbound", "-d", "-c", "@/u.conf", root=True, u_conf=_UNBOUND),
     "mosquitto": server("mosquitto", "-p", "1883", root=True),
     "lighttpd": server("lighttpd", "-D", "-f", "@/l.conf", l_conf='server.port = 8080\nserver.document-root = "/"\n'),
+    "sshd": Program(
+        ("/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", "-h", "@/key", "-p", PORT),
+        ("sshd", "ssh-keygen"),
+        before=("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "key"),
+        root=True,
+        needs="/run/sshd",
+    ),
+    "libevent": libevent("LEV_OPT_REUSEABLE"),
+    "libevent-reuseport": libevent("LEV_OPT_REUSEABLE_PORT"),
     "socat": server("socat", f"TCP-LISTEN:{PORT}", "-"),
     "socat-udp": server("socat", f"UDP-LISTEN:{PORT},fork", "-"),
 }

@@ -101,6 +101,11 @@ def test_words_of_strace_inside_a_call() -> None:
     assert lines.not_understood == 0
 
 
+def test_a_word_without_a_parenthesis_is_no_call() -> None:
+    _, lines = read("1 1795988920.94 clone", "1 liste", "write")
+    assert (lines.calls, lines.not_understood) == (0, 3)
+
+
 def test_what_is_not_understood_is_counted_and_shown() -> None:
     calls, lines = read("Serving HTTP on port 80", BIND[:40], BIND, "", '1 write(1, "", 0) = 0')
     assert len(calls) == 1
