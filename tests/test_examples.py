@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.interruptible import interruptible
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 
@@ -30,7 +32,8 @@ def free_port() -> int:
 @contextmanager
 def started(*words: object, lines: int = 1) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """A program that has said as many lines as it says when it is ready; it ends with the block, whatever happens."""
-    with subprocess.Popen([sys.executable, *map(str, words)], stdout=subprocess.PIPE, text=True) as program:
+    command = [sys.executable, *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=interruptible) as program:
         assert program.stdout is not None
         try:
             yield program, [program.stdout.readline() for _ in range(lines)]
@@ -39,7 +42,7 @@ def started(*words: object, lines: int = 1) -> Iterator[tuple[subprocess.Popen[s
 
 
 def ask(port: int) -> str:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         text = b""
         while not text.endswith(b"\n"):
             piece = client.recv(99)
@@ -51,7 +54,7 @@ def ask(port: int) -> str:
 
 def end(program: subprocess.Popen[str]) -> int:
     program.send_signal(signal.SIGINT)
-    return program.wait(10)
+    return program.wait(60)
 
 
 def restart(port: int) -> None:
@@ -90,7 +93,7 @@ def workers(port: int) -> None:
 
 def gone(pid: int) -> None:
     """Wait until a process has ended."""
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + 60
     while alive(pid):
         assert time.monotonic() < limit, f"process {pid} lives on"
         time.sleep(0.001)

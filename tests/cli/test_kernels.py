@@ -17,6 +17,7 @@ from bindmatrix.execute import executor, vng
 
 from tests import fake_vng
 from tests.cli.test_verbs import ENVIRONMENT
+from tests.interruptible import interruptible
 
 pytestmark = pytest.mark.skipif(not executor.LINUX, reason="kernel images are booted on Linux")
 
@@ -109,6 +110,7 @@ def test_ctrl_c_does_not_wait_for_kernels_that_boot(boot: Path) -> None:
         text=True,
         env={**os.environ, "PYTHONPATH": ENVIRONMENT["PYTHONPATH"]},
         start_new_session=True,
+        preexec_fn=interruptible,
     )
     while process.poll() is None and not boot.with_name("began").exists():
         time.sleep(0.01)

@@ -134,7 +134,7 @@ def test_a_probe_whose_parent_is_killed_ends_too() -> None:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         parent.kill()
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while _runs(child) and time.monotonic() < end:
         time.sleep(0.01)
     assert not _runs(child)

@@ -18,6 +18,7 @@ from bindmatrix.cli.main import main
 
 from tests.cli.test_verbs import ENVIRONMENT
 from tests.execute.test_split import FLAKY
+from tests.interruptible import interruptible
 
 SMALL = ["run", "--quick", "--examples", "20", "--deliveries", "0"]
 HERE = f"python={sys.executable}"
@@ -179,6 +180,7 @@ def test_ctrl_c_stops_every_host_and_keeps_what_each_has(tmp_path: Path) -> None
         cwd=tmp_path,
         env=ENVIRONMENT,
         start_new_session=True,
+        preexec_fn=interruptible,
     )
     paths = [tmp_path / "r" / name / "observations.jsonl.gz" for name in ("one", "two")]
     while process.poll() is None and not all(path.exists() and path.stat().st_size > 5000 for path in paths):

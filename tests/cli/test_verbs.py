@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import bindmatrix
@@ -15,6 +16,8 @@ import pytest
 from bindmatrix.cli.main import VERBS, main
 from bindmatrix.execute.hosts import HostSpec, open_host
 from bindmatrix.rules import catalog
+
+from tests.interruptible import interruptible
 
 CLASSIC = "a=tcp4 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1"
 EVIDENCE = catalog.folder() / "evidence"
@@ -296,10 +299,11 @@ def test_ctrl_c_keeps_what_was_observed_and_says_how_to_go_on(tmp_path: Path) ->
         cwd=tmp_path,
         env=ENVIRONMENT,
         start_new_session=True,
+        preexec_fn=interruptible,
     )
     path = folder / "observations.jsonl.gz"
     while process.poll() is None and not (path.exists() and path.stat().st_size > 5000):
-        pass
+        time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err

@@ -100,7 +100,8 @@ def test_repeat_uses_fresh_ports() -> None:
 def test_only_the_scenario_that_ends_a_worker_is_blamed(fake: list[str], poison: str, how: str) -> None:
     scenarios = [f"a=tcp4 wait={i}" for i in range(300)]
     scenarios[40] = scenarios[41] = poison
-    with LocalHost(2, patience=0.3, command=fake) as host:
+    # new workers have to start within it too, which takes a moment on a busy machine
+    with LocalHost(2, patience=2.0 if how == "hung" else 60.0, command=fake) as host:
         found = answers(host, scenarios)
     assert Counter(answer["scenario"] for answer in found) == Counter(scenarios)
     blamed = [answer for answer in found if answer["outcomes"] is None]
@@ -109,8 +110,8 @@ def test_only_the_scenario_that_ends_a_worker_is_blamed(fake: list[str], poison:
 
 
 def test_patience_knows_what_a_scenario_asks_to_wait() -> None:
-    with LocalHost(1, patience=0.5) as host:  # in which the worker also has to start
-        assert answers(host, ["a=tcp4 wait=700"])[0]["outcomes"] == ["ok", "ok"]
+    with LocalHost(1, patience=3.0) as host:  # in which the worker also has to start
+        assert answers(host, ["a=tcp4 wait=3500"])[0]["outcomes"] == ["ok", "ok"]
 
 
 def test_a_program_that_does_not_start_is_an_error_with_its_words() -> None:
@@ -160,7 +161,7 @@ def test_workers_end_with_a_parent_that_is_killed(scenario: str) -> None:
         assert len(workers) == 2
         assert all(alive(pid) for pid in workers)
         parent.send_signal(signal.SIGKILL)
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while any(alive(pid) for pid in workers) and time.monotonic() < end:
         time.sleep(0.01)
     assert not any(alive(pid) for pid in workers)

@@ -68,7 +68,7 @@ def far_side(tmp_path: Path) -> Any:
     def make(snippet: str, **settings: Any) -> RemoteHost:
         path = tmp_path / "far.py"
         path.write_text(FAR_SIDE + textwrap.dedent(snippet), encoding="utf-8")
-        host = open_host(HostSpec("far", via=f"{sys.executable} -I -S {path}", **{"patience": 0.5, **settings}))
+        host = open_host(HostSpec("far", via=f"{sys.executable} -I -S {path}", **settings))
         assert isinstance(host, RemoteHost)
         return host
 
@@ -158,7 +158,7 @@ def test_a_flood_is_ended_in_bounded_memory(far_side: Any, snippet: str) -> None
     tracemalloc.start()
     started = time.monotonic()
     try:
-        with far_side(snippet, start=5.0) as host:
+        with far_side(snippet, start=5.0, patience=0.5) as host:
             said = "".join({one.get("no_verdict", "") for one in answers(host, SCENARIOS)})
     except HostError as error:
         said = str(error)
@@ -173,7 +173,7 @@ def test_a_flood_is_ended_in_bounded_memory(far_side: Any, snippet: str) -> None
 
 def test_a_far_side_that_does_not_read_is_given_up(far_side: Any) -> None:
     long = [f"a=tcp4 a.bind=127.0.0.1 wait={i}" + " a.reuseaddr=1" * 500 for i in range(300)]
-    with far_side("start(); header(); time.sleep(60)") as host:
+    with far_side("start(); header(); time.sleep(60)", patience=0.5) as host:
         found = answers(host, long)
     assert [one["scenario"] for one in sorted(found, key=lambda one: long.index(one["scenario"]))] == long
     assert all("hung" in one["no_verdict"] for one in found)
@@ -187,7 +187,7 @@ def test_signs_of_life_are_no_answers(far_side: Any) -> None:
             out.write(b"x")
             time.sleep(0.05)
     """
-    with far_side(snippet) as host:
+    with far_side(snippet, patience=0.5) as host:
         assert all("hung" in one["no_verdict"] for one in answers(host, SCENARIOS[:3]))
 
 

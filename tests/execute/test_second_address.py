@@ -114,7 +114,7 @@ def end(user: subprocess.Popen[bytes]) -> None:
     assert user.stdin is not None
     assert user.stdout is not None
     user.stdin.close()
-    assert user.wait(20) == 0
+    assert user.wait(60) == 0
     user.stdout.close()
 
 
@@ -122,14 +122,14 @@ def kill(user: subprocess.Popen[bytes]) -> None:
     assert user.stdin is not None
     assert user.stdout is not None
     user.kill()
-    user.wait(20)
+    user.wait(60)
     user.stdin.close()
     user.stdout.close()
 
 
 def soon(condition: Callable[[], bool]) -> bool:
     """Whether it holds within some seconds: who was killed cannot wait for its keeper."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not condition():
         if time.monotonic() > until:
             return False

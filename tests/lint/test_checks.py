@@ -359,9 +359,7 @@ def test_measured(folder: Folder) -> None:
 
 def test_decided(folder: Folder, only: Only) -> None:
     folder.write(GOOD.replace("demo.conflict", "demo.taken"), update=False)
-    assert "out of date for 2 rules of demo (demo.conflict, demo.taken); run 'bindmatrix lint --update'" in only(
-        "decided"
-    )
+    assert "out of date for 2 rules of demo (demo.conflict, demo.taken); run 'bindmatrix regenerate'" in only("decided")
 
 
 def test_everything_at_once(folder: Folder) -> None:

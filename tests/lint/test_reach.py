@@ -56,6 +56,7 @@ def decisions(os: str) -> Iterator[tuple[Expectations, Decision]]:
                     yield at, decision
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("os", catalog.names())
 def test_what_occurs_in_recorded_runs_is_in_the_worlds(os: str) -> None:
     naive: dict[int, NaiveEvaluator] = {}
@@ -109,7 +110,8 @@ def scenarios() -> list[str]:
 SCENARIOS = scenarios()
 
 
-@settings(max_examples=10, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=settings.default.max_examples // 10)  # each asks hundreds of scenarios
 @given(FILES)
 def test_a_dead_rule_never_decides(expectations: Expectations) -> None:
     dead = {(one.section, one.rule.id) for one in Reach(expectations).dead()}

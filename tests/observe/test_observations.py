@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from bindmatrix.errors import Problem
 from bindmatrix.observe.recordings import FORMAT, Observation, Recording, header, line, read
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 OUTCOMES = st.one_of(st.none(), st.sampled_from(["ok", "EADDRINUSE", "a:15,b:17", 'q"uote', "ü", "\\", "]}"]))
@@ -28,7 +28,6 @@ def recording(data: bytes) -> Recording:
     return Recording(io.BytesIO(data), "test")
 
 
-@settings(deadline=None)  # machines are busy
 @given(st.lists(OBSERVATIONS, max_size=8), st.booleans(), st.integers(0, 3))
 def test_reading_is_the_inverse_of_writing(observations: list[Observation], zipped: bool, members: int) -> None:
     lines = [header({"os": "linux"}), *map(line, observations)]
@@ -48,7 +47,6 @@ SHREDS += ['["ok","', 'EINVAL"]}', '["EINVAL"]}', '["a\\\\","ok"]}', '["]"]}']
 SHREDS += ['"', ",", "\\", "\\n", ',"repeats":[["ok"]]', '"outcomes":', "null", "\x01", "ü"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from(SHREDS), max_size=8).map("".join), max_size=12))
 def test_what_is_nearly_a_line_of_ours_is_what_json_says(lines: list[str]) -> None:
     """Whatever ends were remembered from lines before."""
@@ -67,7 +65,6 @@ def test_what_is_nearly_a_line_of_ours_is_what_json_says(lines: list[str]) -> No
     assert [one for one in found if isinstance(one.scenario, str)] == expected
 
 
-@settings(deadline=None)  # machines are busy
 @given(st.binary(max_size=200))
 def test_foreign_bytes_are_no_traceback(data: bytes) -> None:
     found = recording(data)
@@ -75,7 +72,6 @@ def test_foreign_bytes_are_no_traceback(data: bytes) -> None:
     assert found.problem is not None or not data.strip() or data.lstrip().startswith(b"{")
 
 
-@settings(deadline=None)  # machines are busy
 @given(st.integers(1, 400))
 def test_a_file_that_was_cut_gives_what_it_still_holds(cut: int) -> None:
     lines = [line(Observation(f"a=tcp4 user={number}", ("ok", "ok"))) for number in range(300)]

@@ -22,6 +22,8 @@ from bindmatrix.rules.sockets import ALL, ANY, BITS, Call, Memory, Sock, State
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.slow
+
 EVIDENCE = catalog.folder() / "evidence"
 
 #: every which recorded run is walked
@@ -389,7 +391,6 @@ FILES = st.builds(
 QUESTIONS = list(_random_questions(7, 60))
 
 
-@settings(max_examples=120, deadline=None)
 @given(FILES)
 def test_they_agree_on_random_files(expectations: Expectations) -> None:
     both = Both(expectations)
@@ -404,7 +405,7 @@ def test_they_agree_on_random_sockets(os: str) -> None:
     expectations = catalog.expectations(os)
     evaluators = [Both(expectations.at(release)) for release in expectations.covers]
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=settings.default.max_examples // 2)
     @given(questions())
     def check(question: tuple[Call, Sock, State]) -> None:
         call, new, state = question

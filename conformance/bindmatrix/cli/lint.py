@@ -11,7 +11,7 @@ from typing import Any
 
 from bindmatrix.cli.main import OK, WRONG
 from bindmatrix.errors import Place, Problem, nearest
-from bindmatrix.lint import checks, mutation_score, rule_coverage
+from bindmatrix.lint import checks, mutation_score
 from bindmatrix.lint.checks import Finding
 from bindmatrix.lint.checks_evidence import unmeasured
 from bindmatrix.lint.context import Subject, quiet_collector
@@ -62,9 +62,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--decides", action="store_true", help="print how many recorded outcomes each rule decides, and its confidence"
     )
-    parser.add_argument(
-        "--update", action="store_true", help="write evidence/decided.json, which holds these numbers, before checking"
-    )
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="also list the rules that no recorded outcome rests on"
@@ -75,8 +72,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Check every file; everything that is wrong is printed, not only the first of it."""
     status = _Status(enabled=not arguments.json)
     subjects = [Subject(path, status.replaying) for path in _paths(arguments.files, arguments.os)]
-    if arguments.update:
-        _update(subjects)
     results = []
     for subject in subjects:
         findings = checks.run(subject)
@@ -217,21 +212,6 @@ def _summary(results: Sequence[_Result], found: int) -> None:
     said = counted(found, "problem") if found else "no problems"
     files = counted(len(results), "file")
     print(f"{files}, {rules} rules, {recorded} recorded observations of {counted(len(hosts), 'host')}: {said}")
-
-
-def _update(subjects: Sequence[Subject]) -> None:
-    """Write ``decided.json`` of the folders that the files lie in; the other systems in it stay as they are."""
-    for folder in dict.fromkeys(subject.evidence for subject in subjects if subject.at_home and subject.expectations):
-        path = folder / "decided.json"
-        known = rule_coverage.read(path)
-        for subject in subjects:
-            if subject.expectations is not None and subject.evidence == folder:
-                known[subject.expectations.os] = subject.decided
-        try:
-            path.write_text(rule_coverage.text(known), encoding="utf-8")
-        except OSError as error:
-            raise Problem(Place(str(path)), f"cannot be written: {error.strerror}") from error
-        print(f"wrote {path}", file=sys.stderr)
 
 
 class _Status:

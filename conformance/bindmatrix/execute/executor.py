@@ -121,8 +121,8 @@ MAXIMUM = {"user": 2**32 - 2, "wait": 600_000}
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _ELSEWHERE = re.compile(r"[/@][a-z0-9_]{1,32}\Z|cid:(%s)\Z" % "|".join(CIDS))
 _known: Dict[str, Step] = {}
-_CLOSED = socket(INET, DGRAM)  # stands for every socket that could not be made: the kernel answers EBADF
-_CLOSED.close()
+#: stands for every socket that could not be made: the kernel answers EBADF; the first executor makes it
+_CLOSED: Any = None
 
 
 class NotAScenario(ValueError):
@@ -254,6 +254,14 @@ def _multicast(address: str) -> bool:
     return first == 0xFF if ":" in address else first >> 4 == 14
 
 
+def _unspecified(address: str) -> bool:
+    return address in ("0.0.0.0", "::", "::ffff:0.0.0.0")
+
+
+def _broadcast(address: str) -> bool:
+    return address in ("127.255.255.255", "::ffff:127.255.255.255")
+
+
 def _loopback(address: str) -> bool:
     packed = _packed(address)
     return packed == bytes(15) + b"\1" or packed[:-3] in (b"\x7f", bytes(10) + b"\xff\xff\x7f")
@@ -341,8 +349,9 @@ class NamespacePorts:
             uid, gid = os.geteuid(), os.getegid()
             _libc("unshare", self.NEWUSER | self.NEWNET)
             _write("/proc/self/setgroups", "deny")
-            _write("/proc/self/uid_map", "%d %d 1" % (uid, uid))
-            _write("/proc/self/gid_map", "%d %d 1" % (gid, gid))
+            for path, number in (("/proc/self/uid_map", uid), ("/proc/self/gid_map", gid)):
+                if not _write(path, "%d %d 1" % (number, number)):
+                    raise OSError(errno.EPERM, "%s cannot be written" % path)
         else:
             home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
             try:
@@ -364,8 +373,9 @@ class NamespacePorts:
             try:  # SIOCSIFFLAGS: lo up and running
                 fcntl.ioctl(sock.fileno(), 0x8914, struct.pack("16sh22x", b"lo", 0x41))
             except OSError:
-                if not _bindable(INET, "127.0.0.1"):  # gVisor has no such request, and lo is up from the start
+                if not _loopback_carries():  # gVisor has no such request, and lo is up from the start
                     raise
+        _write("/proc/sys/net/core/somaxconn", "4096")  # more than the clients of a delivery
         low, high = self._ephemeral()
         buckets = "/proc/sys/net/ipv4/tcp_max_tw_buckets"
         _write(buckets, "262144")
@@ -434,7 +444,7 @@ class LeasedPorts:
 
     kind = "none"
     number = 0
-    BLOCK = 1000
+    BLOCK = 250  # room for 88 executors on one machine
     ROUND = 64
     #: seconds: the longest TIME_WAIT is that of Solaris and Windows, four minutes
     REST = 250.0
@@ -444,7 +454,11 @@ class LeasedPorts:
         # away from the ephemeral ports: FreeBSD takes them from 10000 upwards, OpenBSD from 1024 to 49151
         regions = {"freebsd": (2000, 10_000), "openbsd": (50_000, 65_000)}
         low, high = regions.get(sys.platform.rstrip("0123456789.-"), (10_000, 32_000))
-        blocks = list(range(low, high, self.BLOCK))
+        words = _read("/proc/sys/net/ipv4/ip_local_port_range").split()
+        first, last = (int(words[0]), int(words[1])) if len(words) == 2 else (0, 0)
+        blocks = [start for start in range(low, high, self.BLOCK) if not first - self.BLOCK < start <= last]
+        if not blocks:
+            raise OSError(errno.EADDRINUSE, "ip_local_port_range leaves no ports from %d to %d" % (low, high))
         turn = os.getpid() % len(blocks)
         self._blocks = blocks[turn:] + blocks[:turn]
         self._signs: List[socket] = []
@@ -452,6 +466,7 @@ class LeasedPorts:
         self._resting: List[Tuple[float, int]] = []
         self._ring = list(itertools.islice(self._candidates(), self.ROUND))
         if not self._ring:
+            self.close()
             raise OSError(errno.EADDRINUSE, "every port from %d to %d is taken" % (low, high))
         self._turn = iter(self._ring)
         self._tried = time.monotonic()
@@ -725,35 +740,44 @@ class Folder:
         parent = tempfile.gettempdir()
         for name in os.listdir(parent):
             if name.startswith(self.PREFIX):
-                self._sweep(os.path.join(parent, name), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._sweep(os.path.join(parent, name))
         self.temporary = tempfile.mkdtemp(prefix=self.PREFIX)
-        descriptor = os.open(self.temporary, os.O_RDONLY)
+        descriptor = os.open(self.temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.chmod(self.temporary, 0o1777)  # for the users of a scenario  # noqa: S103
+        if os.geteuid() == 0:
+            os.fchmod(descriptor, 0o1777)  # for the users of a scenario
         return descriptor
 
-    def _sweep(self, path: str, lock: int) -> None:
-        """Remove a folder that nobody holds."""
+    @staticmethod
+    def _sweep(path: str) -> None:
+        """Remove a folder of this user that no executor holds.
+
+        Anybody may put a folder of that name among the temporary files, and exchange it at any time.  So only a folder
+        that belongs to us counts, its files are removed through its descriptor, never by path, and what is no file
+        stays.  The sticky bit of the parent keeps others from exchanging our own.
+        """
         import fcntl
 
         try:
-            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:
             return
         try:
-            fcntl.flock(descriptor, lock)
-            for name in os.listdir(path):
-                os.unlink(os.path.join(path, name))
-            os.rmdir(path)
+            if os.fstat(descriptor).st_uid == os.geteuid():
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for name in os.listdir(descriptor):
+                    os.unlink(name, dir_fd=descriptor)
+                os.rmdir(path)
         except OSError:
-            pass  # it is in use, or somebody else's
+            pass  # an executor holds it, or it holds what is not ours
         finally:
             os.close(descriptor)
 
     def clear(self) -> None:
         """Remove what the scenario left."""
-        for name in os.listdir(self.path):
-            os.unlink(os.path.join(self.path, name))
+        # the descriptor of a file system that is mounted nowhere cannot be listed (O_PATH), and its path is safe
+        for name in os.listdir(self._descriptor if self.temporary else self.path):
+            os.unlink(name, dir_fd=self._descriptor)
 
     def close(self) -> None:
         self.clear()
@@ -887,6 +911,10 @@ class Executor:
     """
 
     def __init__(self, namespace: str = "none", parent: int = 0) -> None:
+        global _CLOSED
+        if _CLOSED is None:
+            _CLOSED = socket(INET, DGRAM)  # not at the import: a system may refuse every socket
+            _CLOSED.close()
         self._ports = _make_ports(namespace)
         self._user = os.geteuid() if hasattr(os, "geteuid") else None
         self._parent = parent
@@ -908,7 +936,13 @@ class Executor:
         self._link_of: Dict[str, Link] = {}
         self._second = None if LINUX or WINDOWS or self._user != 0 else SecondAddress()
         self.facts = host_facts(self._ports.kind, self._cid)
+        self._die_with_parent()  # the facts tried another user
         self._addresses = self.facts["addresses"]
+        #: why outcomes would say nothing about this kernel; tried here, so that no scenario has to find out
+        self._broken = (
+            "" if _loopback_carries() else "a datagram over the loopback interface does not arrive: is it up?"
+        )
+        self._queue: Optional[str] = None  # the same for deliveries to listeners, tried at the first
         self._loopback_index = _loopback_index()
         #: value of SO_SNDTIMEO that limits a connect(); empty where it does not: only Linux documents it, socket(7)
         self._send_timeout = struct.pack("@ll", int(LIMIT), 0) if self.facts["os"] == "linux" else b""
@@ -965,6 +999,8 @@ class Executor:
     def run(self, text: str) -> List[str]:
         """The outcome of every step; raises NotAScenario, NoVerdict or Unsupported."""
         steps, special = parse(text)
+        if self._broken:
+            raise NoVerdict(self._broken)
         if special or self._limited:
             return self._run_special(steps)
         sockets = self._sockets
@@ -1090,9 +1126,14 @@ class Executor:
             if plain in ("127.0.0.1", "127.0.0.2", "::1") and plain not in self._addresses:
                 raise Unsupported("%s is not an address of this host" % plain)
             if code >= CONNECT and not (_loopback(argument) or (code != CONNECT and _multicast(argument))):
-                raise Unsupported("nothing is sent to %s: it is not a loopback address" % argument)
+                if not _unspecified(argument):
+                    raise Unsupported("nothing is sent to %s: it is not a loopback address" % argument)
+                # Linux takes the loopback address (ip_route_output_key_hash_rcu(), ip6_datagram_connect()); others
+                # may take the address of any interface
+                if not LINUX:
+                    raise Unsupported("nothing is sent to %s: it may be an address of the network here" % argument)
         elif code == USER and not self.facts["privileged"]:
-            raise Unsupported("needs root to change the user")
+            raise Unsupported("this process cannot become another user (CAP_SETUID)")
 
     def _supported_elsewhere(self, code: int, address: str) -> None:
         if address[0] == "/":
@@ -1306,6 +1347,10 @@ class Executor:
         servers = [(name, sock) for name, sock in servers if sock.family in families]
         types = [sock.type for _, sock in servers] or [self._made[1]]
         if not flow and STREAM in types and not _multicast(address):
+            if self._queue is None:
+                self._queue = _short_queue()
+            if self._queue:
+                raise Unsupported(self._queue)
             streams = [(name, sock) for name, sock in servers if sock.type == STREAM]
             return _deliver_connections(streams, family, self._place(address))
         protocol = min((sock.proto for _, sock in servers if sock.type == DGRAM), default=0)
@@ -1384,6 +1429,24 @@ def _ready(readers: List[socket], writers: List[socket], seconds: float) -> List
     return [descriptor for descriptor, _ in poller.poll(int(seconds * 1000) + 1)]
 
 
+#: what a client gets whose port the kernel should choose and cannot: TCP, UDP
+_NO_PORT_LEFT = (errno.EADDRNOTAVAIL, errno.EAGAIN)
+
+
+def _chooses_ports() -> bool:
+    """Whether the kernel has ports for as many clients as a delivery has."""
+    clients = [socket(INET, STREAM) for _ in range(DELIVERIES)]
+    try:
+        for client in clients:
+            client.bind(("127.0.0.1", 0))
+    except OSError:
+        return False
+    finally:
+        for client in clients:
+            client.close()
+    return True
+
+
 class _Tally:
     """Who received what; ``text`` is the outcome of the delivery."""
 
@@ -1392,6 +1455,8 @@ class _Tally:
         self.others: Dict[str, int] = {}
 
     def fail(self, number: int) -> None:
+        if number in _NO_PORT_LEFT and not _chooses_ports():  # EAGAIN of a Unix socket: its queue is full
+            raise NoVerdict("the kernel has no port left for a client: net.ipv4.ip_local_port_range is too small")
         self.add("refused" if number == errno.ECONNREFUSED else _error_name(number), 1)
 
     def fail_datagram(self, number: int) -> None:
@@ -1484,7 +1549,7 @@ def _deliver_datagrams(
 ) -> str:
     """A refusal (ICMP) shows as an error of the client's connected socket.  ``kind``: arguments of socket()."""
     family = kind[0]
-    group = family in (INET, INET6) and _multicast(target[0])
+    group = family in (INET, INET6) and (_multicast(target[0]) or _broadcast(target[0]))
     tally = _Tally(receivers)
     for _, sock in receivers:
         sock.setblocking(False)
@@ -1496,7 +1561,7 @@ def _deliver_datagrams(
             try:
                 if not (flow and clients):
                     clients.append(_client(*kind))
-                    _direct(clients[-1], family, target, interface if group else 0)
+                    _direct(clients[-1], family, target, interface)
                 clients[-1].send(b".")
             except OSError as error:
                 tally.fail_datagram(_number_of(error))
@@ -1516,7 +1581,9 @@ def _deliver_datagrams(
 
 def _direct(client: socket, family: int, target: Address, interface: int) -> None:
     """Connect the client; a group is reached over the loopback interface only, whose index ``interface`` is."""
-    if not interface:
+    if family not in (INET, INET6) or not _multicast(target[0]):
+        if family in (INET, INET6) and _broadcast(target[0]):
+            client.setsockopt(SOL_SOCKET, _socket.SO_BROADCAST, 1)
         client.connect(target)
     elif family == INET6:
         client.setsockopt(IPPROTO_IPV6, MULTICAST_IF6, struct.pack("@I", interface))
@@ -1597,13 +1664,12 @@ def _refusals(clients: List[socket], tally: _Tally) -> List[socket]:
 
 def _pending(client: socket) -> Iterator[int]:
     """The errors that a connected datagram client has not told yet."""
-    if not WINDOWS:
-        number = client.getsockopt(SOL_SOCKET, SO_ERROR)
-        if number:
-            yield number
-        return
-    # There recv() alone tells, once for each ICMP message (JDK-4431020; learn.microsoft.com, recv, WSAECONNRESET).
-    while True:
+    number = client.getsockopt(SOL_SOCKET, SO_ERROR)
+    if number:
+        yield number
+    # On Windows recv() alone tells, once for each ICMP message (JDK-4431020; learn.microsoft.com, recv, WSAECONNRESET);
+    # under Wine it is SO_ERROR.
+    while WINDOWS:
         try:
             client.recv(1)
         except BlockingIOError:
@@ -1630,7 +1696,8 @@ def _drain(receivers: Servers, received: Dict[str, int]) -> None:
 _SYSTEMS = {"darwin": "macos", "win32": "windows"}
 _SYSCTLS = (
     "net.ipv6.bindv6only", "net.ipv4.tcp_max_tw_buckets", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_tw_reuse",
-    "net.ipv4.ip_autobind_reuse", "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ip_autobind_reuse", "net.ipv4.ip_unprivileged_port_start", "net.ipv4.tcp_timestamps",
+    "net.core.somaxconn",
 )  # fmt: skip
 
 
@@ -1642,15 +1709,18 @@ def host_facts(namespace: str, cid: Optional[int] = None) -> Dict[str, Any]:
     kernel, release, version, machine = _kernel()
     addresses = [text for text in ("127.0.0.1", "127.0.0.2", "::1") if _bindable(INET6 if ":" in text else INET, text)]
     system = _system(release, version)
+    wine = _wine()
+    told = _distribution(system) or wine
     facts = {
-        "os": system,
+        "os": "wine" if wine else system,
         "kernel": kernel,
-        "release": upstream_release(system, release, version, _read("/proc/version_signature") if LINUX else ""),
+        "release": told
+        or upstream_release(system, release, version, _read("/proc/version_signature") if LINUX else ""),
         "uname": release,
         "version": version,
         "machine": machine,
         "python": "%s %s" % (sys.implementation.name, sys.version.split()[0]),
-        "privileged": namespace != "user" and hasattr(os, "geteuid") and os.geteuid() == 0,
+        "privileged": namespace != "user" and hasattr(os, "geteuid") and os.geteuid() == 0 and _changes_user(),
         "namespace": namespace,
         "ipv6": "::1" in addresses,
         "addresses": addresses,
@@ -1658,6 +1728,7 @@ def host_facts(namespace: str, cid: Optional[int] = None) -> Dict[str, Any]:
         "cids": [word for word, number in CIDS.items() if _has_cid(cid if number is None else number)],
         "abstract": LINUX and UNIX > 0 and _has_abstract_names(),
         "options": [name for name, option in OPTIONS.items() if option and _settable(option)],
+        "v6only_default": _v6only_default(),
     }
     sysctls = {name: _read("/proc/sys/" + name.replace(".", "/")).replace("\t", " ") for name in _SYSCTLS if LINUX}
     facts["sysctls"] = {name: value for name, value in sysctls.items() if value}
@@ -1697,6 +1768,57 @@ def upstream_release(system: str, release: str, version: str, signature: str = "
         return ""
     told = re.search(r"\bDebian (\d+\.\d+\.\d+)", version) or re.match(r"Ubuntu \S+ (\d+\.\d+\.\d+)\Z", signature)
     return told.group(1) if told and system == "linux" else release
+
+
+#: Darwin's major number -> macOS; from 25 on it is one more (xnu config/MasterVersion)
+_MACOS = {17: "10.13", 18: "10.14", 19: "10.15", 20: "11", 21: "12", 22: "13", 23: "14", 24: "15", 25: "26"}
+
+
+def macos_release(darwin: str) -> str:
+    """The macOS of a Darwin release, as far as the number says it: "" for one that is not known."""
+    major = darwin.partition(".")[0]
+    return _MACOS.get(int(major), "") if major.isdigit() else ""
+
+
+def _distribution(system: str) -> str:
+    """The release that the system itself gives where uname does not have it, "" elsewhere."""
+    if system == "macos":
+        return _sysctl_text("kern.osproductversion") or macos_release(os.uname()[2])  # since 10.13.4
+    if system == "illumos":  # uname says 5.11 on every distribution
+        known = re.compile(r"OmniOS v11 (r\d+)|OpenIndiana Hipster (\d{4}\.\d{2})|SmartOS (\d{8}T\d{6}Z)")
+        found = known.search(_read("/etc/release"))
+        if found:
+            names = ("omnios-%s", "openindiana-%s", "smartos-%s")
+            return next(name % text for name, text in zip(names, found.groups()) if text)  # noqa: B905
+    return ""
+
+
+def _sysctl_text(name: str) -> str:
+    """A sysctl of a BSD or macOS that is a text, "" where it cannot be read."""
+    try:
+        import ctypes
+
+        size = ctypes.c_size_t(256)
+        text = ctypes.create_string_buffer(size.value)
+        failed = _library().sysctlbyname(name.encode(), text, ctypes.byref(size), None, 0)
+    except (AttributeError, ImportError, OSError):
+        return ""
+    return "" if failed else text.value.decode("ascii", "replace")
+
+
+def _wine() -> str:
+    """The version of Wine, which plays Windows and says so in ntdll alone; "" elsewhere."""
+    if not WINDOWS:
+        return ""
+    import ctypes
+
+    try:
+        version = ctypes.CDLL("ntdll").wine_get_version
+    except (AttributeError, OSError):
+        return ""
+    version.restype = ctypes.c_char_p
+    text: bytes = version()
+    return text.decode("ascii", "replace")
 
 
 def _is_gvisor(release: str) -> bool:
@@ -1748,12 +1870,69 @@ def _has_abstract_names() -> bool:
     return True
 
 
+def _loopback_carries() -> bool:
+    """Whether a datagram over the loopback interface arrives; it may be down, or filtered."""
+    for family, address in ((INET, "127.0.0.1"), (INET6, "::1")):
+        try:
+            with closing(socket(family, DGRAM)) as sock:
+                sock.bind((address, 0))
+                sock.connect(sock.getsockname())
+                sock.settimeout(LIMIT)
+                sock.send(b".")
+                if sock.recv(1) == b".":
+                    return True
+        except OSError:
+            pass  # no IPv4 here
+    return False
+
+
+def _short_queue() -> str:
+    """Why a listener cannot hold the connections of a delivery before the first accept(), "" where it can."""
+    family, address = (INET, "127.0.0.1") if _bindable(INET, "127.0.0.1") else (INET6, "::1")
+    clients = []
+    with closing(socket(family, STREAM)) as listener:
+        try:
+            listener.bind((address, 0))
+            listener.listen(BACKLOG)
+            for _ in range(DELIVERIES):
+                clients.append(socket(family, STREAM))
+                clients[-1].settimeout(LIMIT / 4)
+                clients[-1].connect(listener.getsockname())
+        except OSError:
+            return "a listener holds %d connections, a delivery has %d (somaxconn)" % (len(clients) - 1, DELIVERIES)
+        finally:
+            for client in clients:
+                _discard(client, reset=True)
+    return ""
+
+
+def _changes_user() -> bool:
+    """Whether this process may become another user and come back: root may lack the right to (CAP_SETUID)."""
+    try:
+        os.seteuid(1001)
+        os.seteuid(0)
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
 def _makeable(kind: Tuple[int, ...]) -> bool:
+    if kind[0] < 0:
+        return False  # Python would take -1 for AF_INET
     try:
         socket(*kind).close()
     except (OSError, ValueError):
         return False
     return True
+
+
+def _v6only_default() -> Optional[int]:
+    """IPV6_V6ONLY of a new socket (net.ipv6.bindv6only on Linux and Windows-like defaults), None without IPv6."""
+    try:
+        with closing(socket(INET6, STREAM)) as sock:
+            return int(bool(sock.getsockopt(IPPROTO_IPV6, V6ONLY)))
+    except OSError:
+        return None
 
 
 def _settable(option: Tuple[int, int]) -> bool:

@@ -181,5 +181,5 @@ def written(subject: Subject) -> Iterator[Problem]:
         shown = ", ".join(rules[:3]) + ("..." if len(rules) > 3 else "")
         yield subject.problem(
             Place(str(path)),
-            f"out of date for {len(rules)} rules of {subject.loaded.os} ({shown}); run 'bindmatrix lint --update'",
+            f"out of date for {len(rules)} rules of {subject.loaded.os} ({shown}); run 'bindmatrix regenerate'",
         )

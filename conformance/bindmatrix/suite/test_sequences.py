@@ -14,7 +14,7 @@ _LIVE = hypothesis_settings(
     max_examples=settings.examples(),
     deadline=None,
     derandomize=False,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
