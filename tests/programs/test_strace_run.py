@@ -15,6 +15,7 @@ from bindmatrix.errors import Problem
 from bindmatrix.programs import kernel_sockets, strace_files, strace_run
 from bindmatrix.programs.port_scenarios import scenarios_of
 
+from tests.interruptible import interruptible
 from tests.programs.recordings import lines_of
 
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
@@ -103,7 +104,7 @@ def test_on_the_network_of_the_machine_only_its_own_sockets_are_noted(tmp_path: 
 def test_an_interrupted_trace_still_answers_and_leaves_nothing(tmp_path: Path, number: int) -> None:
     command = [sys.executable, "-m", "bindmatrix", "trace", "--scenarios", "--"]
     command += [sys.executable, "-c", SERVER.format(DAEMON), str(tmp_path / "pid")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=interruptible) as process:
         limit = time.monotonic() + 30
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
             assert time.monotonic() < limit
