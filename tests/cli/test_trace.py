@@ -11,7 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from bindmatrix.cli import trace
 from bindmatrix.cli.main import main
+from bindmatrix.programs.kernel_sockets import KernelSocket
+from bindmatrix.programs.socket_calls import SocketCalls
+from bindmatrix.programs.strace_run import Run
 
 from tests.programs.recordings import DATA
 
@@ -67,6 +71,16 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_warnings(case: str, warning: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trace", "--file", str(CASES / case), "--os", "linux"]) == 0
     assert f"warning: {warning}\n" in capsys.readouterr().out
+
+
+def test_a_listener_that_only_the_kernel_knows() -> None:
+    """io_uring makes, binds and listens without a call that strace could show."""
+    went = Run(listed={"4711": KernelSocket("tcp4", "0.0.0.0", 8080, "4711", 0)})
+    (warning,) = trace._warnings(SocketCalls(), went)
+    assert warning.startswith("the kernel lists 0.0.0.0 port 8080 (tcp4), which the trace does not show; ")
+    calls = SocketCalls()
+    calls.inodes.add("4711")
+    assert trace._warnings(calls, went) == []
 
 
 def test_what_was_not_understood_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
