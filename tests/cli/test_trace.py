@@ -51,7 +51,7 @@ def test_scenarios_alone(capsys: pytest.CaptureFixture[str]) -> None:
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trace", "--json", "--os", "linux", "--file", str(CASES / "opt-raw.txt")]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["trace"] == {"lines": 25, "calls": 22, "not_understood": 0, "examples": []}
+    assert found["trace"] == {"lines": 25, "calls": 22, "not_understood": 0, "examples": [], "inodes": False}
     assert found["left_out"] == [{"what": "a socket whose address is not in the trace (strace -e raw)", "sockets": 2}]
     assert found["scenarios"] == []
     assert main(["trace", "--json", "--os", "linux", "--file", str(CASES / "signal.txt")]) == 0

@@ -32,8 +32,8 @@ with its reason.  A trace of other options, a cut one or one with other lines in
 not understood is counted and shown.  (-y names each socket by its inode.  Without it descriptors are followed.)
 
 --json prints one object: run (of a command: network, status, ended_by, seconds), trace (lines, calls, not_understood,
-examples), warnings, folded, left_out, and scenarios, a list of ports, scenario, outcomes (in the trace), not_modelled,
-answers (as 'ask --json').
+examples, inodes), warnings, folded, left_out, and scenarios, a list of ports, scenario, outcomes (those in the trace),
+not_modelled, answers (as 'ask --json').
 """
 
 
@@ -81,10 +81,13 @@ def run(arguments: argparse.Namespace) -> int:
             "calls": lines.calls,
             "not_understood": lines.not_understood,
             "examples": [{"line": line, "text": text} for line, text in lines.examples],
+            "inodes": calls.descriptors.with_inodes,
         }
     }
     heads = [f"trace: {lines.count:,} lines, {lines.calls:,} calls, {lines.not_understood:,} lines not understood"]
     heads += [f"  line {line}: {printable(text)[:100]}" for line, text in lines.examples]
+    if calls.sockets and not calls.descriptors.with_inodes:
+        heads.append("  it names no inodes (strace -y): sockets were followed by their descriptors")
     if went is not None:
         data["run"] = {
             "network": went.network,

@@ -106,13 +106,13 @@ class Descriptors:
         self.on_fork: Callable[[int], None] = lambda _: None
         #: io_uring_setup() was called: sockets may be made and bound by it unseen
         self.io_uring = 0
-        #: every descriptor is named with its inode
+        #: the trace names sockets by their inodes
         self.with_inodes = False
 
     def follow(self, call: Call | Exit) -> None:
         """What ``call`` does to descriptors, then the call itself."""
         if isinstance(call, Exit):
-            self._exit(call, 0)
+            self._exit(call)
             return
         process = self._process(call.pid)
         handler = _HANDLERS.get(call.name)
@@ -166,12 +166,12 @@ class Descriptors:
             self._child(call.result, process, ", ".join(call.arguments))
             self.on_fork(call.result)
 
-    def _exit(self, call: Call | Exit, threads: int) -> None:
+    def _exit(self, call: Exit) -> None:
         process = self._of.pop(call.pid, None)
         if process is None:
             return
-        process.threads = threads or process.threads - 1
-        if process.threads <= 0:
+        process.threads -= 1
+        if process.threads == 0:
             self._end(call, process)
 
     def _exit_group(self, call: Call, process: Process) -> None:
@@ -206,8 +206,7 @@ class Descriptors:
             process.user = str(value)
 
     def _namespace(self, call: Call, process: Process) -> None:
-        words = " ".join(call.arguments)
-        if not call.error and ("CLONE_NEWNET" in values.flags(words) or "CLONE_NEWNET" in words):
+        if not call.error and "CLONE_NEWNET" in values.flags(f"flags={'|'.join(call.arguments)}"):
             self._new_namespace(process)
 
     # -- descriptors
