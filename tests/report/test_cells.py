@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from bindmatrix.answers import cells
 from bindmatrix.notation import parse
+from bindmatrix.oracle.variants import variant_of
 from bindmatrix.rules import catalog
-from bindmatrix.rules.boundaries import variant_of
 
 FOLDER = catalog.folder() / "cells"
 

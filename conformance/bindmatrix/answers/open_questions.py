@@ -16,9 +16,10 @@ from bindmatrix.generate.deliveries import random_deliveries
 from bindmatrix.generate.matrix import matrix
 from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.notation import OPTIONS, parse
+from bindmatrix.oracle.variants import Variant, variants
 from bindmatrix.outcomes import ANY_ERROR, alternatives
 from bindmatrix.rules import catalog, ephemeral
-from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variants
+from bindmatrix.rules.boundaries import Stretch, ranges, stretches
 from bindmatrix.rules.model import Expectations, Rule
 
 _HEAD = """\
@@ -35,7 +36,7 @@ _SEQUENCES, _DELIVERIES, _CALLS = 300, 400, 1000
 
 
 @dataclass
-class Question:
+class OpenQuestion:
     """What one rule, or no rule, leaves open."""
 
     rule: Rule
@@ -57,7 +58,7 @@ def render() -> str:
     parts = [_HEAD]
     for os in catalog.names():
         expectations = catalog.expectations(os)
-        every = stretches(expectations, known_divergences(expectations))
+        every = stretches(expectations)
         rows = [_entry(one, expectations, every) for one in questions(expectations)]
         vague = [_vague(rule) for rule in expectations.all_rules() if _is_vague(rule)]
         title = f"## {expectations.title}\n\n"
@@ -68,13 +69,13 @@ def render() -> str:
     return "\n".join(parts)
 
 
-def questions(expectations: Expectations) -> list[Question]:
+def questions(expectations: Expectations) -> list[OpenQuestion]:
     """The open questions of a system, those of its newest release first."""
-    found: dict[str, Question] = {}
+    found: dict[str, OpenQuestion] = {}
     for number, variant in enumerate(reversed(variants(expectations))):
         missing = set()
-        for rule in (one for one in variant.expectations.all_rules() if one.is_unknown):
-            known = found.setdefault(rule.id, Question(rule))
+        for rule in (one for one in variant.model.all_rules() if one.is_unknown):
+            known = found.setdefault(rule.id, OpenQuestion(rule))
             known.stretches += variant.stretches
             if not known.scenario:
                 missing.add(rule.id)
@@ -89,9 +90,9 @@ def _is_vague(rule: Rule) -> bool:
     return not rule.is_unknown and (isinstance(rule.outcome, tuple) or rule.outcome == ANY_ERROR)
 
 
-def _asked(variant: Variant, missing: set[str], *, everything: bool) -> Iterator[Question]:
+def _asked(variant: Variant, missing: set[str], *, everything: bool) -> Iterator[OpenQuestion]:
     """Each question that a scenario asks, with the shortest that does: those of ``missing``, or every one."""
-    oracle = variant.diverged or variant.oracle
+    oracle = variant.actual
     met: set[str] = set()
     for text in _scenarios():
         if not everything and missing <= met:
@@ -104,7 +105,7 @@ def _asked(variant: Variant, missing: set[str], *, everything: bool) -> Iterator
         rule = next((one for one in rules if one.is_unknown), None)
         if rule is not None:
             step = parse(text).steps[index]
-            one = Question(rule, step.kind if rule.id.startswith("api.") else "", text, step.text)
+            one = OpenQuestion(rule, step.kind if rule.id.startswith("api.") else "", text, step.text)
             if one.id not in met and (everything or one.id in missing):
                 met.add(one.id)
                 one.stretches += variant.stretches
@@ -121,7 +122,7 @@ def _scenarios() -> list[str]:
     return sorted(texts, key=lambda text: (text.count(" "), len(text), text))
 
 
-def _entry(one: Question, expectations: Expectations, every: Sequence[Stretch]) -> str:
+def _entry(one: OpenQuestion, expectations: Expectations, every: Sequence[Stretch]) -> str:
     where = ", ".join(ranges(expectations, one.stretches, every))
     text = f"- **`{one.id}`** ({where}): {one.rule.why}\n"
     if one.scenario:
@@ -138,7 +139,7 @@ def _ports() -> str:
     table = ephemeral.read()
     text = "## Ports that the kernel chooses\n\n"
     for question in table.questions:
-        unknown = [os for os in table.systems if os not in question.cells]
+        unknown = table.unknown(question)
         if unknown:
             text += f"- {question.text} ({', '.join(unknown)})\n"
     return text

@@ -13,6 +13,7 @@ from bindmatrix.notation import OPTIONS, SOCKET_KINDS, Scenario, parse, words_wi
 from bindmatrix.observe import scenario_input
 from bindmatrix.programs import runtimes
 from bindmatrix.report import ask_text
+from bindmatrix.report.console import show, width_of
 from bindmatrix.rules import catalog
 
 _EPILOG = """\
@@ -92,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             if asked:
                 print()
-            ask_text.show(ask_text.lines(scenario, rows, ask_text.width_of(sys.stdout)))
+            show(ask_text.lines(scenario, rows, width_of(sys.stdout)))
         asked = True
     if arguments.json:
         print(json.dumps(found, indent=1))
@@ -122,23 +123,23 @@ def _ask_runtime(arguments: argparse.Namespace) -> None:
         if not arguments.json:
             known = dict.fromkeys(row.verified(catalog.expectations(system).os) for system in those)
             print(f"\nwhat it does on {', '.join(those)} ({'; '.join(known)}):")
-            ask_text.show(ask_text.lines(scenario, answers, ask_text.width_of(sys.stdout)))
+            show(ask_text.lines(scenario, answers, width_of(sys.stdout)))
     if arguments.json:
         print(json.dumps(found, indent=1))
     elif silent:
         print("\n" + "\n".join(silent))
 
 
-def _asked(words: list[str]) -> list[scenario_input.Line]:
+def _asked(words: list[str]) -> list[scenario_input.ScenarioLine]:
     """The scenarios that the command line means; raises :class:`Problem`."""
     text = " ".join(words)
     parts = text.split()
     if len(words) == 1 and parts and scenario_input.is_there(text):
         return list(scenario_input.given(text))
     if not parts or "=" in parts[0]:
-        return [scenario_input.Line(text, Place("scenario", 1))]
+        return [scenario_input.ScenarioLine(text, Place("scenario", 1))]
     if len(parts) > 1 or parts[0] in _PROTOCOLS:
-        return [scenario_input.Line(short_form(text).text, Place("scenario", 1))]
+        return [scenario_input.ScenarioLine(short_form(text).text, Place("scenario", 1))]
     return list(scenario_input.given(text))
 
 
@@ -149,7 +150,7 @@ _PROTOCOLS = ("tcp", "udp", "mptcp", "udplite", *SOCKET_KINDS)
 _OPTIONS: dict[str, str] = {**{option: f"{option}=1" for option in OPTIONS}, "dual": "v6only=0"}
 
 
-class _Group:
+class _AskedGroup:
     """What stands on one side of the ``/``."""
 
     def __init__(self) -> None:
@@ -161,7 +162,7 @@ class _Group:
 
 def short_form(text: str) -> Scenario:
     """The scenario of two sockets that the short form in ``text`` means; raises :class:`Problem`."""
-    groups = [_Group()]
+    groups = [_AskedGroup()]
     end = len(text) + 1
     for column, word in words_with_columns(text):
         place = Place("question", 1, column)
@@ -169,7 +170,7 @@ def short_form(text: str) -> Scenario:
         if word == "/":
             if len(groups) == 2 or not group.addresses:
                 raise Problem(place, "expected one '/', after the address of the first socket", source=text)
-            groups.append(_Group())
+            groups.append(_AskedGroup())
         elif word in _PROTOCOLS and not group.protocol and not group.options and not group.addresses:
             group.protocol = word
         elif word == "listen":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--decides", action="store_true", help="print how many recorded outcomes each rule decides, and its confidence"
     )
+    parser.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="verify everything anew, whatever an earlier call left in the cache folder (BINDMATRIX_CACHE)",
+    )
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="also list the rules that no recorded outcome rests on"
@@ -71,10 +78,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check every file; everything that is wrong is printed, not only the first of it."""
     status = _Status(enabled=not arguments.json)
-    subjects = [Subject(path, status.replaying) for path in _paths(arguments.files, arguments.os)]
+    cached = not arguments.no_cache
+    subjects = [Subject(path, status.replaying, cached=cached) for path in _paths(arguments.files, arguments.os)]
+    _replay_in_processes([subject.path for subject in subjects if subject.replays_anew])
     results = []
     for subject in subjects:
-        findings = checks.run(subject)
+        with quiet_collector():
+            findings = checks.run(subject)
         score = None
         if (arguments.mutate or arguments.propose) and subject.expectations is not None:
             with quiet_collector():
@@ -92,15 +102,33 @@ def run(arguments: argparse.Namespace) -> int:
     return WRONG if found or weak else OK
 
 
+def _replay_in_processes(paths: Sequence[Path]) -> None:
+    """Fill the cache for ``paths``, on every core; the files with most recordings first."""
+    if len(paths) < 2:
+        return
+    paths = sorted(paths, key=_recorded_bytes, reverse=True)
+    with ProcessPoolExecutor(min(len(paths), os.cpu_count() or 1)) as pool:
+        list(pool.map(_replay, paths))
+
+
+def _recorded_bytes(path: Path) -> int:
+    return sum(one.path.stat().st_size for one in Subject(path).sets)
+
+
+def _replay(path: Path) -> None:
+    with quiet_collector():
+        Subject(path, cached=True).replays  # noqa: B018 - for the cache that it leaves
+
+
 def _paths(files: Sequence[str], systems: Sequence[str]) -> list[Path]:
     """The files to check; raises :class:`Problem` for a system that has none."""
     known = catalog.names()
-    for os in systems:
-        if os not in known:
+    for system in systems:
+        if system not in known:
             there = ", ".join(known)
-            raise Problem(Place("--os"), f"no expectations for {os!r}{nearest(os, known)}; there are {there}")
+            raise Problem(Place("--os"), f"no expectations for {system!r}{nearest(system, known)}; there are {there}")
     named = systems if files or systems else known
-    return list(dict.fromkeys([*map(Path, files), *(_short(catalog.folder() / f"{os}.yaml") for os in named)]))
+    return list(dict.fromkeys([*map(Path, files), *(_short(catalog.folder() / f"{system}.yaml") for system in named)]))
 
 
 def _short(path: Path) -> Path:
@@ -169,13 +197,13 @@ def _show(result: _Result, arguments: argparse.Namespace) -> None:
 def _table(subject: Subject) -> None:
     """Rules by how many recorded outcomes they decide."""
     newest = subject.loaded.covers[1]
-    expectations = subject.loaded.at(newest)
-    print(f"{expectations.title}: rule, recorded outcomes that it decides, in how many sets, confidence for {newest}")
+    model = subject.loaded.at(newest)
+    print(f"{subject.loaded.title}: rule, recorded outcomes that it decides, in how many sets, confidence for {newest}")
     rows = []
     for rule in subject.rules:
         counts = [count for sets in subject.decided.get(rule.id, {}).values() for count in sets.values()]
         in_force = rule.span.holds(newest)
-        word = confidence.of_rule(rule, expectations) if in_force else f"({rule.span})"
+        word = confidence.of_rule(rule, model) if in_force else f"({rule.span})"
         rows.append((rule.id, sum(counts), len(counts), word))
     width = max(len(row[0]) for row in rows)
     for identity, total, sets, word in rows:

@@ -13,13 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bindmatrix.answers import cells, open_questions, runtimes_page
+from bindmatrix.answers import cells, open_questions, reference, runtimes_page
 from bindmatrix.cli import readme
 from bindmatrix.cli.main import DIVERGES, OK
 from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.lint import rule_coverage
 from bindmatrix.lint.context import Subject
-from bindmatrix.report import reference
 from bindmatrix.report.words import counted
 from bindmatrix.reproduce import findings
 from bindmatrix.rules import catalog
@@ -40,7 +39,7 @@ class Generated(NamedTuple):
 def _decided() -> Texts:
     decided = {}
     for os in catalog.names():
-        subject = Subject(catalog.folder() / f"{os}.yaml")
+        subject = Subject(catalog.folder() / f"{os}.yaml", cached=True)
         if subject.problems:
             raise subject.problems[0]
         decided[os] = subject.decided

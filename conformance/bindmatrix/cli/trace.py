@@ -16,7 +16,9 @@ from bindmatrix.errors import Place, Problem, printable
 from bindmatrix.programs import strace_files, strace_run
 from bindmatrix.programs.port_scenarios import Found, scenarios_of
 from bindmatrix.programs.socket_calls import SocketCalls
-from bindmatrix.report import ask_text, program_text
+from bindmatrix.report import program_text
+from bindmatrix.report.console import show as show_lines
+from bindmatrix.report.console import width_of
 
 _EPILOG = """\
   bindmatrix trace --settle 1 -- python3 -m http.server 8080
@@ -120,10 +122,10 @@ def show(
         ]
         print(json.dumps(data, indent=1))
         return
-    width = ask_text.width_of(sys.stdout)
-    ask_text.show(program_text.summary(found, heads, warnings))
+    width = width_of(sys.stdout)
+    show_lines(program_text.summary(found, heads, warnings))
     for one in found.scenarios:
-        ask_text.show(program_text.scenario(one, ask.answers(one.scenario, systems), width))
+        show_lines(program_text.scenario(one, ask.answers(one.scenario, systems), width))
 
 
 def _traced(command: Sequence[str], arguments: argparse.Namespace) -> tuple[SocketCalls, strace_run.Run]:

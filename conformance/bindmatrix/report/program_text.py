@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bindmatrix.answers.ask import Answer
+from bindmatrix.answers.ask import SystemAnswer
 from bindmatrix.programs.port_scenarios import Found, PortScenario
 from bindmatrix.report import ask_text
-from bindmatrix.report.ask_text import Line
+from bindmatrix.report.console import StyledLine
 
 #: ports of one scenario that are listed by name
 _PORTS = 4
@@ -18,9 +18,9 @@ _FOLDED = {
 }
 
 
-def summary(found: Found, heads: Iterable[str], warnings: Iterable[str]) -> list[Line]:
+def summary(found: Found, heads: Iterable[str], warnings: Iterable[str]) -> list[StyledLine]:
     """What was read, what was folded away, what to beware of."""
-    out: list[Line] = [[(head, "dim")] for head in heads]
+    out: list[StyledLine] = [[(head, "dim")] for head in heads]
     folded = [_count(number, _FOLDED[why]) for why, number in found.folded.items() if number]
     if folded:
         out.append([(f"not shown: {', '.join(folded)}", "dim")])
@@ -31,9 +31,9 @@ def summary(found: Found, heads: Iterable[str], warnings: Iterable[str]) -> list
     return out
 
 
-def scenario(one: PortScenario, answers: Sequence[Answer], width: int) -> list[Line]:
+def scenario(one: PortScenario, answers: Sequence[SystemAnswer], width: int) -> list[StyledLine]:
     """One port: what the scenario leaves out, what was refused in the trace, and what every system does."""
-    out: list[Line] = [[], [(f"== port {_ports(one.ports)}", "bold")]]
+    out: list[StyledLine] = [[], [(f"== port {_ports(one.ports)}", "bold")]]
     for what, times in one.not_modelled:
         out.append([(f"not part of the scenario: {what}" + (f" ({times} times)" if times > 1 else ""), "dim")])
     for step, outcome in zip(one.scenario.steps, one.outcomes, strict=True):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bindmatrix.answers.ask import Answer, answers
-from bindmatrix.errors import Place, Problem
+from bindmatrix.answers.ask import SystemAnswer, answers
+from bindmatrix.errors import Place, Problem, file_problems
 from bindmatrix.notation import Scenario, parse
 from bindmatrix.outcomes import Expected, in_words
 from bindmatrix.reproduce.cases import Case, build, given_outcomes
@@ -27,7 +27,7 @@ ALWAYS = "does so in both forms"
 
 
 @dataclass(frozen=True)
-class Finding:
+class KernelFinding:
     """One entry of the list; the last step of ``scenario`` is the surprise."""
 
     name: str
@@ -51,12 +51,10 @@ class Finding:
         )
 
 
-def findings(path: Path) -> list[Finding]:
+def findings(path: Path) -> list[KernelFinding]:
     """The entries of ``path``; raises :class:`~bindmatrix.errors.Problem` or ``Problems``."""
-    try:
+    with file_problems(path, "read"):
         reader = Reader(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from error
     reader.finish()
     if reader.root is None:
         raise Problem(Place(str(path)), "expected findings, got nothing")
@@ -70,7 +68,7 @@ def findings(path: Path) -> list[Finding]:
         words = {key: reader.text(value, key) for key, value in nodes.items()}
         line = reader.place(nodes["scenario"]).line
         found.append(
-            Finding(
+            KernelFinding(
                 name=name,
                 title=words["title"],
                 os=words["os"],
@@ -86,7 +84,7 @@ def findings(path: Path) -> list[Finding]:
     return found
 
 
-def render(listed: list[Finding]) -> dict[str, str]:
+def render(listed: list[KernelFinding]) -> dict[str, str]:
     """Path below the folder -> text, for all that is generated."""
     made = {"README.md": index(listed)}
     for one in listed:
@@ -94,7 +92,7 @@ def render(listed: list[Finding]) -> dict[str, str]:
     return made
 
 
-def index(listed: list[Finding]) -> str:
+def index(listed: list[KernelFinding]) -> str:
     """Which releases of which systems show which finding, by their rules and recorded divergences."""
     text = (
         "# Findings\n\n"
@@ -125,7 +123,7 @@ def _short(text: str) -> str:
     return text if len(text) < 300 else text[:120] + " ... " + text[-60:]
 
 
-def _rows(one: Finding) -> list[tuple[str, str, str, str]]:
+def _rows(one: KernelFinding) -> list[tuple[str, str, str, str]]:
     if one.port:
         return [_row_on_port(one, os) for os in catalog.names()]
     rows = []
@@ -136,14 +134,14 @@ def _rows(one: Finding) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def _mark(one: Finding, answer: Answer) -> str:
+def _mark(one: KernelFinding, answer: SystemAnswer) -> str:
     contrast = None
     if one.contrast is not None:
         contrast = answers(one.contrast, [answer.os], answer.release)[0].outcomes
     return _judged(one, answer.outcomes, contrast)
 
 
-def _judged(one: Finding, outcomes: tuple[Expected, ...], contrast: tuple[Expected, ...] | None) -> str:
+def _judged(one: KernelFinding, outcomes: tuple[Expected, ...], contrast: tuple[Expected, ...] | None) -> str:
     """Whether the last step is the surprise: everything before it works, and the contrast does as one would think."""
     last = outcomes[-1]
     if last is None or not isinstance(last, str):
@@ -157,7 +155,7 @@ def _judged(one: Finding, outcomes: tuple[Expected, ...], contrast: tuple[Expect
     return SHOWS
 
 
-def _row_on_port(one: Finding, os: str) -> tuple[str, str, str, str]:
+def _row_on_port(one: KernelFinding, os: str) -> tuple[str, str, str, str]:
     """The newest release of a system that is described, on the port of the finding and on an ordinary one."""
     release = one.release if os == one.os else catalog.expectations(os).covers[1]
     facts = {"os": os, "release": release}
