@@ -7,7 +7,7 @@ import gzip
 import pytest
 from bindmatrix.programs.port_scenarios import scenarios_of
 from bindmatrix.programs.socket_calls import NAMES, SocketCalls
-from bindmatrix.programs.strace_lines import Call, Exit, Lines, arguments
+from bindmatrix.programs.strace_lines import Lines, SystemCall, ThreadExit, arguments
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ from tests.programs.recordings import CASES, RECORDINGS
 BIND = 'bind(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("0.0.0.0")}, 16) = 0'
 
 
-def read(*lines: str) -> tuple[list[Call | Exit], Lines]:
+def read(*lines: str) -> tuple[list[SystemCall | ThreadExit], Lines]:
     found = Lines(NAMES)
     return list(found.read(lines)), found
 
@@ -87,7 +87,7 @@ def test_a_close_counts_when_it_begins() -> None:
         "2 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 4",
         "1 <... close resumed>) = 0",
     )
-    assert [call.name for call in calls if isinstance(call, Call)] == ["close", "socket"]
+    assert [call.name for call in calls if isinstance(call, SystemCall)] == ["close", "socket"]
     assert lines.not_understood == 0
 
 
@@ -97,7 +97,7 @@ def test_words_of_strace_inside_a_call() -> None:
         ", child_tidptr=0x7f) = 9",
         "strace: Process 9 detached",
     )
-    assert [(call.name, call.result) for call in calls if isinstance(call, Call)] == [("clone", 9)]
+    assert [(call.name, call.result) for call in calls if isinstance(call, SystemCall)] == [("clone", 9)]
     assert lines.not_understood == 0
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bindmatrix.programs import strace_values as values
-from bindmatrix.programs.strace_lines import FORKS, Call, Exit, Lines
+from bindmatrix.programs.strace_lines import FORKS, Lines, SystemCall, ThreadExit
 
 #: steps of one socket that are kept, and sockets that are kept
 MOST_STEPS, MOST_SOCKETS = 64, 2_000
@@ -92,8 +92,8 @@ class Descriptors:
     def __init__(
         self,
         lines: Lines,
-        on_call: Callable[[Call, Socket, Process], None],
-        on_close: Callable[[Call | Exit, Socket], None],
+        on_call: Callable[[SystemCall, Socket, Process], None],
+        on_close: Callable[[SystemCall | ThreadExit, Socket], None],
     ) -> None:
         self._lines = lines
         self._on_call = on_call
@@ -109,9 +109,9 @@ class Descriptors:
         #: the trace names sockets by their inodes
         self.with_inodes = False
 
-    def follow(self, call: Call | Exit) -> None:
+    def follow(self, call: SystemCall | ThreadExit) -> None:
         """What ``call`` does to descriptors, then the call itself."""
-        if isinstance(call, Exit):
+        if isinstance(call, ThreadExit):
             self._exit(call)
             return
         process = self._process(call.pid)
@@ -161,12 +161,12 @@ class Descriptors:
         self._namespaces += 1
         process.netns = self._namespaces
 
-    def _fork(self, call: Call, process: Process) -> None:
+    def _fork(self, call: SystemCall, process: Process) -> None:
         if call.result is not None and call.result > 0 and call.result not in self._of:
             self._child(call.result, process, ", ".join(call.arguments))
             self.on_fork(call.result)
 
-    def _exit(self, call: Exit) -> None:
+    def _exit(self, call: ThreadExit) -> None:
         process = self._of.pop(call.pid, None)
         if process is None:
             return
@@ -174,18 +174,18 @@ class Descriptors:
         if process.threads == 0:
             self._end(call, process)
 
-    def _exit_group(self, call: Call, process: Process) -> None:
+    def _exit_group(self, call: SystemCall, process: Process) -> None:
         for pid in [pid for pid, one in self._of.items() if one is process]:
             del self._of[pid]
         self._end(call, process)
 
-    def _end(self, call: Call | Exit, process: Process) -> None:
+    def _end(self, call: SystemCall | ThreadExit, process: Process) -> None:
         process.files.processes -= 1
         if process.files.processes == 0:
             for number in list(process.files.sockets):
                 self._drop(call, process.files, number)
 
-    def _exec(self, call: Call, process: Process) -> None:
+    def _exec(self, call: SystemCall, process: Process) -> None:
         if call.error or call.result is None:
             return
         if process.files.processes > 1:
@@ -199,19 +199,19 @@ class Descriptors:
         for pid in [pid for pid, one in self._of.items() if one is process and pid != call.pid]:
             del self._of[pid]  # exec ends the other threads
 
-    def _user(self, call: Call, process: Process) -> None:
+    def _user(self, call: SystemCall, process: Process) -> None:
         effective = call.arguments[1:2] if call.name.startswith("setre") else call.arguments[:1]
         value = values.number(effective[0]) if effective else None
         if not call.error and value is not None and 0 <= value < 2**32 - 1:
             process.user = str(value)
 
-    def _namespace(self, call: Call, process: Process) -> None:
+    def _namespace(self, call: SystemCall, process: Process) -> None:
         if not call.error and "CLONE_NEWNET" in values.flags(f"flags={'|'.join(call.arguments)}"):
             self._new_namespace(process)
 
     # -- descriptors
 
-    def _put(self, call: Call, files: _Files, number: int, socket: Socket, *, cloexec: bool = False) -> None:
+    def _put(self, call: SystemCall, files: _Files, number: int, socket: Socket, *, cloexec: bool = False) -> None:
         if files.sockets.get(number) is socket:
             return
         socket.holders += 1
@@ -220,7 +220,7 @@ class Descriptors:
         if cloexec:
             files.close_on_exec.add(number)
 
-    def _drop(self, call: Call | Exit, files: _Files, number: int) -> None:
+    def _drop(self, call: SystemCall | ThreadExit, files: _Files, number: int) -> None:
         files.close_on_exec.discard(number)
         socket = files.sockets.pop(number, None)
         if socket is not None:
@@ -228,7 +228,7 @@ class Descriptors:
             if socket.holders == 0:
                 self._on_close(call, socket)
 
-    def _known(self, call: Call, process: Process, argument: str) -> Socket | None:
+    def _known(self, call: SystemCall, process: Process, argument: str) -> Socket | None:
         """The socket of a descriptor, where it is one that is followed."""
         number, what = values.descriptor(argument)
         inode = values.inode(what)
@@ -241,7 +241,7 @@ class Descriptors:
         socket = process.files.sockets.get(number)
         return None if socket is not None and what and not what.partition(":")[2].startswith("[") else socket
 
-    def _socket(self, call: Call, process: Process) -> Socket | None:
+    def _socket(self, call: SystemCall, process: Process) -> Socket | None:
         """The socket of a call; one whose socket() is not in the trace only where it is bound or listens."""
         socket = self._known(call, process, call.arguments[0])
         number, what = values.descriptor(call.arguments[0])
@@ -253,7 +253,7 @@ class Descriptors:
             self._put(call, process.files, number, socket)
         return socket
 
-    def _made(self, call: Call, process: Process) -> None:
+    def _made(self, call: SystemCall, process: Process) -> None:
         if call.error or call.result is None:
             return
         kind, otherwise = values.socket_kind(call.arguments)
@@ -266,11 +266,11 @@ class Descriptors:
         self._put(call, process.files, call.result, socket, cloexec="CLOEXEC" in kinds or "0x80000" in kinds)
         self._on_call(call, socket, process)
 
-    def _close(self, call: Call, process: Process) -> None:
+    def _close(self, call: SystemCall, process: Process) -> None:
         if call.arguments and not call.error:
             self._drop(call, process.files, values.descriptor(call.arguments[0])[0])
 
-    def _close_range(self, call: Call, process: Process) -> None:
+    def _close_range(self, call: SystemCall, process: Process) -> None:
         first, last, how = (values.number(one) for one in (*call.arguments, "", "", "")[:3])
         if call.error or first is None or "CLOEXEC" in " ".join(call.arguments) or how == 4:
             return
@@ -278,7 +278,7 @@ class Descriptors:
             if number >= first and (last is None or number <= last):
                 self._drop(call, process.files, number)
 
-    def _dup(self, call: Call, process: Process) -> None:
+    def _dup(self, call: SystemCall, process: Process) -> None:
         if call.error or call.result is None or not call.arguments:
             return
         socket = self._known(call, process, call.arguments[0])
@@ -287,7 +287,7 @@ class Descriptors:
         if socket is not None:
             self._put(call, process.files, call.result, socket, cloexec="CLOEXEC" in " ".join(call.arguments[2:]))
 
-    def _fcntl(self, call: Call, process: Process) -> None:
+    def _fcntl(self, call: SystemCall, process: Process) -> None:
         command = call.arguments[1] if len(call.arguments) > 1 else ""
         number = values.number(command)
         if command.startswith("F_DUPFD") or number in (0, 1030):
@@ -304,7 +304,7 @@ class Descriptors:
         keep = process.files.close_on_exec
         (keep.discard if value == 0 else keep.add)(values.descriptor(call.arguments[0])[0])
 
-    def _message(self, call: Call, process: Process) -> None:
+    def _message(self, call: SystemCall, process: Process) -> None:
         found = _RIGHTS.search(", ".join(call.arguments))
         if found is None or call.error:
             return
@@ -334,11 +334,11 @@ class Descriptors:
                 socket.holders += 1
         return named
 
-    def _io_uring(self, call: Call, process: Process) -> None:  # noqa: ARG002  every handler has one form
+    def _io_uring(self, call: SystemCall, process: Process) -> None:  # noqa: ARG002  every handler has one form
         self.io_uring += not call.error
 
 
-_HANDLERS: dict[str, Callable[[Descriptors, Call, Process], None]] = {
+_HANDLERS: dict[str, Callable[[Descriptors, SystemCall, Process], None]] = {
     "socket": Descriptors._made,
     "close": Descriptors._close,
     "close_range": Descriptors._close_range,

@@ -44,7 +44,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RuntimeRecording:
     """Where a row was seen."""
 
     #: name of the recording in the tests
@@ -68,7 +68,7 @@ class Runtime:
     without: Mapping[str, str] = field(default_factory=dict)
     ignores: tuple[str, ...] = ()
     any_order: bool = False
-    recorded: Recorded | None = None
+    recorded: RuntimeRecording | None = None
     backlog: str = ""
     note: str = ""
 
@@ -189,7 +189,7 @@ def _scenario(reader: Reader, node: yaml.Node) -> Scenario | None:
         return None
 
 
-def _recorded(reader: Reader, node: yaml.Node) -> Recorded:
+def _recorded(reader: Reader, node: yaml.Node) -> RuntimeRecording:
     keys = reader.known(node, "a recording", ("trace", "system", "date"))
     for key in ("trace", "system", "date"):
         if key not in keys:
@@ -201,7 +201,7 @@ def _recorded(reader: Reader, node: yaml.Node) -> Recorded:
         reader.problem(
             keys["system"], f"expected a system and its release, such as 'linux 6.18.44', got {said['system']!r}"
         )
-    return Recorded(said.get("trace", ""), said.get("system", ""), said.get("date", ""))
+    return RuntimeRecording(said.get("trace", ""), said.get("system", ""), said.get("date", ""))
 
 
 # -- a row against a recording

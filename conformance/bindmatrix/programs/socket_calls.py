@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from bindmatrix.notation import SOCKET_KINDS
 from bindmatrix.programs import strace_values as values
 from bindmatrix.programs.descriptors import FOLLOWED, MOST_SOCKETS, MOST_STEPS, Descriptors, Event, Process, Socket
-from bindmatrix.programs.strace_lines import Call, Exit, Lines
+from bindmatrix.programs.strace_lines import Lines, SystemCall, ThreadExit
 
 #: option of a trace -> option of the notation
 _OPTIONS = {"SO_REUSEADDR": "reuseaddr", "SO_REUSEPORT": "reuseport", "IPV6_V6ONLY": "v6only"}
@@ -60,7 +60,7 @@ class SocketCalls:
         for call in self.lines.read(lines):
             self.descriptors.follow(call)
 
-    def _call(self, call: Call, socket: Socket, process: Process) -> None:
+    def _call(self, call: SystemCall, socket: Socket, process: Process) -> None:
         if not socket.kept:
             return
         handler = {
@@ -85,13 +85,13 @@ class SocketCalls:
             self.folded["too many"] += 1
             self.descriptors.forget(socket)
 
-    def _made(self, call: Call, socket: Socket, process: Process) -> None:
+    def _made(self, call: SystemCall, socket: Socket, process: Process) -> None:
         self._keep(socket)
         self._add(call, socket, process, "socket", "")
 
     def _add(
         self,
-        call: Call,
+        call: SystemCall,
         socket: Socket,
         process: Process,
         kind: str,
@@ -103,7 +103,7 @@ class SocketCalls:
             return
         socket.events.append(Event(call.line, kind, word, port, call.error, process.user))
 
-    def _bind(self, call: Call, socket: Socket, process: Process) -> None:
+    def _bind(self, call: SystemCall, socket: Socket, process: Process) -> None:
         text = ", ".join(call.arguments[1:])
         address = values.address(text)
         if address is None:
@@ -121,7 +121,7 @@ class SocketCalls:
             socket.marks["the scope of its address (an interface)"] += 1
         self._add(call, socket, process, "bind", f"bind={address.text}", (process.netns, address.port))
 
-    def _listen(self, call: Call, socket: Socket, process: Process) -> None:
+    def _listen(self, call: SystemCall, socket: Socket, process: Process) -> None:
         if socket.inode:
             self.inodes.add(socket.inode)
         if socket.listening:
@@ -130,7 +130,7 @@ class SocketCalls:
         socket.listening = not call.error
         self._add(call, socket, process, "listen", "listen")
 
-    def _option(self, call: Call, socket: Socket, process: Process) -> None:
+    def _option(self, call: SystemCall, socket: Socket, process: Process) -> None:
         if len(call.arguments) < 4 or not socket.kind:
             return
         name = values.option(call.arguments[1], call.arguments[2])
@@ -141,7 +141,7 @@ class SocketCalls:
         elif name in _OPTIONS:
             self._modelled(call, socket, process, _OPTIONS[name])
 
-    def _modelled(self, call: Call, socket: Socket, process: Process, option: str) -> None:
+    def _modelled(self, call: SystemCall, socket: Socket, process: Process, option: str) -> None:
         value = values.option_value(call.arguments[3])
         if value is None:
             self.unread["setsockopt(): the trace holds a pointer, no value (strace -e raw)"] += 1
@@ -153,7 +153,7 @@ class SocketCalls:
             socket.options[option] = value
             self._add(call, socket, process, "set", f"{option}={value}")
 
-    def _join(self, call: Call, socket: Socket, process: Process) -> None:
+    def _join(self, call: SystemCall, socket: Socket, process: Process) -> None:
         group = values.ip(call.arguments[3])
         if group is None or call.error:
             socket.marks["joining a group" + (f" failed with {call.error} and is left out" if call.error else "")] += 1
@@ -164,7 +164,7 @@ class SocketCalls:
                 socket.marks["joins a group on an interface; the notation joins it on the loopback interface"] += 1
             self._add(call, socket, process, "join", f"join={group}")
 
-    def _connect(self, call: Call, socket: Socket, process: Process) -> None:  # noqa: ARG002
+    def _connect(self, call: SystemCall, socket: Socket, process: Process) -> None:  # noqa: ARG002
         text = ", ".join(call.arguments[1:])
         if "AF_UNSPEC" in text:
             socket.marks["connect(AF_UNSPEC)"] += 1
@@ -172,16 +172,16 @@ class SocketCalls:
             address = values.address(text)
             socket.connected = f"{address.text} port {address.port}" if address else "an address"
 
-    def _getsockname(self, call: Call, socket: Socket, process: Process) -> None:  # noqa: ARG002
+    def _getsockname(self, call: SystemCall, socket: Socket, process: Process) -> None:  # noqa: ARG002
         address = values.address(", ".join(call.arguments[1:]))
         if address is not None and isinstance(address.port, int):
             socket.chosen = address.port
 
-    def _shutdown(self, call: Call, socket: Socket, process: Process) -> None:  # noqa: ARG002
+    def _shutdown(self, call: SystemCall, socket: Socket, process: Process) -> None:  # noqa: ARG002
         if socket.listening and not call.error:
             socket.marks["shutdown() of a listening socket: on Linux it no longer listens"] += 1
 
-    def _close(self, call: Call | Exit, socket: Socket) -> None:
+    def _close(self, call: SystemCall | ThreadExit, socket: Socket) -> None:
         self.descriptors.forget(socket)
         if socket not in self.sockets:
             return

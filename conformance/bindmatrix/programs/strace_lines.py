@@ -51,7 +51,7 @@ _TOKEN = re.compile(
 )
 
 
-class Call(NamedTuple):
+class SystemCall(NamedTuple):
     """One call, complete."""
 
     line: int
@@ -66,7 +66,7 @@ class Call(NamedTuple):
     error: str
 
 
-class Exit(NamedTuple):
+class ThreadExit(NamedTuple):
     """A thread has ended."""
 
     line: int
@@ -92,7 +92,7 @@ class Lines:
         self.pending: dict[int, tuple[str, str]] = {}
         self._held = ""
 
-    def read(self, lines: Iterable[str]) -> Iterator[Call | Exit]:
+    def read(self, lines: Iterable[str]) -> Iterator[SystemCall | ThreadExit]:
         """The calls and exits of ``lines``, in the order in which they completed."""
         for text in lines:
             self.count += 1
@@ -117,7 +117,7 @@ class Lines:
         name = text[begin:end]
         return name.isidentifier() and name not in self.names and not text[:begin].strip("0123456789 :.")
 
-    def _line(self, text: str) -> Call | Exit | None:
+    def _line(self, text: str) -> SystemCall | ThreadExit | None:
         head = _HEAD.match(text)
         if head is None:
             self._other(text)
@@ -128,7 +128,7 @@ class Lines:
             if head["exit"] is None:
                 return None
             self.pending.pop(pid, None)
-            return Exit(self.count, pid)
+            return ThreadExit(self.count, pid)
         if name not in self.names:
             self.calls += 1
             return None
@@ -149,7 +149,7 @@ class Lines:
             self.pending[pid] = (name, rest)
         return None
 
-    def _complete(self, pid: int, name: str, rest: str, text: str) -> Call | None:
+    def _complete(self, pid: int, name: str, rest: str, text: str) -> SystemCall | None:
         read = arguments(rest)
         result = _RESULT.match(rest, read[1]) if read is not None else None
         if read is None or result is None:
@@ -159,7 +159,7 @@ class Lines:
         if result["rest"].endswith("(INJECTED)"):
             self.traits["injected"] += 1
         value = None if result["value"] == "?" else integer(result["value"])
-        return Call(self.count, pid, name, tuple(read[0]), value, result["of"] or "", result["error"] or "")
+        return SystemCall(self.count, pid, name, tuple(read[0]), value, result["of"] or "", result["error"] or "")
 
     def _other(self, text: str) -> None:
         if _SUMMARY.match(text):

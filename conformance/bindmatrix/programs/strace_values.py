@@ -52,7 +52,7 @@ _KIND_OF = {(kind.family, kind.type, kind.protocol): name for name, kind in SOCK
 _DECORATIONS = {"TCP": "tcp4", "TCPv6": "tcp6", "UDP": "udp4", "UDPv6": "udp6"}
 
 
-class Address(NamedTuple):
+class SocketAddress(NamedTuple):
     """An address as the notation writes it, and the port, or the whole name of a Unix socket."""
 
     text: str
@@ -144,7 +144,7 @@ def plain(text: str) -> bytes:
     return _ESCAPE.sub(one, text).encode("latin-1", "replace")
 
 
-def address(text: str) -> Address | None:
+def address(text: str) -> SocketAddress | None:
     """The address in a ``{sa_family=..., ...}``; None where it holds none that the notation can write."""
     if "sun_path=" in text:
         return _unix(text)
@@ -155,7 +155,7 @@ def address(text: str) -> Address | None:
         return None
     port = int(where[1]) if where[1] else int.from_bytes(plain(where[2] or ""), "big")
     value = ip(text)
-    return None if value is None or port > 65535 else Address(value, port)
+    return None if value is None or port > 65535 else SocketAddress(value, port)
 
 
 def ip(text: str) -> str | None:
@@ -176,19 +176,19 @@ def ip(text: str) -> str | None:
         return None
 
 
-def _unix(text: str) -> Address | None:
+def _unix(text: str) -> SocketAddress | None:
     found = _PATH.search(text)
     if found is None or not found[2]:
         return None
     name = plain(found[2]).decode("utf-8", "replace")
     short = re.sub(r"[^a-z0-9_]", "_", name.rsplit("/", 1)[-1].lower())[:32]
-    return Address(("@" if found[1] else "/") + (short or "_"), found[1] + name)
+    return SocketAddress(("@" if found[1] else "/") + (short or "_"), found[1] + name)
 
 
-def _vsock(text: str) -> Address | None:
+def _vsock(text: str) -> SocketAddress | None:
     found = _VSOCK.search(text)
     if found is None:
         return None
     cid, port = found[1] or found[4], found[2] or found[3]
     value = number(port)
-    return Address(_CIDS.get(cid, "cid:own"), 0 if value is None or value == 0xFFFFFFFF else value)
+    return SocketAddress(_CIDS.get(cid, "cid:own"), 0 if value is None or value == 0xFFFFFFFF else value)
