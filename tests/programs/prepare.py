@@ -34,12 +34,17 @@ PROGRAMS = {
     "unbound": "unbound",
 }
 NPM = ("bun", "deno")
+#: for one of them; npm tries again for many minutes where it does not reach its registry
+SECONDS = 300
 
 
 def run(*command: str) -> str:
     """Run ``command``; the last line of what it said where it failed."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        return f"not done after {SECONDS} s"
     said = (done.stderr or done.stdout).strip().splitlines()
     return "" if done.returncode == 0 else (said or ["no reason given"])[-1]
 
