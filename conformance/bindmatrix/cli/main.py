@@ -34,6 +34,8 @@ VERBS: dict[str, str] = {
     "judge": "compare observations of any host with what is expected of it",
     "predict": "what a system returns, as JSON Lines",
     "ask": "what every system returns for one scenario, side by side",
+    "trace": "the socket calls of a real program as scenarios, and what every system would do with them",
+    "inspect": "the sockets of a running process or of a port, with their options, as scenarios",
     "diff": "what differs between two or three expectation files, or two or three recordings",
     "claims": "what the literature says, and where it holds",
     "ports": "what happens with ports that the kernel chooses",
