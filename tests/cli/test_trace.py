@@ -15,7 +15,7 @@ from bindmatrix.cli import trace
 from bindmatrix.cli.main import main
 from bindmatrix.programs.kernel_sockets import KernelSocket
 from bindmatrix.programs.socket_calls import SocketCalls
-from bindmatrix.programs.strace_run import Run
+from bindmatrix.programs.strace_run import TracedRun
 
 from tests.programs.recordings import DATA
 
@@ -75,7 +75,7 @@ def test_warnings(case: str, warning: str, capsys: pytest.CaptureFixture[str]) -
 
 def test_a_listener_that_only_the_kernel_knows() -> None:
     """io_uring makes, binds and listens without a call that strace could show."""
-    went = Run(listed={"4711": KernelSocket("tcp4", "0.0.0.0", 8080, "4711", 0)})
+    went = TracedRun(listed={"4711": KernelSocket("tcp4", "0.0.0.0", 8080, "4711", 0)})
     (warning,) = trace._warnings(SocketCalls(), went)
     assert warning.startswith("the kernel lists 0.0.0.0 port 8080 (tcp4), which the trace does not show; ")
     calls = SocketCalls()

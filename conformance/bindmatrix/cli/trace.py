@@ -12,10 +12,11 @@ from typing import Any
 
 from bindmatrix.answers import ask
 from bindmatrix.cli.main import OK
-from bindmatrix.errors import Place, Problem, printable
+from bindmatrix.errors import Place, Problem
 from bindmatrix.programs import strace_files, strace_run
 from bindmatrix.programs.port_scenarios import Found, scenarios_of
 from bindmatrix.programs.socket_calls import SocketCalls
+from bindmatrix.quoting import terminal
 from bindmatrix.report import program_text
 from bindmatrix.report.console import show as show_lines
 from bindmatrix.report.console import width_of
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         }
     }
     heads = [f"trace: {lines.count:,} lines, {lines.calls:,} calls, {lines.not_understood:,} lines not understood"]
-    heads += [f"  line {line}: {printable(text)[:100]}" for line, text in lines.examples]
+    heads += [f"  line {line}: {terminal(text)[:100]}" for line, text in lines.examples]
     if calls.sockets and not calls.descriptors.with_inodes:
         heads.append("  it names no inodes (strace -y): sockets were followed by their descriptors")
     if went is not None:
@@ -128,7 +129,7 @@ def show(
         show_lines(program_text.scenario(one, ask.answers(one.scenario, systems), width))
 
 
-def _traced(command: Sequence[str], arguments: argparse.Namespace) -> tuple[SocketCalls, strace_run.Run]:
+def _traced(command: Sequence[str], arguments: argparse.Namespace) -> tuple[SocketCalls, strace_run.TracedRun]:
     for name, value in (("--timeout", arguments.timeout), ("--settle", arguments.settle)):
         if not 0 <= value < float("inf"):
             raise Problem(Place(name), f"expected a number of seconds, got {value:g}")
@@ -141,7 +142,7 @@ def _traced(command: Sequence[str], arguments: argparse.Namespace) -> tuple[Sock
     return calls, went
 
 
-def _end(went: strace_run.Run) -> str:
+def _end(went: strace_run.TracedRun) -> str:
     seconds = f"{went.seconds:.1f} s"
     if went.ended_by == "itself":
         return f"ended with status {went.status}"
@@ -150,7 +151,7 @@ def _end(went: strace_run.Run) -> str:
     ).format(seconds)
 
 
-def _warnings(calls: SocketCalls, went: strace_run.Run | None) -> list[str]:
+def _warnings(calls: SocketCalls, went: strace_run.TracedRun | None) -> list[str]:
     out = [f"{what} ({times} times)" for what, times in calls.unread.items()]
     if calls.descriptors.io_uring:
         out.append("io_uring was set up: sockets that are made, bound or listen through it are in no trace")

@@ -45,7 +45,7 @@ NETWORKS = {
 
 
 @dataclass
-class Run:
+class TracedRun:
     """How a traced command went."""
 
     #: a key of NETWORKS
@@ -75,7 +75,7 @@ def run(
     settle: float = 0.0,
     own_network: bool = True,
     folder: Path | None = None,
-) -> Run:
+) -> TracedRun:
     """Run ``command`` until it ends, for ``seconds`` at the most (0: no limit), with its trace in the file ``trace``.
 
     ``settle``: end it earlier, once it has a port and has bound nothing new for so many seconds (0: no).  ``folder``:
@@ -100,7 +100,7 @@ def run(
         "--",
         *command,
     ]
-    found = Run()
+    found = TracedRun()
     began = time.monotonic()
     with _Network() if own_network else nullcontext() as network:
         prepare = network.enter if network else None
@@ -183,7 +183,7 @@ def _interrupts() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _watch(process: subprocess.Popen[bytes], found: Run, seconds: float, settle: float) -> None:
+def _watch(process: subprocess.Popen[bytes], found: TracedRun, seconds: float, settle: float) -> None:
     """Look at the program's sockets until it ends, its time is over or somebody interrupts; leave nothing running."""
     traced = _Traced(process.pid)
     changed = time.monotonic()
@@ -225,7 +225,7 @@ class _Traced:
                 self._seen.setdefault(pid, _started(pid))
         return [pid for pid, started in self._seen.items() if started and _started(pid) == started]
 
-    def look(self, found: Run) -> None:
+    def look(self, found: TracedRun) -> None:
         """Note the sockets that the kernel lists for the program."""
         pids = self._now()
         if not pids:

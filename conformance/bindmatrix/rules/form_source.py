@@ -19,7 +19,7 @@ WRITTEN = ("socket", "tcp", "udp", "unix", "vsock", "any")
 _SHARED = 3
 _MAX_NAME = 44
 
-Key = frozenset[tuple[str, frozenset[str]]]
+CommentKey = frozenset[tuple[str, frozenset[str]]]
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Item:
         return str(self.keys["id"].value)
 
 
-class Source:
+class CommentedSource:
     """``sections``: section -> rules as they are to be written; ``definitions``, ``changes``, ``evidence``: by name."""
 
     def __init__(self, text: str, expectations: Expectations | None) -> None:
@@ -145,8 +145,8 @@ class Source:
         if "define" in self.top:
             for key, value in self.top["define"].value:
                 self._define(str(key.value), value)
-        counts: Counter[Key] = Counter()
-        found: dict[Key, yaml.Node] = {}
+        counts: Counter[CommentKey] = Counter()
+        found: dict[CommentKey, yaml.Node] = {}
         for item in self.items:
             for name in CONDITIONS:
                 node = item.keys.get(name)
@@ -223,14 +223,14 @@ def alternatives(node: yaml.Node) -> list[yaml.Node]:
     return list(node.value) if isinstance(node, yaml.SequenceNode) else [node]
 
 
-def key_of(node: yaml.Node) -> Key:
+def key_of(node: yaml.Node) -> CommentKey:
     """What a condition says, whatever the order of its terms; a name says itself."""
     if isinstance(node, yaml.ScalarNode):
         return frozenset({(str(node.value), frozenset())})
     return frozenset((str(name.value), frozenset(words(value))) for name, value in node.value)
 
 
-def whole(node: yaml.Node) -> tuple[Key, ...]:
+def whole(node: yaml.Node) -> tuple[CommentKey, ...]:
     """What all alternatives at ``node`` say."""
     return tuple(key_of(one) for one in alternatives(node))
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import yaml
 
 from bindmatrix.rules import blocks, yaml_writer
-from bindmatrix.rules.form_source import CONDITIONS, WRITTEN, Item, Source, alternatives, whole, words
+from bindmatrix.rules.form_source import CONDITIONS, WRITTEN, CommentedSource, Item, alternatives, whole, words
 from bindmatrix.rules.model import CALL_SECTIONS, Expectations, Rule, Stack
 from bindmatrix.rules.rule_reader import BLOCKS
 from bindmatrix.rules.yaml_writer import WIDTH
@@ -37,7 +37,7 @@ def formatted(text: str, read: Callable[[str], Expectations | list[Rule]]) -> st
     say what it says.
     """
     before = read(text)
-    after = _Writer(text, before if isinstance(before, Expectations) else None).render()
+    after = _FormWriter(text, before if isinstance(before, Expectations) else None).render()
     again = read(after)
     if isinstance(before, Expectations) and isinstance(again, Expectations):
         difference = blocks.difference(before, again)
@@ -51,8 +51,8 @@ def formatted(text: str, read: Callable[[str], Expectations | list[Rule]]) -> st
     return after
 
 
-class _Writer(Source):
-    """Writes what :class:`Source` found."""
+class _FormWriter(CommentedSource):
+    """Writes what :class:`CommentedSource` found."""
 
     def render(self) -> str:
         parts = []
