@@ -20,7 +20,7 @@ from bindmatrix.rules.confidence import Confidence
 from bindmatrix.rules.model import Expectations, Rule
 
 #: id of the rule of the socket interface that stands for an option that a platform lacks (``oracle/branches.py``)
-_ABSENT = "api.absent-option"
+ABSENT = "api.absent-option"
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _of_system(
     rows: dict[object, list[tuple[Variant, Stretch]]] = {}
     for variant in chosen:
         actual = variant.actual.predict(scenario)
-        lacks = any(rule.id == _ABSENT for rules in actual.rules for rule in rules)
+        lacks = any(rule.id == ABSENT for rules in actual.rules for rule in rules)
         key = (actual.outcomes, variant.oracle.predict(scenario).outcomes == actual.outcomes, lacks)
         rows.setdefault(key, []).extend([(variant, stretch) for stretch in variant.stretches])
     place = {stretch: index for index, stretch in enumerate(every)}
@@ -120,11 +120,11 @@ def _answer(
     expected = variant.oracle.predict(scenario)
     actual = variant.actual.predict(scenario)
     step = telling_step(scenario.steps, actual)
-    reason, rule = _reason(scenario.steps[step], actual.rules[step]), actual.rules[step][0].id
+    reason, rule = reason_of(scenario.steps[step], actual.rules[step]), actual.rules[step][0].id
     entries = variant.responsible(scenario.text) if actual.outcomes != expected.outcomes else []
     if entries:
         step = next(index for index, one in enumerate(actual.outcomes) if one != expected.outcomes[index])
-        reason, rule = _one_line(entries[0].rule.why), entries[0].id
+        reason, rule = one_line(entries[0].rule.why), entries[0].id
     return SystemAnswer(
         os=expectations.os,
         title=expectations.title,
@@ -157,13 +157,15 @@ def telling_step(steps: Sequence[Step], prediction: Prediction) -> int:
     return binds[-1] if binds else len(steps) - 1
 
 
-def _reason(step: Step, rules: Sequence[Rule]) -> str:
-    if rules[0].id == _ABSENT:
+def reason_of(step: Step, rules: Sequence[Rule]) -> str:
+    """Why ``step`` returns what it does, in one line."""
+    if rules[0].id == ABSENT:
         return f"has no {OPTIONS[step.what]}"
-    return "; or ".join(dict.fromkeys(_one_line(rule.why) for rule in rules))
+    return "; or ".join(dict.fromkeys(one_line(rule.why) for rule in rules))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """The text without line breaks."""
     return " ".join(text.split())
 
 
