@@ -21,7 +21,7 @@ from typing import NamedTuple
 from bindmatrix.answers.ask import ABSENT, one_line, reason_of
 from bindmatrix.answers.questions import FAMILIES, first_part, last_part, second_part
 from bindmatrix.notation import Step, parse
-from bindmatrix.oracle.oracle import Edge, Node, Oracle
+from bindmatrix.oracle.oracle import Node, Oracle
 from bindmatrix.oracle.variants import Variant, variants
 from bindmatrix.outcomes import Expected, alternatives, in_words
 from bindmatrix.rules import catalog, confidence
@@ -86,7 +86,7 @@ class AskedScenario(NamedTuple):
 class _Walked(NamedTuple):
     """What one variant answers; rules are numbers of its :class:`_RuleNumbers`."""
 
-    step: str
+    step: Step | None
     expected: Expected
     rules: tuple[int, ...]
     #: rules that the answer rests on
@@ -100,8 +100,8 @@ class _Position(NamedTuple):
     """How far a walk has come: where, the last bind, and the rules so far; ``end`` once a step did not return ok."""
 
     node: Node
-    bind: Edge | None = None
-    bind_text: str = ""
+    bind: Step | None = None
+    bind_rules: tuple[int, ...] = ()
     used: frozenset[int] = frozenset()
     end: _Walked | None = None
 
@@ -155,7 +155,7 @@ class _Walker:
         for first, second, last in parts:
             if first != head:
                 head, position = first, self._walk(oracle, begin, _steps(first))
-            walked = position.end or self._answer(oracle, self._walk(oracle, position, _steps(second)), last)
+            walked = position.end or self._answer(oracle, self._walk(oracle, position, _steps(second)), _steps(last))
             if self.variant.diverged is not None:
                 walked = self._divergent(walked, AskedScenario(" ".join(filter(None, (first, second, last)))))
             column.append(self._number(walked))
@@ -182,7 +182,7 @@ class _Walker:
         steps = parse(asked.text).steps
         split = next((index for index, step in enumerate(steps) if step.delivers), len(steps))
         position = self._walk(oracle, _Position(oracle.start), steps[:split], asked.ignores)
-        return self._answer(oracle, position, " ".join(step.text for step in steps[split:]))
+        return self._answer(oracle, position, steps[split:])
 
     def _walk(
         self, oracle: Oracle, position: _Position, steps: Sequence[Step], ignores: Sequence[str] = ()
@@ -190,37 +190,30 @@ class _Walker:
         """Take the steps, up to the first that does not return ok."""
         if position.end is not None:
             return position
-        node, bind, bind_text, used, _ = position
+        node, bind, bind_rules, used, _ = position
         gone: list[int] = []
         for step in steps:
             edge = oracle.edge(node, step)
             gone += self._known(edge.rules)
             if edge.expected != "ok" and step.what not in ignores:
                 every = tuple(sorted(used.union(gone)))
-                return _Position(node, end=_Walked(step.text, edge.expected, self._known(edge.rules), every))
+                return _Position(node, end=_Walked(step, edge.expected, self._known(edge.rules), every))
             if step.kind == "bind":
-                bind, bind_text = edge, step.text
+                bind, bind_rules = step, self._known(edge.rules)
             node = edge.node
-        return _Position(node, bind, bind_text, used.union(gone))
+        return _Position(node, bind, bind_rules, used.union(gone))
 
-    def _answer(self, oracle: Oracle, position: _Position, last: str) -> _Walked:
+    def _answer(self, oracle: Oracle, position: _Position, last: Sequence[Step]) -> _Walked:
         """What a walk comes to, and who receives in its ``last`` steps."""
-        for step in _steps(last):
+        for step in last:
             if not step.delivers:
                 position = self._walk(oracle, position, (step,))
                 continue
             if position.end is not None:
                 break
             edge = oracle.edge(position.node, step)
-            walked = self._succeeded(position, step)
-            return walked._replace(receives=edge.expected, receives_rules=self._known(edge.rules))
-        return position.end or self._succeeded(position)
-
-    def _succeeded(self, position: _Position, step: Step | None = None) -> _Walked:
-        used = tuple(sorted(position.used))
-        if position.bind is None:
-            return _Walked(step.text if step else "", "ok", (), used)
-        return _Walked(position.bind_text, "ok", self._known(position.bind.rules), used)
+            return _succeeded(position)._replace(receives=edge.expected, receives_rules=self._known(edge.rules))
+        return position.end or _succeeded(position)
 
     def _divergent(self, walked: _Walked, asked: AskedScenario) -> _Walked:
         """The same with the known divergence that is responsible, where the rules say otherwise."""
@@ -238,6 +231,11 @@ class _Walker:
             number = self._rule_numbers[id(rule)] = len(self.rules)
             self.rules.append(rule)
         return number
+
+
+def _succeeded(position: _Position) -> _Walked:
+    """Every step returned ok: the last bind is what it is about."""
+    return _Walked(position.bind, "ok", position.bind_rules, tuple(sorted(position.used)))
 
 
 @cache
@@ -266,10 +264,9 @@ def _bands(
         known = [_confidence_of(walker, walked, stretch) for walker, walked, stretch in newest_first]
         chosen = confidence.first_exact(known)
         walker, walked, stretch = newest_first[chosen]
-        step = _steps(walked.step)[0] if walked.step else None
         rules = walker.rules_of(walked.rules)
         receives_rules = walker.rules_of(walked.receives_rules)
-        reason = reason_of(step, rules) if step and rules else ""
+        reason = reason_of(walked.step, rules) if walked.step and rules else ""
         if walked.divergence:
             entry = next(one for one in walker.variant.divergences if one.id == walked.divergence)
             reason = one_line(entry.rule.why)
@@ -277,7 +274,7 @@ def _bands(
         yield Band(
             releases=releases,
             kind=_kind(walker, walked),
-            step=walked.step,
+            step=walked.step.text if walked.step else "",
             outcome=in_words(walked.expected),
             rule=rules[0].id if rules else "",
             reason=reason,

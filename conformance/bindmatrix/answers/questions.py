@@ -30,15 +30,15 @@ class AskedAddress(NamedTuple):
 
 
 ADDRESSES: dict[str, AskedAddress] = {
-    "any4": AskedAddress("4", "", "0.0.0.0", "", "0.0.0.0 (every IPv4 address)", ("127.0.0.1", "127.0.0.2")),
-    "lo4": AskedAddress("4", "", "127.0.0.1", "", "127.0.0.1 (one address)", ("127.0.0.1",)),
-    "lo4b": AskedAddress("4", "", "127.0.0.2", "", "127.0.0.2 (another address)", ("127.0.0.2",)),
-    "default6": AskedAddress("6", "", "::", "", ":: (IPV6_V6ONLY left alone)", ("::1", "127.0.0.1")),
-    "dual": AskedAddress("6", "0", "::", "", ":: for IPv6 and IPv4 (V6ONLY=0)", ("127.0.0.1", "::1")),
-    "any6": AskedAddress("6", "1", "::", "", ":: for IPv6 only (V6ONLY=1)", ("::1",)),
-    "lo6": AskedAddress("6", "", "::1", "", "::1 (one IPv6 address)", ("::1",)),
-    "member": AskedAddress("4", "", "0.0.0.0", GROUP, f"0.0.0.0, joined {GROUP}", (GROUP, "127.0.0.1")),
-    "group": AskedAddress("4", "", GROUP, GROUP, f"{GROUP} (the group itself)", (GROUP,)),
+    "any4": AskedAddress("4", "", "0.0.0.0", "", "0.0.0.0 (all of IPv4)", ("127.0.0.1", "127.0.0.2")),
+    "lo4": AskedAddress("4", "", "127.0.0.1", "", "127.0.0.1", ("127.0.0.1",)),
+    "lo4b": AskedAddress("4", "", "127.0.0.2", "", "127.0.0.2", ("127.0.0.2",)),
+    "default6": AskedAddress("6", "", "::", "", ":: (as the system has it)", ("::1", "127.0.0.1")),
+    "dual": AskedAddress("6", "0", "::", "", ":: IPv6 and IPv4", ("127.0.0.1", "::1")),
+    "any6": AskedAddress("6", "1", "::", "", ":: IPv6 only", ("::1",)),
+    "lo6": AskedAddress("6", "", "::1", "", "::1", ("::1",)),
+    "member": AskedAddress("4", "", "0.0.0.0", GROUP, f"0.0.0.0, in {GROUP}", (GROUP, "127.0.0.1")),
+    "group": AskedAddress("4", "", GROUP, GROUP, GROUP, (GROUP,)),
 }
 _UNICAST = tuple(name for name, one in ADDRESSES.items() if not one.join)
 
@@ -62,20 +62,20 @@ AXES: dict[str, dict[str, str]] = {
     "first_options": {name: " + ".join(OPTIONS[one] for one in chosen) or "none" for name, chosen in OPTION_SETS.items()},
     "timing": {"before": "before bind()", "after": "after bind()"},
     "state": {
-        "bound": "is bound",
-        "listening": "listens",
-        "child": "has closed, a connection is still open",
-        "time-wait": "has closed, left TIME_WAIT",
-        "client-time-wait": "has closed, the client left TIME_WAIT",
+        "bound": "bound",
+        "listening": "listening",
+        "child": "closed, a connection is open",
+        "time-wait": "closed, left TIME_WAIT",
+        "client-time-wait": "closed, TIME_WAIT at the client",
     },
     "second": {name: one.gloss for name, one in ADDRESSES.items()},
     "second_options": {},
     "listens": {"no": "only binds", "yes": "binds and listens"},
     "users": {
-        "one-user": "the same user",
+        "one-user": "same user",
         "other-user": "another user",
-        "user-after-root": "an ordinary user, after root",
-        "root-after-user": "root, after an ordinary user",
+        "user-after-root": "user, after root",
+        "root-after-user": "root, after a user",
     },
     "then": {
         "nothing": "nothing more",
