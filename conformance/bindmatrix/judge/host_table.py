@@ -25,7 +25,7 @@ from bindmatrix.judge.summary import Collector, Summary
 from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.observe.recordings import Observation, Recording
 from bindmatrix.oracle.oracle import Answer
-from bindmatrix.rules import catalog, confidence
+from bindmatrix.rules import catalog, confidence, provenance
 from bindmatrix.rules.model import Rule
 
 
@@ -256,7 +256,7 @@ class HostTableBuilder:
 
 
 def _described(rule: Rule) -> tuple[str, tuple[str, ...]]:
-    return rule.why, tuple(f"{one.kind}: {one.reference}" for one in rule.evidence)
+    return rule.why, tuple(provenance.cited(one) for one in rule.evidence)
 
 
 def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mapping[str, Any] | None = None) -> HostTable:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bindmatrix.errors import Place, Problem, nearest
-from bindmatrix.rules import releases
+from bindmatrix.rules import provenance, releases
 from bindmatrix.rules.loader import load
 from bindmatrix.rules.model import Expectations, Model
 
@@ -93,6 +93,11 @@ def limit_of_host(model: Model, host: Mapping[str, Any]) -> str:
             "the newest that is described; another one is named with --release or in hosts.toml"
         )
     return limit(model.expectations, model.release)
+
+
+def method_of_host(host: Mapping[str, Any]) -> str:
+    """By which method a host answered, in words."""
+    return provenance.of_host(host, folder() / "evidence")
 
 
 def of_host(host: Mapping[str, Any]) -> tuple[Expectations, str]:
