@@ -201,7 +201,7 @@ class HostTableBuilder:
         rules = {rule.id: _described(rule) for rule in dict.fromkeys(chain.from_iterable(decided))}
         for one in self.judge.divergences:
             rules.setdefault(one.id, _described(one.rule))
-        limit = catalog.limit_of_host(self.judge.model, self.judge.host)
+        notes = [*catalog.notes_of_host(self.judge.model, self.judge.host), *notes]
         return HostTable(
             name=name,
             os=self.judge.model.os,
@@ -212,7 +212,7 @@ class HostTableBuilder:
             result=self.result,
             results=Results(self._results, self._known_answers()),
             rules=rules,
-            summary=self._summary(used, decided, [*([limit] if limit else []), *notes]),
+            summary=self._summary(used, decided, notes),
             problems=list(problems),
         )
 
@@ -275,7 +275,7 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
                 raise _nameless(recording, first)
             expectations, release = catalog.of_host(host)
             known = divergences.of(expectations, release)
-            builder = HostTableBuilder(Judge(expectations.at(release), known, host))
+            builder = HostTableBuilder(Judge(catalog.model_of_host(expectations, release, host), known, host))
         builder.add(first)
         for batch in batches:
             builder.add(batch)

@@ -15,7 +15,7 @@ from typing import Any
 from bindmatrix.answers.ask import answers
 from bindmatrix.errors import Place, Problem, nearest, printable
 from bindmatrix.notation import SOCKET_KINDS, Scenario, Step
-from bindmatrix.oracle.variants import variant_of
+from bindmatrix.oracle.variants import variant_of_host
 from bindmatrix.outcomes import ANY_ERROR, Expected, accepts, alternatives, delivery_class, in_words
 from bindmatrix.rules import catalog, confidence
 from bindmatrix.rules.confidence import Confidence
@@ -136,8 +136,8 @@ def build(
     ``expect`` replaces what the rules say; without ``observed`` what is known of the release stands in for it.
     """
     facts = {key: _harmless(value) for key, value in facts.items()}
-    expectations, release = catalog.of_host(facts)
-    variant = variant_of(expectations, release, port or 1)
+    variant = variant_of_host(facts, port or 1)
+    expectations, release = variant.model.expectations, variant.model.release
     by_rules = variant.oracle.predict(scenario)
     actual = variant.actual.predict(scenario)
     shown = (

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bindmatrix.errors import Place, Problem
+from bindmatrix.rules import releases
 from bindmatrix.rules.model import Evidence, Rule
 
 NAME = "hosts.json"
@@ -163,7 +164,7 @@ def of_host(host: Mapping[str, Any], evidence: Path) -> str:
     if not host.get("uname"):
         return NOT_RECORDED
     emulated = host.get("os") in _EMULATED or host.get("emulator")
-    return obtained(Method.EMULATED if emulated else Method.RUN, str(host.get("release") or ""))
+    return obtained(Method.EMULATED if emulated else Method.RUN, releases.of_host(host)[0])
 
 
 def cited(one: Evidence) -> str:
