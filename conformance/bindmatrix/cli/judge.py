@@ -7,6 +7,7 @@ import json
 import sys
 import time
 
+from bindmatrix.cli import inputs
 from bindmatrix.cli.main import DIVERGES, OK, WRONG
 from bindmatrix.errors import Place, Problem
 from bindmatrix.judge.summary import Collector, Summary
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     summaries = []
     status = OK
     for name in arguments.observations:
-        recording = recordings.read(name)
+        recording = inputs.reading(name, {"os": arguments.os, "release": arguments.release})
         summary = judge(recording, arguments.os, arguments.release)
         summary.recording = None if name == "-" else name
         summaries.append(summary)

@@ -38,6 +38,8 @@ _BATCH = 1 << 16
 #: lists of outcomes that are remembered, at most
 _MOST = 100_000
 _START, _OUTCOMES = '{"scenario":', '","outcomes":'
+#: facts that a recording cannot give itself: ``provenance`` and ``judge/literature.py`` say them
+_OURS = ("recorded", "method", "literature")
 #: what JSON writes as it is
 _PLAIN = re.compile(r"[ -!#-\[\]-~]*\Z")
 _SYSTEM = re.compile(r"[a-z][a-z0-9_-]*\Z")
@@ -155,8 +157,8 @@ class Recording:
         if not isinstance(host, dict):
             raise Problem(Place(self.name, 1), "expected 'host' to hold the facts of the host")
         check_system(host.get("os", ""), Place(self.name, 1))
-        # these two are ours to say: a recording cannot claim to be one of the evidence
-        self.host = {**{key: value for key, value in host.items() if key not in ("recorded", "method")}, **self.host}
+        # a recording cannot claim to be one of the evidence
+        self.host = {**{key: value for key, value in host.items() if key not in _OURS}, **self.host}
         return True
 
     def _observation(self, line: str) -> Observation | None:

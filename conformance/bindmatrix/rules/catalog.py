@@ -101,6 +101,8 @@ def notes_of_host(model: Model, host: Mapping[str, Any]) -> list[str]:
             f"the host does not tell which release of {expectations.title} it is: judged as {model.release}, "
             "the newest that is described; another one is named with --release or in hosts.toml"
         )
+    if host.get("literature"):
+        found.append(str(host["literature"]))
     default = expectations.stack.v6only_default
     if model.stack.v6only_default != default:
         found.append(
