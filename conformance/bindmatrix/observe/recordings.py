@@ -42,6 +42,8 @@ _START, _OUTCOMES = '{"scenario":', '","outcomes":'
 _OURS = ("recorded", "method", "literature")
 #: what JSON writes as it is
 _PLAIN = re.compile(r"[ -!#-\[\]-~]*\Z")
+#: the characters of an outcome: "EADDRINUSE", "errno 71", "a:15,b:17"
+_OUTCOME = re.compile(r"[A-Za-z0-9_:, ]{1,1000}\Z")
 _SYSTEM = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
 
@@ -148,7 +150,7 @@ class Recording:
         try:
             header = json.loads(line)
             name, host = header["format"], header.get("host", {})
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return False
         if name != FORMAT:
             newer = isinstance(name, str) and name.startswith(_FORMAT_NAME)
@@ -197,7 +199,8 @@ class Recording:
         if outcomes is None:
             self._complain(self._line, "expected 'outcomes' as a list of errno names, 'ok' or null")
             return None
-        repeats = tuple(one for one in map(_outcomes, data.get("repeats") or ()) if one is not None)
+        listed = data.get("repeats") or []
+        repeats = tuple(one for one in map(_outcomes, listed) if one is not None) if isinstance(listed, list) else ()
         return Observation(scenario, outcomes, repeats=repeats)
 
     def _complain(self, line: int, message: str) -> None:
@@ -216,7 +219,7 @@ def _outcomes(values: object) -> Outcomes | None:
     if not isinstance(values, list):
         return None
     for value in values:
-        if value is not None and not isinstance(value, str):
+        if value is not None and not (isinstance(value, str) and _OUTCOME.match(value)):
             return None
     return tuple([None if value is None else sys.intern(value) for value in values])
 

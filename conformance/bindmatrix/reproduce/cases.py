@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bindmatrix.answers.ask import answers
-from bindmatrix.errors import Place, Problem, nearest, printable
+from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.notation import SOCKET_KINDS, Scenario, Step
 from bindmatrix.oracle.variants import variant_of_host
 from bindmatrix.outcomes import ANY_ERROR, Expected, accepts, alternatives, delivery_class, in_words
+from bindmatrix.quoting import terminal
 from bindmatrix.rules import catalog, confidence
 from bindmatrix.rules.confidence import Confidence
 from bindmatrix.rules.model import Rule
@@ -114,11 +115,9 @@ class Case:
 
     @property
     def headline(self) -> str:
-        """What a program says first."""
+        """What a program says first; it holds what a host says of itself, so quote it for the language."""
         expects = self.surprise is not None or self.given
-        text = f"{self.host}: {self.subject}." if expects else f"What {self.host} returns, as expected."
-        # what a host says of itself ends no comment
-        return text.replace("*/", "* /").replace("/*", "/ *").replace('"', "'").replace("\\", "/")
+        return f"{self.host}: {self.subject}." if expects else f"What {self.host} returns, as expected."
 
 
 def build(
@@ -143,7 +142,7 @@ def build(
     shown = (
         tuple(_certain(one) for one in actual.outcomes)
         if observed is None
-        else tuple(printable(one or "") for one in observed)
+        else tuple(terminal(one or "") for one in observed)
     )
     model = variant.model
     lines = tuple(
@@ -194,9 +193,9 @@ def releases(case: Case) -> tuple[list[str], list[str], list[str]]:
 def _harmless(fact: object) -> object:
     """A fact of a recording, of which no text has a line of its own or moves the cursor."""
     if isinstance(fact, str):
-        return printable(fact.replace("\t", " "))
+        return terminal(fact.replace("\t", " "))
     if isinstance(fact, Mapping):
-        return {printable(str(key)): _harmless(value) for key, value in fact.items()}
+        return {terminal(str(key)): _harmless(value) for key, value in fact.items()}
     return [_harmless(one) for one in fact] if isinstance(fact, list | tuple) else fact
 
 

@@ -24,7 +24,7 @@ from bindmatrix.errors import BindmatrixError
 
 MAINLINE = "mainline"
 
-_RELEASE = re.compile(r"(?:release-)?(?:(?P<branch>[a-z][a-z0-9]*)-)?[rv]?(?P<version>\d+(?:\.\d+)*)")
+_RELEASE = re.compile(r"(?:release-)?(?:(?P<branch>[a-z][a-z0-9]*)-)?[rv]?(?P<version>\d{1,18}(?:\.\d{1,18}){0,9})")
 
 
 class ReleaseError(BindmatrixError):
@@ -34,10 +34,15 @@ class ReleaseError(BindmatrixError):
 @lru_cache(maxsize=1024)
 def parse(text: str) -> tuple[str, tuple[int, ...]]:
     """Branch (often empty) and version numbers of a release; what follows them (``-RELEASE``, ``-rc7``) is dropped."""
-    match = _RELEASE.match(text.strip().lower())
-    if match is None:
-        raise ReleaseError(f"expected a release such as '6.12.43', got {text!r}")
+    match = _RELEASE.match(text.strip().lower()[:200])
+    if match is None or text.strip()[match.end() : match.end() + 1].isdigit():
+        raise ReleaseError(f"expected a release such as '6.12.43', got {text[:80]!r}")
     return match["branch"] or "", tuple(int(part) for part in match["version"].split("."))
+
+
+def is_release(text: str) -> bool:
+    """Whether ``text`` can be read as a release."""
+    return _RELEASE.match(text.strip().lower()) is not None
 
 
 def sort_key(text: str) -> tuple[str, tuple[int, ...]]:
