@@ -27,7 +27,7 @@ _MOST_MESSAGES = 1_000
 _RIGHTS = re.compile(r"cmsg_type=(?:SCM_RIGHTS|0x1)\b[^\]]*?cmsg_data=\[([^\]]*?(?:\[\d+\]>[^\]]*?)*)\]")
 
 
-class SocketCall(NamedTuple):
+class TracedCall(NamedTuple):
     """One call on a socket."""
 
     #: of the trace; events of all sockets are in this order
@@ -55,7 +55,7 @@ class Socket:
     inode: str = ""
     #: descriptors that it has, of all processes
     holders: int = 0
-    events: list[SocketCall] = field(default_factory=list)
+    events: list[TracedCall] = field(default_factory=list)
     #: calls that the notation has no step for, or that changed nothing -> how often
     marks: Counter[str] = field(default_factory=Counter)
     #: False for one beyond the most that are kept

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bindmatrix.notation import SOCKET_KINDS, Scenario, parse
-from bindmatrix.programs.descriptors import Socket, SocketCall
+from bindmatrix.programs.descriptors import Socket, TracedCall
 from bindmatrix.programs.socket_calls import folds
 
 #: sockets of one scenario; workers beyond these do what the others do
@@ -150,7 +150,7 @@ def _scenario(key: _Key, sockets: list[Socket]) -> PortScenario:
     return PortScenario((title,), parse(" ".join(word for word, _ in words)), outcomes, tuple(marks.items()))
 
 
-def _listens_here(socket: Socket, listen: SocketCall, key: _Key) -> bool:
+def _listens_here(socket: Socket, listen: TracedCall, key: _Key) -> bool:
     """Whether a listen() is on this port: that of the last bind() before it that was not refused."""
     port: int | str | None = None
     for event in socket.events:

@@ -18,7 +18,7 @@ from pathlib import Path
 from bindmatrix.errors import Place, Problem
 from bindmatrix.notation import address_text
 from bindmatrix.programs import kernel_sockets
-from bindmatrix.programs.descriptors import Socket, SocketCall
+from bindmatrix.programs.descriptors import Socket, TracedCall
 
 #: the number on every architecture but Alpha
 _PIDFD_GETFD = 438
@@ -139,11 +139,11 @@ def _one(lent: socket.socket, order: int, inode: str, user: str) -> Socket | Non
     made.options = {word.partition("=")[0]: 1 for kind, word in words}
     made.listening = bool(lent.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
     address = address_text(ipaddress.ip_address(address.partition("%")[0]))
-    made.events = [SocketCall(order, "socket", "", None, "", user)]
-    made.events += [SocketCall(order, kind, word, None, "", user) for kind, word in words]
-    made.events.append(SocketCall(order, "bind", f"bind={address}", (0, port), "", user))
+    made.events = [TracedCall(order, "socket", "", None, "", user)]
+    made.events += [TracedCall(order, kind, word, None, "", user) for kind, word in words]
+    made.events.append(TracedCall(order, "bind", f"bind={address}", (0, port), "", user))
     if made.listening:
-        made.events.append(SocketCall(order, "listen", "listen", None, "", user))
+        made.events.append(TracedCall(order, "listen", "listen", None, "", user))
     made.connected = peer
     _mark(lent, made)
     return made

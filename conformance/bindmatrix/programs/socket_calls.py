@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from bindmatrix.notation import SOCKET_KINDS
 from bindmatrix.programs import strace_values as values
-from bindmatrix.programs.descriptors import FOLLOWED, MOST_SOCKETS, MOST_STEPS, Descriptors, Process, Socket, SocketCall
+from bindmatrix.programs.descriptors import FOLLOWED, MOST_SOCKETS, MOST_STEPS, Descriptors, Process, Socket, TracedCall
 from bindmatrix.programs.strace_lines import Lines, SystemCall, ThreadExit
 
 #: option of a trace -> option of the notation
@@ -101,7 +101,7 @@ class SocketCalls:
         if len(socket.events) >= MOST_STEPS:
             socket.marks["steps beyond the first of so many"] += 1
             return
-        socket.events.append(SocketCall(call.line, kind, word, port, call.error, process.user))
+        socket.events.append(TracedCall(call.line, kind, word, port, call.error, process.user))
 
     def _bind(self, call: SystemCall, socket: Socket, process: Process) -> None:
         text = ", ".join(call.arguments[1:])
@@ -189,7 +189,7 @@ class SocketCalls:
             del self.sockets[socket]
             self.folded[why] += 1
         else:
-            socket.events.append(SocketCall(call.line, "close", "close", None, "", ""))
+            socket.events.append(TracedCall(call.line, "close", "close", None, "", ""))
 
 
 def folds(socket: Socket) -> str:
