@@ -106,11 +106,16 @@ class _Position(NamedTuple):
     end: _Walked | None = None
 
 
-def tables(listed: Sequence[AskedScenario] = ()) -> list[SystemTable]:
-    """The table of every system, in the order of ORDER; systems that are not named there come last."""
-    systems = sorted(catalog.names(), key=lambda os: (ORDER.index(os) if os in ORDER else len(ORDER), os))
+def systems() -> list[str]:
+    """The systems in the order of ORDER; those that it does not name come last."""
+    return sorted(catalog.names(), key=lambda os: (ORDER.index(os) if os in ORDER else len(ORDER), os))
+
+
+def tables(listed: Sequence[AskedScenario] = ()) -> Iterator[SystemTable]:
+    """The table of every system, one after the other; ``listed`` follow the questions of the families."""
     parts = [part for family in FAMILIES for part in map(_parts_of, family.choices())]
-    return [_table(os, parts, listed) for os in systems]
+    for os in systems():
+        yield _table(os, parts, listed)
 
 
 def _parts_of(choice: Mapping[str, str]) -> tuple[str, str, str]:

@@ -59,7 +59,9 @@ OPTION_SETS: dict[str, tuple[str, ...]] = {
 AXES: dict[str, dict[str, str]] = {
     "protocol": {"tcp": "TCP", "udp": "UDP"},
     "first": {name: one.gloss for name, one in ADDRESSES.items()},
-    "first_options": {name: " + ".join(OPTIONS[one] for one in chosen) or "none" for name, chosen in OPTION_SETS.items()},
+    "first_options": {
+        name: " + ".join(OPTIONS[one] for one in chosen) or "none" for name, chosen in OPTION_SETS.items()
+    },
     "timing": {"before": "before bind()", "after": "after bind()"},
     "state": {
         "bound": "bound",
@@ -196,7 +198,11 @@ def _socket(name: str, protocol: str, label: str, options: str, timing: str) -> 
     chosen = [f"{name}.{one}=1" for one in OPTION_SETS[options]]
     words = [f"{name}={protocol}{address.family}"]
     words += [f"{name}.v6only={address.v6only}"] if address.v6only else []
-    words += [*chosen, f"{name}.bind={address.address}"] if timing == "before" else [f"{name}.bind={address.address}", *chosen]
+    words += (
+        [*chosen, f"{name}.bind={address.address}"]
+        if timing == "before"
+        else [f"{name}.bind={address.address}", *chosen]
+    )
     words += [f"{name}.join={address.join}"] if address.join else []
     return " ".join(words)
 
@@ -257,7 +263,13 @@ PRESETS: tuple[Preset, ...] = (
     _preset(_SECOND, "Does a second bind succeed? TCP, SO_REUSEADDR", "ra", state="bound", listens="no"),
     _preset(_SECOND, "Does a second bind succeed? UDP, SO_REUSEADDR", "ra", protocol="udp"),
     _preset(_SECOND, "Is it enough that the second one sets it? UDP", protocol="udp", second_options="ra"),
-    _preset(_SECOND, "One sets SO_REUSEADDR, the other SO_REUSEPORT", protocol="udp", first_options="ra", second_options="rp"),
+    _preset(
+        _SECOND,
+        "One sets SO_REUSEADDR, the other SO_REUSEPORT",
+        protocol="udp",
+        first_options="ra",
+        second_options="rp",
+    ),
     _preset(_SECOND, "Option set after bind(): too late?", "rp", timing="after"),
     _preset(_WHO, "Who gets the connection? SO_REUSEPORT", "rp"),
     _preset(_WHO, "Who gets the datagram? SO_REUSEPORT", "rp", protocol="udp"),

@@ -22,7 +22,7 @@ from typing import Any
 
 from bindmatrix.answers.explorer import KINDS, AskedScenario, Band, SystemTable
 from bindmatrix.answers.questions import AXES, PLAIN, PRESETS, grammar
-from bindmatrix.answers.runtime_questions import QUESTIONS, RuntimeQuestion
+from bindmatrix.advice.runtime_questions import QUESTIONS, RuntimeQuestion
 
 
 def encode(
@@ -60,7 +60,13 @@ def _header(
         bands: dict[Band, int] = {}
         answers = [[bands.setdefault(one, len(bands)) for one in answer] for answer in system.answers]
         tables.append(
-            {"os": system.os, "title": system.title, "covers": system.covers, "bands": list(map(band, bands)), "answers": answers}
+            {
+                "os": system.os,
+                "title": system.title,
+                "covers": system.covers,
+                "bands": list(map(band, bands)),
+                "answers": answers,
+            }
         )
     number = {asked: index for index, asked in enumerate(listed)}
     programs: dict[str, dict[str, Any]] = {}
@@ -68,7 +74,14 @@ def _header(
         row = question.runtime
         program = programs.setdefault(
             row.id,
-            {"id": row.id, "runtime": row.runtime, "version": row.version, "call": row.call, "note": row.note, "asked": {}},
+            {
+                "id": row.id,
+                "runtime": row.runtime,
+                "version": row.version,
+                "call": row.call,
+                "note": row.note,
+                "asked": {},
+            },
         )
         program["asked"][question.id] = {os: number[asked] for os, asked in question.asked.items()}
         program["without"] = dict(row.without)

@@ -14,7 +14,7 @@ from importlib.resources import files
 
 from bindmatrix import __version__
 from bindmatrix.answers.explorer import AskedScenario, SystemTable
-from bindmatrix.answers.runtime_questions import RuntimeQuestion
+from bindmatrix.advice.runtime_questions import RuntimeQuestion
 from bindmatrix.report.site.explorer_data import encode
 
 #: in the order in which they are put together
