@@ -15,7 +15,6 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import chain
 from typing import NamedTuple
 
 from bindmatrix.answers.ask import ABSENT, one_line, reason_of
@@ -306,5 +305,5 @@ def _kind(walker: _Walker, walked: _Walked) -> str:
 
 def _confidence_of(walker: _Walker, walked: _Walked, stretch: Stretch) -> confidence.Confidence:
     model = walker.variant.model.expectations.at(stretch.probe)
-    rules = walker.rules_of(dict.fromkeys(chain(walked.used, walked.rules)))
+    rules = walker.rules_of([*walked.used, *walked.rules])
     return confidence.of_rules(rules, model)

@@ -1,4 +1,4 @@
-"""What changed from release to release: the rules that begin or end there, and questions that are answered otherwise."""
+"""What changed from release to release: rules that begin or end, and questions that are answered otherwise."""
 
 from __future__ import annotations
 
@@ -58,7 +58,6 @@ def differences(table: SystemTable) -> list[ReleaseDifference]:
     """Which releases of a system answer composed questions differently, the most questions first."""
     choices = [choice for family in FAMILIES for choice in family.choices()]
     found: dict[tuple[tuple[str, ...], ...], ReleaseDifference] = {}
-    shown: set[object] = set()
     for number, choice in zip(table.column, choices, strict=False):
         bands = table.answers[number]
         if len(bands) < 2 or len({(one.kind, one.outcome, one.receives) for one in bands}) < 2:
@@ -66,7 +65,6 @@ def differences(table: SystemTable) -> list[ReleaseDifference]:
         key = tuple(one.releases for one in bands)
         difference = found.setdefault(key, ReleaseDifference(bands))
         difference.count += 1
-        if len(difference.examples) < _SHOWN and (key, number) not in shown:
-            shown.add((key, number))
+        if len(difference.examples) < _SHOWN and all(bands != one for _, one in difference.examples):
             difference.examples.append((scenario_text(choice), bands))
     return sorted(found.values(), key=lambda one: -one.count)

@@ -61,13 +61,13 @@ def made(*, alone: bool) -> dict[str, str]:
     claimed = claims.results(claim_check.read(), catalog.names())
     surprises = _findings()
     unknown = {os: open_questions.questions(catalog.expectations(os)) for os in catalog.names()}
-    asked += [AskedScenario(text) for text in _texts(claimed, surprises, unknown.values())]
+    asked += [AskedScenario(text) for text in _texts(claimed, surprises, list(unknown.values()))]
     listed = list(dict.fromkeys(asked))
     systems = _tables(listed)
     titles = {system.os: system.title for system in systems}
     changed = [(system, release_changes.changes(system.os), release_changes.differences(system)) for system in systems]
     hosts = provenance.read(catalog.folder() / "evidence")
-    found = {
+    return {
         "index.html": _explorer(systems, listed, programs, alone=False),
         "claims.html": pages.page(
             "claims.html",
@@ -92,7 +92,7 @@ def made(*, alone: bool) -> dict[str, str]:
         ),
         "releases.html": pages.page(
             "releases.html",
-            "What changed in which release, as far as the rules know it, and questions that releases answer differently.",
+            "What changed in which release, as far as the rules know it, and questions that it answers otherwise.",
             pages.release_changes(changed),
         ),
         "runtimes.html": pages.page(
@@ -102,7 +102,7 @@ def made(*, alone: bool) -> dict[str, str]:
         ),
         "open.html": pages.page(
             "open.html",
-            "What is not known, which is not the same as 'no'. Whoever has the system closes one: run 'bindmatrix observe'.",
+            "What is not known, which does not mean 'no'. Whoever has the system can settle it: 'bindmatrix observe'.",
             pages.open_questions([(system, unknown[system.os]) for system in systems]),
         ),
         "known.html": pages.page(
@@ -111,7 +111,6 @@ def made(*, alone: bool) -> dict[str, str]:
             pages.known(confidence.WORDS, [(name, row.text, row.why) for name, row in hosts.items()]),
         ),
     }
-    return found
 
 
 def _tables(listed: Sequence[AskedScenario]) -> list[SystemTable]:
@@ -142,7 +141,7 @@ def _findings() -> list[KernelFinding]:
 
 
 def _texts(
-    claimed: Sequence[ClaimResult], surprises: Sequence[KernelFinding], unknown: Sequence[Sequence[OpenQuestion]]
+    claimed: Sequence[ClaimResult], surprises: Sequence[KernelFinding], unknown: Sequence[list[OpenQuestion]]
 ) -> list[str]:
     """The scenarios that the pages link to."""
     texts = [case.scenario.text for one in claimed for case in one.claim.cases]

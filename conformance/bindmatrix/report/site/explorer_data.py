@@ -20,9 +20,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from typing import Any
 
+from bindmatrix.advice.runtime_questions import QUESTIONS, RuntimeQuestion
 from bindmatrix.answers.explorer import KINDS, AskedScenario, Band, SystemTable
 from bindmatrix.answers.questions import AXES, PLAIN, PRESETS, grammar
-from bindmatrix.advice.runtime_questions import QUESTIONS, RuntimeQuestion
 
 
 def encode(

@@ -13,8 +13,8 @@ from html import escape
 from importlib.resources import files
 
 from bindmatrix import __version__
-from bindmatrix.answers.explorer import AskedScenario, SystemTable
 from bindmatrix.advice.runtime_questions import RuntimeQuestion
+from bindmatrix.answers.explorer import AskedScenario, SystemTable
 from bindmatrix.report.site.explorer_data import encode
 
 #: in the order in which they are put together

@@ -3,8 +3,8 @@ const byId = (id) => document.getElementById(id);
 let data, composer;
 let state = { choice: null, text: "", program: "", question: "" };
 
-const TITLES = { protocol: "Protocol", first: "Address", first_options: "Options", timing: "Set", state: "It", second: "Address", second_options: "Options", listens: "It", users: "Made by", then: "Then" };
-const FIELDS = [["", ["protocol"]], ["First socket", ["first", "first_options", "timing", "state"]], ["Second socket", ["second", "second_options", "users", "listens"]], ["Afterwards", ["then"]]];
+const TITLES = { protocol: "Protocol", first: "Address", first_options: "Options", timing: "Set", state: "State", second: "Address", second_options: "Options", listens: "Then it", users: "Made by", then: "Next" };
+const FIELDS = [["", ["protocol"]], ["First socket", ["first", "first_options", "timing", "state"]], ["Second socket", ["second", "second_options", "listens", "users"]], ["Afterwards", ["then"]]];
 
 function options(select, groups) {
   select.replaceChildren();
@@ -32,7 +32,7 @@ function fill() {
   const systems = data.systems.map((system) => [system.os, system.title]);
   options(byId("left"), [["", [["", "none"], ...systems]]]);
   options(byId("right"), [["", [["", "none"], ...systems]]]);
-  byId("legend").textContent = `${Object.entries(data.methods).map(([word, meaning]) => `${word}: ${meaning}`).join(". ")}.`;
+  byId("methods").append(...Object.entries(data.methods).flatMap(([word, meaning]) => [element("dt", {}, word), element("dd", {}, meaning)]));
 }
 
 function change(axis, value) {
@@ -71,8 +71,21 @@ function okWords() {
   return "share the port";
 }
 
-function sameChoice(one, other) {
-  return one && other && composer.axes.every((axis) => one[axis] === other[axis]);
+// The question in words: that of the preset or of the program, else what the two sockets are.
+function askedText() {
+  if (state.program) {
+    const program = data.runtimes.find((one) => one.id === state.program);
+    return `${program.runtime}, ${program.call}. ${data.questions[state.question]}`;
+  }
+  if (!state.choice) return "A scenario of another page";
+  const preset = presetOf(state.choice);
+  if (preset >= 0) return data.presets[preset][1].replace(/^\.\.\. /, "").replace(/^./, (letter) => letter.toUpperCase());
+  const gloss = (axis) => Object.fromEntries(data.grammar.axes[axis])[state.choice[axis]];
+  return `${gloss("protocol")}: ${gloss("first")}, options ${gloss("first_options")}; then ${gloss("second")}, options ${gloss("second_options")}`;
+}
+
+function presetOf(choice) {
+  return data.presets.findIndex(([, , labels]) => composer.axes.every((axis, at) => labels[at] === choice[axis]));
 }
 
 function show(next, keepHash = false) {
@@ -83,6 +96,8 @@ function show(next, keepHash = false) {
   const last = (texts[0] || "").split(" ").filter((word) => word.includes(".bind=")).at(-1);
   const words = { ok: okWords(), options: optionNames(), step: last };
   byId("headline").textContent = rows.length ? summary(rows, words) : "Not one of the questions of this page.";
+  byId("asked").textContent = askedText();
+  byId("who").textContent = receivers(rows);
   const body = document.querySelector("#systems tbody");
   body.replaceChildren(...rows.flatMap((row) => systemRows(row, words)));
   byId("systems").hidden = !rows.length;
@@ -100,8 +115,7 @@ function optionNames() {
 
 function showControls() {
   const choice = state.choice;
-  byId("preset").value = choice ? data.presets.findIndex(([, , labels]) => composer.axes.every((axis, at) => labels[at] === choice[axis])) : "";
-  if (byId("preset").selectedIndex < 0) byId("preset").value = "";
+  byId("preset").value = choice && presetOf(choice) >= 0 ? presetOf(choice) : "";
   byId("runtime").value = state.program;
   const program = data.runtimes.find((one) => one.id === state.program);
   byId("runtime-question").hidden = !program;
@@ -158,6 +172,7 @@ function showAdvice() {
   for (const first_options of Object.keys(axes)) for (const second_options of Object.keys(axes)) {
     const choice = { ...state.choice, first_options, second_options };
     const number = composer.number(choice);
+    if (number < 0) continue;
     const works = data.systems.filter((system) => bandsOf(system, number).every((band) => band.kind === "ok"));
     const size = composer.grammar.options[first_options].length + composer.grammar.options[second_options].length;
     found.push({ choice, works, size, text: axes[first_options] === axes[second_options] ? `${axes[first_options]}${size ? " on both" : ", no option at all"}`.replace("none, no", "No") : `first ${axes[first_options]}, second ${axes[second_options]}` });
@@ -178,16 +193,11 @@ function link(choice, text) {
 
 function showCompared(rows, words) {
   const [left, right] = [data.byOs[byId("left").value], data.byOs[byId("right").value]];
-  document.querySelectorAll("#systems tbody tr").forEach((row) => row.classList.remove("dim"));
   byId("nearby").replaceChildren();
   byId("compared").textContent = "";
   if (!left || !right || left === right) return;
   const body = document.querySelector("#systems tbody");
-  let at = -1;
-  for (const row of body.children) {
-    if (!row.classList.contains("older")) at += 1;
-    row.classList.toggle("dim", ![left, right].includes(rows[at].system));
-  }
+  body.replaceChildren(...rows.filter((row) => [left, right].includes(row.system)).flatMap((row) => systemRows(row, words)));
   const answer = (system, number) => {
     const band = bandsOf(system, number)[0];
     return `${verdict(band, words)[0]}${band.kind === "ok" && band.receives ? `, received by ${receiversInWords(band.receives)}` : ""}`;

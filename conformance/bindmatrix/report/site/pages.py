@@ -111,19 +111,22 @@ def runtimes(rows: Iterable[Runtime]) -> str:
     listed = [
         (
             f"<b>{escape(row.runtime)}</b> {escape(row.version)}<br><code>{escape(row.call)}</code>",
-            f"<code>{escape(row.does.text)}</code>"
-            + "".join(
-                f"<br>{escape(', '.join(os for os, one in row.differs.items() if one == text))}: <code>{escape(text.text)}</code>"
-                for text in dict.fromkeys(row.differs.values())
-            ),
+            _does(row),
             f'<a class="ask-link" href="index.html#p={quote(row.id)}/again">start it twice</a>',
             escape(f"recorded on {row.recorded.system}" if row.recorded else "source read"),
         )
         for row in rows
     ]
-    return _section(
-        "catalogue", "", _table(("Program", "What it does", "Ask", "How it is known"), listed, html=(0, 1, 2, 3))
-    )
+    heads = ("Program", "What it does", "Ask", "How it is known")
+    return _section("catalogue", "", _table(heads, listed, html=(0, 1, 2, 3)))
+
+
+def _does(row: Runtime) -> str:
+    text = f"<code>{escape(row.does.text)}</code>"
+    for scenario in dict.fromkeys(row.differs.values()):
+        systems = ", ".join(os for os, one in row.differs.items() if one == scenario)
+        text += f"<br>{escape(systems)}: <code>{escape(scenario.text)}</code>"
+    return text
 
 
 def open_questions(listed: Sequence[tuple[SystemTable, Sequence[OpenQuestion]]]) -> str:
@@ -163,7 +166,7 @@ def ask_link(text: str) -> str:
 
 def _contents(listed: Iterable[tuple[str, str]]) -> str:
     links = "".join(f'<li><a href="#{escape(name)}">{escape(title)}</a></li>' for name, title in listed)
-    return f'<nav aria-label="On this page"><ul class="toc">{links}</ul></nav>'
+    return f'<nav class="contents" aria-label="On this page"><ul>{links}</ul></nav>'
 
 
 def _section(name: str, title: str, body: str) -> str:

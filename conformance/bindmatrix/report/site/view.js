@@ -72,6 +72,20 @@ function summary(rows, words) {
   }).sort((a, b) => a.includes("the other") - b.includes("the other")).join(" ");
 }
 
+// Who receives where it works, in a sentence; "" where nobody was asked.
+function receivers(rows) {
+  const groups = new Map();
+  for (const { system, bands } of rows) {
+    if (!bands || bands[0].kind !== "ok" || !bands[0].receives) continue;
+    const who = receiversInWords(bands[0].receives);
+    groups.set(who, [...(groups.get(who) || []), system.title]);
+  }
+  if (!groups.size) return "";
+  const named = (list) => (list.length > 1 ? `${list.slice(0, -1).join(", ")} and ${list.at(-1)}` : list[0]);
+  if (groups.size === 1) return `Who receives: ${[...groups.keys()][0]}.`;
+  return `Who receives: ${[...groups].map(([who, list]) => `${who} on ${named(list)}`).join("; ")}.`;
+}
+
 function chip(kind, words) {
   return element("span", { class: `chip k-${kind}` }, element("i", { "aria-hidden": "true" }, SYMBOLS[kind]), words);
 }
