@@ -17,7 +17,7 @@ from bindmatrix.oracle.trace import Decision, Recorder
 from bindmatrix.oracle.transitions import Transitions
 from bindmatrix.outcomes import Expected
 from bindmatrix.rules.model import ALLOW, Model, Rule
-from bindmatrix.rules.sockets import NO_PORT, SCENARIO_PORT, Sock
+from bindmatrix.rules.sockets import SCENARIO_PORT, Sock
 
 #: id of the rule of the socket interface that stands for an option that a platform lacks (``oracle/branches.py``)
 ABSENT = "api.absent-option"
@@ -34,10 +34,6 @@ class Reason(NamedTuple):
     text: str
     why: str
 
-    def as_dict(self) -> dict[str, object]:
-        """For JSON."""
-        return self._asdict()
-
 
 def reasons(oracle: Oracle, scenario: Scenario) -> list[Reason]:
     """The reason for each step of ``scenario``, by the rules of ``oracle``."""
@@ -45,19 +41,13 @@ def reasons(oracle: Oracle, scenario: Scenario) -> list[Reason]:
     node = oracle.start
     for index, step in enumerate(scenario.steps):
         edge = oracle.edge(node, step)
-        found.append(
-            Reason(
-                index,
-                edge.rules[0].id if edge.rules else "",
-                _text(oracle, node, step, edge.rules),
-                "; or ".join(dict.fromkeys(_one_line(rule.why) for rule in edge.rules)),
-            )
-        )
+        text, why = _explained(oracle, node, step, edge.rules)
+        found.append(Reason(index, edge.rules[0].id if edge.rules else "", text, why))
         node = edge.node
     return found
 
 
-def telling_steps(scenario: Scenario, outcomes: Sequence[Expected]) -> list[int]:
+def steps_to_explain(scenario: Scenario, outcomes: Sequence[Expected]) -> list[int]:
     """The steps whose reasons matter: those that are not ok, the last bind, and a listen() after a bind() that failed.
 
     A delivery is never ok: it says who receives.
@@ -71,9 +61,10 @@ def telling_steps(scenario: Scenario, outcomes: Sequence[Expected]) -> list[int]
     return sorted(found)
 
 
-def _text(oracle: Oracle, node: Node, step: Step, rules: Sequence[Rule]) -> str:
+def _explained(oracle: Oracle, node: Node, step: Step, rules: Sequence[Rule]) -> tuple[str, str]:
+    """The reason of a step in plain language, and the kernel's detail."""
     if rules and rules[0].id == ABSENT:
-        return f"has no {OPTIONS[step.what]}"
+        return f"has no {OPTIONS[step.what]}", rules[0].why
     if step.kind in ("bind", "listen") and len(rules) == 1 and _says_nothing(rules[0]):
         for state in node.states:
             recorder = Recorder(oracle.evaluator)
@@ -81,7 +72,7 @@ def _text(oracle: Oracle, node: Node, step: Step, rules: Sequence[Rule]) -> str:
             for decision in recorder.log:
                 if decision.section == step.kind and decision.rules == tuple(rules):
                     return success(oracle.model, decision)
-    return "; or ".join(dict.fromkeys(_one_line(rule.reason) for rule in rules))
+    return _joined([rule.reason for rule in rules]), _joined([rule.why for rule in rules])
 
 
 def _says_nothing(rule: Rule) -> bool:
@@ -90,27 +81,32 @@ def _says_nothing(rule: Rule) -> bool:
     return rule.section in ("bind", "listen") and rule.action == ALLOW and not rule.ask and not remembers
 
 
-def success(model: Model, decision: Decision) -> str:
-    """Why the bind() or listen() of ``decision`` succeeds."""
+def success(model: Model, decision: Decision) -> tuple[str, str]:
+    """Why the bind() or listen() of ``decision`` succeeds, and the kernel's detail."""
     new, (rule,) = decision.new, decision.rules
+    why = _joined([rule.why])
     if decision.section == "listen":
         if new.port != SCENARIO_PORT:
-            where = "without a port, so it gets one that" if new.port == NO_PORT else "on a port of its own, which"
-            return f"{new.name} is {where} the system chooses; it does not listen on the port of the scenario"
+            return f"{new.name} is not bound to the port, so it listens on another one, which the system chose", why
         if rule.when or not any(one.ask for one in model.rules["listen"]):
-            return _one_line(rule.reason)
+            return _joined([rule.reason]), why
     found = sharing(model, decision)
     if not found.overlapping:
-        return "no other socket overlaps"
+        return "no other socket overlaps", why
     if found.existing is None:
         names = _listed([_name(sock) for sock in found.overlapping])
-        return f"{names} overlap{'s' if len(found.overlapping) == 1 else ''}, but no rule of this system refuses that"
+        verb = "overlaps" if len(found.overlapping) == 1 else "overlap"
+        return f"{names} {verb}, but no rule of this system refuses that", why
+    old = _name(found.existing)
     terms = sorted(found.terms, key=lambda term: not term[0].startswith("both."))
     again = found.existing.name or ("the file" if found.existing.state == "file" else "the connection")
     said = _listed([in_words(name, value, new.name, again) for name, value in terms])
+    if found.alone and len(found.overlapping) > 1:
+        said += f" (of the sockets that overlap, only {again} is compared)"
+    why = "; ".join(f"not refused by {one.id}: {_joined([one.why])}" for one in found.rules)
     if any(name.startswith("both.") and value == "yes" for name, value in terms):
-        return f"{_name(found.existing)} and {new.name} overlap and share: {said}"
-    return f"{_name(found.existing)} overlaps but is not in the way: {said}"
+        return f"{old} and {new.name} overlap and share: {said}", why
+    return f"{old} overlaps but is not in the way: {said}", why
 
 
 def _name(sock: Sock) -> str:
@@ -128,5 +124,6 @@ def _listed(words: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _joined(texts: Sequence[str]) -> str:
+    """Different reasons of several rules, each in one line."""
+    return "; or ".join(dict.fromkeys(" ".join(text.split()) for text in texts))

@@ -31,6 +31,8 @@ class VerdictGroup:
     scenario: str = ""
     step: int = -1
     outcomes: tuple[str | None, ...] = ()
+    #: why the rule holds: in plain language, and the kernel's detail
+    gloss: str = ""
     why: str = ""
     evidence: list[str] = field(default_factory=list)
     divergence: str = ""
@@ -151,6 +153,7 @@ class Collector:
                 call,
                 verdict.expected,
                 verdict.actual,
+                gloss=rule.reason if rule else "",
                 why=rule.why if rule else "",
                 evidence=[provenance.cited(one) for one in rule.evidence] if rule else [],
                 divergence=verdict.divergence,

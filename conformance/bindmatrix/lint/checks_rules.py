@@ -66,7 +66,9 @@ def gloss(subject: Subject) -> Iterator[Problem]:
         named = _SOURCE_NAMES.search(rule.reason)
         leans = _LEANS.match(rule.reason)
         if len(rule.gloss) > MAX_WHY:
-            yield subject.problem(rule.place, f"'gloss' of {rule.id!r} has {len(rule.gloss)} characters, over {MAX_WHY}")
+            yield subject.problem(
+                rule.place, f"'gloss' of {rule.id!r} has {len(rule.gloss)} characters, over {MAX_WHY}"
+            )
         elif named or leans:
             found = f"names {named[0]!r}" if named else f"starts with {leans[0]!r}" if leans else ""
             advice = "reword it" if rule.gloss else "add 'gloss: ...' in plain language, and keep the detail in 'why'"

@@ -11,7 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from bindmatrix.oracle.conditions import Existing, Questions, always, choose, conjunction, disjunction, relater, selection
+from bindmatrix.oracle.conditions import (
+    Existing,
+    Questions,
+    always,
+    choose,
+    conjunction,
+    disjunction,
+    relater,
+    selection,
+)
 from bindmatrix.oracle.evaluator import chooser
 from bindmatrix.oracle.trace import Decision
 from bindmatrix.rules.facts import CALL, FACTS, Question
@@ -22,7 +31,7 @@ from bindmatrix.rules.sockets import ANY, BITS, RELATIONS, Sock, plain, relation
 Term = tuple[str, str]
 #: facts of the call that a program can choose; the others say which situation a rule is about
 _CHOSEN = frozenset({*(f"new.{option}" for option in BITS), "new.privileged"})
-#: facts of an existing socket that say which situation a rule is about: whether it is in the space that the rule looks in
+#: facts of an existing socket that say which situation a rule is about: the space that it looks in
 _SITUATION = frozenset({"existing.overlaps", "existing.space"})
 #: the term that, where it does not hold, says no more than that
 _LISTENS = ("existing.state", ("listening",))
@@ -31,20 +40,25 @@ _LISTENS = ("existing.state", ("listening",))
 class Sharing(NamedTuple):
     """``overlapping``: sockets that overlap the new one, the closest first; empty where nobody does.
 
-    ``existing`` is the one of which ``terms`` are true; None where no rule could have refused the call.
+    ``existing`` is the one of which ``terms`` are true; None where no rule could have refused the call.  Without
+    them ``rules`` would have refused it.  ``alone``: they look at no other socket.
     """
 
     overlapping: tuple[Sock, ...]
     existing: Sock | None = None
     terms: tuple[Term, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    alone: bool = False
 
 
 class _Exception(NamedTuple):
-    """What a rule lacks: ``terms`` in ``count`` places."""
+    """What a rule lacks: ``terms``, in ``lacks`` places.  ``chosen``: it looks at ``existing`` alone."""
 
+    rule: Rule
     existing: Sock
-    count: int
+    lacks: int
     terms: tuple[Term, ...]
+    chosen: bool
 
 
 def sharing(model: Model, decision: Decision) -> Sharing:
@@ -64,17 +78,15 @@ def sharing(model: Model, decision: Decision) -> Sharing:
             break
         if rule.action == REFUSE and rule.ask:
             asked.append(rule)
-    found = [
-        one
-        for rule in asked
-        if (one := _exception(rule, model, question, others, overlapping[0])) is not None
-    ]
+    found = [one for rule in asked if (one := _exception(rule, model, question, others, overlapping[0])) is not None]
     socks = tuple(sock for sock, _ in overlapping)
     if not found:
         return Sharing(socks)
-    least = min(found, key=lambda one: one.count)
-    alike = [one for one in found if one.count == least.count and one.existing is least.existing]
-    return Sharing(socks, least.existing, _shortest([term for one in alike for term in one.terms]))
+    least = min(found, key=lambda one: one.lacks)
+    alike = [one for one in found if one.lacks == least.lacks and one.existing is least.existing]
+    terms = _shortest([term for one in alike for term in one.terms])
+    chosen = all(one.chosen for one in alike)
+    return Sharing(socks, least.existing, terms, tuple(one.rule for one in alike), chosen)
 
 
 def _shortest(terms: Iterable[Term]) -> tuple[Term, ...]:
@@ -116,7 +128,8 @@ def _exception(
     relate = relater((*rule.conditions, *[row.when for row in rows]), rule.space)
     candidates = selection(disjunction(rule.among) or always, relate)(question, others)
     one = closest
-    if rule.ask in ("closest", "first") and candidates:
+    chosen = rule.ask in ("closest", "first") and bool(candidates)
+    if chosen:
         one = chooser(rows, relate)(question, candidates)
     elif rule.ask == "each-address":
         one = closest[0], _common(closest, others)
@@ -132,6 +145,8 @@ def _exception(
     holding = [condition for condition in rule.unless if _holds(question, condition)]
     if any(name in _SITUATION or _is_situation(name) for names in lacking for name in names):
         return None
+    if len(lacking) > 1 and ["existing.user"] in lacking:
+        return None  # a rule about another user's socket
     if holding:
         names = [name for name, _ in min(holding, key=len) if not _tells_nothing(name)]
         if all(name.startswith("new.") and _value(question, name) == "no" for name in names):
@@ -140,7 +155,7 @@ def _exception(
     if not lacking:
         return None
     terms = [(name, _value(question, name)) for names in lacking for name in names]
-    return _Exception(one[0], len(lacking), tuple(terms))
+    return _Exception(rule, one[0], len(lacking), tuple(terms), chosen)
 
 
 def _is_situation(name: str) -> bool:
