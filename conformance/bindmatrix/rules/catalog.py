@@ -22,7 +22,7 @@ def folder() -> Path:
 
 def names() -> list[str]:
     """The systems that have an expectation file."""
-    return sorted(path.stem for path in folder().glob("*.yaml") if path.stem not in ("claims", "ephemeral"))
+    return sorted(path.stem for path in folder().glob("*.yaml") if path.stem not in ("claims", "ephemeral", "misuse"))
 
 
 def expectations(os: str) -> Expectations:
