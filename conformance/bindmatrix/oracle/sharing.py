@@ -145,7 +145,7 @@ def _exception(
     holding = [condition for condition in rule.unless if _holds(question, condition)]
     if any(name in _SITUATION or _is_situation(name) for names in lacking for name in names):
         return None
-    if len(lacking) > 1 and ["existing.user"] in lacking:
+    if ["existing.user"] in lacking:
         return None  # a rule about another user's socket
     if holding:
         names = [name for name, _ in min(holding, key=len) if not _tells_nothing(name)]
