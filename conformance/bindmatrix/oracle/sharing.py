@@ -85,7 +85,7 @@ def sharing(model: Model, decision: Decision) -> Sharing:
     least = min(found, key=lambda one: one.lacks)
     alike = [one for one in found if one.lacks == least.lacks and one.existing is least.existing]
     terms = _shortest([term for one in alike for term in one.terms])
-    chosen = all(one.chosen for one in alike)
+    chosen = any(one.chosen for one in alike) and all(one.rule.ask in ("closest", "first") for one in alike)
     return Sharing(socks, least.existing, terms, tuple(one.rule for one in alike), chosen)
 
 

@@ -149,7 +149,9 @@ def report(case: Case, programs: dict[str, str]) -> str:
         "wsl": "not recorded" if wsl else "not WSL",
         "kernel": release if wsl else "not WSL",
     }
-    parts = [f"{_unsurprising(case)}# Send to: {form.where}\n{form.header.format(**words)}"]
+    nothing = _unsurprising(case)
+    header = form.header.replace("[BUG] ", "") if nothing else form.header
+    parts = [f"{nothing}# Send to: {form.where}\n{header.format(**words)}"]
     for heading, sections in form.parts:
         texts = [
             _programs(programs, form.markdown) if name == "programs" else _section(case, name, form.markdown)

@@ -78,13 +78,13 @@ def limit(expectation: Expectations, release: str) -> str:
     newest = releases.parse(last)[1]
     if releases.before(newest, version) and version[: len(newest)] != newest:
         return (
-            f"{release} is past {last}, the newest release of {expectation.title} that is described: "
-            "nothing is known of it, and it is assumed to behave like the newest"
+            f"{release} is past {expectation.named(last)}, the newest release of {expectation.title} that is "
+            "described: nothing is known of it, and it is assumed to behave like the newest"
         )
     if releases.before(version, releases.parse(first)[1]):
         return (
-            f"{release} is before {first}, the oldest release of {expectation.title} that is described: "
-            "nothing is known of it, and it is assumed to behave like the oldest"
+            f"{release} is before {expectation.named(first)}, the oldest release of {expectation.title} that is "
+            "described: nothing is known of it, and it is assumed to behave like the oldest"
         )
     return ""
 
