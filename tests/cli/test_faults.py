@@ -91,7 +91,7 @@ def test_what_conforms_is_no_bug() -> None:
 
 
 def test_a_report_does_not_contradict_itself() -> None:
-    """What the kernel follows is told of the sockets that it compares, and the finding is about the one that it misses."""
+    """The finding is about a socket that the kernel does not compare, the reason about the one that it does."""
     root = catalog.folder().parent / "findings"
     report = (root / "linux-udp-hidden" / "report.txt").read_text(encoding="utf-8").partition("--- repro.c ---")[0]
     assert "is in the way" in report

@@ -167,8 +167,8 @@ class RuleReader(TermReader):
             space=self.word(found["in"], "a space", vocabulary.SPACES) if "in" in found else "any",
             among=self.conditions(found["among"], existing=True) if "among" in found else (),
             span=self.span(found),
-            gloss=self.one_line(found, "gloss"),
-            why=self.one_line(found, "why"),
+            gloss=self.one_line(found, "gloss", "the reason in plain language"),
+            why=self.one_line(found, "why", "the reason"),
             evidence=self.evidence_at(identity, found),
             place=self.place(node),
             **self.decides(section, node, found),
@@ -187,9 +187,9 @@ class RuleReader(TermReader):
             self._shared.append((section, block, rule, self.words(found["also"], "calls")))
         return [rule]
 
-    def one_line(self, found: Mapping[str, yaml.Node], key: str) -> str:
+    def one_line(self, found: Mapping[str, yaml.Node], key: str, what: str) -> str:
         """The text of ``key`` in one line, "" where there is none."""
-        return " ".join(self.text(found[key], "a sentence").split()) if key in found else ""
+        return " ".join(self.text(found[key], what).split()) if key in found else ""
 
     def evidence_at(self, identity: str, found: Mapping[str, yaml.Node]) -> tuple[Evidence, ...]:
         """The evidence of a rule: at the end of the file, or in the rule itself."""
