@@ -216,8 +216,25 @@ def test_recordings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert second["systems"]["linux 6.12"]["reason"] == "the recording does not hold this scenario"
     record.write_bytes(record.read_bytes() + b"no JSON\n")
     status, out, err = check(capsys, path, "--recorded", record)
-    assert (status, out) == (2, "")
+    assert status == 2
+    assert "1 not met, 1 unknown" in out  # what could be read is judged
     assert "observations.jsonl:3" in err
+    (tmp_path / "empty.jsonl").touch()
+    status, out, err = check(capsys, path, "--recorded", tmp_path / "empty.jsonl", tmp_path / "absent")
+    assert (status, out) == (2, "")
+    assert [text.partition(": ")[2].split(";")[0] for text in err.splitlines()] == [
+        "holds no observations",
+        "cannot be read: No such file or directory",
+    ]
+
+
+def test_runs_that_disagree_decide_nothing() -> None:
+    (need,) = parse_needs([f"{CLASSIC} => refused"]).needs
+    oks = ("ok",) * len(need.scenario.steps)
+    runs = [Observation(CLASSIC, oks), Observation(CLASSIC, (*oks[:-1], "EADDRINUSE"))]
+    cell = ByObservation({"os": "linux", "release": "6.12"}, runs, "run on 6.12", "x").judge(need)
+    assert cell.status == NeedStatus.UNKNOWN
+    assert cell.reason == "flaky: of 2 runs 1 gave EADDRINUSE and 1 gave ok"
 
 
 def test_recorded_evidence_says_how_it_was_obtained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -211,7 +211,12 @@ class ByObservation:
         self._os, self._release = expectations.os, release
         self._method = method
         self._judge = Judge(expectations.at(release), divergences.of(expectations, release), host)
-        self._observed = {one.scenario: one for one in observations}
+        self._observed: dict[str, Observation] = {}
+        for one in observations:
+            first = self._observed.setdefault(one.scenario, one)
+            if first is not one and one.outcomes is not None:
+                # run again: repeats that disagree are flaky
+                self._observed[one.scenario] = first._replace(repeats=(*first.repeats, one.outcomes))
 
     def judge(self, need: Need) -> NeedResult:
         """The cell of ``need``; unknown where the host did not run its scenario."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import io
 import json
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 
 from bindmatrix.answers import needs, needs_file
 from bindmatrix.answers.needs_file import NeedsFile
-from bindmatrix.cli.main import DIVERGES, OK
+from bindmatrix.cli.main import DIVERGES, OK, WRONG
 from bindmatrix.errors import Place, Problem, file_problems
 from bindmatrix.execute.hosts import HostSpec, open_host
 from bindmatrix.observe import recordings
@@ -45,8 +45,8 @@ release described, and SYSTEM@all every one; the cell is then that of the worst.
 is given too.  examples/needs.txt of the source distribution is a whole file.
 
 A need is 'met', 'not met', 'unknown' (the rules do not know, or the host did not run it) or '-' (not asked of that
-system).  Exit status 1 when a need is not met; with --strict also when one is unknown.  2 when FILE or a recording
-cannot be read; then nothing is judged.
+system).  Exit status 1 when a need is not met; with --strict also when one is unknown.  2 when FILE cannot be read, or
+a recording; what could be read of recordings is still judged.
 
 --json prints one object: needs (line, title, scenario, needed, systems: for each system status, release, method,
 reason, rule, and step, call, outcome, needed of the step that decides) and counts.  How an outcome is known:
@@ -80,13 +80,20 @@ def run(arguments: argparse.Namespace) -> int:
         for text in dict.fromkeys(need.scenario.text for need in file.needs):
             print(text)
         return OK
-    table = needs.table(file, list(_columns(file, arguments)))
+    columns, problems = _columns(file, arguments)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if not columns:
+        return WRONG
+    table = needs.table(file, columns)
     _write(arguments.markdown, needs_files.as_markdown(table, strict=arguments.strict))
     _write(arguments.junit, needs_files.as_junit(table, strict=arguments.strict))
     if arguments.json:
         print(json.dumps(table.as_dict(), indent=1))
     else:
         show(needs_text.lines(table))
+    if problems:
+        return WRONG
     return DIVERGES if table.fails(strict=arguments.strict) else OK
 
 
@@ -96,15 +103,25 @@ def _write(path: Path | None, text: str) -> None:
             path.write_text(text, encoding="utf-8")
 
 
-def _columns(file: NeedsFile, arguments: argparse.Namespace) -> Iterator[needs.NeedsColumn]:
-    """What the needs are judged on."""
+def _columns(file: NeedsFile, arguments: argparse.Namespace) -> tuple[list[needs.NeedsColumn], list[Problem]]:
+    """What the needs are judged on, and what is wrong with recordings."""
     systems = needs_file.systems(arguments.os, Place("--os"))
     if not (systems or arguments.here or arguments.recorded):
         systems = file.systems or needs_file.systems(needs_file.DEFAULT_SYSTEMS, Place("--os"))
-    yield from map(needs.ByRules, systems)
+    columns: list[needs.NeedsColumn] = [needs.ByRules(one) for one in systems]
+    problems: list[Problem] = []
     if arguments.here:
-        yield _here(file)
-    yield from _recorded(arguments.recorded)
+        columns.append(_here(file))
+    for name in arguments.recorded:
+        try:
+            recording = recordings.read(name)
+            columns.append(_recorded(recording, recordings.named(name)))
+        except Problem as problem:
+            problems.append(problem)
+            continue
+        if recording.problem is not None:
+            problems.append(recording.problem)
+    return columns, problems
 
 
 def _here(file: NeedsFile) -> needs.ByObservation:
@@ -119,16 +136,12 @@ def _here(file: NeedsFile) -> needs.ByObservation:
     return needs.ByObservation(facts, recording, f"run on {release}", f"{facts.get('os')} {release} here")
 
 
-def _recorded(paths: list[str]) -> Iterator[needs.ByObservation]:
-    """A column for each recording; what two files say of the same host stands in two columns."""
-    for name in paths:
-        recording = recordings.read(name)
-        observations = list(recording)
-        if recording.problem is not None:
-            raise recording.problem
-        host = recording.host
-        label = f"{host.get('os', '')} {host.get('release', '')}".strip()
-        folder = recordings.named(name).resolve().parent
-        row = provenance.read(folder.parent).get(folder.name)
-        method = row.text if row else f"recorded on {label}"
-        yield needs.ByObservation(host, observations, method, label)
+def _recorded(recording: recordings.Recording, path: Path) -> needs.ByObservation:
+    observations = list(recording)
+    if not observations:
+        raise recording.problem or Problem(Place(recording.name), "holds no observations")
+    host = recording.host
+    label = f"{host.get('os', '')} {host.get('release', '')}".strip()
+    folder = path.resolve().parent
+    row = provenance.read(folder.parent).get(folder.name)
+    return needs.ByObservation(host, observations, row.text if row else f"recorded on {label}", label)
