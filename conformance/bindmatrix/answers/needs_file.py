@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -118,10 +118,12 @@ def read(path: Path) -> NeedsFile:
     return parse_needs(text.splitlines(), str(path))
 
 
-def parse_needs(lines: Iterable[str], name: str = "needs", prefix: Scenario | None = None) -> NeedsFile:
+def parse_needs(
+    lines: Iterable[str], name: str = "needs", prefix: Scenario | None = None, returned: Sequence[str] = ()
+) -> NeedsFile:
     """The needs in ``lines``; raises :class:`Problems`.
 
-    With ``prefix`` each scenario goes on from there: what it needs of that part is that every step returns ``ok``.
+    With ``prefix`` each scenario goes on from there; its steps must return there what they ``returned``.
     """
     found = NeedsFile(name)
     problems: list[Problem] = []
@@ -133,11 +135,11 @@ def parse_needs(lines: Iterable[str], name: str = "needs", prefix: Scenario | No
         elif text.lstrip().startswith("#"):
             title.append(text.strip().lstrip("#").strip())
         else:
-            reader = _Line(name, number, text, problems)
+            reader = _Line(name, number, text, problems, prefix, returned)
             if re.match(r"\s*systems\s*:", text):
                 reader.header(found)
             else:
-                need = reader.need(" ".join(title), prefix)
+                need = reader.need(" ".join(title))
                 if need is not None:
                     found.needs.append(need)
             title = []
@@ -175,12 +177,32 @@ def _system(word: str) -> SystemName:
     return SystemName(os, release)
 
 
+def as_recorded(scenario: Scenario, returned: Sequence[str], title: str) -> Need:
+    """The need that every step returns elsewhere what it ``returned`` here: ``ok``, or some error."""
+    *before, last = _alike(returned)
+    return Need(scenario, tuple(before), last, title=title, written=f"{last}, and every step before it as here")
+
+
+def _alike(returned: Sequence[str]) -> tuple[str, ...]:
+    return tuple(["ok" if outcome == "ok" else ANY_ERROR for outcome in returned])
+
+
 class _Line:
     """Reads one line; what is wrong goes to ``problems`` with its column."""
 
-    def __init__(self, name: str, number: int, text: str, problems: list[Problem]) -> None:
+    def __init__(
+        self,
+        name: str,
+        number: int,
+        text: str,
+        problems: list[Problem],
+        prefix: Scenario | None,
+        returned: Sequence[str],
+    ) -> None:
         self.name, self.number, self.text = name, number, text
         self.problems = problems
+        self.prefix = prefix
+        self.returned = returned
 
     def header(self, found: NeedsFile) -> None:
         start = self.text.index(":") + 1
@@ -191,7 +213,7 @@ class _Line:
             self.wrong(0, start, "the systems are named once")
         found.systems = tuple(named)
 
-    def need(self, title: str, prefix: Scenario | None) -> Need | None:
+    def need(self, title: str) -> Need | None:
         before = len(self.problems)
         start, only = len(self.text) - len(self.text.lstrip()), []
         limited = _ON.match(self.text, start)
@@ -202,7 +224,7 @@ class _Line:
         if arrow < 0:
             self.wrong(len(self.text), 1, "expected '=> OUTCOME' after the scenario, as in '... => ok'")
             arrow = len(self.text)
-        scenario = self.scenario(start, arrow, prefix)
+        scenario = self.scenario(start, arrow)
         if scenario is None or arrow == len(self.text):
             return None
         begin, end = arrow + 2, len(self.text)
@@ -211,9 +233,10 @@ class _Line:
         otherwise = self.exceptions(exception.end(), end, scenario) if exception else []
         if len(self.problems) > before:
             return None
+        alike = _alike(self.returned)
         return Need(
             scenario,
-            tuple([None if step.delivers else "ok" for step in scenario.steps[:-1]]),
+            (*alike, *(None if step.delivers else "ok" for step in scenario.steps[len(alike) : -1])),
             needed,
             tuple(sorted(otherwise, key=lambda one: not one[0].release)),
             tuple(only),
@@ -222,11 +245,11 @@ class _Line:
             " ".join(self.text[begin:].split()),
         )
 
-    def scenario(self, start: int, end: int, prefix: Scenario | None) -> Scenario | None:
+    def scenario(self, start: int, end: int) -> Scenario | None:
         """The scenario between two columns; None where it is none."""
         start = end - len(self.text[start:end].lstrip())
         written = self.text[start:end].replace("\t", " ").rstrip()
-        front = f"{prefix.text} " if prefix else ""
+        front = f"{self.prefix.text} " if self.prefix else ""
         try:
             return parse(front + written, name=self.name, line=self.number)
         except Problem as problem:

@@ -56,7 +56,8 @@ def _grid(table: NeedsTable, columns: Sequence[int]) -> list[StyledLine]:
     head = [table.columns[one].ljust(size) for one, size in zip(columns, sizes, strict=True)]
     out: list[StyledLine] = [[(_GAP.join(["need".ljust(_NAME), *head]).rstrip(), "dim")]]
     for need, row in zip(table.needs, table.cells, strict=True):
-        line = [(_short(f"{need.place.line}: {need.name}").ljust(_NAME), "")]
+        number = f"{need.place.line}: " if need.place.line else ""
+        line = [(_short(number + need.name).ljust(_NAME), "")]
         for one, size in zip(columns, sizes, strict=True):
             status = row[one].status
             line.append((_GAP + WORDS[status].ljust(size), _STYLES.get(status, "dim")))
@@ -70,9 +71,7 @@ def _short(text: str) -> str:
 
 
 def _need(need: Need, cells: dict[str, NeedResult]) -> list[StyledLine]:
-    out: list[StyledLine] = [
-        [(line, "bold")] for line in wrapped(f"{need.place}: {need.title}".rstrip(": "), "", WIDTH)
-    ]
+    out: list[StyledLine] = [[(line, "bold")] for line in wrapped(f"{need.place}: {need.title}".strip(": "), "", WIDTH)]
     limit = f"on {', '.join(map(str, need.only))}: " if need.only else ""
     out += [[(line, "")] for line in wrapped(f"{limit}{need.scenario.text} => {need.written}", "    ", WIDTH)]
     for label, cell in cells.items():
