@@ -1,4 +1,4 @@
-"""What new users met in November 2026: each failed first."""
+"""What new users met in November 2026: faults of the commands, and what they say now."""
 
 from __future__ import annotations
 
