@@ -1,4 +1,4 @@
-"""What new users met in November 2026: each failed first."""
+"""What new users met in November 2026: faults of the commands, and what they say now."""
 
 from __future__ import annotations
 
@@ -201,3 +201,24 @@ def test_ports_say_by_which_method_they_are_known(capsys: Capture) -> None:
     out = capsys.readouterr().out
     assert "freebsd: compiled: 13.0" in out
     assert "measured" not in out
+
+
+@pytest.mark.parametrize(
+    ("word", "advice"),
+    [
+        ("darwin", "say macos"),
+        ("Ubuntu", "say linux"),
+        ("solaris", "Oracle Solaris is not described, illumos is"),
+        ("linux,macos", "name one system with each --os"),
+    ],
+)
+def test_other_words_for_a_system_are_answered(word: str, advice: str) -> None:
+    with pytest.raises(Problem, match=advice):
+        catalog.expectations(word)
+
+
+def test_predict_takes_a_release_after_an_at(capsys: Capture) -> None:
+    assert main(["predict", "--os", "linux@6.1.192", "a=tcp4 a.bind=0.0.0.0"]) == 0
+    confidence = json.loads(capsys.readouterr().out)["confidence"]
+    assert (confidence["method"], confidence["release"]) == ("emulated", "6.1.192")
+    assert main(["predict", "--os", "linux@6.1", "--release", "6.2", "a=tcp4"]) == 2

@@ -63,8 +63,6 @@ def steps_to_explain(scenario: Scenario, outcomes: Sequence[Expected]) -> list[i
 
 def _explained(oracle: Oracle, node: Node, step: Step, rules: Sequence[Rule]) -> tuple[str, str]:
     """The reason of a step in plain language, and the kernel's detail."""
-    if rules and rules[0].id == ABSENT:
-        return f"has no {OPTIONS[step.what]}", rules[0].why
     if step.kind in ("bind", "listen") and len(rules) == 1 and _says_nothing(rules[0]):
         for state in node.states:
             recorder = Recorder(oracle.evaluator)
@@ -72,7 +70,14 @@ def _explained(oracle: Oracle, node: Node, step: Step, rules: Sequence[Rule]) ->
             for decision in recorder.log:
                 if decision.section == step.kind and decision.rules == tuple(rules):
                     return success(oracle.model, decision)
-    return _joined([rule.reason for rule in rules]), _joined([rule.why for rule in rules])
+    return of_rules(step, rules), _joined([rule.why for rule in rules])
+
+
+def of_rules(step: Step, rules: Sequence[Rule]) -> str:
+    """What the rules that decided ``step`` say in plain language, whatever the sockets beside it."""
+    if rules and rules[0].id == ABSENT:
+        return f"has no {OPTIONS[step.what]}"
+    return _joined([rule.reason for rule in rules])
 
 
 def _says_nothing(rule: Rule) -> bool:
