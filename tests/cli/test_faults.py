@@ -95,7 +95,7 @@ def test_a_report_does_not_contradict_itself() -> None:
     root = catalog.folder().parent / "findings"
     report = (root / "linux-udp-hidden" / "report.txt").read_text(encoding="utf-8").partition("--- repro.c ---")[0]
     assert "is in the way" in report
-    assert "nobody is in the way" not in report
+    assert "nobody" not in report
     assert "a has no option and is in the way" in " ".join(report.split())
     assert "b and c overlap and share: both set SO_REUSEPORT" in " ".join(report.split())
     assert "only b is compared" in " ".join(report.split())
