@@ -176,6 +176,9 @@ class ReferenceEvaluator:
             return _yes(any(group in one.joined for one in state.socks))
         if name == "port.crowded":
             return _yes(len(port) > 10)
+        if name == "port.wildcards":
+            wildcards = [one.form for one in port if one.kind == "wildcard"]
+            return "several" if len({form.replace("dual", "ipv6") for form in wildcards}) > 1 else "one"
         return _call_fact(name, call)
 
     def _option_fact(self, scope: str, option: str, new: Sock, sock: Sock | None) -> bool:

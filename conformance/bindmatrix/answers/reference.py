@@ -32,6 +32,10 @@ One file an operating system: `expectations/<os>.yaml`.  Ordered rules; in each 
 `covers: {from: "5.10", to: "7.3.4", last: ["5.19", "6.19"]}`: the releases that the file is about, and after which of
 them the first number counts on, so that nobody is told of a 6.20.
 
+`rebased: {VENDOR: 'PATTERN'}`: kernels whose number does not say which patches they have, by what is found in their
+release.  `assumes: {SYSCTL: {value: "1", otherwise: ...}}`: settings of the host that the rules are about, and what
+differs under another value.  Reports on such a host say so.
+
 Scalars are never converted: a release is a string, `yes` is the word yes.  `repeat: [ID, ...]` uses rules of an earlier
 section again.  What is not known is `unknown: yes`, which is not the same as `refuse: refused` (it fails, with an error
 that nobody recorded).  Known divergences (`expectations/divergences/<os>.yaml`) are written as the rule that the kernel

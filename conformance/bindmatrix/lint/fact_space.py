@@ -248,6 +248,9 @@ def _other_addresses(section: str, stack: Stack, *, asks: bool) -> Iterator[dict
 def _new_addresses(section: str, stack: Stack, protocol: str) -> Iterator[tuple[Sock, dict[str, str]]]:
     binds = section in ("bind", "chain", "groups", "remember")
     socks = list(_socks(stack, protocol, second=False))
+    if stack.connected_dual:  # the address itself can be asked for, too
+        its = Sock("", protocol, "ipv4", 0, form="ipv4", kind="specific", v4=stack.connected_dual)
+        socks += [its._replace(socket=made) for made in _made_as(stack, protocol)]
     if not binds or section == "groups":  # the last is asked by connect() too
         socks += _connected_socks(stack, protocol)
         socks += [
@@ -345,7 +348,8 @@ def _memories() -> Iterator[dict[str, str]]:
 
 def _ports() -> Iterator[dict[str, str]]:
     for empty, crowded in (("yes", "no"), ("no", "no"), ("no", "yes")):
-        yield {"port.empty": empty, "port.crowded": crowded}
+        for wildcards in ("one",) if empty == "yes" else ("one", "several"):
+            yield {"port.empty": empty, "port.crowded": crowded, "port.wildcards": wildcards}
 
 
 #: section -> the calls that ask it, where that is not the one it is named after

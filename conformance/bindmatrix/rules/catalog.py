@@ -69,6 +69,12 @@ def release_of(expectation: Expectations, release: str) -> str:
 
 def limit(expectation: Expectations, release: str) -> str:
     """What to say about a release that the file does not cover, "" for one that it does."""
+    vendor = _vendor(expectation, release)
+    if vendor:
+        return (
+            f"{release} is a kernel of {vendor}, which takes patches of later releases under an old number: "
+            "the number says little, and rules that hold since or until some release may be wrong for it"
+        )
     first, last = expectation.covers
     version = releases.parse(expectation.resolve(release))[1]
     newest = releases.parse(last)[1]
@@ -88,7 +94,19 @@ def limit_of_host(model: Model, host: Mapping[str, Any]) -> str:
             f"the host does not tell which release of {model.expectations.title} it is: judged as {model.release}, "
             "the newest that was tested; another one is named with --release or in hosts.toml"
         )
-    return limit(model.expectations, model.release)
+    its_own = str(host.get("uname") or "")
+    said = [limit(model.expectations, its_own if _vendor(model.expectations, its_own) else model.release)]
+    settings: Mapping[str, str] = host.get("sysctls") or {}
+    for name, (value, otherwise) in model.expectations.assumes.items():
+        actual = str(settings.get(name, value))
+        if actual != value:
+            said.append(f"{name} is {actual} on the host and {value} in the rules: {otherwise}")
+    return "; ".join(filter(None, said))
+
+
+def _vendor(expectation: Expectations, release: str) -> str:
+    """Whose kernel ``release`` is, where the number does not say which patches it has; "" elsewhere."""
+    return next((name for name, pattern in expectation.rebased.items() if pattern.search(release)), "")
 
 
 def of_host(host: Mapping[str, Any]) -> tuple[Expectations, str]:

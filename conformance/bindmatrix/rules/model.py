@@ -8,6 +8,7 @@ The loader is ``loader.py``; the facts are in ``facts.py``, the other words in `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -274,6 +275,10 @@ class Expectations:
     file: str = ""
     #: ``covers: last``: the last releases before the first number counts on; there is no 6.20 after 6.19
     last: tuple[str, ...] = ()
+    #: vendor -> pattern found in the releases of its kernels, whose number does not say which patches they have
+    rebased: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
+    #: sysctl -> the value that the rules are about, and what a host with another one does otherwise
+    assumes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def all_rules(self) -> Iterator[Rule]:
         """Every rule once, in the order of the file."""
