@@ -242,8 +242,8 @@ _FACTS: list[Fact] = [
     Fact(
         "new.tried",
         CALL,
-        "what a bind() that failed, or a connect(), has left in it: the space of its address",
-        {"nothing": "", "ipv4": "ipv4", "ipv6": "ipv6"},
+        "what a bind() that failed, or a connect(), has left in it: the space of its address; a dual `::` that failed",
+        {"nothing": "", "ipv4": "ipv4", "ipv6": "ipv6", "dual": "dual"},
         lambda q: q.new.tried,
     ),
     _yes_no("new.accepted", CALL, "made by accept()", lambda q: q.new.accepted),

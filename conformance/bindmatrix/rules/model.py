@@ -108,7 +108,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CallRule(Rule):
-    """What a call returns.  ``then``: what else a refused call leaves: ``dead``, ``autobound`` or ``tried``."""
+    """What a call returns.  ``then``: what else a refused call leaves: ``dead``, ``autobound``, ``tried`` or ``lost``.
+
+    ``lost``: the kernel has lost count of the port, and nothing that happens afterwards is described.
+    """
 
     action: str = ALLOW
     errors: tuple[str, ...] = ()

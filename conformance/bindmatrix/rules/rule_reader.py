@@ -32,7 +32,7 @@ _RULE_KEYS = ("id", "when", "unless", "ask", "in", "among", "why", "evidence", "
 _CALL_KEYS = ("refuse", "allow", "unknown", "otherwise", "repeat")
 #: section -> key that only its rules have -> the words that it takes
 _OWN_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
-    **{section: {"then": ("dead", "autobound", "tried")} for section in CALL_SECTIONS},
+    **{section: {"then": ("dead", "autobound", "tried", "lost")} for section in CALL_SECTIONS},
     "chain": {"place": ("head", "tail")},
     "groups": {"group": ("joined", "own", "left")},
     "remember": {"memory": ("reuseaddr", "reuseport"), "write": ("yes", "address", "anywhere", "nothing", "keep")},
