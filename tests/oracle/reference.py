@@ -179,6 +179,9 @@ class ReferenceEvaluator:
         if name == "port.wildcards":
             wildcards = [one.form for one in port if one.kind == "wildcard"]
             return "several" if len({form.replace("dual", "ipv6") for form in wildcards}) > 1 else "one"
+        if name == "port.unconnected":
+            unconnected = [one for one in port if one.connection == 0]
+            return ("none", "one", "several")[min(len(unconnected), 2)]
         return _call_fact(name, call)
 
     def _option_fact(self, scope: str, option: str, new: Sock, sock: Sock | None) -> bool:

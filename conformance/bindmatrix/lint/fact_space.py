@@ -346,10 +346,19 @@ def _memories() -> Iterator[dict[str, str]]:
             }
 
 
+#: ``port.unconnected`` and ``port.wildcards``: sockets on wildcards have no connection, mostly
+_SEVERAL = (("none", "one"), ("one", "one"), ("several", "one"), ("several", "several"))
+
+
 def _ports() -> Iterator[dict[str, str]]:
-    for empty, crowded in (("yes", "no"), ("no", "no"), ("no", "yes")):
-        for wildcards in ("one",) if empty == "yes" else ("one", "several"):
-            yield {"port.empty": empty, "port.crowded": crowded, "port.wildcards": wildcards}
+    yield {"port.empty": "yes", "port.crowded": "no", "port.unconnected": "none", "port.wildcards": "one"}
+    for crowded, (unconnected, wildcards) in product(("no", "yes"), _SEVERAL):
+        yield {
+            "port.empty": "no",
+            "port.crowded": crowded,
+            "port.unconnected": unconnected,
+            "port.wildcards": wildcards,
+        }
 
 
 #: section -> the calls that ask it, where that is not the one it is named after

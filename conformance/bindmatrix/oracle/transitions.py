@@ -173,10 +173,10 @@ class Transitions:
             refused = state
             if not sock.port and any(rule.then == "autobound" for rule in rules):
                 refused = put(state, sock, sock._replace(port=OTHER_PORT, state="bound"))
-            done = state
+            after = state
             if any(rule.then == "lost" for rule in rules):
-                refused = done = _lost(state)
-            return self._branches(rules, refused, done)
+                refused = after = _lost(state)
+            return self._branches(rules, refused, after)
         foreseen = {name for rule in rules for name, _ in rule.when}
         fits = call.fits or "new.fits-family" in foreseen
         if at.kind != "specific" or sock.state not in ("open", "bound") or not fits:

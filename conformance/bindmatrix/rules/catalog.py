@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from bindmatrix.errors import Place, Problem, nearest
-from bindmatrix.rules import releases
+from bindmatrix.rules import provenance, releases
 from bindmatrix.rules.loader import load
 from bindmatrix.rules.model import Expectations, Model
 
@@ -57,6 +58,9 @@ def release_of(expectation: Expectations, release: str) -> str:
     """``release``, or the newest that the file covers when it is empty; raises :class:`Problem` when unreadable."""
     if not release:
         return expectation.covers[1]
+    wrong = releases.misread(expectation.os, release)
+    if wrong:
+        raise Problem(Place("--release"), wrong)
     try:
         releases.parse(expectation.resolve(release))
     except releases.ReleaseError as error:
@@ -80,28 +84,59 @@ def limit(expectation: Expectations, release: str) -> str:
     newest = releases.parse(last)[1]
     if releases.before(newest, version) and version[: len(newest)] != newest:
         return (
-            f"{release} is past {last}, the newest release that {expectation.title} was tested on: assumed to be alike"
+            f"{release} is past {last}, the newest release of {expectation.title} that is described: "
+            "nothing is known of it, and it is assumed to behave like the newest"
         )
     if releases.before(version, releases.parse(first)[1]):
-        return f"{release} is before {first}, the oldest release that {expectation.title} is described for"
+        return (
+            f"{release} is before {first}, the oldest release of {expectation.title} that is described: "
+            "nothing is known of it, and it is assumed to behave like the oldest"
+        )
     return ""
 
 
-def limit_of_host(model: Model, host: Mapping[str, Any]) -> str:
-    """What to say about judging ``host`` by ``model``, "" for nothing."""
-    if not host.get("release"):
-        return (
-            f"the host does not tell which release of {model.expectations.title} it is: judged as {model.release}, "
-            "the newest that was tested; another one is named with --release or in hosts.toml"
-        )
+def notes_of_host(model: Model, host: Mapping[str, Any]) -> list[str]:
+    """What to say about judging ``host`` by ``model``."""
+    expectations = model.expectations
+    release, note = releases.of_host(host)
+    found = [note] if note else []
     its_own = str(host.get("uname") or "")
-    said = [limit(model.expectations, its_own if _vendor(model.expectations, its_own) else model.release)]
+    if release:
+        asked = its_own if _vendor(expectations, its_own) else model.release
+        found += [text for text in [limit(expectations, asked)] if text]
+    else:
+        found.append(
+            f"the host does not tell which release of {expectations.title} it is: judged as {model.release}, "
+            "the newest that is described; another one is named with --release or in hosts.toml"
+        )
     settings: Mapping[str, str] = host.get("sysctls") or {}
-    for name, (value, otherwise) in model.expectations.assumes.items():
+    for name, (value, otherwise) in expectations.assumes.items():
         actual = str(settings.get(name, value))
         if actual != value:
-            said.append(f"{name} is {actual} on the host and {value} in the rules: {otherwise}")
-    return "; ".join(filter(None, said))
+            found.append(f"{name} is {actual} on the host and {value} in the rules: {otherwise}")
+    if host.get("literature"):
+        found.append(str(host["literature"]))
+    default = expectations.stack.v6only_default
+    if model.stack.v6only_default != default:
+        found.append(
+            f"IPV6_V6ONLY is {model.stack.v6only_default} on a new socket of this host, and {default} by default on "
+            f"{expectations.title}: judged with the host's"
+        )
+    return found
+
+
+def model_of_host(expectation: Expectations, release: str, host: Mapping[str, Any]) -> Model:
+    """The model of ``release`` with the defaults that the sockets of ``host`` start with."""
+    model = expectation.at(release)
+    default = host.get("v6only_default")
+    if type(default) is int and default in (0, 1) and default != model.stack.v6only_default:
+        return replace(model, stack=replace(model.stack, v6only_default=default))
+    return model
+
+
+def method_of_host(host: Mapping[str, Any]) -> str:
+    """By which method a host answered, in words."""
+    return provenance.of_host(host, folder() / "evidence")
 
 
 def _vendor(expectation: Expectations, release: str) -> str:
@@ -115,4 +150,4 @@ def of_host(host: Mapping[str, Any]) -> tuple[Expectations, str]:
     if not os:
         raise Problem(Place("--os"), "the observations do not say which system they are from; name it with --os")
     expectation = expectations(os)
-    return expectation, release_of(expectation, str(host.get("release") or ""))
+    return expectation, release_of(expectation, releases.of_host(host)[0])
