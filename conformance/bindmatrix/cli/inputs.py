@@ -54,7 +54,7 @@ class Source(NamedTuple):
 def find(words: Sequence[str]) -> list[Source]:
     """The hosts that the command line names; raises :class:`Problem`."""
     found: dict[str, list[str]] = {}
-    for word in words:
+    for word in [one for one in words if _is_observed(one)] or words:
         if word == "-":
             if len(words) > 1:
                 raise Problem(Place("-"), "standard input is the results of one host; name nothing beside it")
@@ -64,6 +64,16 @@ def find(words: Sequence[str]) -> list[Source]:
             if str(path) not in paths:
                 paths.append(str(path))
     return [Source(Path(folder).name, tuple(paths), _facts(Path(folder))) for folder, paths in found.items()]
+
+
+def files_of(word: str) -> list[str]:
+    """The observation files that a word of the command line means; raises :class:`Problem`."""
+    return [word] if word == "-" else [str(path) for path in _files(recordings.named(word))]
+
+
+def _is_observed(word: str) -> bool:
+    """Whether a file may hold observations: what stands beside them in a folder does not."""
+    return not word.endswith((".md", ".json", ".yaml", ".html", ".txt"))
 
 
 def _files(path: Path, depth: int = 1) -> list[Path]:

@@ -57,6 +57,13 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def positive(text: str) -> int:
+    """A whole number from 1 on, for argparse."""
+    if whole(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
 def port(text: str) -> int:
     """The number of a port, for argparse."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65535):

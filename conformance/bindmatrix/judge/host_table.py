@@ -285,7 +285,9 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
     if builder is None:
         raise ValueError("no recordings")
     notes = [f"{bad_lines} lines could not be read"] if bad_lines else []
-    summary_name = name or f"{builder.judge.model.os} {builder.judge.model.release}"
+    summary_name = (
+        name or f"{builder.judge.model.os} {builder.judge.model.expectations.named(builder.judge.model.release)}"
+    )
     columns = builder.columns(summary_name, problems, notes)
     # what judged the host is mostly larger than the columns
     builder.judge.prefixes.forget()

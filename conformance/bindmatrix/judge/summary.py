@@ -178,7 +178,7 @@ class Collector:
         return Summary(
             host=self.judge.host,
             system=model.expectations.title,
-            release=model.release,
+            release=model.expectations.named(model.release),
             method=catalog.method_of_host(self.judge.host),
             total=sum(counts.values()),
             verdicts=counts,
