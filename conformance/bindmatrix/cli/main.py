@@ -34,6 +34,7 @@ VERBS: dict[str, str] = {
     "judge": "compare observations of any host with what is expected of it",
     "predict": "what a system returns, as JSON Lines",
     "ask": "what every system returns for one scenario, side by side",
+    "check": "what a library relies on, on the systems that it is to run on",
     "trace": "the socket calls of a real program as scenarios, and what every system would do with them",
     "inspect": "the sockets of a running process or of a port, with their options, as scenarios",
     "audit": "what a program does on the systems that its author does not have",
