@@ -41,7 +41,9 @@ time.sleep(300)
 BOUND = ["9100/tcp a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 a.listen", "9100/udp a=udp4 a.bind=127.0.0.1"]
 
 
-def run(tmp_path: Path, text: str, seconds: float = 30.0, settle: float = 0.0) -> tuple[strace_run.TracedRun, list[str]]:
+def run(
+    tmp_path: Path, text: str, seconds: float = 30.0, settle: float = 0.0
+) -> tuple[strace_run.TracedRun, list[str]]:
     command = [sys.executable, "-c", SERVER.format(text), str(tmp_path / "pid")]
     went = strace_run.run(command, tmp_path / "trace", seconds, settle=settle)
     calls = strace_files.read([tmp_path / "trace"])

@@ -120,18 +120,19 @@ class Collector:
             VerdictKind.UNSUPPORTED: Counter(),
             VerdictKind.NO_VERDICT: Counter(),
         }
-        #: scenarios that diverge, to be repeated
-        self.diverging: list[Verdict] = []
 
     def add(self, verdicts: Iterable[Verdict]) -> None:
-        """Take the verdicts that :meth:`Judge.judge` returned."""
+        """Take the verdicts that :meth:`Judge.judge` returned; those that wait for repeats are taken when settled."""
+        waiting = self.judge.waiting
         for verdict in verdicts:
-            if verdict.kind in self._reasons:
-                self._reasons[verdict.kind][verdict.reason] += 1
-            elif verdict.kind == VerdictKind.DIVERGES:
-                self.diverging.append(verdict)
-            else:
-                self.group(verdict)
+            if waiting.get(verdict.observation.scenario) is not verdict:
+                self._take(verdict)
+
+    def _take(self, verdict: Verdict) -> None:
+        if verdict.kind in self._reasons:
+            self._reasons[verdict.kind][verdict.reason] += 1
+        else:
+            self.group(verdict)
 
     def group(self, verdict: Verdict) -> VerdictGroup:
         """Put a verdict into its group."""
@@ -157,9 +158,8 @@ class Collector:
 
     def settled(self) -> list[VerdictGroup]:
         """The groups so far, the worst verdict and the largest group first."""
-        for verdict in self.diverging:
-            self.group(verdict)
-        self.diverging = []
+        for verdict in self.judge.settle():
+            self._take(verdict)
         order = list(VerdictKind)
         return sorted(self._groups.values(), key=lambda group: (order.index(group.kind), -group.count, group.scenario))
 

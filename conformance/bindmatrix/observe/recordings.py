@@ -8,8 +8,8 @@ Every other line is one scenario with the outcome of each step, ``null`` where n
 
     {"scenario": "a=tcp4 a.bind=127.0.0.1", "outcomes": ["ok", "ok"]}
 
-``repeats`` holds outcomes of further runs of the same scenario; ``no_verdict`` or ``unsupported`` say why there are no
-outcomes.  A file may lack the first line (recorded evidence does); then its folder names the host.
+``repeats`` holds outcomes of further runs of the same scenario, ``null`` for a run that had none; ``no_verdict`` or
+``unsupported`` say why there are no outcomes.  A file may lack the first line (recorded evidence does); then its folder names the host.
 
 A file that breaks off or holds foreign lines is read as far as it goes: the lines that could not be read are counted,
 the first is described in ``Recording.problem``, and nothing that was readable is lost.
@@ -35,6 +35,8 @@ Outcomes = tuple[str | None, ...]
 #: a line longer than this is not one of ours
 MAX_LINE = 1 << 20
 _BATCH = 1 << 16
+#: further runs of one scenario that count
+MOST_REPEATS = 100
 #: lists of outcomes that are remembered, at most
 _MOST = 100_000
 _START, _OUTCOMES = '{"scenario":', '","outcomes":'
@@ -53,7 +55,20 @@ class Observation(NamedTuple):
     #: "" or ``no-verdict`` or ``unsupported``
     lack: str = ""
     reason: str = ""
-    repeats: tuple[Outcomes, ...] = ()
+    #: outcomes of further runs, None for one that had none
+    repeats: tuple[Outcomes | None, ...] = ()
+
+    def again(self, later: Observation) -> Observation:
+        """What this and a ``later`` observation of its scenario say together; a line with repeats completes an earlier.
+
+        More repeats than ``MOST_REPEATS`` are left out.
+        """
+        if self.outcomes is None:
+            return later
+        if later.repeats and later.outcomes == self.outcomes:
+            return later
+        repeats = (*self.repeats, later.outcomes, *later.repeats)
+        return self._replace(repeats=repeats[:MOST_REPEATS])
 
 
 def check_system(os: object, place: Place) -> None:
@@ -197,7 +212,7 @@ class Recording:
             self._complain(self._line, "expected 'outcomes' as a list of errno names, 'ok' or null")
             return None
         listed = data.get("repeats") or []
-        repeats = tuple(one for one in map(_outcomes, listed) if one is not None) if isinstance(listed, list) else ()
+        repeats = tuple(map(_outcomes, listed[:MOST_REPEATS])) if isinstance(listed, list) else ()
         return Observation(scenario, outcomes, repeats=repeats)
 
     def _complain(self, line: int, message: str) -> None:

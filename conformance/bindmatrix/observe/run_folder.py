@@ -60,12 +60,17 @@ class RunFolder:
             raise Problem(Place(str(self.folder)), f"nothing to resume: there is no {NAME}")
         recording = read(self.path)
         # what had no verdict is run again: the host was lost, a port was taken
-        observations = [one for one in recording if one.lack != "no-verdict"]
+        found: dict[str, Observation] = {}
+        for one in recording:
+            if one.lack != "no-verdict":
+                before = found.get(one.scenario)
+                found[one.scenario] = one if before is None else before.again(one)
         for key in ("os", "release"):
             if recording.host.get(key) != host.get(key):
                 there, here = recording.host.get(key), host.get(key)
                 raise Problem(Place(str(self.folder)), f"was made on {key} {there}, this is {here}; start a new run")
-        return observations
+        # repeats that broke off are made again
+        return [one._replace(repeats=()) if None in one.repeats else one for one in found.values()]
 
     def write(self, lines: Iterable[bytes]) -> None:
         """Append raw lines; raises :class:`Problem` when the disk is full."""
