@@ -137,7 +137,7 @@ def test_reasons_are_counted_the_most_frequent_first() -> None:
 
 
 def test_the_summary_adds_up() -> None:
-    made = collector(observed(SHORT), observed(UDP, "EADDRINUSE"), observed(UNKNOWN), os="linux", release="6.18.44")
+    made = collector(observed(SHORT), observed(MIDDLE, "EADDRINUSE"), observed(UNKNOWN), os="linux", release="6.18.44")
     summary = made.summary(notes=["a note"], seconds=2.5)
     assert (summary.total, summary.system, summary.release) == (3, "Linux", "6.18.44")
     assert {kind: count for kind, count in summary.verdicts.items() if count} == {

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bindmatrix.errors import Place, Problem, Problems, file_problems, nearest
+from bindmatrix.errors import Place, Problem, Problems, file_problems, nearest, parsing
 from bindmatrix.execute import c_executor, local
 from bindmatrix.execute.local import LocalHost
 from bindmatrix.execute.remote import RemoteHost
@@ -138,13 +138,9 @@ def read_hosts(path: Path | None) -> dict[str, HostSpec]:
     try:
         with file_problems(path, "read"):
             text = path.read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
     except UnicodeDecodeError:
         raise Problem(Place(str(path)), "is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
-        at = _AT.search(str(error))
-        place = Place(str(path), int(at[1]), int(at[2])) if at else Place(str(path))
-        raise Problem(place, f"not TOML: {_AT.sub('', str(error))}") from None
+    tables = _toml(text, str(path))
     lines = _Lines(str(path), text)
     problems: list[Problem] = []
     hosts = {}
@@ -156,6 +152,16 @@ def read_hosts(path: Path | None) -> dict[str, HostSpec]:
     if problems:
         raise Problems(problems)
     return hosts
+
+
+def _toml(text: str, name: str) -> dict[str, Any]:
+    with parsing(Place(name), "TOML"):
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            at = _AT.search(str(error))
+            place = Place(name, int(at[1]), int(at[2])) if at else Place(name)
+            raise Problem(place, f"not TOML: {_AT.sub('', str(error))}") from None
 
 
 #: key -> its type, and how that is said
@@ -176,7 +182,7 @@ def _problems(name: str, table: Any, lines: _Lines) -> Any:
     if not _NAME.match(name) or name == "local":
         yield Problem(lines.place(name), f"{name!r} is no name of a host: letters, digits, '.', '_', '-'; not 'local'")
     if not isinstance(table, dict):
-        yield Problem(lines.place(name), f"expected a table [{name}], got {table!r}")
+        yield Problem(lines.place(name), f"expected a table [{name}], got {_shown(table)}")
         return
     for key, value in table.items():
         place = lines.place(name, key)
@@ -185,16 +191,24 @@ def _problems(name: str, table: Any, lines: _Lines) -> Any:
             continue
         types, expected = _KEYS[key]
         if type(value) not in types or (type(value) in (int, float) and not 0 < value < 1e6) or value is False:
-            yield Problem(place, f"{key}: expected {expected}, got {value!r}")
+            yield Problem(place, f"{key}: expected {expected}, got {_shown(value)}")
         elif key in _WAYS and _wrong_words(value):
             yield Problem(place, f"{key}: {_wrong_words(value)}")
         elif key == "namespace" and value not in _NAMESPACES:
-            yield Problem(place, f"{key}: expected {expected}, got {value!r}{nearest(value, _NAMESPACES)}")
+            yield Problem(place, f"{key}: expected {expected}, got {_shown(value)}{nearest(value, _NAMESPACES)}")
     ways = [key for key in ("local", *_WAYS) if key in table]
     if not ways or (len(ways) > 1 and ways != ["python", "ssh"]):
         yield Problem(
             lines.place(name), f"[{name}] expected one of local, python, ssh, via (and python beside ssh), got {ways}"
         )
+
+
+def _shown(value: Any) -> str:
+    """A value in a message; TOML can hold numbers that Python does not write."""
+    try:
+        return repr(value)[:80]
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def _wrong_words(value: str) -> str:

@@ -127,7 +127,7 @@ def _statements(recorded: Recorded, expectations: Expectations, problems: list[P
                 outcomes: Outcomes = tuple(data["outcomes"])
                 for first, release in enumerate(_releases(str(data.get(recorded.os, "")), expectations)):
                     yield Line(release, Observation(data["scenario"], outcomes), counts=not first)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         problems.append(Problem(Place(str(recorded.path)), f"cannot be read as statements: {error!r}"))
 
 

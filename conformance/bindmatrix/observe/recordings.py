@@ -9,7 +9,8 @@ Every other line is one scenario with the outcome of each step, ``null`` where n
     {"scenario": "a=tcp4 a.bind=127.0.0.1", "outcomes": ["ok", "ok"]}
 
 ``repeats`` holds outcomes of further runs of the same scenario, ``null`` for a run that had none; ``no_verdict`` or
-``unsupported`` say why there are no outcomes.  A file may lack the first line (recorded evidence does); then its folder names the host.
+``unsupported`` say why there are no outcomes.  A file may lack the first line (recorded evidence does); then its folder
+names the host.
 
 A file that breaks off or holds foreign lines is read as far as it goes: the lines that could not be read are counted,
 the first is described in ``Recording.problem``, and nothing that was readable is lost.
@@ -18,6 +19,7 @@ the first is described in ``Recording.problem``, and nothing that was readable i
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import zlib
@@ -172,7 +174,7 @@ class Recording:
         if not isinstance(host, dict):
             raise Problem(Place(self.name, 1), "expected 'host' to hold the facts of the host")
         check_system(host.get("os", ""), Place(self.name, 1))
-        self.host = {**host, **self.host}
+        self.host = {**_whole(host), **self.host}
         return True
 
     def _observation(self, line: str) -> Observation | None:
@@ -203,10 +205,10 @@ class Recording:
         if not isinstance(data, dict) or not isinstance(data.get("scenario"), str):
             self._complain(self._line, "expected an object with a 'scenario'")
             return None
-        scenario = data["scenario"]
+        scenario = _whole(data["scenario"])
         for lack in ("no_verdict", "unsupported"):
             if data.get(lack):
-                return Observation(scenario, None, lack.replace("_", "-"), str(data[lack]))
+                return Observation(scenario, None, lack.replace("_", "-"), _whole(str(data[lack])))
         outcomes = _outcomes(data.get("outcomes"))
         if outcomes is None:
             self._complain(self._line, "expected 'outcomes' as a list of errno names, 'ok' or null")
@@ -219,6 +221,15 @@ class Recording:
         self.bad_lines += 1
         if self.problem is None:
             self.problem = Problem(Place(self.name, line), message)
+
+
+def _whole(value: Any) -> Any:
+    """``value`` without halves of surrogate pairs, which JSON can write and no file can hold."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_whole(key): _whole(one) for key, one in value.items()}
+    return [_whole(one) for one in value] if isinstance(value, list) else value
 
 
 def _decoded(data: bytes) -> str:
@@ -298,8 +309,9 @@ def _undamaged(unzip: Any, piece: bytes) -> Iterator[bytes]:
 
 def _host_of_folder(path: Path) -> dict[str, str]:
     """``{"os", "release"}`` from a folder named like ``freebsd-13.0``, as recorded evidence is kept."""
-    os, dash, release = path.resolve().parent.name.partition("-")
-    return {"os": os, "release": release} if dash and path.parent.parent.name == "evidence" else {}
+    folder = Path(os.path.realpath(path)).parent
+    system, dash, release = folder.name.partition("-")
+    return {"os": system, "release": release} if dash and path.parent.parent.name == "evidence" else {}
 
 
 def header(host: Mapping[str, Any]) -> bytes:

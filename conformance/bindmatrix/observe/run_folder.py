@@ -39,7 +39,7 @@ class RunFolder:
                 self._write_again(host)
             # unbuffered below gzip: what the disk refuses must not come up once more when the file is forgotten
             self._file = self.path.open("ab" if self.before else "wb", buffering=0)
-            self._stream = gzip.GzipFile(NAME, "wb", compresslevel=1, fileobj=self._file)
+            self._stream = gzip.GzipFile(NAME, "wb", compresslevel=1, fileobj=self._file, mtime=0)
             if not self.before:
                 self._stream.write(header(host))
             self._stream.flush()
@@ -47,7 +47,8 @@ class RunFolder:
     def _write_again(self, host: Mapping[str, Any]) -> None:
         """What there is, whole: under another name first, so that an interrupted resume never harms it."""
         new = self.path.with_suffix(".new")
-        with gzip.open(new, "wb", compresslevel=1) as stream:
+        # gzip knows no time before 1970, which a clock that was never set can say
+        with gzip.GzipFile(new, "wb", compresslevel=1, mtime=0) as stream:
             stream.write(header(host))
             stream.writelines(map(line, self.before))
         new.replace(self.path)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from bindmatrix.errors import BindmatrixError
+from bindmatrix.errors import BindmatrixError, defect
 from bindmatrix.execute.host_pool import HostPool, HostThread, kernel
 from bindmatrix.execute.hosts import HostSpec, open_host
 from bindmatrix.execute.local import LocalHost
@@ -119,6 +119,8 @@ def _work(threads: list[HostThread], plan: Plan, folders: Folders, watch: StartP
         return run_on(HostPool(threads), name, plan, folders, watch)
     except BindmatrixError as error:
         return HostRun(name, problem=str(error).removeprefix(f"{name}: "))
+    except Exception as error:  # noqa: BLE001 - the other hosts go on
+        return HostRun(name, problem=defect(error))
     except KeyboardInterrupt:
         return HostRun(name, problem="interrupted before it began", interrupted=True)
     finally:
