@@ -31,6 +31,8 @@ from bindmatrix.execute.remote_worker import BOOTSTRAP
 
 FILE = "hosts.toml"
 _WAYS = ("python", "ssh", "via")
+#: processes of one host: the executor leases ports in 88 blocks of 250, and a run beside this one needs some too
+MOST_WORKERS = 64
 _NAMESPACES = ("auto", "own", "none")
 #: a name is also that of a folder of results
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}\Z")
@@ -78,7 +80,7 @@ class HostSpec:
 def open_host(spec: HostSpec) -> LocalHost | RemoteHost:
     """The host of ``spec``, not started yet; raises :class:`Problem` where its executor cannot be compiled."""
     elsewhere = spec.ssh or spec.via
-    workers = spec.workers or (1 if elsewhere else os.cpu_count() or 1)
+    workers = spec.workers or (1 if elsewhere else min(os.cpu_count() or 1, MOST_WORKERS))
     if not (elsewhere or spec.python) and local.PIPES_CAN_BE_WATCHED:
         command = [str(c_executor.program())] if spec.executor == "c" else None
         return LocalHost(workers, patience=spec.patience, namespace=spec.namespace, command=command)
@@ -170,7 +172,7 @@ _KEYS: dict[str, tuple[tuple[type, ...], str]] = {
     "python": ((str,), "the path of a Python"),
     "ssh": ((str,), "what ssh is given, a text"),
     "via": ((str,), "a command, a text"),
-    "workers": ((int,), "a whole number from 1 on"),
+    "workers": ((int,), f"a whole number from 1 to {MOST_WORKERS}"),
     "patience": ((int, float), "seconds"),
     "start": ((int, float), "seconds"),
     "release": ((str,), "the release of its kernel, a text"),
@@ -190,7 +192,8 @@ def _problems(name: str, table: Any, lines: _Lines) -> Any:
             yield Problem(place, f"unknown key {key!r}{nearest(key, _KEYS)}; there are {', '.join(_KEYS)}")
             continue
         types, expected = _KEYS[key]
-        if type(value) not in types or (type(value) in (int, float) and not 0 < value < 1e6) or value is False:
+        most = MOST_WORKERS if key == "workers" else 1e6
+        if type(value) not in types or (type(value) in (int, float) and not 0 < value <= most) or value is False:
             yield Problem(place, f"{key}: expected {expected}, got {_shown(value)}")
         elif key in _WAYS and _wrong_words(value):
             yield Problem(place, f"{key}: {_wrong_words(value)}")

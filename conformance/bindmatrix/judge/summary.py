@@ -12,6 +12,10 @@ from bindmatrix.notation import DELIVERS, step
 from bindmatrix.outcomes import Expected, in_words
 from bindmatrix.rules.model import UNKNOWN
 
+#: groups, and reasons of a kind, that are told apart; a host that says more is making them up
+MOST_DIFFERENT = 10_000
+#: stands for the reasons and the outcomes beyond
+OTHERS = "another one"
 #: version of the JSON form of a summary (``verdicts.json``)
 FORMAT = "bindmatrix-verdicts/1"
 
@@ -81,6 +85,9 @@ class Summary:
     #: the folder or file that was judged, "" for this machine, None for standard input
     recording: str | None = ""
 
+    #: ``bytes`` and ``sha256`` of the file of observations, as the run wrote it; empty for what was only judged
+    observations: Mapping[str, Any] = field(default_factory=dict)
+
     def of(self, kind: VerdictKind) -> list[VerdictGroup]:
         """The groups of a verdict, the largest first."""
         return [group for group in self.groups if group.kind == kind]
@@ -130,7 +137,9 @@ class Collector:
 
     def _take(self, verdict: Verdict) -> None:
         if verdict.kind in self._reasons:
-            self._reasons[verdict.kind][verdict.reason] += 1
+            reasons = self._reasons[verdict.kind]
+            known = verdict.reason in reasons or len(reasons) < MOST_DIFFERENT
+            reasons[verdict.reason if known else OTHERS] += 1
         else:
             self.group(verdict)
 
@@ -140,7 +149,8 @@ class Collector:
         if verdict.kind == VerdictKind.UNKNOWN:
             rule = _unknown_rule(self.judge, verdict)
         call = _call(verdict.observation.scenario.split()[verdict.step]) if verdict.step >= 0 else ""
-        key = (verdict.kind, rule.id if rule else "", call, verdict.expected, verdict.actual, verdict.divergence)
+        actual = verdict.actual if len(self._groups) < MOST_DIFFERENT else OTHERS
+        key = (verdict.kind, rule.id if rule else "", call, verdict.expected, actual, verdict.divergence)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = VerdictGroup(
@@ -148,7 +158,7 @@ class Collector:
                 rule.id if rule else "",
                 call,
                 verdict.expected,
-                verdict.actual,
+                actual,
                 why=rule.why if rule else "",
                 evidence=[f"{one.kind}: {one.reference}" for one in rule.evidence] if rule else [],
                 divergence=verdict.divergence,

@@ -48,6 +48,9 @@ class VerdictKind(StrEnum):
 #: verdicts of a kind that wait for repeats, at most: a kernel that differs everywhere is known by then
 MOST_WAITING = 20_000
 
+#: characters of scenarios that are followed before the cache is emptied, a full run nearly: some 200 MB
+MOST_FOLLOWED = 10_000_000
+
 #: outcomes of a first bind that say that the port was not free
 _TAKEN = ("EADDRINUSE", "EACCES")
 
@@ -103,6 +106,8 @@ class Judge:
         #: complete it, they are no observation of their own
         self.waiting: dict[str, Verdict] = {}
         self._waiting_kinds: Counter[VerdictKind] = Counter()
+        #: characters of the scenarios that were followed since the cache was empty
+        self._followed = 0
         #: how many steps each rules decided of what took the slow path
         self._rules: Counter[tuple[Rule, ...]] = Counter()
 
@@ -134,22 +139,28 @@ class Judge:
 
     def rule_counts(self) -> dict[str, int]:
         """How many steps each rule decided so far, by id, the most first."""
+        total: Counter[str] = Counter()
+        for rules, count in self._decided().items():
+            for one in rules:
+                total[one.id] += count
+        return dict(total.most_common())
+
+    def _decided(self) -> Counter[tuple[Rule, ...]]:
         counts = Counter(self._rules)
         for part in self.prefixes.segments():
             if part.count:
                 for number in part.said:
                     counts[self.prefixes.answers[number].rules] += part.count
-        total: Counter[str] = Counter()
-        for rules, count in counts.items():
-            for one in rules:
-                total[one.id] += count
-        return dict(total.most_common())
+        return counts
+
+    def _conforming(self) -> int:
+        """Each has gone one prefix; what was not certain is in the counts."""
+        return self.counts[VerdictKind.CONFORMS] + sum(prefix.count for prefix in self.prefixes.all_prefixes())
 
     def verdict_counts(self) -> dict[str, int]:
         """How many observations got each verdict so far."""
         total = Counter(self.counts)
-        # each has gone one prefix; what was not certain is in the counts
-        total[VerdictKind.CONFORMS] += sum(prefix.count for prefix in self.prefixes.all_prefixes())
+        total[VerdictKind.CONFORMS] = self._conforming()
         return {kind: total[kind] for kind in VerdictKind}
 
     def _other(self, observation: Observation) -> Verdict | None:
@@ -162,6 +173,9 @@ class Judge:
             self.counts[before.kind] += 1
             self.waiting[observation.scenario] = before
             return before
+        self._followed += len(observation.scenario)
+        if self._followed > MOST_FOLLOWED:
+            self._forget()
         parts = self.prefixes.followed(observation)
         if parts is None:
             verdict, answers = self._judged(observation)
@@ -180,6 +194,13 @@ class Judge:
             self._waiting_kinds[kind] += 1
             self.waiting[verdict.observation.scenario] = verdict
         return None if kind == VerdictKind.CONFORMS else verdict
+
+    def _forget(self) -> None:
+        """Start with an empty cache, and keep what it has counted."""
+        self._rules, self.counts[VerdictKind.CONFORMS] = self._decided(), self._conforming()
+        self.prefixes.forget()
+        del self.prefixes
+        self._followed = 0
 
     def settle(self) -> list[Verdict]:
         """The verdicts that waited for repeats, which are final now."""

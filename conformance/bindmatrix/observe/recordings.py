@@ -18,6 +18,7 @@ the first is described in ``Recording.problem``, and nothing that was readable i
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -34,8 +35,12 @@ _FORMAT_NAME = "bindmatrix-observations/"
 
 Outcomes = tuple[str | None, ...]
 
+#: what a run says of its observations beside them
+VERDICTS = "verdicts.json"
 #: a line longer than this is not one of ours
-MAX_LINE = 1 << 20
+MAX_LINE = 1 << 18
+#: bytes of a recording, unpacked: twenty full runs; a gzip file can hold a thousand times its size
+MAX_BYTES = 1 << 30
 _BATCH = 1 << 16
 #: further runs of one scenario that count
 MOST_REPEATS = 100
@@ -97,6 +102,8 @@ class Recording:
         self._line = 0
         #: end of a line, from the list of outcomes on -> the tuple; a matrix has a few dozen different ones
         self._outcomes: dict[str, Outcomes] = {}
+        #: what the run said of the file, to be checked at its end
+        self._written: dict[str, Any] = {}
         #: outcomes that came before and are written in JSON as they are
         self._words: dict[str, str] = {}
 
@@ -132,7 +139,7 @@ class Recording:
         """The lines without their ends, in pieces; what a damaged file still holds comes before the complaint."""
         left = b""
         try:
-            for data in _pieces(self._stream):
+            for data in self._pieces():
                 whole, end, rest = data.rpartition(b"\n")
                 if end:
                     yield _decoded(left + whole).split("\n")
@@ -141,10 +148,47 @@ class Recording:
         except (EOFError, zlib.error) as error:
             self._complain(self._line, f"the file breaks off after this line ({error}); what came before counts")
             return
+        except _TooLong:
+            self._complain(self._line, f"holds more than {MAX_BYTES:,} bytes; what comes after this line is not read")
+            return
         except OSError as error:
             self._complain(self._line, f"cannot be read: {error.strerror or error}")
         if left:
             yield [_decoded(left)]
+
+    def _pieces(self) -> Iterator[bytes]:
+        """The bytes of the stream, unpacked; raises EOFError, zlib.error or _TooLong where they break off."""
+        given = 0
+        for data in _unpacked(self._packed()):
+            given += len(data)
+            if given > MAX_BYTES:
+                raise _TooLong
+            yield data
+
+    def _packed(self) -> Iterator[bytes]:
+        """The bytes of the stream; at its end they are compared with what the run wrote."""
+        sha256, size = hashlib.sha256(), 0
+        while piece := self._stream.read(_BATCH):
+            sha256.update(piece)
+            size += len(piece)
+            yield piece
+        self._compare({"bytes": size, "sha256": sha256.hexdigest()})
+
+    def check(self, written: Mapping[str, Any]) -> None:
+        """Read to the end without parsing; raises :class:`Problem` unless the file is what was ``written``."""
+        self._written = dict(written)
+        with self._stream:
+            for _ in self._packed():
+                pass
+        if self.problem is not None:
+            raise self.problem
+
+    def _compare(self, found: Mapping[str, Any]) -> None:
+        for key, expected in self._written.items():
+            if found[key] != expected:
+                message = f"is not what the run wrote: {key} {found[key]}, and {VERDICTS} beside it says {expected}"
+                self._complain(0, message)
+                return
 
     def _of_words(self, end: str) -> Outcomes | None:
         """The outcomes at the end of a line, where each of them came before; None for JSON to say."""
@@ -266,22 +310,39 @@ def read(path: str | Path) -> Recording:
         path = inside
     with file_problems(path, "read"):
         stream = path.open("rb")
-    return Recording(stream, str(path), _host_of_folder(path))
+    recording = Recording(stream, str(path), _host_of_folder(path))
+    recording._written = _written(path)
+    return recording
 
 
-def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+def _written(path: Path) -> dict[str, Any]:
+    """What the run that wrote ``path`` says of its bytes; nothing where no run says it."""
+    beside = path.parent / VERDICTS
+    if path.name != "observations.jsonl.gz" or not beside.is_file():
+        return {}
+    try:
+        said = json.loads(beside.read_bytes())["observations"]
+        return {key: said[key] for key in ("bytes", "sha256")}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+class _TooLong(Exception):
+    """A recording holds more than ``MAX_BYTES``."""
+
+
+def _unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The bytes of a plain or gzip stream; raises EOFError at the end of one that was cut off."""
-    piece = stream.read(_BATCH)
+    piece = next(pieces, b"")
     if piece[:2] != b"\x1f\x8b":
-        while piece:
-            yield piece
-            piece = stream.read(_BATCH)
+        yield piece
+        yield from pieces
         return
     unzip = zlib.decompressobj(31)
     while piece:
         before = unzip.copy()
         try:
-            data = unzip.decompress(piece)
+            data = unzip.decompress(piece, _BATCH)
         except zlib.error:
             yield from _undamaged(before, piece)
             raise
@@ -291,7 +352,9 @@ def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
             # a second member: a file that was appended to
             piece, unzip = unzip.unused_data, zlib.decompressobj(31)
         else:
-            piece = stream.read(_BATCH)
+            piece = unzip.unconsumed_tail or next(pieces, b"")
+    if not unzip.eof:
+        yield unzip.flush()
     if not unzip.eof:
         raise EOFError("it was cut off")
 

@@ -46,6 +46,8 @@ class HostRun:
     problem: str = ""
     #: why it was gone for good before the end, "" for a run that was complete
     lost: str = ""
+    #: what became of the file of observations while the run wrote it, "" for nothing
+    damage: str = ""
     interrupted: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,6 +57,7 @@ class HostRun:
             "folder": str(self.folder) if self.folder else None,
             "problem": self.problem,
             "lost": self.lost,
+            "damage": self.damage,
             "summary": self.summary.as_dict() if self.summary else None,
         }
 
@@ -69,9 +72,14 @@ def run_on(host: AnyHost, name: str, plan: Plan, folders: Folders, watch: StartP
     try:
         session = Session(host, results, watch(name, len(scenarios)))
         notes = [f"not run: {feature}: {reason}" for feature, reason in lacking(facts).items()]
+        notes += [results.problem] if results.problem else []
         outcome.summary = session.run(scenarios, notes)
     finally:
         results.close()
+    outcome.summary.observations = results.written
+    outcome.damage = results.damage()
+    if outcome.damage:
+        outcome.summary.notes.append(outcome.damage)
     outcome.interrupted = session.interrupted
     outcome.lost = host.lost
     if isinstance(host, HostPool):

@@ -24,7 +24,6 @@ from bindmatrix.rules import catalog, divergences
 REPEATS = 3
 #: groups that are shrunk, at most
 _MOST_SHRUNK = 12
-_FLUSH_SECONDS = 2.0
 
 
 class Host(Protocol):
@@ -83,13 +82,9 @@ class Session:
             scenarios = [text for text in scenarios if text not in have]
             done = len(have)
             self.progress(done)
-        flushed = time.monotonic()
         for lines in self.host.run(scenarios):
             if self.results is not None:
                 self.results.write(lines)
-                if time.monotonic() - flushed > _FLUSH_SECONDS:
-                    self.results.flush()
-                    flushed = time.monotonic()
             self.collector.add(self.judge.judge(_parsed(lines)))
             done += len(lines)
             self.progress(done)
