@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bindmatrix.errors import BindmatrixError, Place, Problem, defect, file_problems, parsing
+from bindmatrix.judge import literature
 from bindmatrix.judge.host_table import HostTable, of_recordings
 from bindmatrix.observe import recordings
 from bindmatrix.observe.run_folder import NAME
@@ -53,7 +54,7 @@ class Source(NamedTuple):
 def find(words: Sequence[str]) -> list[Source]:
     """The hosts that the command line names; raises :class:`Problem`."""
     found: dict[str, list[str]] = {}
-    for word in words:
+    for word in [one for one in words if _is_observed(one)] or words:
         if word == "-":
             if len(words) > 1:
                 raise Problem(Place("-"), "standard input is the results of one host; name nothing beside it")
@@ -63,6 +64,16 @@ def find(words: Sequence[str]) -> list[Source]:
             if str(path) not in paths:
                 paths.append(str(path))
     return [Source(Path(folder).name, tuple(paths), _facts(Path(folder))) for folder, paths in found.items()]
+
+
+def files_of(word: str) -> list[str]:
+    """The observation files that a word of the command line means; raises :class:`Problem`."""
+    return [word] if word == "-" else [str(path) for path in _files(recordings.named(word))]
+
+
+def _is_observed(word: str) -> bool:
+    """Whether a file may hold observations: what stands beside them in a folder does not."""
+    return not word.endswith((".md", ".json", ".yaml", ".html", ".txt"))
 
 
 def _files(path: Path, depth: int = 1) -> list[Path]:
@@ -153,11 +164,16 @@ def _last(waiting: deque[int], lock: threading.Lock) -> int | None:
         return waiting.pop() if waiting else None
 
 
+def reading(path: str, facts: Mapping[str, Any]) -> recordings.Recording:
+    """The recording in a file, or the assertions of literature about the release in ``facts``."""
+    return literature.recording(path, facts) if literature.is_literature(path) else recordings.read(path)
+
+
 def _columns(source: Source) -> HostTable | str:
     """One host, or what is wrong with its files: problems do not travel between processes, their text does."""
     try:
         with no_collecting():
-            return of_recordings([recordings.read(path) for path in source.paths], facts=source.facts)
+            return of_recordings([reading(path, source.facts) for path in source.paths], facts=source.facts)
     except BindmatrixError as problem:
         return str(problem)
     except Exception as error:  # noqa: BLE001 - the other hosts are judged all the same

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
 import time
@@ -52,6 +53,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
+def _command() -> str:
+    """What this command was started by: ``start.py`` names itself."""
+    return os.environ.get("BINDMATRIX_COMMAND") or "bindmatrix"
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run, judge, write the results folders and print the summaries."""
     if arguments.resume and arguments.results:
@@ -76,7 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{outcome.folder}: there was no scenario to run: nothing is in this shard", file=sys.stderr)
         if outcome.summary is not None and arguments.on:
             outcome.summary.recording = str(outcome.folder)
-        written = _finish(outcome, f"bindmatrix run --resume {shlex.quote(str(folder))}{_again(arguments)}") and written
+        written = (
+            _finish(outcome, f"{_command()} run --resume {shlex.quote(str(folder))}{_again(arguments)}") and written
+        )
     if len(specs) == 1:
         _show(outcomes[0], as_json=arguments.json)
     else:

@@ -10,6 +10,7 @@ from typing import Any
 from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.notation import DELIVERS, step
 from bindmatrix.outcomes import Expected, in_words
+from bindmatrix.rules import catalog, provenance
 from bindmatrix.rules.model import UNKNOWN
 
 #: groups, and reasons of a kind, that are told apart; a host that says more is making them up
@@ -73,6 +74,8 @@ class Summary:
     host: Mapping[str, Any]
     system: str
     release: str
+    #: how the host was made to answer: ``run on 6.18.44``
+    method: str
     total: int
     verdicts: Mapping[str, int]
     rules: Mapping[str, int]
@@ -160,7 +163,7 @@ class Collector:
                 verdict.expected,
                 actual,
                 why=rule.why if rule else "",
-                evidence=[f"{one.kind}: {one.reference}" for one in rule.evidence] if rule else [],
+                evidence=[provenance.cited(one) for one in rule.evidence] if rule else [],
                 divergence=verdict.divergence,
             )
         group.add(verdict)
@@ -185,7 +188,8 @@ class Collector:
         return Summary(
             host=self.judge.host,
             system=model.expectations.title,
-            release=model.release,
+            release=model.expectations.named(model.release),
+            method=catalog.method_of_host(self.judge.host),
             total=sum(counts.values()),
             verdicts=counts,
             rules=self.judge.rule_counts(),

@@ -47,6 +47,8 @@ MOST_REPEATS = 100
 #: lists of outcomes that are remembered, at most
 _MOST = 100_000
 _START, _OUTCOMES = '{"scenario":', '","outcomes":'
+#: facts that a recording cannot give itself: ``provenance`` and ``judge/literature.py`` say them
+_OURS = ("recorded", "method", "literature")
 #: what JSON writes as it is
 _PLAIN = re.compile(r"[ -!#-\[\]-~]*\Z")
 #: the characters of an outcome: "EADDRINUSE", "errno 71", "a:15,b:17"
@@ -218,7 +220,8 @@ class Recording:
         if not isinstance(host, dict):
             raise Problem(Place(self.name, 1), "expected 'host' to hold the facts of the host")
         check_system(host.get("os", ""), Place(self.name, 1))
-        self.host = {**_whole(host), **self.host}
+        # a recording cannot claim to be one of the evidence
+        self.host = {**{key: value for key, value in _whole(host).items() if key not in _OURS}, **self.host}
         return True
 
     def _observation(self, line: str) -> Observation | None:
@@ -371,10 +374,12 @@ def _undamaged(unzip: Any, piece: bytes) -> Iterator[bytes]:
 
 
 def _host_of_folder(path: Path) -> dict[str, str]:
-    """``{"os", "release"}`` from a folder named like ``freebsd-13.0``, as recorded evidence is kept."""
+    """The host whose recorded evidence is kept in a folder named like ``freebsd-13.0``; ``recorded`` is that name."""
     folder = Path(os.path.realpath(path)).parent
     system, dash, release = folder.name.partition("-")
-    return {"os": system, "release": release} if dash and path.parent.parent.name == "evidence" else {}
+    if not dash or folder.parent.name != "evidence":
+        return {}
+    return {"os": system, "release": release, "recorded": folder.name}
 
 
 def header(host: Mapping[str, Any]) -> bytes:

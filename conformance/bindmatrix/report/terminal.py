@@ -102,8 +102,8 @@ def _show_rules(console: Console, summary: Summary) -> None:
 
 
 def heading(summary: Summary) -> str:
-    """One line: which system, how many scenarios, how long."""
-    text = f"{summary.system} {summary.release}: {counted(summary.total, 'scenario')}"
+    """One line: which system, how it was made to answer, how many scenarios, how long."""
+    text = f"{summary.system} {summary.release}, {summary.method}: {counted(summary.total, 'scenario')}"
     if summary.seconds:
         text += f" in {summary.seconds:.1f} s"
     return text

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bindmatrix.reproduce.cases import Case, releases, wrapped
+from bindmatrix.rules.provenance import cited
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,9 @@ def report(case: Case, programs: dict[str, str]) -> str:
         "wsl": "not recorded" if wsl else "not WSL",
         "kernel": release if wsl else "not WSL",
     }
-    parts = [f"{_unsurprising(case)}# Send to: {form.where}\n{form.header.format(**words)}"]
+    nothing = _unsurprising(case)
+    header = form.header.replace("[BUG] ", "") if nothing else form.header
+    parts = [f"{nothing}# Send to: {form.where}\n{header.format(**words)}"]
     for heading, sections in form.parts:
         texts = [
             _programs(programs, form.markdown) if name == "programs" else _section(case, name, form.markdown)
@@ -170,18 +173,18 @@ def _what(case: Case) -> str:
     line = case.surprise
     shown = "\n".join(f"  {text}" for text in wrapped((step.text for step in case.scenario.steps), 90))
     known = (
-        "observed on that machine"
+        f"Method: {case.known}."
         if case.seen
-        else "known of that release from recorded runs and its rules, not run for this report"
+        else f"Nothing was executed for this report. Source of the outcomes: {case.known}."
     )
+    limit = f"({case.limit}.)\n" if case.limit and not case.seen else ""
     first = f"Sockets that share one port, step by step:\n\n{shown}\n\n"
     if line is None and not any(one.observed for one in case.lines):
         return first + "Nothing was observed yet: run the programs below.\n"
     if line is None:
-        return first + f"{case.host} does as expected ({case.limit if case.limit and not case.seen else known}).\n"
+        return first + f"{case.host} does as expected.\n({known})\n" + limit
     return first + (
-        f"On {case.host}, `{line.step.text}` gives {line.observed}; {line.wanted} was expected.\n"
-        f"(What the steps return is {known}.)\n" + (f"({case.limit}.)\n" if case.limit and not case.seen else "")
+        f"On {case.host}, `{line.step.text}` gives {line.observed}; {line.wanted} was expected.\n({known})\n" + limit
     )
 
 
@@ -210,13 +213,17 @@ def _why(case: Case) -> str:
         text += "\n" + "\n".join(wrapped(case.because.split(), 100)) + "\n"
     elif case.given:
         text += "\nThat expectation is the reporter's.\n"
+    # a call that passes although it should fail: what the kernel finds is not what there is
+    passes = line.observed == "ok" and line.surprising
     label = "What the kernel is known to follow" if case.given or case.divergences else "The rule"
+    if passes:
+        label = "The check of the kernel finds no conflict, and lets the call pass"
     for rule in line.rules:
         text += f"\n{label}: {rule.id}\n"
-        text += "".join(f"  {part}\n" for part in wrapped(rule.why.split(), 96))
+        if not passes:
+            text += "".join(f"  {part}\n" for part in wrapped(rule.why.split(), 96))
         for one in rule.evidence:
-            release = f" ({one.release})" if one.release else ""
-            text += f"  {one.kind}: {one.reference}{release}\n"
+            text += f"  {cited(one)}\n"
     if case.divergences:
         text += f"\nRecorded as a divergence: {', '.join(case.divergences)}\n"
     return text
@@ -228,10 +235,10 @@ def _since(case: Case) -> str:
     if not any(line.observed for line in case.lines):
         return "Unknown.\n"
     same, others, unknown = releases(case)
-    listed = ", ".join(same) or "none that is described"
-    text = f"Releases that do so, by their rules and recorded runs: {case.title} {listed}.\n"
-    text += f"Releases that do otherwise: {', '.join(others)}.\n" if others else ""
-    return text + (f"Releases where it is unknown: {', '.join(unknown)}.\n" if unknown else "")
+    listed = "; ".join(same) or "none that is described"
+    text = f"Releases that do so: {case.title} {listed}.\n"
+    text += f"Releases that do otherwise: {'; '.join(others)}.\n" if others else ""
+    return text + (f"Releases where it is unknown: {'; '.join(unknown)}.\n" if unknown else "")
 
 
 def _uname(case: Case) -> str:
