@@ -28,7 +28,7 @@ def test_every_public_name_is_there_and_documented() -> None:
         assert name in dir(bindmatrix)
         if name != "__version__":
             assert getattr(bindmatrix, name).__doc__
-    functions_named = set(bindmatrix.__all__) & {"ask", "check", "parse", "predict", "record", "verdict"}
+    functions_named = {"ask", "check", "parse", "predict", "recipes", "record", "verdict"}
     documented = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     assert all(f"`bindmatrix.{name}(" in documented for name in functions_named)
     assert all(f"``{name}``" in (bindmatrix.__doc__ or "") for name in functions_named)
@@ -82,6 +82,8 @@ def test_the_entry_point_is_the_plugin() -> None:
         (lambda: bindmatrix.ask("a=tcp", on=["linux"]), "unknown kind of socket"),
         (lambda: bindmatrix.predict("a=tcp4", "linux", "?"), "described from"),
         (lambda: bindmatrix.verdict("a=tcp4", ["ok"], "linx"), "did you mean"),
+        (lambda: bindmatrix.recipes("worker"), "did you mean 'workers'?"),
+        (lambda: bindmatrix.recipes("workers", on=["linux@6.1"]), "for the newest release"),
         (lambda: bindmatrix.check(["a=tcp4"]), "expected .=> OUTCOME"),
         (lambda: bindmatrix.check("no such file"), "cannot be read"),
     ],
