@@ -112,10 +112,15 @@ def _columns(file: NeedsFile, arguments: argparse.Namespace) -> tuple[list[needs
     problems: list[Problem] = []
     if arguments.here:
         columns.append(_here(file))
+    labels: dict[str, int] = {}
     for name in arguments.recorded:
         try:
             recording = recordings.read(name)
-            columns.append(_recorded(recording, recordings.named(name)))
+            column = _recorded(recording, recordings.named(name))
+            number = labels[column.label] = labels.get(column.label, 0) + 1
+            if number > 1:
+                column.label += f" #{number}"
+            columns.append(column)
         except Problem as problem:
             problems.append(problem)
             continue
