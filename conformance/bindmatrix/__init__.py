@@ -9,6 +9,7 @@ Public are the command, the pytest fixture ``bindmatrix_calls``, and these names
 ``verdict``        what an observation of a host says about the rules of its system
 ``check``          whether a library's needs are met on the systems that it is to run on
 ``record``         what the sockets of this process do, as ``RecordedCalls``
+``recipes``        the smallest sets of options that reach a goal
 ``Problem``, ...   what is raised for wrong input; each derives from ``BindmatrixError``
 =================  ===================================================================================================
 
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from bindmatrix.api.functions import ask, check, parse, predict, verdict
+    from bindmatrix.api.functions import ask, check, parse, predict, recipes, verdict
     from bindmatrix.api.recording import RecordedCalls, record
     from bindmatrix.errors import BindmatrixError, Problem, Problems
 
@@ -36,13 +37,14 @@ __all__ = [
     "check",
     "parse",
     "predict",
+    "recipes",
     "record",
     "verdict",
 ]
 
 #: public name -> the module that has it
 _HOMES = {
-    **dict.fromkeys(("ask", "check", "parse", "predict", "verdict"), "bindmatrix.api.functions"),
+    **dict.fromkeys(("ask", "check", "parse", "predict", "recipes", "verdict"), "bindmatrix.api.functions"),
     **dict.fromkeys(("RecordedCalls", "record"), "bindmatrix.api.recording"),
     **dict.fromkeys(("BindmatrixError", "Problem", "Problems"), "bindmatrix.errors"),
 }

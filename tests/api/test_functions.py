@@ -23,12 +23,23 @@ def test_the_examples_in_docstrings(module: ModuleType) -> None:
     assert found.failed == 0
 
 
+def test_the_example_in_the_document() -> None:
+    (block,) = [
+        one.split("```")[0]
+        for one in (ROOT / "docs" / "api.md").read_text(encoding="utf-8").split("```python\n")
+        if one.startswith(">>>")
+    ]
+    example = doctest.DocTestParser().get_doctest(block, {}, "api.md", None, None)
+    assert len(example.examples) == 2
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
 def test_every_public_name_is_there_and_documented() -> None:
     for name in bindmatrix.__all__:
         assert name in dir(bindmatrix)
         if name != "__version__":
             assert getattr(bindmatrix, name).__doc__
-    functions_named = set(bindmatrix.__all__) & {"ask", "check", "parse", "predict", "record", "verdict"}
+    functions_named = {"ask", "check", "parse", "predict", "recipes", "record", "verdict"}
     documented = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     assert all(f"`bindmatrix.{name}(" in documented for name in functions_named)
     assert all(f"``{name}``" in (bindmatrix.__doc__ or "") for name in functions_named)
@@ -82,6 +93,8 @@ def test_the_entry_point_is_the_plugin() -> None:
         (lambda: bindmatrix.ask("a=tcp", on=["linux"]), "unknown kind of socket"),
         (lambda: bindmatrix.predict("a=tcp4", "linux", "?"), "described from"),
         (lambda: bindmatrix.verdict("a=tcp4", ["ok"], "linx"), "did you mean"),
+        (lambda: bindmatrix.recipes("worker"), "did you mean 'workers'?"),
+        (lambda: bindmatrix.recipes("workers", on=["linux@6.1"]), "for the newest release"),
         (lambda: bindmatrix.check(["a=tcp4"]), "expected .=> OUTCOME"),
         (lambda: bindmatrix.check("no such file"), "cannot be read"),
     ],

@@ -3,14 +3,15 @@
 A goal has places (``TCP on 0.0.0.0``), and a place has checks that are made from an :class:`OptionSet`.  A check is a
 scenario and what is wanted of it:
 
-=================  =======================================================================================
-``ok``             every step succeeds
-``refused b``      bind() or listen() of ``b`` fails, everything before succeeds
-``to a``           every step succeeds, and ``a`` receives everything
-``spread a,b,d``   every step succeeds, and each of these receives a part
-``every a,b``      every step succeeds, and each of these receives a copy
-``keeps out b``    ``b`` is refused, or receives nothing
-=================  =======================================================================================
+====================  =======================================================================================
+``ok``                every step succeeds
+``refused b``         bind() or listen() of ``b`` fails, everything before succeeds
+``listen refused b``  listen() of ``b`` fails, everything before succeeds
+``to a``              every step succeeds, and ``a`` receives everything
+``spread a,b,d``      every step succeeds, and each of these receives a part
+``every a,b``         every step succeeds, and each of these receives a copy
+``keeps out b``       ``b`` is refused, or receives nothing
+====================  =======================================================================================
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bindmatrix.advice.audit_questions import NEWCOMERS, OTHER, OWNER, REMOTE
+from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.notation import OPTIONS, SOCKET_KINDS, STREAMS, Scenario, parse
 from bindmatrix.outcomes import EVERY, SPREAD, Expected, Receivers, alternatives, delivery_class
 
@@ -73,6 +75,10 @@ class GoalSocket(NamedTuple):
         return " ".join(words)
 
 
+#: what is wanted -> the calls that may fail for it
+_REFUSING = {"refused": ("bind", "listen"), "listen refused": ("listen",)}
+
+
 @dataclass(frozen=True)
 class GoalCheck:
     """A scenario and what is wanted of it, see above."""
@@ -93,7 +99,7 @@ class GoalCheck:
                 return None
             if step.socket != names:
                 return False
-            return verb == "keeps out" or (verb == "refused" and step.kind in ("bind", "listen"))
+            return verb == "keeps out" or step.kind in _REFUSING.get(verb, ())
         return not verb
 
 
@@ -346,3 +352,11 @@ GOALS: tuple[Goal, ...] = (
 def ids() -> Iterable[str]:
     """The names of the goals."""
     return [goal.id for goal in GOALS]
+
+
+def named(word: str) -> Goal:
+    """The goal called ``word``; raises :class:`~bindmatrix.errors.Problem`."""
+    found = next((goal for goal in GOALS if goal.id == word), None)
+    if found is None:
+        raise Problem(Place("goal"), f"unknown goal {word!r}{nearest(word, ids())}; there are {', '.join(ids())}")
+    return found

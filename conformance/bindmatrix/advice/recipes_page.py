@@ -18,7 +18,7 @@ every check comes out. Checks are scenarios: what must work, and what a newcomer
 options that are cleared after `bind()` or set after it are tried too.
 
 `bindmatrix recipes GOAL --os OS` shows the checks, `--check` runs them on the kernel here, and `--code` prints a
-program in Python, C, Go, Rust or Node. The last column says how the answer is known: the weakest of what it rests on.
+program in Python, C, Go, Rust or Node. The last column says how the answer is known: by the weakest of its evidence.
 """
 _EXAMPLE = ("workers", "freebsd")
 

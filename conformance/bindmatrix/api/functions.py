@@ -7,6 +7,9 @@ from os import PathLike
 from pathlib import Path
 
 from bindmatrix import notation
+from bindmatrix.advice import recipe_goals
+from bindmatrix.advice import recipes as searching
+from bindmatrix.advice.recipes import Recipe
 from bindmatrix.answers import ask as answering
 from bindmatrix.answers import needs as judging
 from bindmatrix.answers import needs_file
@@ -119,6 +122,25 @@ def check(needs: str | PathLike[str] | Sequence[str], on: Iterable[str] = ()) ->
     systems = needs_file.systems(_names(on), Place("on")) or file.systems
     systems = systems or needs_file.systems(needs_file.DEFAULT_SYSTEMS, Place("on"))
     return judging.table(file, [judging.ByRules(one) for one in systems])
+
+
+def recipes(goal: str, on: Iterable[str] = ()) -> list[Recipe]:
+    """The smallest sets of options that reach ``goal`` on the newest release of each of the systems ``on``.
+
+    One for each place of the goal (a protocol and an address) and system; all nine systems without ``on``.  ``works``
+    are the sets, ``words`` the same in words; where there are none, ``may_work`` are sets of which that is not known.
+
+    Raises :class:`~bindmatrix.errors.Problem` for a goal or a system that does not exist, and for a release, as a
+    recipe is for the newest.
+
+    >>> print(recipes("workers", on=["linux"])[0].words)
+    SO_REUSEPORT
+    """
+    systems = needs_file.systems(_names(on), Place("on"))
+    for one in systems:
+        if one.release:
+            raise Problem(Place("on"), f"a recipe is for the newest release; write {one.os!r}, not {str(one)!r}")
+    return searching.recipes([recipe_goals.named(goal)], [one.os for one in systems])
 
 
 def _scenario(scenario: str | Scenario) -> Scenario:

@@ -12,7 +12,7 @@ from bindmatrix.answers import needs, needs_file
 from bindmatrix.answers.needs_file import NeedsFile
 from bindmatrix.cli.main import DIVERGES, OK, WRONG
 from bindmatrix.errors import Place, Problem, file_problems
-from bindmatrix.execute.hosts import HostSpec, open_host
+from bindmatrix.execute.hosts import this_host
 from bindmatrix.observe import recordings
 from bindmatrix.report import needs_files, needs_text, words
 from bindmatrix.report.console import show
@@ -112,10 +112,15 @@ def _columns(file: NeedsFile, arguments: argparse.Namespace) -> tuple[list[needs
     problems: list[Problem] = []
     if arguments.here:
         columns.append(_here(file))
+    labels: dict[str, int] = {}
     for name in arguments.recorded:
         try:
             recording = recordings.read(name)
-            columns.append(_recorded(recording, recordings.named(name)))
+            column = _recorded(recording, recordings.named(name))
+            number = labels[column.label] = labels.get(column.label, 0) + 1
+            if number > 1:
+                column.label += f" #{number}"
+            columns.append(column)
         except Problem as problem:
             problems.append(problem)
             continue
@@ -126,7 +131,7 @@ def _columns(file: NeedsFile, arguments: argparse.Namespace) -> tuple[list[needs
 
 def _here(file: NeedsFile) -> needs.ByObservation:
     texts = list(dict.fromkeys(need.scenario.text for need in file.needs))
-    with open_host(HostSpec("local", workers=1)) as host:
+    with this_host(workers=1) as host:
         lines = [line for batch in host.run(texts) for line in batch]
         if host.lost:
             raise Problem(Place("--here"), f"the run was lost: {host.lost}")
