@@ -23,6 +23,17 @@ def test_the_examples_in_docstrings(module: ModuleType) -> None:
     assert found.failed == 0
 
 
+def test_the_example_in_the_document() -> None:
+    (block,) = [
+        one.split("```")[0]
+        for one in (ROOT / "docs" / "api.md").read_text(encoding="utf-8").split("```python\n")
+        if one.startswith(">>>")
+    ]
+    example = doctest.DocTestParser().get_doctest(block, {}, "api.md", None, None)
+    assert len(example.examples) == 2
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
 def test_every_public_name_is_there_and_documented() -> None:
     for name in bindmatrix.__all__:
         assert name in dir(bindmatrix)

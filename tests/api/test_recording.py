@@ -88,6 +88,18 @@ def test_a_multicast_group_and_a_mutable_buffer() -> None:
     assert calls.scenario.text == "a=udp4 a.bind=0.0.0.0,0 a.join=224.0.0.251"
 
 
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")
+def test_unix_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a path may have 104 letters
+    with bindmatrix.record() as calls, socket.socket(socket.AF_UNIX) as one:
+        one.bind("My.sock")
+        one.listen()
+        with socket.socket(socket.AF_UNIX) as other, contextlib.suppress(OSError):
+            other.bind("My.sock")
+    assert calls.scenario.text == "a=unix a.bind=/my_sock a.listen b=unix b.bind=/my_sock"
+    assert calls.scenarios[0].outcomes[-1] == "EADDRINUSE"
+
+
 def test_a_socket_that_was_made_before() -> None:
     with socket.socket() as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

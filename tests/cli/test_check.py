@@ -228,6 +228,30 @@ def test_recordings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     ]
 
 
+def test_two_machines_of_one_release_are_two_columns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = written(tmp_path, f"{CLASSIC} => refused")
+    for name, last in (("a", "ok"), ("b", "EADDRINUSE")):
+        outcomes = (*["ok"] * (len(parse(CLASSIC).steps) - 1), last)
+        (tmp_path / name).write_bytes(header({"os": "linux", "release": "6.12"}) + line(Observation(CLASSIC, outcomes)))
+    _, out, _ = check(capsys, path, "--recorded", tmp_path / "a", tmp_path / "b", "--json")
+    (need,) = json.loads(out)["needs"]
+    assert {label: cell["status"] for label, cell in need["systems"].items()} == {
+        "linux 6.12": "not met",
+        "linux 6.12 #2": "met",
+    }
+
+
+def test_what_a_file_or_a_machine_says_moves_no_cursor(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = written(tmp_path, "# \x1b[2J::error::x", f"{CLASSIC} => refused")
+    evil = header({"os": "linux", "release": "6.12\x1b[2J"}) + line(Observation(CLASSIC, ("ok",)))
+    (tmp_path / "evil").write_bytes(evil)
+    status, out, err = check(
+        capsys, path, "--os", "macos", "--recorded", tmp_path / "evil", "--markdown", tmp_path / "x.md"
+    )
+    assert status == 1
+    assert "\x1b" not in out + err + (tmp_path / "x.md").read_text(encoding="utf-8")
+
+
 def test_runs_that_disagree_decide_nothing() -> None:
     (need,) = parse_needs([f"{CLASSIC} => refused"]).needs
     oks = ("ok",) * len(need.scenario.steps)

@@ -21,8 +21,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from bindmatrix import __version__
-from bindmatrix.errors import BindmatrixError, nearest
-from bindmatrix.quoting import terminal
+from bindmatrix.errors import BindmatrixError, defect, nearest
 
 OK, DIVERGES, WRONG, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
 
@@ -74,21 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif not gone:
             if os.environ.get("BINDMATRIX_TRACEBACK"):
                 raise
-            _say(_defect(error))
+            _say(defect(error))
             return DEFECT
         if error.filename is None:
             # the reader of our output has gone (EINVAL on Windows: bpo-19612), or there is no room for it
             _drop(sys.stdout)
         judges = bool(arguments) and arguments[0] in _JUDGES
         return OK if gone and error.filename is None and not judges else WRONG
-
-
-def _defect(error: Exception) -> str:
-    """What to say of an exception that nothing expects."""
-    return (
-        f"bindmatrix: defect: {type(error).__name__}: {terminal(str(error))[:300]}; what was written so far is kept; "
-        "set BINDMATRIX_TRACEBACK=1 to see where it happens, and report that"
-    )
 
 
 def _end_as_ctrl_c_does() -> None:
@@ -116,7 +107,7 @@ def _told(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("BINDMATRIX_TRACEBACK"):
             raise
-        _say(_defect(error))
+        _say(defect(error))
         return DEFECT
     except SystemExit:
         # argparse has printed a help or what is wrong with the arguments

@@ -214,10 +214,12 @@ def _why(case: Case) -> str:
     elif case.given:
         text += "\nThat expectation is the reporter's.\n"
     label = "What the kernel is known to follow" if case.given or case.divergences else "The rule"
-    text += f"\n{label}: {', '.join(rule.id for rule in line.rules)}\n"
-    for said in dict.fromkeys((line.reason.text, line.reason.why)):
-        text += "".join(f"  {part}\n" for part in wrapped(said.split(), 96))
-    for one in dict.fromkeys(one for rule in line.rules for one in rule.evidence):
+    rules = [one for one in line.rules if not (case.seen and one.is_unknown)]
+    if rules:
+        text += f"\n{label}: {', '.join(rule.id for rule in rules)}\n"
+        for said in dict.fromkeys((line.reason.text, line.reason.why)):
+            text += "".join(f"  {part}\n" for part in wrapped(said.split(), 96))
+    for one in dict.fromkeys(one for rule in rules for one in rule.evidence):
         text += f"  {cited(one)}\n"
     if case.divergences:
         text += f"\nRecorded as a divergence: {', '.join(case.divergences)}\n"
