@@ -1,4 +1,4 @@
-"""What new users met in November 2026: each failed first."""
+"""What new users met in November 2026: faults of the commands, and what they say now."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_missing_folder_is_told_before_all_is_read(tmp_path: Path, monkeypatch
 def test_no_workers_at_all_are_refused(verb: str, capsys: Capture) -> None:
     with pytest.raises(SystemExit):
         main([verb, "--workers", "0"])
-    assert "expected a whole number from 1 on, got '0'" in capsys.readouterr().err
+    assert "expected a number from 1 to 64, got '0'" in capsys.readouterr().err
 
 
 def test_no_images_are_told_with_json_too(tmp_path: Path, capsys: Capture) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bindmatrix.advice.audit_questions import NEWCOMERS, OTHER, OWNER, REMOTE
+from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.notation import OPTIONS, SOCKET_KINDS, STREAMS, Scenario, parse
 from bindmatrix.outcomes import EVERY, SPREAD, Expected, Receivers, alternatives, delivery_class
 
@@ -353,3 +354,11 @@ GOALS: tuple[Goal, ...] = (
 def ids() -> Iterable[str]:
     """The names of the goals."""
     return [goal.id for goal in GOALS]
+
+
+def named(word: str) -> Goal:
+    """The goal called ``word``; raises :class:`~bindmatrix.errors.Problem`."""
+    found = next((goal for goal in GOALS if goal.id == word), None)
+    if found is None:
+        raise Problem(Place("goal"), f"unknown goal {word!r}{nearest(word, ids())}; there are {', '.join(ids())}")
+    return found

@@ -122,7 +122,7 @@ def _answer(
     expected = variant.oracle.predict(scenario)
     actual = variant.actual.predict(scenario)
     step = telling_step(scenario.steps, actual)
-    reason, rule = _reason(scenario.steps[step], actual.rules[step]), actual.rules[step][0].id
+    reason, rule = reason_of(scenario.steps[step], actual.rules[step]), actual.rules[step][0].id
     entries = variant.responsible(scenario.text) if actual.outcomes != expected.outcomes else []
     if entries:
         step = next(index for index, one in enumerate(actual.outcomes) if one != expected.outcomes[index])
@@ -192,7 +192,8 @@ def telling_step(steps: Sequence[Step], prediction: Prediction) -> int:
     return binds[-1] if binds else len(steps) - 1
 
 
-def _reason(step: Step, rules: Sequence[Rule]) -> str:
+def reason_of(step: Step, rules: Sequence[Rule]) -> str:
+    """Why the rules that decided a step say what they say, on one line."""
     if rules[0].id == _ABSENT:
         return f"has no {OPTIONS[step.what]}"
     return "; or ".join(dict.fromkeys(_one_line(rule.why) for rule in rules))

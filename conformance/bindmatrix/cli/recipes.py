@@ -7,10 +7,10 @@ import json
 import sys
 
 from bindmatrix.advice import recipes, snippets
-from bindmatrix.advice.recipe_goals import GOALS, Goal, ids
+from bindmatrix.advice.recipe_goals import GOALS, Goal, ids, named
 from bindmatrix.advice.recipes import Recipe
 from bindmatrix.cli.main import DIVERGES, OK
-from bindmatrix.errors import Place, Problem, nearest
+from bindmatrix.errors import Place, Problem
 from bindmatrix.execute.hosts import this_host
 from bindmatrix.report import recipes_text
 from bindmatrix.report.console import show, width_of
@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what works, check it, or print programs."""
-    goals = _goals(arguments.goal)
+    goals = list(GOALS) if arguments.goal is None else [named(arguments.goal)]
     systems = list(dict.fromkeys(arguments.os))
     if arguments.check:
         return _check(goals, as_json=arguments.json)
@@ -63,15 +63,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         show(recipes_text.lines(found, width_of(sys.stdout), detail=bool(arguments.goal and systems)))
     return OK
-
-
-def _goals(word: str | None) -> list[Goal]:
-    if word is None:
-        return list(GOALS)
-    found = [goal for goal in GOALS if goal.id == word]
-    if not found:
-        raise Problem(Place("goal"), f"unknown goal {word!r}{nearest(word, ids())}; there are {', '.join(ids())}")
-    return found
 
 
 def _print_programs(found: list[Recipe], language: str) -> None:
