@@ -1,4 +1,4 @@
-"""What new users met in November 2026: each failed first."""
+"""What new users met in November 2026: faults of the commands, and what they say now."""
 
 from __future__ import annotations
 
@@ -91,12 +91,14 @@ def test_what_conforms_is_no_bug() -> None:
 
 
 def test_a_report_does_not_contradict_itself() -> None:
-    """The rule says that nobody is in the way, and the finding is that somebody is."""
+    """The finding is about a socket that the kernel does not compare, the reason about the one that it does."""
     root = catalog.folder().parent / "findings"
     report = (root / "linux-udp-hidden" / "report.txt").read_text(encoding="utf-8").partition("--- repro.c ---")[0]
     assert "is in the way" in report
-    assert "nobody is in the way" not in report
-    assert "The check of the kernel finds no conflict, and lets the call pass: linux.free" in report
+    assert "nobody" not in report
+    assert "a has no option and is in the way" in " ".join(report.split())
+    assert "b and c overlap and share: both set SO_REUSEPORT" in " ".join(report.split())
+    assert "only b is compared" in " ".join(report.split())
 
 
 # -- files and set-up
@@ -115,7 +117,7 @@ def test_a_missing_folder_is_told_before_all_is_read(tmp_path: Path, monkeypatch
 def test_no_workers_at_all_are_refused(verb: str, capsys: Capture) -> None:
     with pytest.raises(SystemExit):
         main([verb, "--workers", "0"])
-    assert "expected a whole number from 1 on, got '0'" in capsys.readouterr().err
+    assert "expected a number from 1 to 64, got '0'" in capsys.readouterr().err
 
 
 def test_no_images_are_told_with_json_too(tmp_path: Path, capsys: Capture) -> None:
@@ -199,3 +201,24 @@ def test_ports_say_by_which_method_they_are_known(capsys: Capture) -> None:
     out = capsys.readouterr().out
     assert "freebsd: compiled: 13.0" in out
     assert "measured" not in out
+
+
+@pytest.mark.parametrize(
+    ("word", "advice"),
+    [
+        ("darwin", "say macos"),
+        ("Ubuntu", "say linux"),
+        ("solaris", "Oracle Solaris is not described, illumos is"),
+        ("linux,macos", "name one system with each --os"),
+    ],
+)
+def test_other_words_for_a_system_are_answered(word: str, advice: str) -> None:
+    with pytest.raises(Problem, match=advice):
+        catalog.expectations(word)
+
+
+def test_predict_takes_a_release_after_an_at(capsys: Capture) -> None:
+    assert main(["predict", "--os", "linux@6.1.192", "a=tcp4 a.bind=0.0.0.0"]) == 0
+    confidence = json.loads(capsys.readouterr().out)["confidence"]
+    assert (confidence["method"], confidence["release"]) == ("emulated", "6.1.192")
+    assert main(["predict", "--os", "linux@6.1", "--release", "6.2", "a=tcp4"]) == 2

@@ -232,9 +232,9 @@ def test_nothing_sticks_out_on_a_phone(browser: Any, report: Path) -> None:
 def test_a_hostile_file_cannot_inject_anything(browser: Any, tmp_path: Path) -> None:
     lines = [
         Observation(EVIL, ("ok",)),
-        Observation(BOUND, ("ok", "ok", "ok", EVIL, "ok")),
+        Observation(BOUND, ("ok", "ok", "ok", "EWEIRD", "ok")),
         Observation(CLASSIC, None, "unsupported", EVIL),
-        Observation(DELIVERED, ("ok",) * 6 + (f"{EVIL}:3,b:2",), repeats=(("ok",) * 6 + (EVIL,),)),
+        Observation(DELIVERED, ("ok",) * 6 + ("a:3,b:2",), repeats=(("ok",) * 6 + ("none",),)),
     ]
     evil = host("linux", "6.18.44", lines, hostname=EVIL, __proto__={"x": EVIL})
     evil.name = f"linux {EVIL}"
@@ -247,7 +247,8 @@ def test_a_hostile_file_cannot_inject_anything(browser: Any, tmp_path: Path) -> 
         opened.page.evaluate("view => page.change({ view })", view)
     for scenario in (EVIL, BOUND, CLASSIC, DELIVERED):
         opened.page.evaluate("text => page.show(text)", scenario)
-        assert EVIL in opened.page.locator("#detail").inner_text()
+        shown = opened.page.locator("#detail").inner_text()
+        assert EVIL in shown
     assert opened.page.evaluate("[window.evil, document.images.length, document.scripts.length]") == [None, 0, 2]
     assert opened.complaints == []
     opened.page.close()

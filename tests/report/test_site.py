@@ -229,7 +229,7 @@ def test_the_page_reads_the_numbers_that_python_wrote(tab: Tab, made: Made) -> N
 def test_a_preset_shows_every_system_at_once(tab: Tab) -> None:
     tab.page.select_option("#preset", label="Who gets the datagram? SO_REUSEPORT")
     assert "share the port" in tab.row("Linux")
-    assert "shared out" in tab.row("Linux")
+    assert "a share each" in tab.row("Linux")
     assert "no SO_REUSEPORT" in tab.row("Windows")
     assert tab.page.locator("#headline").inner_text().startswith("Yes on")
     assert "s=a=udp4+a.reuseport=1" in tab.page.url

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
-from bindmatrix.answers.ask import ABSENT, one_line, reason_of
 from bindmatrix.answers.questions import FAMILIES, first_part, last_part, second_part
+from bindmatrix.answers.reason import ABSENT, explained, of_rules
 from bindmatrix.notation import Step, parse
-from bindmatrix.oracle.oracle import Node, Oracle
+from bindmatrix.oracle.oracle import Edge, Node, Oracle
 from bindmatrix.oracle.variants import Variant, variants
 from bindmatrix.outcomes import Expected, alternatives, in_words
 from bindmatrix.rules import catalog, confidence
@@ -93,14 +93,23 @@ class _Walked(NamedTuple):
     receives: Expected = ""
     receives_rules: tuple[int, ...] = ()
     divergence: str = ""
+    #: why the last bind succeeds
+    success: str = ""
+
+
+class _Bind(NamedTuple):
+    """A bind() that was taken, and where from."""
+
+    node: Node
+    step: Step
+    edge: Edge
 
 
 class _Position(NamedTuple):
     """How far a walk has come: where, the last bind, and the rules so far; ``end`` once a step did not return ok."""
 
     node: Node
-    bind: Step | None = None
-    bind_rules: tuple[int, ...] = ()
+    bind: _Bind | None = None
     used: frozenset[int] = frozenset()
     end: _Walked | None = None
 
@@ -149,6 +158,8 @@ class _Walker:
         #: rules by number; a rule is known by its identity, since comparing two takes long
         self.rules: list[Rule] = []
         self._rule_numbers: dict[int, int] = {}
+        #: identity of the edge of a bind() -> why it succeeds; the oracle keeps its edges until it forgets
+        self._successes: dict[int, str] = {}
 
     def column(self, parts: Sequence[tuple[str, str, str]], listed: Sequence[AskedScenario]) -> list[int]:
         """The number of what is found for each question."""
@@ -168,6 +179,7 @@ class _Walker:
             if self.variant.diverged is not None:
                 walked = self._divergent(walked, asked)
             column.append(self._number(walked))
+        self._successes.clear()
         oracle.forget()
         return column
 
@@ -194,7 +206,7 @@ class _Walker:
         """Take the steps, up to the first that does not return ok."""
         if position.end is not None:
             return position
-        node, bind, bind_rules, used, _ = position
+        node, bind, used, _ = position
         gone: list[int] = []
         for step in steps:
             edge = oracle.edge(node, step)
@@ -203,9 +215,9 @@ class _Walker:
                 every = tuple(sorted(used.union(gone)))
                 return _Position(node, end=_Walked(step, edge.expected, self._known(edge.rules), every))
             if step.kind == "bind":
-                bind, bind_rules = step, self._known(edge.rules)
+                bind = _Bind(node, step, edge)
             node = edge.node
-        return _Position(node, bind, bind_rules, used.union(gone))
+        return _Position(node, bind, used.union(gone))
 
     def _answer(self, oracle: Oracle, position: _Position, last: Sequence[Step]) -> _Walked:
         """What a walk comes to, and who receives in its ``last`` steps."""
@@ -216,8 +228,21 @@ class _Walker:
             if position.end is not None:
                 break
             edge = oracle.edge(position.node, step)
-            return _succeeded(position)._replace(receives=edge.expected, receives_rules=self._known(edge.rules))
-        return position.end or _succeeded(position)
+            return self._succeeded(oracle, position)._replace(
+                receives=edge.expected, receives_rules=self._known(edge.rules)
+            )
+        return position.end or self._succeeded(oracle, position)
+
+    def _succeeded(self, oracle: Oracle, position: _Position) -> _Walked:
+        """Every step returned ok: the last bind is what it is about."""
+        used = tuple(sorted(position.used))
+        if position.bind is None:
+            return _Walked(None, "ok", (), used)
+        node, step, edge = position.bind
+        success = self._successes.get(id(edge))
+        if success is None:
+            success = self._successes[id(edge)] = explained(oracle, node, step, edge.rules)[0]
+        return _Walked(step, "ok", self._known(edge.rules), used, success=success)
 
     def _divergent(self, walked: _Walked, asked: AskedScenario) -> _Walked:
         """The same with the known divergence that is responsible, where the rules say otherwise."""
@@ -235,11 +260,6 @@ class _Walker:
             number = self._rule_numbers[id(rule)] = len(self.rules)
             self.rules.append(rule)
         return number
-
-
-def _succeeded(position: _Position) -> _Walked:
-    """Every step returned ok: the last bind is what it is about."""
-    return _Walked(position.bind, "ok", position.bind_rules, tuple(sorted(position.used)))
 
 
 @cache
@@ -260,7 +280,14 @@ def _bands(
     groups: dict[object, list[tuple[_Walker, _Walked, Stretch]]] = {}
     for walker, number in zip(walkers, row, strict=True):
         walked = walker.found[number]
-        key = (walked.step, walked.expected, walked.receives, walked.divergence, _is_absent(walker, walked))
+        key = (
+            walked.step,
+            walked.expected,
+            walked.receives,
+            walked.divergence,
+            walked.success,
+            _is_absent(walker, walked),
+        )
         groups.setdefault(key, []).extend([(walker, walked, stretch) for stretch in walker.variant.stretches])
     newest = {id(group): max(place[stretch] for *_, stretch in group) for group in groups.values()}
     for group in sorted(groups.values(), key=lambda one: newest[id(one)], reverse=True):
@@ -270,10 +297,10 @@ def _bands(
         walker, walked, stretch = newest_first[chosen]
         rules = walker.rules_of(walked.rules)
         receives_rules = walker.rules_of(walked.receives_rules)
-        reason = reason_of(walked.step, rules) if walked.step and rules else ""
+        reason = walked.success or (of_rules(walked.step, rules) if walked.step else "")
         if walked.divergence:
             entry = next(one for one in walker.variant.divergences if one.id == walked.divergence)
-            reason = one_line(entry.rule.why)
+            reason = entry.rule.reason
         releases = tuple(ranges(expectations, [one for *_, one in group], every))
         yield Band(
             releases=releases,
@@ -285,7 +312,7 @@ def _bands(
             confidence=known[chosen].text_for(several=releases != (stretch.probe,)),
             method=str(known[chosen].method),
             receives="" if walked.receives == "" else in_words(walked.receives, delivers=True),
-            receives_reason="; or ".join(dict.fromkeys(one_line(rule.why) for rule in receives_rules)),
+            receives_reason="; or ".join(dict.fromkeys(rule.reason for rule in receives_rules)),
             divergence=walked.divergence,
         )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bindmatrix.answers.ask import one_line
 from bindmatrix.answers.explorer import Band, SystemTable
 from bindmatrix.answers.questions import FAMILIES, scenario_text
 from bindmatrix.rules import catalog, releases
@@ -48,7 +47,7 @@ def changes(os: str) -> list[ReleaseChange]:
 
 
 def _bounds(rule: Rule) -> Iterator[tuple[str, str, bool]]:
-    why = one_line(rule.why)
+    why = rule.reason
     for bound, begins in ((rule.span.since, True), (rule.span.until, False)):
         for release in dict.fromkeys(bound.values()):
             yield release, why, begins

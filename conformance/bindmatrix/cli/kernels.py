@@ -73,7 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scenario", nargs="?", metavar="SCENARIO|FILE", help="a scenario, a file of them, or -")
     parser.add_argument(
         "--image",
-        type=Path,
+        type=scenario_options.path,
         action="append",
         default=[],
         metavar="PATH",

@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     host_options.configure(parser, several=False)
     parser.add_argument(
         "--workers",
-        type=scenario_options.positive,
+        type=scenario_options.workers,
         metavar="N",
         help="processes (default: one; the order is then kept)",
     )

@@ -150,7 +150,7 @@ def _expected_by(edge: Edge) -> SideOutcome:
 
 
 def _why(rules: Sequence[Rule]) -> str:
-    return "; or ".join(dict.fromkeys(" ".join(rule.why.split()) for rule in rules))
+    return "; or ".join(dict.fromkeys(" ".join(rule.reason.split()) for rule in rules))
 
 
 def _releases(rules: Sequence[Rule]) -> str:
@@ -190,7 +190,7 @@ def of_recordings(sides: Sequence[RecordedSide]) -> Comparison:
 def _first_observed_difference(seen: Sequence[Observation]) -> int | None:
     if any(one.outcomes is None for one in seen):
         return None
-    runs = [(one.outcomes or (), *one.repeats) for one in seen]
+    runs = [(one.outcomes or (), *filter(None, one.repeats)) for one in seen]
     for place in range(min(len(run) for sides in runs for run in sides)):
         outcomes = [{run[place] for run in sides} for sides in runs]
         if any(None in some for some in outcomes):

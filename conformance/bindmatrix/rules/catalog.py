@@ -13,6 +13,15 @@ from bindmatrix.rules import provenance, releases
 from bindmatrix.rules.loader import load
 from bindmatrix.rules.model import Expectations, Model
 
+#: what people call a system -> what to say
+_OTHER_WORDS = {
+    **dict.fromkeys(("darwin", "osx", "mac"), "say macos"),
+    **dict.fromkeys(("ubuntu", "debian", "fedora", "rhel", "centos", "alpine", "android"), "say linux"),
+    **dict.fromkeys(("win", "win32", "nt"), "say windows"),
+    **dict.fromkeys(("omnios", "smartos", "openindiana"), "say illumos"),
+    "solaris": "Oracle Solaris is not described, illumos is",
+}
+
 
 def folder() -> Path:
     """The folder ``expectations``: beside the package in a checkout, inside it when installed."""
@@ -35,6 +44,10 @@ def expectations(os: str) -> Expectations:
     if os not in names():
         name, at, _ = os.partition("@")
         advice = "; the release is named with --release" if at and name in names() else nearest(os, names())
+        if os.lower() in _OTHER_WORDS:
+            advice = f"; {_OTHER_WORDS[os.lower()]}"
+        elif "," in os:
+            advice = "; name one system with each --os"
         raise Problem(Place("--os"), f"no expectations for {os!r}{advice}; there are {', '.join(names())}")
     return _current(folder() / f"{os}.yaml")
 
@@ -73,6 +86,12 @@ def release_of(expectation: Expectations, release: str) -> str:
 
 def limit(expectation: Expectations, release: str) -> str:
     """What to say about a release that the file does not cover, "" for one that it does."""
+    vendor = _vendor(expectation, release)
+    if vendor:
+        return (
+            f"{release} is a kernel of {vendor}, which takes patches of later releases under an old number: "
+            "the number says little, and rules that hold since or until some release may be wrong for it"
+        )
     first, last = expectation.covers
     version = releases.parse(expectation.resolve(release))[1]
     newest = releases.parse(last)[1]
@@ -94,13 +113,20 @@ def notes_of_host(model: Model, host: Mapping[str, Any]) -> list[str]:
     expectations = model.expectations
     release, note = releases.of_host(host)
     found = [note] if note else []
+    its_own = str(host.get("uname") or "")
     if release:
-        found += [text for text in [limit(expectations, model.release)] if text]
+        asked = its_own if _vendor(expectations, its_own) else model.release
+        found += [text for text in [limit(expectations, asked)] if text]
     else:
         found.append(
             f"the host does not tell which release of {expectations.title} it is: judged as {model.release}, "
             "the newest that is described; another one is named with --release or in hosts.toml"
         )
+    settings: Mapping[str, str] = host.get("sysctls") or {}
+    for name, (value, otherwise) in expectations.assumes.items():
+        actual = str(settings.get(name, value))
+        if actual != value:
+            found.append(f"{name} is {actual} on the host and {value} in the rules: {otherwise}")
     if host.get("literature"):
         found.append(str(host["literature"]))
     default = expectations.stack.v6only_default
@@ -124,6 +150,11 @@ def model_of_host(expectation: Expectations, release: str, host: Mapping[str, An
 def method_of_host(host: Mapping[str, Any]) -> str:
     """By which method a host answered, in words."""
     return provenance.of_host(host, folder() / "evidence")
+
+
+def _vendor(expectation: Expectations, release: str) -> str:
+    """Whose kernel ``release`` is, where the number does not say which patches it has; "" elsewhere."""
+    return next((name for name, pattern in expectation.rebased.items() if pattern.search(release)), "")
 
 
 def of_host(host: Mapping[str, Any]) -> tuple[Expectations, str]:

@@ -188,7 +188,7 @@ def _stretch(obtained: str, version: str, asked: str) -> str:
 def _decided(path: Path) -> dict[str, dict[str, Any]]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
 

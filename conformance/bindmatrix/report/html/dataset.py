@@ -128,7 +128,7 @@ def _header(
         "endpoints": view.endpoints,
         "states": view.states,
         "users": view.users,
-        "rules": {name: described.get(name, ["", []]) for name in listed},
+        "rules": {name: described.get(name, ["", "", []]) for name in listed},
         "divergences": {name: what for name, what in described.items() if name not in rule_number},
         "rule_ids": listed,
         "rule_sets": [[rule_number[name] for name in one] for one in sets],
@@ -160,7 +160,9 @@ def _result(
     more: dict[str, Any] = {}
     if one.outcomes is None or one.expected != one.outcomes:
         more["expected"] = one.expected
-    for key in ("divergence", "reason", "repeats"):
+    for key in ("divergence", "reason"):
         if getattr(one, key):
             more[key] = getattr(one, key)
+    if any(one.repeats):
+        more["repeats"] = list(filter(None, one.repeats))
     return [*row, more] if more else row

@@ -134,7 +134,8 @@ def open_questions(listed: Sequence[tuple[SystemTable, Sequence[OpenQuestion]]])
     parts = [_contents((system.os, system.title) for system, _ in listed)]
     for system, questions in listed:
         rows = [
-            (escape(one.id), escape(one.rule.why), ask_link(one.scenario) if one.scenario else "") for one in questions
+            (escape(one.id), escape(one.rule.reason), ask_link(one.scenario) if one.scenario else "")
+            for one in questions
         ]
         body = (
             _table(("Rule", "What is not known", "Scenario"), rows, html=(0, 1, 2))

@@ -32,7 +32,7 @@ function receiversInWords(text) {
     const names = list.split(",").map((name) => NAMES[name] || { none: "nobody", refused: "nobody: refused", timeout: "nobody: time-out", unknown: "not known" }[name] || name);
     const all = names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0];
     if (kind === "every") return `${all}, a copy each`;
-    if (kind === "spread") return names.length === 2 && list === "a,b" ? "both, shared out" : `${all}, shared out`;
+    if (kind === "spread") return list === "a,b" ? "both, a share each" : `${all}, a share each`;
     return all;
   }).join(", or ");
 }
@@ -118,11 +118,10 @@ function systemRows(row, words) {
   }
   const older = bands.slice(1).map((band) => bandRow(system, band, words, true));
   older.forEach((one) => { one.hidden = true; });
-  const text = `${older.length} more ${older.length > 1 ? "groups of releases" : "group of releases"}`;
   const button = older.length ? element("button", { type: "button", class: "more", "aria-expanded": "false", onclick: (event) => {
     const open = event.target.getAttribute("aria-expanded") !== "true";
     event.target.setAttribute("aria-expanded", open);
     older.forEach((one) => { one.hidden = !open; });
-  } }, older.some((_, at) => bands[at + 1].kind !== bands[0].kind) ? "other releases differ" : text, element("span", { class: "unseen" }, ` (${system.title})`)) : null;
+  } }, `${older.length} other${older.length > 1 ? "s" : ""}`, element("span", { class: "unseen" }, ` of the releases of ${system.title} differ`)) : null;
   return [bandRow(system, bands[0], words, false, button), ...older];
 }
