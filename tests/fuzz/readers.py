@@ -16,7 +16,9 @@ from bindmatrix.errors import BindmatrixError
 from bindmatrix.execute import hosts, wire_check
 from bindmatrix.judge import claim_check
 from bindmatrix.notation import parse
-from bindmatrix.programs import runtimes
+from bindmatrix.observe import recordings
+from bindmatrix.programs import runtimes, strace_files
+from bindmatrix.programs.port_scenarios import scenarios_of
 from bindmatrix.reproduce.cases import given_outcomes
 from bindmatrix.rules import catalog, divergences
 
@@ -39,10 +41,6 @@ class Reader(NamedTuple):
 
     read: Callable[[Path], object]
     seeds: list[bytes]
-
-
-class Told(Exception):
-    """A command said what is wrong."""
 
 
 def command(*words: str) -> Callable[[Path], None]:
@@ -79,6 +77,19 @@ def _header(path: Path) -> None:
         wire_check.facts(path.read_bytes())
 
 
+def _recording(path: Path) -> None:
+    found = recordings.read(path)
+    for one in found:
+        recordings.line(one)
+    recordings.header(found.host).decode()
+    str(found.problem)
+
+
+def _trace(path: Path) -> None:
+    calls = strace_files.read([path])
+    scenarios_of(calls.sockets, calls.folded)
+
+
 def _divergences(path: Path) -> None:
     divergences.loads(path.read_text("utf-8", "replace"), path.name, catalog.expectations("linux"))
 
@@ -89,6 +100,7 @@ def _files(folder: Path, pattern: str, most: int = 20_000) -> list[bytes]:
 
 _EXPECTATIONS = catalog.folder()
 READERS: dict[str, Reader] = {
+    "recording": Reader(_recording, [OBSERVATIONS, gzip.compress(OBSERVATIONS, mtime=0)]),
     "observations": Reader(command("judge", "FILE"), [OBSERVATIONS, gzip.compress(OBSERVATIONS, mtime=0)]),
     "report": Reader(
         command("report", "FILE", "--json", "FOLDER/o.json", "--markdown", "FOLDER/o.md", "--junit", "FOLDER/o.xml"),
@@ -103,7 +115,7 @@ READERS: dict[str, Reader] = {
         lambda path: runtimes.load(path.read_text("utf-8", "replace"), path.name),
         _files(_EXPECTATIONS / "runtimes", "managed.yaml", 6_000),
     ),
-    "traces": Reader(command("trace", "--file", "FILE"), _files(TESTS / "programs" / "data" / "cases", "*", 6_000)[:8]),
+    "traces": Reader(_trace, _files(TESTS / "programs" / "data" / "cases", "*", 6_000)[:8]),
     "scenarios": Reader(
         command("predict", "--os", "linux", "FILE"),
         [f"# pairs\n{PAIR}\nuser=1001 a=tcp6 a.v6only=0 a.bind=:: a.listen\n".encode(), OBSERVATIONS],

@@ -23,6 +23,7 @@ from typing import TextIO
 
 from bindmatrix import __version__
 from bindmatrix.errors import BindmatrixError, defect, nearest
+from bindmatrix.quoting import terminal as plain
 
 OK, DIVERGES, WRONG, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
 
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         gone = isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
         if error.filename is not None:
-            _say(f"{error.filename}: {error.strerror}")
+            _say(f"{plain(str(error.filename))}: {error.strerror}")
         elif error.errno in _NOT_WRITTEN:
             _say(f"standard output: cannot be written: {error.strerror}")
         elif not gone:
