@@ -99,8 +99,11 @@ class Transitions:
             state = put(state, sock, sock._replace(name=""))
         elif sock is None and step.kind == "accept":
             state = with_socks(state, (*state.socks, Sock(step.socket, "", "", state.user)))
-        kinds = any(one.socket for one in state.socks if not one.protocol)
-        return [Branch("ok", API["kind" if kinds else "later"], state, unknown=True)]
+        undescribed = [one for one in state.socks if not one.protocol]
+        why = "kind" if any(one.socket for one in undescribed) else "later"
+        if any(one.state == "lost" for one in undescribed):
+            why = "lost"
+        return [Branch("ok", API[why], state, unknown=True)]
 
     def _set(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
@@ -128,12 +131,18 @@ class Transitions:
         else:
             rules = self.decide("bind", call, new, state)
             # a Unix socket may get a name when it is connected already
-            bound = new._replace(port=SCENARIO_PORT, state=sock.state if sock.connection else "bound", tried="")
+            state_after = sock.state if sock.connection else "bound"
+            tried = "dual" if sock.tried == "dual" else ""  # a stack that keeps this does so whatever follows
+            bound = new._replace(port=SCENARIO_PORT, state=state_after, tried=tried)
             done = self._remember(call, bound, state, self._chained(call, state, sock, bound))
             done = self._grouped(call, bound, state, done)
         refused = state
         if at.kind != "wildcard" and any(rule.then == "tried" for rule in rules):
             refused = put(state, sock, sock._replace(tried="ipv6" if at.form == "ipv6" else "ipv4"))
+        elif new.form == "dual" and not sock.tried and any(rule.then == "tried" for rule in rules):
+            refused = put(state, sock, sock._replace(tried="dual"))
+        if any(rule.then == "lost" for rule in rules):
+            refused = done = _lost(state)
         return self._branches(rules, refused, done)
 
     def _listen(self, state: State, step: Step) -> list[Branch]:
@@ -164,7 +173,10 @@ class Transitions:
             refused = state
             if not sock.port and any(rule.then == "autobound" for rule in rules):
                 refused = put(state, sock, sock._replace(port=OTHER_PORT, state="bound"))
-            return self._branches(rules, refused, state)
+            after = state
+            if any(rule.then == "lost" for rule in rules):
+                refused = after = _lost(state)
+            return self._branches(rules, refused, after)
         foreseen = {name for rule in rules for name, _ in rule.when}
         fits = call.fits or "new.fits-family" in foreseen
         if at.kind != "specific" or sock.state not in ("open", "bound") or not fits:
@@ -370,6 +382,11 @@ _HANDLERS: dict[str, Callable[[Transitions, State, Step], list[Branch]]] = {
 
 def _fits(sock: Sock, at: Address) -> bool:
     return (at.form == "ipv4") == (sock.family == "ipv4")
+
+
+def _lost(state: State) -> State:
+    """``state`` from where on nothing is described: a socket that nobody described is in the way."""
+    return with_socks(state, (*state.socks, Sock("", "", "", state.user, state="lost")))
 
 
 def _elsewhere(state: State) -> State:

@@ -51,6 +51,8 @@ def _system(system: AuditedSystem, tried: AuditedSystem, width: int) -> Iterator
         yield from _text(f"it does there: {system.does.text}", "  ", "", width)
     for row in system.rows:
         yield from _row(row, tried.os, width)
+    for pattern in system.misuse if system.rows else ():
+        yield from _text(f"instead of {pattern.what}: {pattern.instead} ({pattern.id})", "  ", "green", width)
     if system.unknown:
         yield from _text(f"not known there: {'; '.join(system.unknown)}", "  ", "yellow", width)
 
@@ -60,8 +62,9 @@ def _row(row: AuditRow, tried: str, width: int) -> Iterator[StyledLine]:
     if row.before:
         yield from _text(f"{tried}: {row.before}", "    ", "", width)
     if row.known is not None and row.answer.scenario is not None:
-        rule = "" if row.known.rule.startswith("api.") else f" ({row.known.rule})"
-        yield from _text(f"why: {row.known.reason}{rule} [{row.known.confidence_text}]", "    ", "dim", width)
+        reason = row.known.main_reason
+        rule = "" if reason.rule.startswith("api.") else f" ({reason.rule})"
+        yield from _text(f"why: {reason.text}{rule} [{row.known.confidence_text}]", "    ", "dim", width)
         yield from _text(row.answer.scenario.text, "    ", "dim", width)
 
 

@@ -9,10 +9,11 @@ import errno
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bindmatrix.answers.ask import answers
+from bindmatrix.answers.reason import Reason, reasons
 from bindmatrix.errors import Place, Problem, nearest, parsing
 from bindmatrix.notation import SOCKET_KINDS, Scenario, Step
 from bindmatrix.oracle.variants import variant_of_host
@@ -35,6 +36,8 @@ class CaseStep:
     expected: Expected
     observed: str
     rules: tuple[Rule, ...]
+    #: why the rules decide so, in plain language, and the kernel's detail
+    reason: Reason
     #: how the outcome is known where it was not seen on the host
     confidence: Confidence
 
@@ -80,6 +83,8 @@ class Case:
     because: str = ""
     #: what the report is about, instead of what the steps say
     about: str = ""
+    #: release -> what the steps returned there, where the scenario itself was recorded
+    recorded: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def surprise(self) -> CaseStep | None:
@@ -129,6 +134,7 @@ def build(
     port: int = 0,
     because: str = "",
     about: str = "",
+    recorded: Mapping[str, Sequence[str]] = {},
 ) -> Case:
     """The case of ``scenario`` on the host with ``facts``; raises :class:`Problem` for a host nobody describes.
 
@@ -146,9 +152,14 @@ def build(
     )
     model = variant.model
     lines = tuple(
-        CaseStep(step, want, got, rules, confidence.of_rules(rules, model))
-        for step, want, got, rules in zip(
-            scenario.steps, by_rules.outcomes if expect is None else expect, shown, actual.rules, strict=True
+        CaseStep(step, want, got, rules, reason, confidence.of_rules(rules, model))
+        for step, want, got, rules, reason in zip(
+            scenario.steps,
+            by_rules.outcomes if expect is None else expect,
+            shown,
+            actual.rules,
+            reasons(variant.actual, scenario),
+            strict=True,
         )
     )
     differs = actual.outcomes != by_rules.outcomes
@@ -167,6 +178,7 @@ def build(
         port=port,
         because=because,
         about=about,
+        recorded=recorded,
     )
 
 
@@ -178,6 +190,10 @@ def releases(case: Case) -> tuple[list[str], list[str], list[str]]:
     same: list[str] = []
     others: list[str] = []
     unknown: list[str] = []
+    if case.recorded:
+        for release, outcomes in case.recorded.items():
+            (same if tuple(outcomes) == tuple(line.observed for line in case.lines) else others).append(release)
+        return same, others, unknown
     for row in answers(case.scenario, [case.os]):
         listed = f"{', '.join(row.releases)} [{row.confidence_text}]"
         seen = [(expected, line) for expected, line in zip(row.outcomes, case.lines, strict=True) if line.observed]
