@@ -133,6 +133,7 @@ def _does(row: Runtime) -> str:
 
 def recipes(found: Sequence[Recipe], titles: Mapping[str, str]) -> str:
     """The smallest option sets that reach a goal; each set that fails links to the check that says so."""
+    order = list(titles)
     goals = list(dict.fromkeys(one.goal.id for one in found))
     name = {one.goal.id: one.goal.title for one in found}
     parts = [_contents((goal, name[goal]) for goal in goals)]
@@ -144,15 +145,17 @@ def recipes(found: Sequence[Recipe], titles: Mapping[str, str]) -> str:
                     f"{escape(titles[one.os])} {escape(one.release)}",
                     escape(one.words),
                     "<br>".join(
-                        f"{escape(bad.options.words)}: {ask_link(bad.check.scenario.text, 'fails')}"
+                        f"{escape(bad.options.words)}: {ask_link(bad.check.scenario.text, bad.check.what)}"
                         for bad in one.refuted
                     ),
                     escape(one.confidence.text),
                 )
-                for one in found
+                for one in sorted(found, key=lambda one: order.index(one.os))
                 if (one.goal.id, one.place.title) == (goal, place)
             ]
-            table = _table(("System", "Set", "Does not do", "How it is known"), rows, html=(0, 1, 2, 3))
+            table = _table(
+                ("System", "Set", "Not enough, because it fails that ...", "How it is known"), rows, html=(0, 1, 2, 3)
+            )
             body += f"<h3>{escape(place)}</h3>{table}"
         parts.append(_section(goal, name[goal], body))
     return "".join(parts)
