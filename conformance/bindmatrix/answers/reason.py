@@ -41,7 +41,7 @@ def reasons(oracle: Oracle, scenario: Scenario) -> list[Reason]:
     node = oracle.start
     for index, step in enumerate(scenario.steps):
         edge = oracle.edge(node, step)
-        text, why = _explained(oracle, node, step, edge.rules)
+        text, why = explained(oracle, node, step, edge.rules)
         found.append(Reason(index, edge.rules[0].id if edge.rules else "", text, why))
         node = edge.node
     return found
@@ -61,7 +61,7 @@ def steps_to_explain(scenario: Scenario, outcomes: Sequence[Expected]) -> list[i
     return sorted(found)
 
 
-def _explained(oracle: Oracle, node: Node, step: Step, rules: Sequence[Rule]) -> tuple[str, str]:
+def explained(oracle: Oracle, node: Node, step: Step, rules: Sequence[Rule]) -> tuple[str, str]:
     """The reason of a step in plain language, and the kernel's detail."""
     if step.kind in ("bind", "listen") and len(rules) == 1 and _says_nothing(rules[0]):
         for state in node.states:

@@ -46,6 +46,7 @@ VERBS: dict[str, str] = {
     "ports": "what happens with ports that the kernel chooses",
     "kernels": "the kernel images that are here, and one scenario on each: between which versions the answer changes",
     "report": "results of one or several hosts as HTML, Markdown, JUnit XML and JSON",
+    "site": "the explorer and the pages around it, made from the rules",
     "collect": "the recordings of many machines as everything that a CI job publishes",
     "reproduce": "a C and a Python program and the text of a bug report for one scenario",
     "lint": "check the expectation files against each other and the evidence",
