@@ -1,11 +1,13 @@
 """Runs bindmatrix, or its tests, out of a fresh checkout; needs Python 3.11+ and nothing else.
 
     python3 start.py run            # `bindmatrix run`; likewise for every other verb
-    python3 start.py tox            # the tests
+    python3 start.py check          # before a commit: format, types, layers and the quick tests
+    python3 start.py tox            # all tests
 
-What is needed goes into the folder .venv beside this file; nothing is installed anywhere else.  Pip comes from where
-this Python has it: ensurepip (most Pythons), the pip installed beside it, or, on a Debian or Ubuntu that has neither
-(python3 without python3-venv), from their package python3-pip-whl, which is unpacked into .venv and needs no root.
+What is needed goes into the folders .venv and .tox beside this file; nothing is installed anywhere else.  Pip comes
+from where this Python has it: ensurepip (most Pythons), the pip installed beside it, or, on a Debian or Ubuntu that has
+neither (python3 without python3-venv), from their package python3-pip-whl, which is unpacked into .venv and needs no
+root.
 """
 
 from __future__ import annotations
@@ -26,12 +28,20 @@ PYTHON = PROGRAMS / ("python.exe" if os.name == "nt" else "python")
 #: what the environment holds beside bindmatrix itself; `-e`: an edit of the checkout counts at once
 PACKAGES = ["-e", str(HERE), "tox>=4.22"]
 
+#: what is not a verb of bindmatrix -> the command
+COMMANDS = {"tox": ("tox",), "check": ("tox", "-q", "-e", "check")}
+USAGE = """\
+    python3 start.py run      the main job
+    python3 start.py check    before a commit: format, types, layers and the quick tests
+    python3 start.py tox      all tests
+    python3 start.py VERB     any other verb of bindmatrix; 'python3 start.py --help' lists them"""
+
 
 def main() -> int:
     if sys.version_info < (3, 11):
         return fail(f"this is Python {sys.version.split()[0]}; bindmatrix needs 3.11 or newer")
     if len(sys.argv) < 2:
-        return fail("say what to run:\n    python3 start.py run    the main job\n    python3 start.py tox    the tests")
+        return fail(f"say what to run:\n{USAGE}")
     stamp = VENV / "start.py.stamp"
     wanted = hashlib.sha256(
         "\0".join([sys.version, *PACKAGES]).encode() + (HERE / "pyproject.toml").read_bytes()
@@ -43,7 +53,7 @@ def main() -> int:
         except (OSError, subprocess.CalledProcessError) as error:
             return fail(f"could not install into {VENV}: {error}")
         stamp.write_text(wanted, encoding="utf-8")
-    command = sys.argv[1:] if sys.argv[1] == "tox" else ["bindmatrix", *sys.argv[1:]]
+    command = [*COMMANDS.get(sys.argv[1], ("bindmatrix", sys.argv[1])), *sys.argv[2:]]
     command[0] = str(PROGRAMS / command[0])
     if os.name != "nt":  # there execv() would return to the shell at once
         os.execv(command[0], command)  # one process, so that Ctrl-C is its own affair

@@ -18,7 +18,7 @@ import time
 
 from bindmatrix.execute.executor import Executor
 from bindmatrix.execute.hosts import HostSpec, open_host
-from bindmatrix.run.session import Plan
+from bindmatrix.run.plan import Plan
 
 
 def main() -> None:

@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from bindmatrix.observe.recordings import Observation, line
-from bindmatrix.oracle.naive import NaiveEvaluator
 from bindmatrix.oracle.oracle import Oracle
 from bindmatrix.rules import catalog
 from bindmatrix.rules.model import Expectations, Rule
+
+from tests.oracle.reference import ReferenceEvaluator
 
 FACTS = {
     "os": "linux",
@@ -56,7 +57,7 @@ class FakeKernel:
         if change is not None:
             expectations = mutated(expectations, change)
         # the naive evaluator, so that the judge's compiled one is compared with something else
-        self._oracle = Oracle(expectations, NaiveEvaluator(expectations))
+        self._oracle = Oracle(expectations, ReferenceEvaluator(expectations))
         self._fault = fault
         self._runs: dict[str, int] = {}
         self._interrupt_after = interrupt_after

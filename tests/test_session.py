@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from bindmatrix.errors import Problem
-from bindmatrix.judge.verdicts import CONFORMS, DIVERGES, FLAKY, NO_VERDICT
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.observe.recordings import read
-from bindmatrix.observe.run_folder import Results
+from bindmatrix.observe.run_folder import RunFolder
 from bindmatrix.rules.model import Rule
-from bindmatrix.run.session import Plan, Session
+from bindmatrix.run.plan import Plan, lacking
+from bindmatrix.run.session import Session
 
 from tests.fake_kernel import FACTS, FakeKernel
 
@@ -22,7 +23,7 @@ def test_a_kernel_that_follows_the_rules_conforms() -> None:
     kernel = FakeKernel()
     summary = Session(kernel).run(QUICK.scenarios(kernel.facts))
     assert summary.conforms
-    assert summary.total == summary.verdicts[CONFORMS] + summary.verdicts["unknown"]
+    assert summary.total == summary.verdicts[VerdictKind.CONFORMS] + summary.verdicts["unknown"]
     assert summary.rules["linux.tcp-conflict"] > 100
 
 
@@ -40,7 +41,7 @@ def test_a_missing_rule_is_found_named_and_shrunk(rule: str, shortest: str) -> N
     extra = [shortest + " c=udp4 c.bind=127.0.0.2"]
     summary = Session(kernel).run([*QUICK.scenarios(kernel.facts), *extra])
     assert not summary.conforms
-    groups = [group for group in summary.of(DIVERGES) if group.rule == rule]
+    groups = [group for group in summary.of(VerdictKind.DIVERGES) if group.rule == rule]
     assert groups
     assert min((group.shrunk for group in groups), key=len) == shortest
 
@@ -55,7 +56,7 @@ def test_one_excuse_too_many_is_found() -> None:
 
     kernel = FakeKernel(sharing)
     summary = Session(kernel).run(QUICK.scenarios(kernel.facts))
-    (group,) = summary.of(DIVERGES)
+    (group,) = summary.of(VerdictKind.DIVERGES)
     assert group.rule == "linux.udp-conflict"
     assert (group.expected, group.actual) == ("EADDRINUSE", "ok")
     assert (
@@ -70,14 +71,14 @@ def test_a_kernel_that_cannot_make_up_its_mind_is_flaky() -> None:
 
     kernel = FakeKernel(fault=moody)
     summary = Session(kernel).run(["a=udp4 a.bind=127.0.0.1 b=tcp4 b.bind=0.0.0.0", "a=tcp4 a.bind=127.0.0.1"])
-    assert summary.verdicts[FLAKY] == 1
+    assert summary.verdicts[VerdictKind.FLAKY] == 1
     assert summary.conforms
 
 
 def test_a_port_that_is_taken_is_no_divergence() -> None:
     kernel = FakeKernel(fault=lambda text, outcomes, runs: ["ok", "EADDRINUSE"])
     summary = Session(kernel).run(["a=tcp4 a.bind=127.0.0.1"])
-    assert summary.verdicts[NO_VERDICT] == 1
+    assert summary.verdicts[VerdictKind.NO_VERDICT] == 1
     assert summary.conforms
 
 
@@ -87,7 +88,7 @@ def test_axes_that_the_host_lacks_are_left_out_with_the_reason() -> None:
     texts = plan.scenarios({**FACTS, **facts})
     assert texts
     assert not any("user=" in text or "127.0.0.2" in text for text in texts)
-    assert {"users", "ipv6"} <= set(plan.skipped)
+    assert {"users", "ipv6"} <= lacking({**FACTS, **facts}).keys()
 
 
 def test_options_that_only_some_hosts_have_are_combined_in_pairs() -> None:
@@ -109,7 +110,7 @@ def test_shards_together_are_the_whole() -> None:
 def test_results_are_complete_and_can_be_judged_again(tmp_path: Path) -> None:
     kernel = FakeKernel()
     texts = QUICK.scenarios(kernel.facts)[:500]
-    results = Results(tmp_path / "run", kernel.facts)
+    results = RunFolder(tmp_path / "run", kernel.facts)
     Session(kernel, results).run(texts)
     results.close()
     recording = read(tmp_path / "run")
@@ -121,7 +122,7 @@ def test_results_are_complete_and_can_be_judged_again(tmp_path: Path) -> None:
 def test_an_interrupted_run_is_resumed_without_running_anything_twice(tmp_path: Path) -> None:
     texts = QUICK.scenarios(FACTS)[:700]
     kernel = FakeKernel(interrupt_after=333)
-    results = Results(tmp_path, kernel.facts)
+    results = RunFolder(tmp_path, kernel.facts)
     session = Session(kernel, results)
     summary = session.run(texts)
     results.close()
@@ -129,7 +130,7 @@ def test_an_interrupted_run_is_resumed_without_running_anything_twice(tmp_path: 
     assert summary.total == 333
 
     kernel = FakeKernel()
-    results = Results(tmp_path, kernel.facts, resume=True)
+    results = RunFolder(tmp_path, kernel.facts, resume=True)
     summary = Session(kernel, results).run(texts)
     results.close()
     assert summary.total == 700
@@ -139,13 +140,13 @@ def test_an_interrupted_run_is_resumed_without_running_anything_twice(tmp_path: 
 
 def test_a_run_that_was_killed_in_the_middle_of_a_line_is_resumed(tmp_path: Path) -> None:
     texts = QUICK.scenarios(FACTS)[:300]
-    results = Results(tmp_path, FACTS)
+    results = RunFolder(tmp_path, FACTS)
     Session(FakeKernel(), results).run(texts)
     results.close()
     path = tmp_path / "observations.jsonl.gz"
     path.write_bytes(path.read_bytes()[:-300])
     kernel = FakeKernel()
-    results = Results(tmp_path, FACTS, resume=True)
+    results = RunFolder(tmp_path, FACTS, resume=True)
     summary = Session(kernel, results).run(texts)
     results.close()
     assert summary.total == 300
@@ -154,17 +155,17 @@ def test_a_run_that_was_killed_in_the_middle_of_a_line_is_resumed(tmp_path: Path
 
 
 def test_results_of_another_host_are_not_resumed(tmp_path: Path) -> None:
-    Results(tmp_path, FACTS).close()
+    RunFolder(tmp_path, FACTS).close()
     with pytest.raises(Problem, match="was made on release"):
-        Results(tmp_path, {**FACTS, "release": "7.0"}, resume=True)
+        RunFolder(tmp_path, {**FACTS, "release": "7.0"}, resume=True)
 
 
 def test_a_folder_with_results_is_not_overwritten(tmp_path: Path) -> None:
-    Results(tmp_path, FACTS).close()
+    RunFolder(tmp_path, FACTS).close()
     with pytest.raises(Problem, match="--resume"):
-        Results(tmp_path, FACTS)
+        RunFolder(tmp_path, FACTS)
 
 
 def test_nothing_to_resume(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="nothing to resume"):
-        Results(tmp_path, FACTS, resume=True)
+        RunFolder(tmp_path, FACTS, resume=True)

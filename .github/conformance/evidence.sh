@@ -25,12 +25,13 @@ END
     cat "$judged/evidence.md"
     cat <<'END'
 
-What `bindmatrix lint --update` says of the rules with them:
+What `bindmatrix lint` says of the rules with them:
 
 ````text
 END
     # an outcome that nobody expected may be any text: it cannot end the block
-    bindmatrix lint --update 2>&1 | head -n 200 | tr '\140' "'" || :
+    bindmatrix regenerate decided >/dev/null 2>&1 || :
+    bindmatrix lint 2>&1 | head -n 200 | tr '\140' "'" || :
     echo '````'
 } >"$out/body.md"
 git add --all "$evidence"

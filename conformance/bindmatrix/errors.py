@@ -7,7 +7,8 @@ Everything that the input or the set-up can get wrong is raised as :class:`Probl
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -90,3 +91,12 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     names = {name.lower(): name for name in valid}
     match = difflib.get_close_matches(word.lower()[:100], list(names), n=1, cutoff=0.5)
     return f"; did you mean {names[match[0]]!r}?" if match else ""
+
+
+@contextmanager
+def file_problems(path: object, done: str, advice: str = "") -> Iterator[None]:
+    """Raise what the system says against a file as a :class:`Problem`; ``done`` is ``read`` or ``written``."""
+    try:
+        yield
+    except OSError as error:
+        raise Problem(Place(str(path)), f"cannot be {done}: {error.strerror or error}{advice}") from error

@@ -174,11 +174,6 @@ def parse(text: str, *, name: str = "scenario", line: int = 0) -> Scenario:
     return Scenario(tuple(steps))
 
 
-def canonical(text: str) -> str:
-    """The canonical form of ``text``; raises :class:`Problem`."""
-    return parse(text).text
-
-
 @lru_cache(maxsize=65536)
 def step(word: str) -> Step:
     """The step written as ``word``; raises ValueError with what was expected there."""

@@ -13,9 +13,11 @@ from bindmatrix.cli.ask import short_form
 from bindmatrix.cli.main import main
 from bindmatrix.errors import Problem
 from bindmatrix.notation import parse
+from bindmatrix.oracle.variants import variants
 from bindmatrix.report import ask_text
+from bindmatrix.report.console import show
 from bindmatrix.rules import catalog, loader
-from bindmatrix.rules.boundaries import known_divergences, ranges, stretches, variants
+from bindmatrix.rules.boundaries import ranges, stretches
 
 CLASSIC = "a=tcp4 a.reuseaddr=1 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1"
 
@@ -111,10 +113,10 @@ def test_stretches_are_alike_inside(os: str) -> None:
         for stretch in variant.stretches:
             release = f"{stretch.branch}-{stretch.first}" if stretch.branch else stretch.first
             at = expectations.at(release)
-            assert at.rules == variant.expectations.rules
-            assert at.stack.options == variant.expectations.stack.options
+            assert at.rules == variant.model.rules
+            assert at.stack.options == variant.model.stack.options
     every = [stretch for variant in variants(expectations) for stretch in variant.stretches]
-    assert sorted(every) == sorted(stretches(expectations, known_divergences(expectations)))
+    assert sorted(every) == sorted(stretches(expectations))
 
 
 def test_releases_that_answer_alike_share_a_row(toy: str) -> None:
@@ -170,9 +172,9 @@ def test_colours_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     coloured, plain = Terminal(), Terminal()
-    ask_text.show(text, coloured)
+    show(text, coloured)
     monkeypatch.setenv("NO_COLOR", "1")
-    ask_text.show(text, plain)
+    show(text, plain)
     assert "\x1b[" in coloured.getvalue()
     assert "\x1b[" not in plain.getvalue()
     assert "EADDRINUSE" in plain.getvalue()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from bindmatrix.cli import inputs
 from bindmatrix.cli.main import main
-from bindmatrix.judge.summary import Group
+from bindmatrix.judge.summary import VerdictGroup
 from bindmatrix.observe import recordings
 from bindmatrix.report import markdown
 
@@ -125,7 +125,7 @@ def test_proposed_recordings_are_the_same_bytes_for_the_same_run(
 
 def test_a_summary_holds_what_fits_and_what_diverges_first() -> None:
     bad, good = (one.summary for one in two_hosts())
-    bad.groups += [Group("diverges", f"rule-{n}", "bind", "ok", "EINVAL", 1, BOUND, 4) for n in range(100)]
+    bad.groups += [VerdictGroup("diverges", f"rule-{n}", "bind", "ok", "EINVAL", 1, BOUND, 4) for n in range(100)]
     summaries = {f"good {n}": good for n in range(30)} | {"bad": bad}
     text = markdown.overview(summaries, ["x: did not come"], 20_000)
     assert len(text.encode()) < 20_500

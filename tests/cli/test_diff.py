@@ -80,7 +80,7 @@ def test_a_rule_edit_is_the_one_group(tmp_path: Path) -> None:
     assert (result.compared, result.differ, result.unknown) == (4, 2, 0)
     (group,) = result.groups
     assert (group.count, group.scenario, group.step) == (2, same, 5)
-    assert [(one.outcome, one.rules) for one in group.sayings] == [
+    assert [(one.outcome, one.rules) for one in group.sides] == [
         ("ok", ("linux.cache",)),
         ("EACCES", ("linux.cache",)),
     ]

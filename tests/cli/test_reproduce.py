@@ -15,8 +15,8 @@ from bindmatrix.cli.main import main
 from bindmatrix.generate.matrix import matrix
 from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.notation import SOCKET_KINDS, parse
-from bindmatrix.reproduce import c_program, cases, files, outline, python_program, tracker_text
-from bindmatrix.reproduce.outline import Plan, conditions
+from bindmatrix.reproduce import c_program, cases, files, program_plan, python_program, tracker_text
+from bindmatrix.reproduce.program_plan import ProgramPlan, condition
 from bindmatrix.rules import catalog
 
 FREEBSD = {"os": "freebsd", "release": "15.0"}
@@ -149,7 +149,7 @@ def test_winsock_form_has_no_call_of_posix(text: str) -> None:
     assert "@" not in code
     for opening, closing in ("{}", "()", "[]"):
         assert code.count(opening) == code.count(closing)
-    plan = Plan(case)
+    plan = ProgramPlan(case)
     assert all(f'"{step.text}"' in program for index, step in enumerate(plan.steps) if not plan.unchecked(index))
 
 
@@ -194,26 +194,25 @@ def test_conditions_of_a_delivery() -> None:
     scenario = "a=udp4 b=udp4 c=udp4 deliver=127.0.0.1"
     steps = parse(scenario)
 
-    def fine(expected: str, names: str = "abc") -> list[str]:
+    def fine(expected: str, names: str = "abc") -> str:
         case = cases.build(steps, FREEBSD, expect=cases.given_outcomes(f"ok ok ok {expected}", steps))
-        return [" and ".join(one) for one in conditions(case.lines[-1], list(names), "got_{}".format)]
+        return condition(case.lines[-1], list(names), "got_{}".format, "and", "or")
 
-    assert fine("a") == ["got_a == 32 and got_b == 0 and got_c == 0 and failed == 0"]
-    assert fine("a|b", "ab") == [
-        "got_a == 32 and got_b == 0 and failed == 0",
-        "got_b == 32 and got_a == 0 and failed == 0",
-    ]
-    assert fine("spread:a,b", "ab") == ["got_a > 0 and got_b > 0 and got_a + got_b == 32"]
+    assert fine("a") == "got_a == 32 and got_b == 0 and got_c == 0 and failed == 0"
+    assert fine("a|b", "ab") == (
+        "(got_a == 32 and got_b == 0 and failed == 0) or (got_b == 32 and got_a == 0 and failed == 0)"
+    )
+    assert fine("spread:a,b", "ab") == "got_a > 0 and got_b > 0 and got_a + got_b == 32"
     assert fine("a:15,b:17", "ab") == fine("spread:a,b", "ab")
-    assert fine("spread:a,b,c") == ["(got_a > 0) + (got_b > 0) + (got_c > 0) >= 2 and got_a + got_b + got_c == 32"]
-    assert fine("every:a,b") == ["got_a == 32 and got_b == 32 and got_c == 0"]
-    assert fine("refused", "") == ["failed == 32 and error == ECONNREFUSED"]
-    assert fine("EHOSTUNREACH", "") == ["failed == 32 and error == EHOSTUNREACH"]
-    assert fine("a:30,refused:2", "a") == [
+    assert fine("spread:a,b,c") == "(got_a > 0) + (got_b > 0) + (got_c > 0) >= 2 and got_a + got_b + got_c == 32"
+    assert fine("every:a,b") == "got_a == 32 and got_b == 32 and got_c == 0"
+    assert fine("refused", "") == "failed == 32 and error == ECONNREFUSED"
+    assert fine("EHOSTUNREACH", "") == "failed == 32 and error == EHOSTUNREACH"
+    assert fine("a:30,refused:2", "a") == (
         "got_a > 0 and failed > 0 and got_a + failed == 32 and error == ECONNREFUSED"
-    ]
-    assert fine("none", "a") == ["got_a == 0 and failed == 0"]
-    assert fine("?") == []
+    )
+    assert fine("none", "a") == "got_a == 0 and failed == 0"
+    assert fine("?") == ""
 
 
 #: the fields that sendbug(1) and send-pr(1) write, and the form of the WSL issues, in their order
@@ -296,7 +295,7 @@ def _ordinary(text: str) -> bool:
 def test_a_kind_without_a_row_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(outline.SOCKETS, "udp6")
+    monkeypatch.delitem(program_plan.SOCKETS, "udp6")
     assert main(["reproduce", "a=udp6 a.bind=::1", "--host", "freebsd"]) == 2
     error = capsys.readouterr().err
     assert "no program can be written for 'a=udp6'; sockets may be tcp4, tcp6, udp4" in error
@@ -305,8 +304,8 @@ def test_a_kind_without_a_row_is_one_clear_line(
 
 def test_rows_of_sockets_are_those_of_the_notation() -> None:
     """A kind without a row is told to have none (see above)."""
-    assert set(SOCKET_KINDS) - set(outline.SOCKETS) == {"unix", "unixgram", "vsock"}
-    for kind, row in outline.SOCKETS.items():
+    assert set(SOCKET_KINDS) - set(program_plan.SOCKETS) == {"unix", "unixgram", "vsock"}
+    for kind, row in program_plan.SOCKETS.items():
         family = {"ipv4": "AF_INET", "ipv6": "AF_INET6"}[SOCKET_KINDS[kind].family]
         assert row[:2] == (family, {"stream": "SOCK_STREAM", "datagram": "SOCK_DGRAM"}[SOCKET_KINDS[kind].type])
 

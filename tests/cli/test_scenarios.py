@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from bindmatrix.cli.main import main
 from bindmatrix.observe.recordings import Observation, header, line
-from bindmatrix.run.session import REPEATS, Plan
+from bindmatrix.run.plan import Plan
+from bindmatrix.run.session import REPEATS
 
 from tests.fake_kernel import FACTS
 from tests.report.pages import BOUND, CLASSIC, predicted

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bindmatrix.execute.host_pool import Hand, SplitHost, kernel
+from bindmatrix.execute.host_pool import HostPool, HostThread, kernel
 from bindmatrix.execute.hosts import HostSpec, open_host
 from bindmatrix.execute.local import LocalHost
 from bindmatrix.execute.remote import RemoteHost
@@ -47,29 +47,29 @@ def good(name: str = "good") -> HostSpec:
 
 
 @pytest.fixture
-def hands() -> Iterator[list[Hand]]:
+def hands() -> Iterator[list[HostThread]]:
     """Hands that are closed after the test."""
-    opened: list[Hand] = []
+    opened: list[HostThread] = []
     yield opened
     for hand in opened:
         hand.close()
 
 
-def together(hands: list[Hand], *specs: HostSpec) -> SplitHost:
+def together(hands: list[HostThread], *specs: HostSpec) -> HostPool:
     for spec in specs:
-        hands.append(Hand(spec.name, open_host(spec)))
+        hands.append(HostThread(spec.name, open_host(spec)))
         hands[-1].open().result()
-    return SplitHost(hands)
+    return HostPool(hands)
 
 
-def answered(host: SplitHost | RemoteHost, scenarios: list[str] = SCENARIOS) -> Counter[bool]:
+def answered(host: HostPool | RemoteHost, scenarios: list[str] = SCENARIOS) -> Counter[bool]:
     """How many of the scenarios had outcomes, and how many had not; each is answered once."""
     found = [json.loads(line) for batch in host.run(scenarios) for line in batch]
     assert Counter(one["scenario"] for one in found) == Counter(scenarios)
     return Counter(one["outcomes"] is not None for one in found)
 
 
-def test_every_one_has_a_share(hands: list[Hand], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_one_has_a_share(hands: list[HostThread], monkeypatch: pytest.MonkeyPatch) -> None:
     shares: Counter[str] = Counter()
     run = RemoteHost.run_until_lost
 
@@ -90,7 +90,7 @@ def test_every_one_has_a_share(hands: list[Hand], monkeypatch: pytest.MonkeyPatc
     assert host.facts == hands[0].host.facts
 
 
-def test_the_others_take_over_what_a_lost_host_had(hands: list[Hand], tmp_path: Path) -> None:
+def test_the_others_take_over_what_a_lost_host_had(hands: list[HostThread], tmp_path: Path) -> None:
     host = together(hands, flaky(tmp_path, 100_000), good())
     assert answered(host) == {True: len(SCENARIOS)}
     assert hands[0].host.lost
@@ -99,7 +99,7 @@ def test_the_others_take_over_what_a_lost_host_had(hands: list[Hand], tmp_path: 
     assert answered(host) == {True: len(SCENARIOS)}
 
 
-def test_alone_a_lost_host_leaves_the_rest_without_verdict(hands: list[Hand], tmp_path: Path) -> None:
+def test_alone_a_lost_host_leaves_the_rest_without_verdict(hands: list[HostThread], tmp_path: Path) -> None:
     host = together(hands, flaky(tmp_path, 100_000))
     counts = answered(host)
     assert counts[True] >= 100
@@ -108,7 +108,7 @@ def test_alone_a_lost_host_leaves_the_rest_without_verdict(hands: list[Hand], tm
     assert answered(host, SCENARIOS[:3]) == {False: 3}
 
 
-def test_cancel_reaches_every_thread(hands: list[Hand]) -> None:
+def test_cancel_reaches_every_thread(hands: list[HostThread]) -> None:
     host = together(hands, good("one"), HostSpec("local", workers=1))
     batches = host.run(f"a=tcp4 wait={i}" for i in range(60_000, 70_000))
     timer = threading.Timer(0.3, host.cancel)
@@ -117,7 +117,7 @@ def test_cancel_reaches_every_thread(hands: list[Hand]) -> None:
         list(batches)
 
 
-def test_leaving_early_waits_for_nobody(hands: list[Hand]) -> None:
+def test_leaving_early_waits_for_nobody(hands: list[HostThread]) -> None:
     host = together(hands, good("one"), good("two"))
     for _ in host.run(iter(lambda: SCENARIOS[0], None)):
         break

@@ -12,7 +12,8 @@ from bindmatrix.generate.deliveries import GROUP, OTHER_TEAMS, TEAMS, Team, rand
 from bindmatrix.notation import parse
 from bindmatrix.oracle.oracle import Oracle
 from bindmatrix.rules import catalog
-from bindmatrix.run.session import Plan, Session
+from bindmatrix.run.plan import Plan
+from bindmatrix.run.session import Session
 
 TEXTS = random_deliveries(0, 1500)
 

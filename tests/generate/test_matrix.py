@@ -12,7 +12,7 @@ from bindmatrix.errors import Problem
 from bindmatrix.generate.axes import ENDPOINT, ENDPOINTS, FEATURES, MEETINGS, STATE, TRACKS, USERS
 from bindmatrix.generate.covering import covering
 from bindmatrix.generate.group_id import GroupId
-from bindmatrix.generate.matrix import PROFILES, Group, matrix
+from bindmatrix.generate.matrix import PROFILES, ScenarioGroup, matrix
 from bindmatrix.generate.matrix_spec import FAMILIES, OTHER_FAMILIES
 from bindmatrix.generate.option_plans import tracked_plans
 from bindmatrix.notation import PROTOCOLS, parse
@@ -21,12 +21,12 @@ EVIDENCE = Path(__file__).parents[2] / "expectations" / "evidence"
 
 
 @pytest.fixture(scope="module")
-def full() -> list[Group]:
+def full() -> list[ScenarioGroup]:
     return list(matrix(users=True))
 
 
 @pytest.fixture(scope="module")
-def texts(full: list[Group]) -> list[str]:
+def texts(full: list[ScenarioGroup]) -> list[str]:
     return [text for group in full for text in group.scenarios]
 
 
@@ -44,7 +44,7 @@ def test_size_of_profiles(profile: str, users: bool, count: int) -> None:
     assert sum(len(group) for group in groups) == count
 
 
-def test_length_is_known_without_the_texts(full: list[Group]) -> None:
+def test_length_is_known_without_the_texts(full: list[ScenarioGroup]) -> None:
     assert all(len(group) == len(group.scenarios) for group in full)
 
 
@@ -68,7 +68,7 @@ def test_profiles_are_parts_of_the_full(profile: str, texts: list[str]) -> None:
     assert set(part) <= set(texts)
 
 
-def values(group: Group) -> list[tuple[tuple[str, str], ...]]:
+def values(group: ScenarioGroup) -> list[tuple[tuple[str, str], ...]]:
     """Every scenario of a group as its (axis, value) pairs."""
     fixed = tuple(zip(GroupId._fields, group.key, strict=True))
     return [
@@ -76,7 +76,7 @@ def values(group: Group) -> list[tuple[tuple[str, str], ...]]:
     ]
 
 
-def pairs_of_values(groups: list[Group]) -> set[tuple[tuple[str, str], ...]]:
+def pairs_of_values(groups: list[ScenarioGroup]) -> set[tuple[tuple[str, str], ...]]:
     found: set[tuple[tuple[str, str], ...]] = set()
     for group in groups:
         for row in values(group):
@@ -95,7 +95,7 @@ def test_quick_is_small() -> None:
     assert 5_000 < sum(len(group) for group in matrix("quick", users=True)) < 7_000
 
 
-def test_every_value_of_every_axis_occurs(full: list[Group]) -> None:
+def test_every_value_of_every_axis_occurs(full: list[ScenarioGroup]) -> None:
     everything = [*full, *others()]
     assert {group.key.protocol for group in everything} == set(MEETINGS)
     assert {group.key.state for group in everything} == set(STATE)
@@ -112,7 +112,7 @@ def test_every_value_of_every_axis_occurs(full: list[Group]) -> None:
     assert "reuseport:|1+reuseaddr:1" not in labels
 
 
-def others() -> list[Group]:
+def others() -> list[ScenarioGroup]:
     """The groups of the kinds that not every host has."""
     return [group for group in matrix(users=True, kinds=PROTOCOLS) if MEETINGS[group.key.protocol].needs]
 
@@ -141,7 +141,7 @@ def test_other_kinds_were_recorded() -> None:
     assert made <= recorded
 
 
-def test_what_a_group_needs(full: list[Group]) -> None:
+def test_what_a_group_needs(full: list[ScenarioGroup]) -> None:
     for group in full:
         assert group.needs <= set(FEATURES)
         text = group.scenarios[0]
@@ -156,7 +156,7 @@ def test_without_ipv6_and_users() -> None:
         assert not any({"ipv6", "users"} & group.needs for group in matrix(profile, ipv6=False))
 
 
-def test_ids_are_unique_and_round_trip(full: list[Group]) -> None:
+def test_ids_are_unique_and_round_trip(full: list[ScenarioGroup]) -> None:
     assert len({group.id for group in full}) == len(full)
     for group in full:
         assert GroupId.parse(group.id) == group.key
@@ -179,7 +179,7 @@ def test_a_bad_id_is_explained(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("parts", [2, 3, 7])
-def test_shards(parts: int, full: list[Group]) -> None:
+def test_shards(parts: int, full: list[ScenarioGroup]) -> None:
     shards = [list(matrix(users=True, shard=(part, parts))) for part in range(1, parts + 1)]
     assert sorted(group.id for shard in shards for group in shard) == sorted(group.id for group in full)
     loads = [sum(group.weight for group in shard) for shard in shards]
@@ -189,7 +189,7 @@ def test_shards(parts: int, full: list[Group]) -> None:
     assert all([order[group.id] for group in shard] == sorted(order[group.id] for group in shard) for shard in shards)
 
 
-def test_more_shards_than_groups(full: list[Group]) -> None:
+def test_more_shards_than_groups(full: list[ScenarioGroup]) -> None:
     """Failed first: a list of all shards was made."""
     assert len(list(matrix(users=True, shard=(1, 10**12)))) == 1
     assert list(matrix(users=True, shard=(len(full) + 1, 10**12))) == []
@@ -206,7 +206,7 @@ def test_a_profile_that_is_none() -> None:
         matrix("quik")
 
 
-def test_what_shares_the_first_part_stands_together(full: list[Group]) -> None:
+def test_what_shares_the_first_part_stands_together(full: list[ScenarioGroup]) -> None:
     for group in full:
         heads = [text[: text.index(" b=")] for text in group.scenarios]
         assert len([head for head, _ in groupby(heads)]) == len(set(heads))

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from bindmatrix.answers.claims import Result, results
+from bindmatrix.answers.claims import ClaimResult, results
 from bindmatrix.errors import Problem
 from bindmatrix.judge import claim_check
-from bindmatrix.judge.claim_check import HOLDS, LACKING, REFUTED, UNKNOWN, Case, Claim, find
+from bindmatrix.judge.claim_check import HOLDS, LACKING, REFUTED, UNKNOWN, Claim, ClaimScenario, find
 from bindmatrix.notation import Scenario, parse
 from bindmatrix.outcomes import Expected
 from bindmatrix.rules import catalog
@@ -19,7 +19,7 @@ SEND = BOTH + " deliver=127.0.0.1"
 
 
 def verdict(text: str, then: str, outcomes: Sequence[Expected] | None, theirs: Sequence[Expected] = ()) -> str:
-    claim = Claim("x", "says", ("source",), (), "", (Case(parse(text), then),))
+    claim = Claim("x", "says", ("source",), (), "", (ClaimScenario(parse(text), then),))
     return find(claim, lambda scenario: outcomes, lambda os, scenario: theirs).verdict
 
 
@@ -89,12 +89,12 @@ def test_one_refutation_is_enough_and_one_scenario_that_applies_too() -> None:
     good, bad, lacks = "a=tcp4", "b=tcp4", "c=tcp4 c.reuseport_lb=1 c.bind=127.0.0.1"
     answers: dict[str, list[Expected]] = {good: ["ok"], bad: ["EMFILE"], lacks: ["ok", "ENOPROTOOPT", "ok"]}
 
-    def of(*texts: str) -> claim_check.Finding:
-        claim = Claim("x", "s", ("y",), (), "", tuple(Case(parse(text), "ok") for text in texts))
+    def of(*texts: str) -> claim_check.ClaimVerdict:
+        claim = Claim("x", "s", ("y",), (), "", tuple(ClaimScenario(parse(text), "ok") for text in texts))
         return find(claim, lambda scenario: answers[scenario.text], _nobody)
 
     assert of(good, bad).verdict == REFUTED
-    assert of(bad, good).case == Case(parse(bad), "ok")
+    assert of(bad, good).case == ClaimScenario(parse(bad), "ok")
     assert of(good, lacks).verdict == HOLDS
     assert of(lacks).verdict == LACKING
 
@@ -104,7 +104,7 @@ def _nobody(os: str, scenario: Scenario) -> Sequence[Expected]:
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, Result]:
+def found() -> dict[str, ClaimResult]:
     return {one.claim.id: one for one in results(claim_check.read(), catalog.names())}
 
 
@@ -136,17 +136,17 @@ def found() -> dict[str, Result]:
         ("windows-exclusive-protects", "linux", [LACKING]),
     ],
 )
-def test_what_is_well_known(found: dict[str, Result], claim: str, os: str, verdicts: list[str]) -> None:
+def test_what_is_well_known(found: dict[str, ClaimResult], claim: str, os: str, verdicts: list[str]) -> None:
     assert [row.finding.verdict for row in found[claim].rows if row.os == os] == verdicts
 
 
-def test_one_meaning_everywhere_is_refuted_on_every_other_system(found: dict[str, Result]) -> None:
+def test_one_meaning_everywhere_is_refuted_on_every_other_system(found: dict[str, ClaimResult]) -> None:
     rows = found["reuseaddr-means-the-same-everywhere"].rows
     assert {row.os for row in rows if row.finding.verdict == HOLDS} == {"linux"}
     assert {row.os for row in rows if row.finding.verdict == REFUTED} == set(catalog.names()) - {"linux"}
 
 
-def test_every_claim_has_a_place_where_it_is_decided(found: dict[str, Result]) -> None:
+def test_every_claim_has_a_place_where_it_is_decided(found: dict[str, ClaimResult]) -> None:
     """A claim that nobody can say anything about is badly asked."""
     for result in found.values():
         assert {row.finding.verdict for row in result.rows} & {HOLDS, REFUTED}, result.claim.id

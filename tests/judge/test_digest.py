@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from bindmatrix.judge.evidence_sample import EACH, _facts, digest
-from bindmatrix.judge.host_table import Columns
+from bindmatrix.judge.host_table import HostTable
 from bindmatrix.observe import recordings
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.rules import catalog
@@ -15,7 +15,7 @@ from tests.report.pages import host
 EVIDENCE = catalog.folder() / "evidence" / "gvisor-20221219"
 
 
-def columns(found: list[Observation]) -> Columns:
+def columns(found: list[Observation]) -> HostTable:
     return host("gvisor", "20221219", found)
 
 
@@ -23,7 +23,7 @@ def recorded(*names: str) -> list[Observation]:
     return [one for name in names for one in recordings.read(EVIDENCE / f"{name}.jsonl.gz")]
 
 
-def facts(whole: Columns) -> set[object]:
+def facts(whole: HostTable) -> set[object]:
     return {fact for row, number in enumerate(whole.result) for fact in _facts(whole.text(row), whole.results[number])}
 
 

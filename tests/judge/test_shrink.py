@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 from bindmatrix.judge.shrink import shrink
-from bindmatrix.judge.verdicts import DIVERGES, Judge
-from bindmatrix.notation import canonical
+from bindmatrix.judge.verdicts import Judge, VerdictKind
+from bindmatrix.notation import parse
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.rules import catalog
 
@@ -50,7 +50,7 @@ def shrunk(text: str, fault: Fault, *, withheld: Callable[[str], bool] = lambda 
         return [observation(scenario) for scenario in reversed(scenarios) if not withheld(scenario)]
 
     verdict = judge.verdict(observation(text))
-    assert verdict.kind == DIVERGES
+    assert verdict.kind == VerdictKind.DIVERGES
     return Shrunk(shrink(verdict, judge, observe), rounds)
 
 
@@ -245,7 +245,7 @@ def test_a_round_asks_for_other_scenarios_and_for_each_once() -> None:
     (asked,) = shrunk(CONFLICT, allows()).rounds
     assert CONFLICT not in asked
     assert len(asked) == len(set(asked)) > 0
-    assert [canonical(text) for text in asked] == asked
+    assert [parse(text).text for text in asked] == asked
 
 
 def test_a_candidate_that_the_host_does_not_answer_is_passed_over() -> None:

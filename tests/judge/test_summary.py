@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from bindmatrix.judge.summary import Collector, Group
-from bindmatrix.judge.verdicts import DIVERGES, Judge
+from bindmatrix.judge.summary import Collector, VerdictGroup
+from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.rules import catalog
 
@@ -25,7 +25,7 @@ def collector(*observations: Observation, **host: object) -> Collector:
     return made
 
 
-def groups(*observations: Observation, **host: object) -> list[Group]:
+def groups(*observations: Observation, **host: object) -> list[VerdictGroup]:
     return collector(*observations, **host).settled()
 
 
@@ -50,7 +50,7 @@ def test_the_shrunk_scenario_is_shown_where_there_is_one() -> None:
 
 def test_a_group_says_what_it_is_about() -> None:
     (group,) = groups(observed(SHORT))
-    assert (group.kind, group.rule, group.call) == (DIVERGES, "linux.tcp-conflict", "bind")
+    assert (group.kind, group.rule, group.call) == (VerdictKind.DIVERGES, "linux.tcp-conflict", "bind")
     assert (group.expected, group.actual) == ("EADDRINUSE", "ok")
     assert group.why
     assert any(one.startswith("source: net/ipv4/inet_connection_sock.c") for one in group.evidence)
@@ -121,8 +121,11 @@ def test_the_summary_adds_up() -> None:
         "conforms": 1,
     }
     assert not summary.conforms
-    assert [group.kind for group in summary.of("unknown")] == ["unknown"]
-    assert [group.kind for group in summary.of("diverges", "unknown")] == ["diverges", "unknown"]
+    assert [group.kind for group in summary.of(VerdictKind.UNKNOWN)] == ["unknown"]
+    assert [group.kind for group in summary.groups] == ["diverges", "unknown"]
+    assert summary.counted == {"diverges": 1, "conforms": 1, "unknown": 1}
+    assert list(summary.counted) == ["diverges", "conforms", "unknown"]
+    assert summary.system_rules == {rule: n for rule, n in summary.rules.items() if rule.startswith("linux.")}
     assert summary.rules["linux.tcp-conflict"] == 2
     data = summary.as_dict()
     assert data["format"] == "bindmatrix-verdicts/1"

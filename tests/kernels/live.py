@@ -8,8 +8,9 @@ from typing import Any
 
 from bindmatrix.execute.hosts import HostSpec, open_host
 from bindmatrix.judge.summary import Summary
-from bindmatrix.judge.verdicts import CONFORMS, KNOWN, UNKNOWN
-from bindmatrix.run.session import Plan, Session
+from bindmatrix.judge.verdicts import VerdictKind
+from bindmatrix.run.plan import Plan
+from bindmatrix.run.session import Session
 
 
 def run(spec: HostSpec, *, examples: int, deliveries: int, part: int = 1) -> tuple[dict[str, Any], Summary]:
@@ -23,8 +24,11 @@ def run(spec: HostSpec, *, examples: int, deliveries: int, part: int = 1) -> tup
 def as_expected(summary: Summary) -> bool:
     """Whether nothing differs from the expectation file; whom the permissions of a file let in is left open by it."""
     counts = summary.verdicts
-    unknown = counts[UNKNOWN]
-    return counts[CONFORMS] + counts[KNOWN] + unknown == summary.total and unknown <= summary.total // 500
+    unknown = counts[VerdictKind.UNKNOWN]
+    return (
+        counts[VerdictKind.CONFORMS] + counts[VerdictKind.KNOWN] + unknown == summary.total
+        and unknown <= summary.total // 500
+    )
 
 
 def told(summary: Summary) -> str:

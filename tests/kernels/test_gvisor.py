@@ -16,7 +16,7 @@ import sys
 
 import pytest
 from bindmatrix.execute.hosts import HostSpec, open_host
-from bindmatrix.judge.verdicts import CONFORMS, UNKNOWN
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.rules import catalog
 from bindmatrix.run.session import observed
 
@@ -94,5 +94,5 @@ def test_nothing_is_left_unknown_that_was_measured(gvisor: HostSpec) -> None:
 
     with open_host(gvisor) as host:
         summary = Session(host).run(asked)
-    assert summary.verdicts[UNKNOWN] == 0
-    assert summary.verdicts[CONFORMS] == len(asked), live.told(summary)
+    assert summary.verdicts[VerdictKind.UNKNOWN] == 0
+    assert summary.verdicts[VerdictKind.CONFORMS] == len(asked), live.told(summary)

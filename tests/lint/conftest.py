@@ -108,6 +108,11 @@ class Folder:
         return [(name, f"{problem.place}: {problem.message}") for name, problem in checks.run(self.subject())]
 
 
+@pytest.fixture(autouse=True)
+def _no_cache_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BINDMATRIX_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)

@@ -10,12 +10,12 @@ from bindmatrix.oracle.branches import API
 from bindmatrix.oracle.oracle import Oracle
 from bindmatrix.oracle.prediction import Predictor
 from bindmatrix.rules import catalog, confidence, divergences
-from bindmatrix.rules.model import Expectations
+from bindmatrix.rules.model import Model
 
 from tests.lint.conftest import GOOD, Folder
 
 
-def at(folder: Folder, release: str) -> Expectations:
+def at(folder: Folder, release: str) -> Model:
     # a fresh folder for every test: what is read is kept
     return folder.subject().loaded.at(release)
 

@@ -10,7 +10,7 @@ from bindmatrix.cli.main import main
 from bindmatrix.lint import checks
 from bindmatrix.rules import catalog
 
-from tests.lint.conftest import GOOD, Folder
+from tests.lint.conftest import Folder
 
 Capture = pytest.CaptureFixture[str]
 
@@ -54,24 +54,10 @@ def test_unknown_system(capsys: Capture) -> None:
     assert "--os: no expectations for 'linus'; did you mean 'linux'?; there are" in capsys.readouterr().err
 
 
-def test_update(folder: Folder, capsys: Capture) -> None:
-    folder.write(GOOD.replace("demo.conflict", "demo.taken"), update=False)
-    path = folder.evidence / "decided.json"
-    path.write_text('{"other": {"other.rule": {"other-1": {"pairs": 1}}}}', encoding="utf-8")
-    assert main(["lint", str(folder.file)]) == 2
-    assert "[decided]" in capsys.readouterr().err
-    assert main(["lint", "--update", str(folder.file)]) == 0
-    assert "wrote" in capsys.readouterr().err
-    written = json.loads(path.read_text(encoding="utf-8"))
-    assert written["other"] == {"other.rule": {"other-1": {"pairs": 1}}}
-    assert written["demo"]["demo.taken"]["demo-1.0"]["pairs"] > 10
-    assert main(["lint", str(folder.file)]) == 0
-
-
 def test_a_broken_decided_file(folder: Folder, capsys: Capture) -> None:
     (folder.evidence / "decided.json").write_text("{", encoding="utf-8")
     assert main(["lint", str(folder.file)]) == 2
-    assert "write it again with 'bindmatrix lint --update'" in capsys.readouterr().err
+    assert "write it again with 'bindmatrix regenerate'" in capsys.readouterr().err
 
 
 def test_decides(folder: Folder, capsys: Capture) -> None:

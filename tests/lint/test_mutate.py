@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from bindmatrix.lint import mutation_score
 from bindmatrix.lint.context import Subject
 from bindmatrix.lint.mutants import of_section
@@ -68,6 +69,7 @@ def test_the_mutants_of_a_section() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_short_way_finds_what_replaying_everything_finds() -> None:
     at = catalog.expectations("openbsd").at("7.9")
     subject = Subject(catalog.folder() / "openbsd.yaml")

@@ -7,20 +7,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from bindmatrix.lint.fact_space import SPACED, Worlds, both, subtract
-from bindmatrix.lint.reachability import Reach, releases_of
+from bindmatrix.lint.fact_space import Worlds, both, subtract
+from bindmatrix.lint.reachability import Reach
 from bindmatrix.lint.replay import lines, recorded_sets
 from bindmatrix.lint.tracing import TracingOracle
 from bindmatrix.notation import step
-from bindmatrix.oracle.naive import NaiveEvaluator
 from bindmatrix.oracle.trace import Decision
 from bindmatrix.rules import catalog, vocabulary
+from bindmatrix.rules.boundaries import probes
+from bindmatrix.rules.facts import EXISTING, FACTS, SPACED
 from bindmatrix.rules.loader import loads
-from bindmatrix.rules.model import Expectations
+from bindmatrix.rules.model import Model
 from bindmatrix.rules.sockets import Sock, on_port
 from hypothesis import given, settings
 
 from tests.lint.conftest import GOOD
+from tests.oracle.reference import ReferenceEvaluator
 from tests.oracle.test_evaluators import FILES
 
 EVERY = 83
@@ -32,10 +34,10 @@ def test_every_fact_is_in_a_group() -> None:
     for section in vocabulary.SECTIONS:
         for group in Worlds(section, stack, asks=True).groups:
             found |= {key.partition("@")[0] for key, _ in group.masks}
-    assert found == set(vocabulary.FACTS)
+    assert found == set(FACTS)
 
 
-def decisions(os: str) -> Iterator[tuple[Expectations, Decision]]:
+def decisions(os: str) -> Iterator[tuple[Model, Decision]]:
     """What was asked in recorded runs, a sample."""
     expectations = catalog.expectations(os)
     for host, sets in itertools.groupby(recorded_sets(catalog.folder() / "evidence", os), lambda one: one.host):
@@ -56,16 +58,17 @@ def decisions(os: str) -> Iterator[tuple[Expectations, Decision]]:
                     yield at, decision
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("os", catalog.names())
 def test_what_occurs_in_recorded_runs_is_in_the_worlds(os: str) -> None:
-    naive: dict[int, NaiveEvaluator] = {}
+    naive: dict[int, ReferenceEvaluator] = {}
     worlds: dict[tuple[int, str], Worlds] = {}
     seen = set()
-    for expectations, decision in decisions(os):
-        key = (id(expectations), decision.section)
+    for model, decision in decisions(os):
+        key = (id(model), decision.section)
         if key not in worlds:
-            worlds[key] = Reach(expectations).worlds(decision.section)
-            naive[key[0]] = NaiveEvaluator(expectations)
+            worlds[key] = Reach(model).worlds(decision.section)
+            naive[key[0]] = ReferenceEvaluator(model)
         new, state = decision.new, decision.state
         asks = any(name == "existing.form" for group in worlds[key].groups for name, _ in group.masks)
         others = [sock for sock in on_port(state, new) if not (sock.name and sock.name == new.name)]
@@ -77,7 +80,7 @@ def test_what_occurs_in_recorded_runs_is_in_the_worlds(os: str) -> None:
     assert len(seen) > 20
 
 
-def _in_worlds(worlds: Worlds, naive: NaiveEvaluator, decision: Decision, sock: Sock | None) -> None:
+def _in_worlds(worlds: Worlds, naive: ReferenceEvaluator, decision: Decision, sock: Sock | None) -> None:
     for group in worlds.groups:
         left = group.all
         facts = {}
@@ -85,7 +88,7 @@ def _in_worlds(worlds: Worlds, naive: NaiveEvaluator, decision: Decision, sock: 
             name, _, space = key.partition("@")
             if space == "one" and not (decision.new.v4 or decision.new.v6):
                 continue
-            if sock is None and vocabulary.FACTS[name].scope == vocabulary.EXISTING:
+            if sock is None and FACTS[name].scope == EXISTING:
                 continue
             facts[key] = naive.value(name, decision.call, decision.new, sock, space or "any", decision.state)
             if (key, facts[key]) in group.masks:
@@ -109,11 +112,12 @@ def scenarios() -> list[str]:
 SCENARIOS = scenarios()
 
 
+@pytest.mark.slow
 @settings(max_examples=settings.default.max_examples // 10)  # each asks hundreds of scenarios
 @given(FILES)
-def test_a_dead_rule_never_decides(expectations: Expectations) -> None:
-    dead = {(one.section, one.rule.id) for one in Reach(expectations).dead()}
-    oracle = TracingOracle(expectations, keep=True)
+def test_a_dead_rule_never_decides(model: Model) -> None:
+    dead = {(one.section, one.rule.id) for one in Reach(model).dead()}
+    oracle = TracingOracle(model, keep=True)
     for scenario in SCENARIOS:
         oracle.predict(scenario)
     decided = {(one.section, rule.id) for some in oracle.decisions.values() for one in some for rule in one.rules}
@@ -124,7 +128,7 @@ def test_a_dead_rule_never_decides(expectations: Expectations) -> None:
 @pytest.mark.parametrize("os", catalog.names())
 def test_a_rule_after_its_own_copy_is_dead(os: str) -> None:
     expectations = catalog.expectations(os)
-    at = expectations.at(releases_of(expectations)[-1])
+    at = expectations.at(probes(expectations)[-1])
     for section, rules in at.rules.items():
         for index, rule in enumerate(rules[:-1]):
             copy = replace(rule, id=f"{rule.id}-copy")
@@ -139,7 +143,7 @@ def test_a_rule_after_its_own_copy_is_dead(os: str) -> None:
 @pytest.mark.parametrize("os", catalog.names())
 def test_the_files_have_no_dead_rule(os: str) -> None:
     expectations = catalog.expectations(os)
-    for release in releases_of(expectations):
+    for release in probes(expectations):
         reach = Reach(expectations.at(release))
         assert not reach.dead()
         assert not reach.undecided()
@@ -156,10 +160,10 @@ def test_boxes() -> None:
 
 
 def test_releases_stand_for_all_bounds() -> None:
-    found = releases_of(catalog.expectations("linux"))
+    found = probes(catalog.expectations("linux"))
     assert {"5.10", "6.1", "6.1.168", "6.8", "7.0", "7.3.4"} <= set(found)
-    assert releases_of(catalog.expectations("illumos")) == ["2021.04", "omnios-2021.04"]
+    assert probes(catalog.expectations("illumos")) == ["2021.04", "omnios-2021.04"]
 
 
 def test_spaced_facts_are_facts() -> None:
-    assert set(SPACED) <= set(vocabulary.FACTS)
+    assert set(SPACED) <= set(FACTS)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from bindmatrix.notation import parse
-from bindmatrix.oracle.naive import NaiveEvaluator
 from bindmatrix.oracle.oracle import Oracle
 from bindmatrix.rules import catalog
 
+from tests.oracle.reference import ReferenceEvaluator
 from tests.oracle.tables import read
 
 EVIDENCE = catalog.folder() / "evidence"
@@ -476,7 +476,7 @@ def test_every_recorded_run_is_accepted(path: Path) -> None:
 def test_naive_and_compiled_agree(path: Path) -> None:
     os, _, release = path.parent.name.partition("-")
     expectations = catalog.expectations(os).at(release)
-    naive, compiled = Oracle(expectations, NaiveEvaluator(expectations)), oracle_of(os, release)
+    naive, compiled = Oracle(expectations, ReferenceEvaluator(expectations)), oracle_of(os, release)
     for record in records(path):
         scenario = record["scenario"]
         assert naive.predict(scenario) == compiled.predict(scenario), scenario

@@ -16,11 +16,12 @@ def test_what_is_said_of_the_port_holds_from_the_start_or_never() -> None:
     expectations = catalog.expectations("netbsd")
     entries = divergences.of(expectations, "7.99.34")
     assert entries
-    assert divergences.possible(entries, expectations.on_port(20480).stack) == entries
-    assert divergences.possible(entries, expectations.stack) == ()
+    model = expectations.at("7.99.34")
+    assert divergences.possible(entries, model.on_port(20480)) == entries
+    assert divergences.possible(entries, model) == ()
     others = divergences.of(catalog.expectations("macos"), "15.5")
     assert others
-    assert divergences.possible(others, expectations.stack) == others
+    assert divergences.possible(others, model) == others
 
 
 @pytest.mark.parametrize(

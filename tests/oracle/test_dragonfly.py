@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from bindmatrix.oracle.naive import NaiveEvaluator
 from bindmatrix.oracle.oracle import Oracle
 from bindmatrix.rules.catalog import expectations
 
+from tests.oracle.reference import ReferenceEvaluator
 from tests.oracle.tables import pairs, read
 
 RELEASE = "5.9"
@@ -180,6 +180,6 @@ def test_release(name: str, scenario: str, refused: str, not_ok: NotOk) -> None:
 
 def test_both_evaluators_decide_alike() -> None:
     rules = expectations("dragonfly").at(RELEASE)
-    compiled, naive = Oracle(rules), Oracle(rules, evaluator=NaiveEvaluator(rules))
+    compiled, naive = Oracle(rules), Oracle(rules, evaluator=ReferenceEvaluator(rules))
     for _, scenario, _ in CASES:
         assert compiled.predict(scenario) == naive.predict(scenario), scenario

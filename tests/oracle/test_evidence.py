@@ -11,6 +11,8 @@ from bindmatrix.lint import rule_coverage
 from bindmatrix.lint.replay import Recorded, Replay, SetReplay, recorded_sets
 from bindmatrix.rules import catalog, divergences
 
+pytestmark = pytest.mark.slow
+
 EVIDENCE = catalog.folder() / "evidence"
 SYSTEMS = catalog.names()
 SETS = [recorded for os in SYSTEMS for recorded in recorded_sets(EVIDENCE, os)]
@@ -60,4 +62,4 @@ def test_every_folder_of_evidence_has_its_system() -> None:
 def test_what_the_rules_decide_is_written_down(os: str) -> None:
     found = rule_coverage.of_replays(replayed(recorded) for recorded in SETS if recorded.os == os)
     written = rule_coverage.read(EVIDENCE / "decided.json").get(os)
-    assert written == found, "out of date: write it again with 'bindmatrix lint --update'"
+    assert written == found, "out of date: run 'bindmatrix regenerate decided'"

@@ -6,9 +6,10 @@ import itertools
 from functools import cache
 
 import pytest
-from bindmatrix.oracle.naive import NaiveEvaluator
 from bindmatrix.oracle.oracle import Oracle, Prediction
 from bindmatrix.rules import catalog
+
+from tests.oracle.reference import ReferenceEvaluator
 
 RELEASES = ("12.0", "13.0", "14.0", "14.3", "15")
 LEFT = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept"
@@ -278,7 +279,7 @@ def test_tables(protocol: str, first: str, second: str, options: tuple[str, ...]
 def test_both_evaluators_decide_alike() -> None:
     for release in RELEASES:
         expectations = catalog.expectations("freebsd").at(release)
-        compiled, naive = Oracle(expectations), Oracle(expectations, evaluator=NaiveEvaluator(expectations))
+        compiled, naive = Oracle(expectations), Oracle(expectations, evaluator=ReferenceEvaluator(expectations))
         for _, scenario, _ in EVERYWHERE:
             assert compiled.predict(scenario) == naive.predict(scenario), (release, scenario)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bindmatrix.judge.verdicts import DIVERGES, UNSUPPORTED, Judge
+from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.notation import SOCKET_KINDS
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.oracle.oracle import Oracle
@@ -82,5 +82,5 @@ def test_a_child_speaks_what_both_ends_can() -> None:
 def test_a_kernel_built_without_a_kind_does_not_diverge(error: str) -> None:
     judge = Judge(catalog.expectations("linux").at("6.18.44"))
     verdict = judge.verdict(Observation("a=mptcp4 a.bind=127.0.0.1", (error, "EBADF")))
-    assert (verdict.kind, verdict.reason) == (UNSUPPORTED, "the host has no mptcp4 sockets")
-    assert judge.verdict(Observation("a=mptcp4", ("EINVAL",))).kind == DIVERGES
+    assert (verdict.kind, verdict.reason) == (VerdictKind.UNSUPPORTED, "the host has no mptcp4 sockets")
+    assert judge.verdict(Observation("a=mptcp4", ("EINVAL",))).kind == VerdictKind.DIVERGES

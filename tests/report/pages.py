@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 
-from bindmatrix.judge.host_table import Columns, of_recordings
+from bindmatrix.judge.host_table import HostTable, of_recordings
 from bindmatrix.observe.recordings import Observation, Recording, header, line
 from bindmatrix.oracle.oracle import Oracle
 from bindmatrix.rules import catalog
@@ -35,12 +35,12 @@ def recording(os: str, release: str, observations: Iterable[Observation], **fact
     return Recording(io.BytesIO(data), "observations")
 
 
-def host(os: str, release: str, observations: Iterable[Observation], **facts: object) -> Columns:
+def host(os: str, release: str, observations: Iterable[Observation], **facts: object) -> HostTable:
     """A host that observed this."""
     return of_recordings([recording(os, release, observations, **facts)])
 
 
-def two_hosts() -> list[Columns]:
+def two_hosts() -> list[HostTable]:
     """Linux with a divergence and a flaky scenario, FreeBSD as expected; deliveries on both."""
     texts = [CLASSIC, BOUND, DUAL, LOWER, ALIKE]
     linux = predicted("linux", "6.18.44", texts)

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from bindmatrix.judge.matrix_view import matrix_view
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.report.html import page
 
@@ -57,7 +58,7 @@ class Tab:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("report") / "matrix.html"
-    file.write_text(page.render(two_hosts()), encoding="utf-8")
+    file.write_text(page.render(matrix_view(two_hosts())), encoding="utf-8")
     return file
 
 
@@ -166,7 +167,7 @@ def test_open_questions_come_from_what_is_unknown(browser: Any, tmp_path: Path) 
     gvisor = host("gvisor", "20221219", predicted("gvisor", "20221219", [text]))
     assert gvisor.summary.verdicts["unknown"] == 1
     file = tmp_path / "page.html"
-    file.write_text(page.render([gvisor]), encoding="utf-8")
+    file.write_text(page.render(matrix_view([gvisor])), encoding="utf-8")
     opened = Tab(browser, file, "view=questions")
     assert text in opened.page.locator(".v-unknown").inner_text()
 
@@ -201,7 +202,7 @@ def test_a_hostile_file_cannot_inject_anything(browser: Any, tmp_path: Path) -> 
     evil = host("linux", "6.18.44", lines, hostname=EVIL, __proto__={"x": EVIL})
     evil.name = f"linux {EVIL}"
     file = tmp_path / "page.html"
-    text = page.render([evil])
+    text = page.render(matrix_view([evil]))
     assert "evil" not in text
     file.write_text(text, encoding="utf-8")
     opened = Tab(browser, file, "s=" + quote(EVIL))

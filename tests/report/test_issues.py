@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from bindmatrix.judge.summary import Group, Summary
+from bindmatrix.judge.summary import Summary, VerdictGroup
 from bindmatrix.report.issues import MARKER, _fenced, issues, key
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +18,9 @@ HOSTS = two_hosts()
 
 def summary(actual: str, facts: dict[str, str], scenario: str = BOUND) -> Summary:
     outcomes = ("ok", "ok", "ok", actual, "ok")
-    group = Group("diverges", "linux.tcp-conflict", "bind", "EADDRINUSE", actual, 7, scenario, 3, outcomes, "why")
+    group = VerdictGroup(
+        "diverges", "linux.tcp-conflict", "bind", "EADDRINUSE", actual, 7, scenario, 3, outcomes, "why"
+    )
     return replace(HOSTS[0].summary, groups=[group], host=facts)
 
 

@@ -9,7 +9,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from bindmatrix.cli.main import main
-from bindmatrix.judge.summary import Group, Summary
+from bindmatrix.judge.summary import Summary, VerdictGroup
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.report import junit
 from bindmatrix.rules import catalog
@@ -52,7 +53,7 @@ def test_what_xml_cannot_hold_is_replaced() -> None:
     evil = "]]></failure>\x00\x1b[31m\ud800 <b>&"
     linux = host("linux", "6.18.44", [Observation(CLASSIC, None, "unsupported", "none")], hostname="x")
     summary = linux.summary
-    summary.groups.append(Group("diverges", "r", "bind", "ok", evil, 1, evil, 0, (evil,), evil))
+    summary.groups.append(VerdictGroup(VerdictKind.DIVERGES, "r", "bind", "ok", evil, 1, evil, 0, (evil,), evil))
     summary.notes.append(evil)
     root = parsed({evil: summary})
     assert "<b>&" in str(root.find("testsuite/testcase/failure").text)  # type: ignore[union-attr]

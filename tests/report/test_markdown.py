@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bindmatrix.judge.summary import Group
+from bindmatrix.judge.summary import VerdictGroup
 from bindmatrix.report import markdown
 
 from tests.report.pages import BOUND, two_hosts
@@ -31,7 +31,7 @@ def test_what_a_host_said_is_no_markup() -> None:
     evil = "</details><script>x</script> | `a` [b](c) &lt; *d*\n# e"
     summary = two_hosts()[0].summary
     summary.notes.append(evil)
-    summary.groups.insert(0, Group("diverges", evil, evil, evil, evil, 1, evil, 0, (), evil, reason=evil))
+    summary.groups.insert(0, VerdictGroup("diverges", evil, evil, evil, evil, 1, evil, 0, (), evil, reason=evil))
     text = markdown.render_all({"a": summary, evil: summary})
     assert "\n# e" not in text
     for line in text.splitlines():
@@ -42,7 +42,9 @@ def test_what_a_host_said_is_no_markup() -> None:
 
 def test_a_thousand_groups_are_counted_not_listed() -> None:
     summary = two_hosts()[0].summary
-    summary.groups += [Group("diverges", f"rule-{n}", "bind", "ok", "EINVAL", 1, BOUND, 4) for n in range(20_000)]
+    summary.groups += [
+        VerdictGroup("diverges", f"rule-{n}", "bind", "ok", "EINVAL", 1, BOUND, 4) for n in range(20_000)
+    ]
     text = markdown.render(summary)
     assert "... and 19,961 more groups" in text
     assert len(text) < 100_000

@@ -23,7 +23,7 @@ from bindmatrix.notation import parse
 from bindmatrix.outcomes import DELIVERIES, delivery_class
 from bindmatrix.reproduce import c_program, python_program
 from bindmatrix.reproduce.cases import Case, build
-from bindmatrix.reproduce.outline import Plan
+from bindmatrix.reproduce.program_plan import ProgramPlan
 from bindmatrix.rules import catalog
 
 from tests.report import reproduce_driver
@@ -152,7 +152,7 @@ def test_c_python_and_executor_agree(compiler: str, cases: list[Case], tmp_path:
         for case, (c, python) in zip(part, results, strict=True):
             assert (c[0], python[0]) == (0, 0), (case.scenario.text, c, python)
             assert shares(c[1]) == shares(python[1]), (case.scenario.text, c, python)
-            plan = Plan(case)
+            plan = ProgramPlan(case)
             told = [step.text for index, step in enumerate(plan.steps) if not plan.unchecked(index)]
             assert [row.split(None, 1)[0] for row in c[1].splitlines()[:-1]] == told
 

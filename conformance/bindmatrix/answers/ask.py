@@ -1,7 +1,7 @@
 """What every system returns for one scenario: the view-model of ``ask``.
 
-One :class:`Answer` stands for all releases of a system that return the same.  Outcomes are those of the kernel, known
-divergences included; what the rules say without them is kept beside it.
+One :class:`SystemAnswer` stands for all releases of a system that return the same.  Outcomes are those of the kernel,
+known divergences included; what the rules say without them is kept beside it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any
 
 from bindmatrix.notation import OPTIONS, Scenario, Step
 from bindmatrix.oracle.oracle import Prediction
+from bindmatrix.oracle.variants import Variant, variant_of, variants
 from bindmatrix.outcomes import Expected
 from bindmatrix.rules import catalog, confidence
-from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variant_of, variants
+from bindmatrix.rules.boundaries import Stretch, ranges, stretches
 from bindmatrix.rules.model import Expectations, Rule
 
 #: id of the rule of the socket interface that stands for an option that a platform lacks (``oracle/branches.py``)
@@ -22,7 +23,7 @@ _ABSENT = "api.absent-option"
 
 
 @dataclass(frozen=True)
-class Answer:
+class SystemAnswer:
     """What some releases of a system return; the tuples align with the steps of the scenario."""
 
     os: str
@@ -50,6 +51,12 @@ class Answer:
         """``linux 5.10 - 7.3.4``."""
         return f"{self.os} {', '.join(self.releases)}"
 
+    @property
+    def confidence_text(self) -> str:
+        """The word; what was measured says on which release, where the answer stands for several."""
+        several = self.releases != (self.release,)
+        return f"measured on {self.release}" if self.confidence == confidence.MEASURED and several else self.confidence
+
     def as_dict(self, scenario: Scenario) -> dict[str, Any]:
         """For JSON; the keys are documented in the help of ``ask``."""
         data: dict[str, Any] = {
@@ -71,12 +78,12 @@ class Answer:
         return data
 
 
-def answers(scenario: Scenario, systems: Iterable[str] = (), release: str = "") -> list[Answer]:
+def answers(scenario: Scenario, systems: Iterable[str] = (), release: str = "") -> list[SystemAnswer]:
     """The answers of ``systems`` (all when there are none), for one ``release`` or for every one described.
 
     Raises :class:`~bindmatrix.errors.Problem` for a system or release that does not exist.
     """
-    found: list[Answer] = []
+    found: list[SystemAnswer] = []
     for os in systems or catalog.names():
         expectations = catalog.expectations(os)
         if release:
@@ -84,17 +91,17 @@ def answers(scenario: Scenario, systems: Iterable[str] = (), release: str = "") 
             every = chosen[0].stretches
         else:
             chosen = variants(expectations)
-            every = stretches(expectations, known_divergences(expectations))
+            every = stretches(expectations)
         found += _of_system(scenario, expectations, chosen, every)
     return found
 
 
 def _of_system(
     scenario: Scenario, expectations: Expectations, chosen: Sequence[Variant], every: Sequence[Stretch]
-) -> list[Answer]:
+) -> list[SystemAnswer]:
     rows: dict[object, list[tuple[Variant, Stretch]]] = {}
     for variant in chosen:
-        actual = (variant.diverged or variant.oracle).predict(scenario)
+        actual = variant.actual.predict(scenario)
         lacks = any(rule.id == _ABSENT for rules in actual.rules for rule in rules)
         key = (actual.outcomes, variant.oracle.predict(scenario).outcomes == actual.outcomes, lacks)
         rows.setdefault(key, []).extend([(variant, stretch) for stretch in variant.stretches])
@@ -105,20 +112,20 @@ def _of_system(
 
 def _answer(
     scenario: Scenario, expectations: Expectations, row: Sequence[tuple[Variant, Stretch]], every: Sequence[Stretch]
-) -> Answer:
+) -> SystemAnswer:
     newest_first = sorted(row, key=lambda one: every.index(one[1]), reverse=True)
     words = [_confidence_of(scenario, variant, stretch) for variant, stretch in newest_first]
     chosen = words.index(confidence.MEASURED) if confidence.MEASURED in words else 0
     variant, stretch = newest_first[chosen]
     expected = variant.oracle.predict(scenario)
-    actual = (variant.diverged or variant.oracle).predict(scenario)
+    actual = variant.actual.predict(scenario)
     step = telling_step(scenario.steps, actual)
     reason, rule = _reason(scenario.steps[step], actual.rules[step]), actual.rules[step][0].id
     entries = variant.responsible(scenario.text) if actual.outcomes != expected.outcomes else []
     if entries:
         step = next(index for index, one in enumerate(actual.outcomes) if one != expected.outcomes[index])
         reason, rule = _one_line(entries[0].rule.why), entries[0].id
-    return Answer(
+    return SystemAnswer(
         os=expectations.os,
         title=expectations.title,
         releases=tuple(ranges(expectations, [one for _, one in row], every)),
@@ -136,9 +143,9 @@ def _answer(
 
 
 def _confidence_of(scenario: Scenario, variant: Variant, stretch: Stretch) -> str:
-    actual = (variant.diverged or variant.oracle).predict(scenario)
-    at = variant.expectations.at(stretch.probe)
-    return confidence.of_rules([rule for rules in actual.rules for rule in rules], at)
+    actual = variant.actual.predict(scenario)
+    model = variant.model.expectations.at(stretch.probe)
+    return confidence.of_rules([rule for rules in actual.rules for rule in rules], model)
 
 
 def telling_step(steps: Sequence[Step], prediction: Prediction) -> int:
@@ -160,7 +167,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def telling_steps(scenario: Scenario, found: Sequence[Answer]) -> list[int]:
+def telling_steps(scenario: Scenario, found: Sequence[SystemAnswer]) -> list[int]:
     """The steps to show: those that differ between the answers or are not ok everywhere, and the last bind."""
     shown = {index for index in range(len(scenario.steps)) if any(answer.outcomes[index] != "ok" for answer in found)}
     binds = [index for index, step in enumerate(scenario.steps) if step.kind == "bind"]

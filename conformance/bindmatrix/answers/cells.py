@@ -13,18 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from typing import NamedTuple
 
 from bindmatrix.notation import step
 from bindmatrix.oracle.oracle import Edge, Node, Oracle
+from bindmatrix.oracle.variants import Variant, variants
 from bindmatrix.outcomes import ANY_ERROR, Expected
 from bindmatrix.rules import catalog
-from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variants
-from bindmatrix.rules.model import Expectations
+from bindmatrix.rules.boundaries import Stretch, ranges, stretches
+from bindmatrix.rules.model import Expectations, Model
 
 
-class Endpoint(NamedTuple):
+class GridEndpoint(NamedTuple):
     """Where a socket is bound.  ``mark`` heads its column; ``group`` sets columns apart."""
 
     mark: str
@@ -36,17 +36,17 @@ class Endpoint(NamedTuple):
 
 
 #: in the order of rows and columns
-ENDPOINTS: tuple[Endpoint, ...] = (
-    Endpoint("0", "0.0.0.0", 4, "4", "0.0.0.0"),
-    Endpoint("1", "127.0.0.1", 4, "4", "127.0.0.1"),
-    Endpoint("2", "127.0.0.2", 4, "4", "127.0.0.2"),
-    Endpoint("g", "224.0.0.251", 4, "4", "224.0.0.251"),
-    Endpoint("d", ":: dual", 6, "6", "::", "0"),
-    Endpoint("s", ":: V6ONLY", 6, "6", "::", "1"),
-    Endpoint("l", "::1", 6, "6", "::1"),
-    Endpoint("f", "ff02::fb", 6, "6", "ff02::fb"),
-    Endpoint("z", "::ffff:0.0.0.0", 7, "6", "::ffff:0.0.0.0", "0"),
-    Endpoint("m", "::ffff:127.0.0.1", 7, "6", "::ffff:127.0.0.1", "0"),
+ENDPOINTS: tuple[GridEndpoint, ...] = (
+    GridEndpoint("0", "0.0.0.0", 4, "4", "0.0.0.0"),
+    GridEndpoint("1", "127.0.0.1", 4, "4", "127.0.0.1"),
+    GridEndpoint("2", "127.0.0.2", 4, "4", "127.0.0.2"),
+    GridEndpoint("g", "224.0.0.251", 4, "4", "224.0.0.251"),
+    GridEndpoint("d", ":: dual", 6, "6", "::", "0"),
+    GridEndpoint("s", ":: V6ONLY", 6, "6", "::", "1"),
+    GridEndpoint("l", "::1", 6, "6", "::1"),
+    GridEndpoint("f", "ff02::fb", 6, "6", "ff02::fb"),
+    GridEndpoint("z", "::ffff:0.0.0.0", 7, "6", "::ffff:0.0.0.0", "0"),
+    GridEndpoint("m", "::ffff:127.0.0.1", 7, "6", "::ffff:127.0.0.1", "0"),
 )
 _GROUPS = ("224.0.0.251", "ff02::fb")
 
@@ -88,7 +88,7 @@ LEGEND = f"""\
 
 #: (heading, set of the first, set of the second, mark of the first, mark of the second)
 Key = tuple[str, str, str, str, str]
-Cells = Mapping[Key, str]
+GridCells = Mapping[Key, str]
 
 _INDENT, _LABEL, _GAP = "  ", 18, "   "
 #: how a cell that is the same as in the newest releases is shown in the others
@@ -108,7 +108,7 @@ def cells(variant: Variant) -> dict[Key, str]:
     """Every cell of one variant; the order is that of the grids."""
     found: dict[Key, str] = {}
     oracle = variant.oracle
-    sets = option_sets(variant.expectations)
+    sets = option_sets(variant.model)
     for heading, (protocol, after) in STATES.items():
         points = endpoints(protocol)
         seconds = {
@@ -124,14 +124,14 @@ def cells(variant: Variant) -> dict[Key, str]:
     return found
 
 
-def endpoints(protocol: str) -> list[Endpoint]:
+def endpoints(protocol: str) -> list[GridEndpoint]:
     """The endpoints of the grids of a protocol: TCP has no groups."""
     return [point for point in ENDPOINTS if protocol == "udp" or point.name not in _GROUPS]
 
 
-def option_sets(expectations: Expectations) -> dict[str, tuple[str, ...]]:
-    """The option sets that a release has; ``expectations`` from ``Expectations.at``."""
-    times = expectations.stack.options
+def option_sets(model: Model) -> dict[str, tuple[str, ...]]:
+    """The option sets that a release has."""
+    times = model.stack.options
     return {
         name: options
         for name, options in OPTION_SETS.items()
@@ -139,7 +139,7 @@ def option_sets(expectations: Expectations) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _program(socket: str, protocol: str, point: Endpoint, options: Sequence[str]) -> list[str]:
+def _program(socket: str, protocol: str, point: GridEndpoint, options: Sequence[str]) -> list[str]:
     """The steps that make a socket, up to and with its bind."""
     words = [f"{socket}={protocol}{point.family}"]
     if point.v6only:
@@ -176,7 +176,7 @@ def _second(oracle: Oracle, node: Node, program: Sequence[str], *, listens: bool
 def render(os: str) -> str:
     """The file of a system; raises :class:`~bindmatrix.errors.Problem` for one that does not exist."""
     expectations = catalog.expectations(os)
-    every = stretches(expectations, known_divergences(expectations))
+    every = stretches(expectations)
     classes = _classes(expectations)
     newest = next(stretch for stretch in reversed(every) if not stretch.branch)
     full = next(found for found, chosen in classes if newest in chosen)
@@ -189,19 +189,6 @@ def render(os: str) -> str:
             parts.append(f"== {title}: only the {count:,} cells that differ (blank: the same as above)\n")
             parts += _bands({key: _SAME if full.get(key) == cell else cell for key, cell in found.items()})
     return "\n".join(parts)
-
-
-def write_all(folder: Path | None = None) -> list[Path]:
-    """Write the file of every system to ``folder`` (default: ``expectations/cells``); the files that changed."""
-    folder = folder or catalog.folder() / "cells"
-    folder.mkdir(parents=True, exist_ok=True)
-    changed = []
-    for os in catalog.names():
-        path, text = folder / f"{os}.txt", render(os)
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
-            changed.append(path)
-    return changed
 
 
 def _classes(expectations: Expectations) -> list[tuple[dict[Key, str], list[Stretch]]]:
@@ -220,14 +207,14 @@ def _classes(expectations: Expectations) -> list[tuple[dict[Key, str], list[Stre
 
 def _head(
     expectations: Expectations,
-    classes: Sequence[tuple[Cells, Sequence[Stretch]]],
-    full: Cells,
+    classes: Sequence[tuple[GridCells, Sequence[Stretch]]],
+    full: GridCells,
     every: Sequence[Stretch],
 ) -> str:
     chosen = next(chosen for found, chosen in classes if found is full)
     return (
         f"{expectations.title}: what the bind() of a second socket returns, by the rules of {expectations.os}.yaml.\n"
-        "Generated by `bindmatrix lint --update`; never edit it by hand.\n\n"
+        "Generated by `bindmatrix regenerate`; never edit it by hand.\n\n"
         "Rows: where the first socket is bound; columns: where the second one binds, one letter each; one grid for\n"
         "each option set of the first (in the heading) and of the second (above the grid).\n\n"
         f"{LEGEND}\n"
@@ -235,7 +222,7 @@ def _head(
     )
 
 
-def _bands(found: Cells) -> Iterator[str]:
+def _bands(found: GridCells) -> Iterator[str]:
     """For each state and option set of the first socket its grids side by side; those without a cell are left out."""
     sets = list(dict.fromkeys(key[1] for key in found))
     for heading, (protocol, _) in STATES.items():
@@ -261,7 +248,7 @@ def _bands(found: Cells) -> Iterator[str]:
                 yield "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _row(letters: Sequence[str], points: Sequence[Endpoint]) -> str:
+def _row(letters: Sequence[str], points: Sequence[GridEndpoint]) -> str:
     text = ""
     for index, (letter, point) in enumerate(zip(letters, points, strict=True)):
         text += " " if index and points[index - 1].group != point.group else ""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from bindmatrix.judge import claim_check
-from bindmatrix.judge.claim_check import Claim, Finding
+from bindmatrix.judge.claim_check import Claim, ClaimVerdict
 from bindmatrix.notation import Scenario
 from bindmatrix.observe.recordings import Observation
-from bindmatrix.outcomes import NOBODY, Expected, in_words
+from bindmatrix.oracle.variants import Variant, variant_of, variants
+from bindmatrix.outcomes import Expected
 from bindmatrix.rules import catalog
-from bindmatrix.rules.boundaries import Stretch, Variant, known_divergences, ranges, stretches, variant_of, variants
+from bindmatrix.rules.boundaries import Stretch, ranges, stretches
+from bindmatrix.rules.model import Expectations
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Row:
 
     os: str
     releases: tuple[str, ...]
-    finding: Finding
+    finding: ClaimVerdict
 
     @property
     def label(self) -> str:
@@ -35,14 +38,14 @@ class Row:
 
 
 @dataclass
-class Result:
+class ClaimResult:
     """A claim with a row for each group of releases that it comes to the same on."""
 
     claim: Claim
     rows: list[Row] = field(default_factory=list)
     #: what the kernel here made of it, and what its expectations say
-    here: Finding | None = None
-    expected_here: Finding | None = None
+    here: ClaimVerdict | None = None
+    expected_here: ClaimVerdict | None = None
 
     @property
     def surprising(self) -> bool:
@@ -71,7 +74,7 @@ class Result:
         return data
 
 
-def _as_dict(finding: Finding) -> dict[str, Any]:
+def _as_dict(finding: ClaimVerdict) -> dict[str, Any]:
     data: dict[str, Any] = {"verdict": finding.verdict}
     if finding.case is not None and finding.verdict != claim_check.HOLDS:
         data["scenario"] = finding.case.scenario.text
@@ -85,9 +88,9 @@ def results(
     systems: Iterable[str],
     observed: Sequence[Observation] = (),
     host: Mapping[str, Any] | None = None,
-) -> list[Result]:
+) -> list[ClaimResult]:
     """Every claim on every system; ``observed`` are the scenarios as the kernel of ``host`` ran them."""
-    found = [Result(claim) for claim in asked]
+    found = [ClaimResult(claim) for claim in asked]
     for os in systems:
         for result in found:
             result.rows += _rows(result.claim, os)
@@ -98,9 +101,9 @@ def results(
 
 def _rows(claim: Claim, os: str) -> list[Row]:
     expectations = catalog.expectations(os)
-    every = _stretches(os)
-    groups: dict[Finding, list[Stretch]] = {}
-    for variant in _variants(os):
+    every = _stretches(expectations)
+    groups: dict[ClaimVerdict, list[Stretch]] = {}
+    for variant in _variants(expectations):
         finding = claim_check.find(claim, _predicts(variant), _like)
         groups.setdefault(finding, []).extend(variant.stretches)
     place = {stretch: index for index, stretch in enumerate(every)}
@@ -111,33 +114,29 @@ def _rows(claim: Claim, os: str) -> list[Row]:
 
 
 @lru_cache(maxsize=32)
-def _variants(os: str) -> tuple[Variant, ...]:
-    return tuple(variants(catalog.expectations(os)))
+def _variants(expectations: Expectations) -> tuple[Variant, ...]:
+    return tuple(variants(expectations))
 
 
 @lru_cache(maxsize=32)
-def _stretches(os: str) -> tuple[Stretch, ...]:
-    expectations = catalog.expectations(os)
-    return tuple(stretches(expectations, known_divergences(expectations)))
+def _stretches(expectations: Expectations) -> tuple[Stretch, ...]:
+    return tuple(stretches(expectations))
 
 
 @lru_cache(maxsize=32)
-def _newest(os: str) -> Variant:
-    expectations = catalog.expectations(os)
+def _newest(expectations: Expectations) -> Variant:
     return variant_of(expectations, expectations.covers[1])
 
 
-def _predicts(variant: Variant) -> claim_check.Outcomes:
-    oracle = variant.diverged or variant.oracle
-    return lambda scenario: oracle.predict(scenario).outcomes
+def _predicts(variant: Variant) -> claim_check.OutcomesOf:
+    return lambda scenario: variant.actual.predict(scenario).outcomes
 
 
 def _like(os: str, scenario: Scenario) -> Sequence[Expected]:
-    variant = _newest(os)
-    return (variant.diverged or variant.oracle).predict(scenario).outcomes
+    return _newest(catalog.expectations(os)).actual.predict(scenario).outcomes
 
 
-def _judge_here(found: Sequence[Result], observed: Sequence[Observation], host: Mapping[str, Any]) -> None:
+def _judge_here(found: Sequence[ClaimResult], observed: Sequence[Observation], host: Mapping[str, Any]) -> None:
     ran = {one.scenario: one.outcomes for one in observed}
     expectations, release = catalog.of_host(host)
     variant = variant_of(expectations, release)
@@ -146,17 +145,10 @@ def _judge_here(found: Sequence[Result], observed: Sequence[Observation], host: 
         result.expected_here = claim_check.find(result.claim, _predicts(variant), _like)
 
 
-# --- text ---------------------------------------------------------------------------------------------------------
-
-
-def finding_text(finding: Finding) -> str:
-    """What decided, in a line: ``b.bind=127.0.0.1 is ok: a=tcp4 ...``; "" where nothing stands out."""
-    case = finding.case
-    if case is None or finding.verdict == claim_check.HOLDS:
-        return ""
-    if finding.step < 0:
-        return f"not run: {case.scenario.text}"
-    step = case.scenario.steps[finding.step]
-    outcome = in_words(finding.outcome, delivers=step.delivers)
-    received = step.delivers and finding.outcome is not None and outcome not in NOBODY
-    return f"{step.text} {'goes to' if received else 'is'} {outcome}: {case.scenario.text}"
+def tally(found: Sequence[ClaimResult]) -> dict[str, Counter[str]]:
+    """System -> how many claims come to which verdict on its newest release."""
+    counts: dict[str, Counter[str]] = {}
+    for result in found:
+        for os, row in {row.os: row for row in result.rows}.items():
+            counts.setdefault(os, Counter())[row.finding.verdict] += 1
+    return counts

@@ -1,1 +1,1 @@
-"""The command: one module a verb."""
+"""The command: one module a verb.  It reads the arguments, calls the rooms below and prints what they return."""

@@ -12,6 +12,7 @@ from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.notation import OPTIONS, SOCKET_KINDS, Scenario, parse, words_with_columns
 from bindmatrix.observe import scenario_input
 from bindmatrix.report import ask_text
+from bindmatrix.report.console import show, width_of
 
 _EPILOG = """\
 The short form asks the most common question, what two sockets do to each other:
@@ -78,23 +79,23 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             if asked:
                 print()
-            ask_text.show(ask_text.lines(scenario, rows, ask_text.width_of(sys.stdout)))
+            show(ask_text.lines(scenario, rows, width_of(sys.stdout)))
         asked = True
     if arguments.json:
         print(json.dumps(found, indent=1))
     return status
 
 
-def _asked(words: list[str]) -> list[scenario_input.Line]:
+def _asked(words: list[str]) -> list[scenario_input.ScenarioLine]:
     """The scenarios that the command line means; raises :class:`Problem`."""
     text = " ".join(words)
     parts = text.split()
     if len(words) == 1 and parts and scenario_input.is_there(text):
         return list(scenario_input.given(text))
     if not parts or "=" in parts[0]:
-        return [scenario_input.Line(text, Place("scenario", 1))]
+        return [scenario_input.ScenarioLine(text, Place("scenario", 1))]
     if len(parts) > 1 or parts[0] in _PROTOCOLS:
-        return [scenario_input.Line(short_form(text).text, Place("scenario", 1))]
+        return [scenario_input.ScenarioLine(short_form(text).text, Place("scenario", 1))]
     return list(scenario_input.given(text))
 
 
@@ -105,7 +106,7 @@ _PROTOCOLS = ("tcp", "udp", "mptcp", "udplite", *SOCKET_KINDS)
 _OPTIONS: dict[str, str] = {**{option: f"{option}=1" for option in OPTIONS}, "dual": "v6only=0"}
 
 
-class _Group:
+class _AskedGroup:
     """What stands on one side of the ``/``."""
 
     def __init__(self) -> None:
@@ -117,7 +118,7 @@ class _Group:
 
 def short_form(text: str) -> Scenario:
     """The scenario of two sockets that the short form in ``text`` means; raises :class:`Problem`."""
-    groups = [_Group()]
+    groups = [_AskedGroup()]
     end = len(text) + 1
     for column, word in words_with_columns(text):
         place = Place("question", 1, column)
@@ -125,7 +126,7 @@ def short_form(text: str) -> Scenario:
         if word == "/":
             if len(groups) == 2 or not group.addresses:
                 raise Problem(place, "expected one '/', after the address of the first socket", source=text)
-            groups.append(_Group())
+            groups.append(_AskedGroup())
         elif word in _PROTOCOLS and not group.protocol and not group.options and not group.addresses:
             group.protocol = word
         elif word == "listen":

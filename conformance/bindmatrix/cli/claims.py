@@ -16,9 +16,11 @@ from bindmatrix.judge import claim_check
 from bindmatrix.judge.claim_check import Claim
 from bindmatrix.observe import recordings
 from bindmatrix.observe.recordings import Observation
-from bindmatrix.report import ask_text, claims_text
+from bindmatrix.report import claims_text
+from bindmatrix.report.console import show, width_of
 from bindmatrix.rules import catalog
-from bindmatrix.run.session import lacking, observed
+from bindmatrix.run.plan import lacking
+from bindmatrix.run.session import observed
 
 _EPILOG = """\
 verdicts:
@@ -66,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"host": host or None, "claims": [one.as_dict() for one in found]}, indent=1))
     else:
-        ask_text.show(claims_text.lines(found, name, ask_text.width_of(sys.stdout)))
+        show(claims_text.lines(found, name, width_of(sys.stdout)))
     if damage is not None:
         print(damage, file=sys.stderr)
         return WRONG

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from bindmatrix.cli import inputs
 from bindmatrix.cli.main import DIVERGES, OK, WRONG
-from bindmatrix.errors import Place, Problem
+from bindmatrix.errors import Place, Problem, file_problems
 from bindmatrix.judge.evidence_sample import digest
-from bindmatrix.judge.host_table import Columns
+from bindmatrix.judge.host_table import HostTable
+from bindmatrix.judge.matrix_view import matrix_view
 from bindmatrix.observe import recordings
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.report import junit, markdown
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Read, judge, write everything."""
     problems: list[str] = []
     found = list(_machines(arguments.results, problems))
-    hosts: dict[str, Columns] = {}
+    hosts: dict[str, HostTable] = {}
     with inputs.no_collecting():
         for source, columns in zip(found, inputs.read(found), strict=True):
             name = source.name.removeprefix(PREFIX)
@@ -80,10 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
             problems.append(
                 f"{', '.join(arguments.results)}: no machine came; expected a folder with a folder for each"
             )
-        try:
+        with file_problems(arguments.out, "written"):
             _write(arguments, hosts, problems)
-        except OSError as error:
-            raise Problem(Place(str(arguments.out)), f"cannot be written: {error.strerror}") from error
     for problem in problems:
         print(problem, file=sys.stderr)
     if arguments.json:
@@ -98,10 +97,8 @@ def _machines(words: Sequence[str], problems: list[str]) -> Iterator[inputs.Sour
     for word in words:
         if not Path(word).is_dir():
             raise Problem(Place(word), "expected a folder with a folder for each machine")
-        try:
+        with file_problems(word, "read"):
             folders = sorted(path for path in Path(word).iterdir() if path.is_dir())
-        except OSError as error:
-            raise Problem(Place(word), f"cannot be read: {error.strerror}") from error
         for folder in folders:
             name = folder.name.removeprefix(PREFIX)
             try:
@@ -119,14 +116,14 @@ def _machines(words: Sequence[str], problems: list[str]) -> Iterator[inputs.Sour
                 problems.append(f"{name}: a folder without observation files")
 
 
-def _write(arguments: argparse.Namespace, hosts: Mapping[str, Columns], problems: Sequence[str]) -> None:
+def _write(arguments: argparse.Namespace, hosts: Mapping[str, HostTable], problems: Sequence[str]) -> None:
     out: Path = arguments.out
     summaries = {host.name: host.summary for host in hosts.values()}
     _text(out / "summary.md", markdown.overview(summaries, problems, _MOST_SUMMARY))
     _text(out / "junit.xml", junit.render(summaries))
     _text(out / "verdicts.json", _json(hosts))
     if hosts:
-        _text(out / "site" / "index.html", page.render(list(hosts.values())))
+        _text(out / "site" / "index.html", page.render(matrix_view(list(hosts.values()))))
     for name, host in hosts.items():
         for issue in issues(name, host.summary, arguments.run):
             _text(out / "issues" / f"{issue.key}.json", json.dumps(issue.as_dict(), indent=1) + "\n")
@@ -134,7 +131,7 @@ def _write(arguments: argparse.Namespace, hosts: Mapping[str, Columns], problems
         _propose(arguments.evidence, out, hosts)
 
 
-def _json(hosts: Mapping[str, Columns]) -> str:
+def _json(hosts: Mapping[str, HostTable]) -> str:
     return json.dumps([host.summary.as_dict() for host in hosts.values()], indent=1) + "\n"
 
 
@@ -146,7 +143,7 @@ def _text(path: Path, text: str) -> None:
 # -- new evidence
 
 
-def _propose(evidence: Path, out: Path, hosts: Mapping[str, Columns]) -> None:
+def _propose(evidence: Path, out: Path, hosts: Mapping[str, HostTable]) -> None:
     """Write what is new for each kernel, machines of the same release together, and what it is."""
     kept: dict[str, dict[str, Observation]] = {}
     names: dict[str, list[str]] = {}
@@ -166,7 +163,7 @@ def _propose(evidence: Path, out: Path, hosts: Mapping[str, Columns]) -> None:
         _text(out / "evidence.md", "\n".join(["| host | new scenarios | observed on |", "|---|---:|---|", *rows, ""]))
 
 
-def _folder(host: Columns, evidence: Path) -> str:
+def _folder(host: HostTable, evidence: Path) -> str:
     """The folder of its kernel: one that there is, or ``linux-6.11.0`` (the build of a distribution is no kernel)."""
     release = releases.parse(host.summary.release)
     for path in sorted(evidence.glob(f"{host.os}-*")):

@@ -13,13 +13,14 @@ from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.generate.axes import DEFAULT_OPTIONS
 from bindmatrix.generate.matrix import matrix
 from bindmatrix.judge import diff
-from bindmatrix.judge.diff import Comparison, Recorded, Side
+from bindmatrix.judge.diff import Comparison, RecordedSide, Side
 from bindmatrix.notation import OPTIONS
 from bindmatrix.observe import recordings
 from bindmatrix.observe.recordings import Observation, Recording
-from bindmatrix.report import ask_text, diff_text
+from bindmatrix.report import diff_text
+from bindmatrix.report.console import show, width_of
 from bindmatrix.rules import catalog, divergences
-from bindmatrix.rules.model import Expectations
+from bindmatrix.rules.model import Model
 
 _EPILOG = """\
 Give two or three of one kind:
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(result.as_dict(), indent=1))
     else:
-        ask_text.show(diff_text.lines(result, ask_text.width_of(sys.stdout)))
+        show(diff_text.lines(result, width_of(sys.stdout)))
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:
@@ -120,7 +121,7 @@ def _expectations(words: Sequence[str]) -> Comparison:
         side._replace(name=name)
         for side, name in zip(sides, _distinct([one.name for one in sides], words), strict=True)
     ]
-    having = {option: [side for side in sides if _has(side.expectations, option)] for option in OPTIONS}
+    having = {option: [side for side in sides if _has(side.model, option)] for option in OPTIONS}
     options = [option for option, some in having.items() if len(some) == len(sides) and option != "v6only"]
     for option in DEFAULT_OPTIONS:
         lacking = [side.name for side in sides if side not in having[option]]
@@ -132,8 +133,8 @@ def _expectations(words: Sequence[str]) -> Comparison:
     return result
 
 
-def _has(expectations: Expectations, option: str) -> bool:
-    return expectations.stack.options.get(option, "absent") != "absent"
+def _has(model: Model, option: str) -> bool:
+    return model.stack.options.get(option, "absent") != "absent"
 
 
 def _distinct(names: Sequence[str], words: Sequence[str]) -> list[str]:
@@ -177,14 +178,14 @@ def _read(word: str) -> list[Recording]:
     return [recordings.read(word)]
 
 
-def _recorded(word: str, recording: Recording, found: dict[str, Observation], notes: list[str]) -> Recorded:
+def _recorded(word: str, recording: Recording, found: dict[str, Observation], notes: list[str]) -> RecordedSide:
     try:
         expectations, release = catalog.of_host(recording.host)
     except Problem as problem:
         notes.append(f"{word}: no rules are named for it: {problem.message}")
-        return Recorded(_host_name(recording) or word, found, None)
+        return RecordedSide(_host_name(recording) or word, found, None)
     known = divergences.of(expectations, release)
-    return Recorded(f"{expectations.os} {release}", found, expectations.at(release), known)
+    return RecordedSide(f"{expectations.os} {release}", found, expectations.at(release), known)
 
 
 def _host_name(recording: Recording) -> str:

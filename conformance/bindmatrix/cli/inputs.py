@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bindmatrix.errors import BindmatrixError, Place, Problem
-from bindmatrix.judge.host_table import Columns, of_recordings
+from bindmatrix.judge.host_table import HostTable, of_recordings
 from bindmatrix.observe import recordings
 from bindmatrix.observe.run_folder import NAME
 from bindmatrix.rules import catalog
@@ -100,7 +100,7 @@ def _facts(folder: Path) -> dict[str, str]:
     return facts | data
 
 
-def read(sources: Sequence[Source]) -> list[Columns | str]:
+def read(sources: Sequence[Source]) -> list[HostTable | str]:
     """The hosts, read side by side where that is worth the processes.
 
     In the place of a host that cannot be read at all stands what is wrong with its files.
@@ -112,13 +112,13 @@ def read(sources: Sequence[Source]) -> list[Columns | str]:
     return [_columns(source) for source in sources]
 
 
-def _side_by_side(sources: Sequence[Source], others: int) -> list[Columns | str]:
+def _side_by_side(sources: Sequence[Source], others: int) -> list[HostTable | str]:
     """The hosts in order; whoever is done takes the next one, this process from the end.
 
     Ctrl-C is for this process to tell of: it ends the others.
     """
     waiting = deque(range(len(sources)))
-    futures: dict[int, Future[Columns | str]] = {}
+    futures: dict[int, Future[HostTable | str]] = {}
     here = {}
     lock = threading.Lock()
 
@@ -150,7 +150,7 @@ def _last(waiting: deque[int], lock: threading.Lock) -> int | None:
         return waiting.pop() if waiting else None
 
 
-def _columns(source: Source) -> Columns | str:
+def _columns(source: Source) -> HostTable | str:
     """One host, or what is wrong with its files: problems do not travel between processes, their text does."""
     try:
         with no_collecting():
@@ -171,7 +171,7 @@ def no_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def named(hosts: list[Columns], sources: Sequence[Source]) -> list[Columns]:
+def named(hosts: list[HostTable], sources: Sequence[Source]) -> list[HostTable]:
     """Every host with a name of its own; the name of its folder tells two of the same release apart."""
     names = [host.name for host in hosts]
     for host, source in zip(hosts, sources, strict=True):

@@ -66,7 +66,7 @@ def judge(recording: recordings.Recording, os: str = "", release: str = "") -> S
         expected = 'holds no observations; expected JSON Lines of {"scenario": ..., "outcomes": [...]}'
         raise recording.problem or Problem(Place(recording.name), expected)
     notes = []
-    limit = catalog.limit_of_host(collector.judge.expectations, collector.judge.host)
+    limit = catalog.limit_of_host(collector.judge.model, collector.judge.host)
     if limit:
         notes.append(limit)
     if recording.bad_lines:

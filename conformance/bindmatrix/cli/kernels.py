@@ -19,13 +19,14 @@ from bindmatrix.execute.hosts import HostSpec, open_host
 from bindmatrix.execute.kernel_images import Image
 from bindmatrix.execute.local import LocalHost
 from bindmatrix.execute.remote import RemoteHost
-from bindmatrix.judge import by_release, verdicts
-from bindmatrix.judge.by_release import Answer, Judges
+from bindmatrix.judge import by_release
+from bindmatrix.judge.by_release import Judges, KernelAnswer
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.notation import Scenario
 from bindmatrix.observe import evidence, scenario_input
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.report import kernels_text
-from bindmatrix.report.ask_text import width_of
+from bindmatrix.report.console import width_of
 from bindmatrix.rules import catalog, releases
 from bindmatrix.run.session import observed
 
@@ -47,7 +48,7 @@ Exit status: 1 when a kernel that was run diverges from what is expected of it, 
 
 
 class _Ask(NamedTuple):
-    """A kernel to be asked; ``how``, ``source`` and ``release`` as in :class:`~bindmatrix.judge.by_release.Answer`."""
+    """A kernel to be asked; the fields are those of :class:`~bindmatrix.judge.by_release.KernelAnswer`."""
 
     how: str
     source: str
@@ -112,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
     for one, (facts, found_there) in zip(asks, heard, strict=True):
         for scenario, answers in zip(asked, told, strict=True):
             if isinstance(facts, str):
-                answer = Answer(one.release, one.how, one.source, None, reason=facts)
+                answer = KernelAnswer(one.release, one.how, one.source, None, reason=facts)
             else:
                 answer = judges.answer(one.how, one.source, facts, found_there[scenario.text])
             answers.append(answer)
@@ -120,7 +121,8 @@ def run(arguments: argparse.Namespace) -> int:
     _print(arguments, found, asked, [by_release.ordered(answers) for answers in told])
     if status != OK or any(answer.outcomes is None for answer in run_now):
         return WRONG
-    return DIVERGES if any(answer.verdict in (verdicts.DIVERGES, verdicts.RESOLVED) for answer in run_now) else OK
+    surprising = (VerdictKind.DIVERGES, VerdictKind.RESOLVED)
+    return DIVERGES if any(answer.verdict in surprising for answer in run_now) else OK
 
 
 def _images(places: Sequence[Path]) -> list[Image]:
@@ -180,9 +182,9 @@ def _ask(host: LocalHost | RemoteHost, asked: Sequence[Scenario]) -> _Heard:
         return str(error), {}
 
 
-def _records(judges: Judges, asked: Sequence[Scenario]) -> list[list[Answer]]:
+def _records(judges: Judges, asked: Sequence[Scenario]) -> list[list[KernelAnswer]]:
     """For each scenario what was recorded of it, once a release."""
-    found: dict[str, dict[str, Answer]] = {one.text: {} for one in asked}
+    found: dict[str, dict[str, KernelAnswer]] = {one.text: {} for one in asked}
     for record in evidence.records(catalog.folder() / "evidence", vng.SYSTEM, found.keys()):
         observation = Observation(record.scenario, record.outcomes)
         answer = judges.answer("recorded", record.reference, {"release": record.release}, observation)
@@ -191,7 +193,10 @@ def _records(judges: Judges, asked: Sequence[Scenario]) -> list[list[Answer]]:
 
 
 def _print(
-    arguments: argparse.Namespace, found: Sequence[Image], asked: Sequence[Scenario], told: Iterable[Sequence[Answer]]
+    arguments: argparse.Namespace,
+    found: Sequence[Image],
+    asked: Sequence[Scenario],
+    told: Iterable[Sequence[KernelAnswer]],
 ) -> None:
     rows: list[dict[str, Any]] = []
     for index, (scenario, answers) in enumerate(zip(asked, told, strict=True)):

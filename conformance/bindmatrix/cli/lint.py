@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from bindmatrix.cli.main import OK, WRONG
 from bindmatrix.errors import Place, Problem, nearest
-from bindmatrix.lint import checks, mutation_score, rule_coverage
+from bindmatrix.lint import checks, mutation_score
 from bindmatrix.lint.checks import Finding
 from bindmatrix.lint.checks_evidence import unmeasured
 from bindmatrix.lint.context import Subject, quiet_collector
@@ -63,7 +65,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--decides", action="store_true", help="print how many recorded outcomes each rule decides, and its confidence"
     )
     parser.add_argument(
-        "--update", action="store_true", help="write evidence/decided.json, which holds these numbers, before checking"
+        "--no-cache",
+        action="store_true",
+        help="verify everything anew, whatever an earlier call left in the cache folder (BINDMATRIX_CACHE)",
     )
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
     parser.add_argument(
@@ -74,12 +78,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check every file; everything that is wrong is printed, not only the first of it."""
     status = _Status(enabled=not arguments.json)
-    subjects = [Subject(path, status.replaying) for path in _paths(arguments.files, arguments.os)]
-    if arguments.update:
-        _update(subjects)
+    cached = not arguments.no_cache
+    subjects = [Subject(path, status.replaying, cached=cached) for path in _paths(arguments.files, arguments.os)]
+    _replay_in_processes([subject.path for subject in subjects if subject.replays_anew])
     results = []
     for subject in subjects:
-        findings = checks.run(subject)
+        with quiet_collector():
+            findings = checks.run(subject)
         score = None
         if (arguments.mutate or arguments.propose) and subject.expectations is not None:
             with quiet_collector():
@@ -97,15 +102,33 @@ def run(arguments: argparse.Namespace) -> int:
     return WRONG if found or weak else OK
 
 
+def _replay_in_processes(paths: Sequence[Path]) -> None:
+    """Fill the cache for ``paths``, on every core; the files with most recordings first."""
+    if len(paths) < 2:
+        return
+    paths = sorted(paths, key=_recorded_bytes, reverse=True)
+    with ProcessPoolExecutor(min(len(paths), os.cpu_count() or 1)) as pool:
+        list(pool.map(_replay, paths))
+
+
+def _recorded_bytes(path: Path) -> int:
+    return sum(one.path.stat().st_size for one in Subject(path).sets)
+
+
+def _replay(path: Path) -> None:
+    with quiet_collector():
+        Subject(path, cached=True).replays  # noqa: B018 - for the cache that it leaves
+
+
 def _paths(files: Sequence[str], systems: Sequence[str]) -> list[Path]:
     """The files to check; raises :class:`Problem` for a system that has none."""
     known = catalog.names()
-    for os in systems:
-        if os not in known:
+    for system in systems:
+        if system not in known:
             there = ", ".join(known)
-            raise Problem(Place("--os"), f"no expectations for {os!r}{nearest(os, known)}; there are {there}")
+            raise Problem(Place("--os"), f"no expectations for {system!r}{nearest(system, known)}; there are {there}")
     named = systems if files or systems else known
-    return list(dict.fromkeys([*map(Path, files), *(_short(catalog.folder() / f"{os}.yaml") for os in named)]))
+    return list(dict.fromkeys([*map(Path, files), *(_short(catalog.folder() / f"{system}.yaml") for system in named)]))
 
 
 def _short(path: Path) -> Path:
@@ -174,13 +197,13 @@ def _show(result: _Result, arguments: argparse.Namespace) -> None:
 def _table(subject: Subject) -> None:
     """Rules by how many recorded outcomes they decide."""
     newest = subject.loaded.covers[1]
-    expectations = subject.loaded.at(newest)
-    print(f"{expectations.title}: rule, recorded outcomes that it decides, in how many sets, confidence for {newest}")
+    model = subject.loaded.at(newest)
+    print(f"{subject.loaded.title}: rule, recorded outcomes that it decides, in how many sets, confidence for {newest}")
     rows = []
     for rule in subject.rules:
         counts = [count for sets in subject.decided.get(rule.id, {}).values() for count in sets.values()]
         in_force = rule.span.holds(newest)
-        word = confidence.of_rule(rule, expectations) if in_force else f"({rule.span})"
+        word = confidence.of_rule(rule, model) if in_force else f"({rule.span})"
         rows.append((rule.id, sum(counts), len(counts), word))
     width = max(len(row[0]) for row in rows)
     for identity, total, sets, word in rows:
@@ -217,21 +240,6 @@ def _summary(results: Sequence[_Result], found: int) -> None:
     said = counted(found, "problem") if found else "no problems"
     files = counted(len(results), "file")
     print(f"{files}, {rules} rules, {recorded} recorded observations of {counted(len(hosts), 'host')}: {said}")
-
-
-def _update(subjects: Sequence[Subject]) -> None:
-    """Write ``decided.json`` of the folders that the files lie in; the other systems in it stay as they are."""
-    for folder in dict.fromkeys(subject.evidence for subject in subjects if subject.at_home and subject.expectations):
-        path = folder / "decided.json"
-        known = rule_coverage.read(path)
-        for subject in subjects:
-            if subject.expectations is not None and subject.evidence == folder:
-                known[subject.expectations.os] = subject.decided
-        try:
-            path.write_text(rule_coverage.text(known), encoding="utf-8")
-        except OSError as error:
-            raise Problem(Place(str(path)), f"cannot be written: {error.strerror}") from error
-        print(f"wrote {path}", file=sys.stderr)
 
 
 class _Status:

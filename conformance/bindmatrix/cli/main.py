@@ -38,6 +38,7 @@ VERBS: dict[str, str] = {
     "collect": "the recordings of many machines as everything that a CI job publishes",
     "reproduce": "a C and a Python program and the text of a bug report for one scenario",
     "lint": "check the expectation files against each other and the evidence",
+    "regenerate": "write the generated files of a checkout anew, or check that they are up to date",
 }
 
 

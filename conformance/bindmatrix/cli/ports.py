@@ -7,13 +7,14 @@ import json
 import sys
 from typing import Any
 
+from bindmatrix.answers.port_table import port_rows
 from bindmatrix.cli.main import DIVERGES, OK
 from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.execute.ephemeral_probe import ProbeError, probe
 from bindmatrix.report import ephemeral_text
-from bindmatrix.report.ask_text import width_of
+from bindmatrix.report.console import width_of
 from bindmatrix.rules import ephemeral
-from bindmatrix.rules.ephemeral import Answer, Table
+from bindmatrix.rules.ephemeral import PortAnswer, Table
 
 _EPILOG = """\
 On Linux the kernel here is asked too, in a network namespace whose range of ports is narrowed to 64; it needs root or
@@ -44,12 +45,13 @@ def run(arguments: argparse.Namespace) -> int:
         name: answer if isinstance(answer, str) else tuple(answer) for name, answer in found.get("answers", {}).items()
     }
     os = str(host.get("os", ""))
+    rows = port_rows(table, here, os)
     if arguments.json:
         print(json.dumps(_as_dict(table, here, host), indent=1))
     else:
         name = f"here, {os} {host.get('release')}"
-        print("\n".join(ephemeral_text.lines(table, here, name, os, width_of(sys.stdout))))
-    return DIVERGES if ephemeral_text.differences(table, here, os) else OK
+        print("\n".join(ephemeral_text.lines(rows, table.also, name, os, width_of(sys.stdout))))
+    return DIVERGES if any(row.differs for row in rows) else OK
 
 
 def _only(table: Table, systems: list[str]) -> Table:
@@ -60,7 +62,7 @@ def _only(table: Table, systems: list[str]) -> Table:
     if not systems:
         return table
     questions = tuple(
-        ephemeral.Question(one.id, one.text, {os: cell for os, cell in one.cells.items() if os in systems})
+        ephemeral.PortQuestion(one.id, one.text, {os: cell for os, cell in one.cells.items() if os in systems})
         for one in table.questions
     )
     also = {os: text for os, text in table.also.items() if os in systems}
@@ -77,7 +79,7 @@ def _live(required: bool) -> dict[str, Any]:
         return {}
 
 
-def _as_dict(table: Table, here: dict[str, Answer], host: dict[str, Any]) -> dict[str, Any]:
+def _as_dict(table: Table, here: dict[str, PortAnswer], host: dict[str, Any]) -> dict[str, Any]:
     questions = []
     for one in table.questions:
         cells = {os: {"answer": cell.answer, "evidence": dict(cell.evidence)} for os, cell in one.cells.items()}

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from bindmatrix.cli import inputs
 from bindmatrix.cli.main import DIVERGES, OK, WRONG
-from bindmatrix.errors import BindmatrixError, Place, Problem
-from bindmatrix.judge.host_table import Columns
+from bindmatrix.errors import BindmatrixError, Place, Problem, file_problems
+from bindmatrix.judge.host_table import HostTable
+from bindmatrix.judge.matrix_view import matrix_view
 from bindmatrix.report import junit, markdown, terminal
 from bindmatrix.report.html import page
 
@@ -82,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     return OK if all(host.summary.conforms for host in hosts) else DIVERGES
 
 
-def _read(found: list[inputs.Source]) -> tuple[list[Columns], list[str]]:
+def _read(found: list[inputs.Source]) -> tuple[list[HostTable], list[str]]:
     """The hosts that can be read, and what is wrong with the others; raises it when there is none."""
     both = list(zip(inputs.read(found), found, strict=True))
     unread = [one for one, _ in both if isinstance(one, str)]
@@ -92,10 +93,10 @@ def _read(found: list[inputs.Source]) -> tuple[list[Columns], list[str]]:
     return inputs.named([host for host, _ in read], [source for _, source in read]), unread
 
 
-def _write_all(arguments: argparse.Namespace, hosts: list[Columns]) -> None:
+def _write_all(arguments: argparse.Namespace, hosts: list[HostTable]) -> None:
     summaries = {host.name: host.summary for host in hosts}
     if arguments.html:
-        _write(arguments.html, page.render(hosts))
+        _write(arguments.html, page.render(matrix_view(hosts)))
     if arguments.markdown:
         step_summary = arguments.markdown != "-" and arguments.markdown == os.environ.get("GITHUB_STEP_SUMMARY")
         _write(arguments.markdown, markdown.render_all(summaries), append=step_summary)
@@ -111,8 +112,5 @@ def _write(target: str, text: str, *, append: bool = False) -> None:
         sys.stdout.buffer.write(text.encode())  # a file, whatever letters the console knows
         sys.stdout.buffer.flush()
         return
-    try:
-        with Path(target).open("a" if append else "w", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise Problem(Place(target), f"cannot be written: {error.strerror}") from error
+    with file_problems(target, "written"), Path(target).open("a" if append else "w", encoding="utf-8") as stream:
+        stream.write(text)

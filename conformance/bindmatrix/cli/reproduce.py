@@ -11,7 +11,7 @@ from typing import Any
 
 from bindmatrix.cli import inputs
 from bindmatrix.cli.main import OK, WRONG
-from bindmatrix.errors import Place, Problem, nearest
+from bindmatrix.errors import Place, Problem, file_problems, nearest
 from bindmatrix.execute.hosts import this_host
 from bindmatrix.notation import Scenario
 from bindmatrix.observe import recordings, scenario_input
@@ -141,10 +141,8 @@ def _of_results(
 
 
 def _read(path: Path) -> str:
-    try:
+    with file_problems(path, "read"):
         return path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from error
 
 
 def _facts(text: str, name: str) -> Mapping[str, Any]:
@@ -165,10 +163,8 @@ def _facts(text: str, name: str) -> Mapping[str, Any]:
 
 
 def _write(folder: Path, made: Mapping[str, str]) -> None:
-    try:
+    with file_problems(folder, "written", "; name another --output"):
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in made.items():
             (folder / name).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Problem(Place(str(folder)), f"cannot be written: {error.strerror}; name another --output") from error
     print("\n".join(str(folder / name) for name in made))

@@ -19,7 +19,7 @@ from bindmatrix.execute.hosts import open_host
 from bindmatrix.observe.run_folder import NAME
 from bindmatrix.report import markdown, terminal
 from bindmatrix.report.progress import Progress
-from bindmatrix.run.fleet import Outcome, run_on, run_on_all
+from bindmatrix.run.fleet import HostRun, run_on, run_on_all
 
 #: the form of what ``--json`` prints for several hosts
 _FORMAT = "bindmatrix-hosts/1"
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     return status if written or status == INTERRUPTED else WRONG
 
 
-def _finish(outcome: Outcome, again: str) -> bool:
+def _finish(outcome: HostRun, again: str) -> bool:
     """Write what was found beside the observations; whether all of it was written."""
     if outcome.summary is None or outcome.folder is None:
         return True
@@ -91,7 +91,7 @@ def _finish(outcome: Outcome, again: str) -> bool:
     return _write(outcome.folder / "summary.md", markdown.render(outcome.summary)) and verdicts
 
 
-def _show(outcome: Outcome, *, as_json: bool) -> None:
+def _show(outcome: HostRun, *, as_json: bool) -> None:
     assert outcome.summary is not None
     if as_json:
         print(json.dumps(outcome.summary.as_dict(), indent=1))
@@ -100,7 +100,7 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
         print(f"results: {outcome.folder}")
 
 
-def _show_all(outcomes: list[Outcome], folder: Path, *, as_json: bool) -> bool:
+def _show_all(outcomes: list[HostRun], folder: Path, *, as_json: bool) -> bool:
     """Show and write what all hosts did; whether it was written."""
     written = True
     summaries = {outcome.name: outcome.summary for outcome in outcomes if outcome.summary is not None}
@@ -121,7 +121,7 @@ def _show_all(outcomes: list[Outcome], folder: Path, *, as_json: bool) -> bool:
     return written
 
 
-def _status(outcomes: list[Outcome]) -> int:
+def _status(outcomes: list[HostRun]) -> int:
     """2 as soon as a host did not run to its end: a run that is not complete must not look like one that is."""
     if any(outcome.interrupted for outcome in outcomes):
         return INTERRUPTED

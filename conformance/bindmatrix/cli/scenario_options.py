@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bindmatrix.run.session import Plan
+from bindmatrix.run.plan import Plan
 
 _QUICK_EXAMPLES = 1000
 _EXAMPLES = 20_000

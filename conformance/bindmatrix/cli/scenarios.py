@@ -13,7 +13,7 @@ from bindmatrix.cli import inputs, scenario_options
 from bindmatrix.cli.main import OK, WRONG
 from bindmatrix.errors import Place, Problem
 from bindmatrix.execute.hosts import this_host
-from bindmatrix.judge.verdicts import DIVERGES, Judge
+from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.notation import parse
 from bindmatrix.observe import recordings, scenario_input
 from bindmatrix.rules import catalog, divergences
@@ -119,7 +119,7 @@ def _diverging(path: str, *, json_lines: bool) -> int:
     texts: dict[str, None] = {}
     for batch in chain([first], batches):
         for verdict in judge.judge(batch):
-            if verdict.kind == DIVERGES:
+            if verdict.kind == VerdictKind.DIVERGES:
                 texts[parse(verdict.observation.scenario).text] = None
     for text in list(texts)[:MOST_REPEATED]:
         for _ in range(REPEATS):

@@ -33,7 +33,7 @@ COUNT = 80
 _SERVERS = (10_001, 10_003)
 _SECONDS = 30
 
-Answer = str | list[str]
+ProbeAnswer = str | list[str]
 _OPTIONS = {"none": (), "reuseaddr": (socket.SO_REUSEADDR,), "reuseport": (getattr(socket, "SO_REUSEPORT", 15),)}
 _TCP, _UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
 _V4, _V6 = socket.AF_INET, socket.AF_INET6
@@ -178,7 +178,7 @@ _LO4, _LO4B, _ANY4, _DUAL = (_V4, "127.0.0.1"), (_V4, "127.0.0.2"), (_V4, "0.0.0
 _SHARING = ("reuseaddr", "reuseport")
 
 #: id -> how it is found out
-QUESTIONS: dict[str, Callable[[], Answer]] = {
+QUESTIONS: dict[str, Callable[[], ProbeAnswer]] = {
     "same-address-tcp": lambda: _again(_TCP, tuple(_OPTIONS)),
     "same-address-udp": lambda: _again(_UDP, ("none",)),
     "same-address-udp-reuseaddr": lambda: _again(_UDP, ("reuseaddr",)),

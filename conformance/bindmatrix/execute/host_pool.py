@@ -1,4 +1,4 @@
-"""Several hosts of one kernel as one host: they take the scenarios from one pile."""
+"""Several hosts of one kernel as one host: they take scenarios from one queue."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OWN_FACTS = ("python",)
 _BATCHES = 8
 
 
-class Hand:
+class HostThread:
     """A host in a thread of its own, in which all of it happens: Linux ends what a thread started with that thread."""
 
     def __init__(self, name: str, host: LocalHost | RemoteHost) -> None:
@@ -32,21 +32,21 @@ class Hand:
         """The facts, once the host is there; the future may raise :class:`~bindmatrix.errors.BindmatrixError`."""
         return self._thread.submit(lambda: self.host.facts)
 
-    def work(self, pile: Pile, done: queue.Queue[list[bytes] | None]) -> Future[None]:
-        """Run scenarios out of ``pile`` until it is empty; ``done`` gets the lines, at last None."""
-        return self._thread.submit(self._work, pile, done)
+    def work(self, tasks: WorkQueue, done: queue.Queue[list[bytes] | None]) -> Future[None]:
+        """Run scenarios from ``tasks`` until it is empty; ``done`` gets the lines, at last None."""
+        return self._thread.submit(self._work, tasks, done)
 
-    def _work(self, pile: Pile, done: queue.Queue[list[bytes] | None]) -> None:
+    def _work(self, tasks: WorkQueue, done: queue.Queue[list[bytes] | None]) -> None:
         run = self.host.run_until_lost if isinstance(self.host, RemoteHost) else self.host.run
         try:
-            with closing(run(iter(pile.take, None))) as batches:
+            with closing(run(iter(tasks.take, None))) as batches:
                 for lines in batches:
                     done.put(lines)
-                    if pile.stopped:
+                    if tasks.stopped:
                         break
         except HostLost as lost:
             done.put(lost.lines)
-            pile.give_back(lost.left)
+            tasks.give_back(lost.left)
         finally:
             done.put(None)
 
@@ -58,7 +58,7 @@ class Hand:
             self._thread.shutdown()
 
 
-class Pile:
+class WorkQueue:
     """Scenarios that several hosts take from."""
 
     def __init__(self, scenarios: Iterable[str]) -> None:
@@ -93,49 +93,49 @@ def kernel(facts: Mapping[str, Any]) -> str:
     return json.dumps({name: value for name, value in facts.items() if name not in _OWN_FACTS}, sort_keys=True)
 
 
-class SplitHost:
+class HostPool:
     """Hosts of one kernel, which are open already.  ``lost`` says why all of them are gone, "" while one is there."""
 
-    def __init__(self, hands: Sequence[Hand]) -> None:
-        self._hands = list(hands)
+    def __init__(self, threads: Sequence[HostThread]) -> None:
+        self._threads = list(threads)
 
     @property
     def facts(self) -> dict[str, Any]:
         """The facts of the first."""
-        return self._hands[0].host.facts
+        return self._threads[0].host.facts
 
     @property
     def lost(self) -> str:
         """Why every one is gone for good, "" while one is there."""
-        reasons = [hand.host.lost for hand in self._hands]
-        return "; ".join(f"{hand.name}: {hand.host.lost}" for hand in self._hands) if all(reasons) else ""
+        reasons = [thread.host.lost for thread in self._threads]
+        return "; ".join(f"{thread.name}: {thread.host.lost}" for thread in self._threads) if all(reasons) else ""
 
     @property
     def missing(self) -> list[str]:
         """Which are gone, and why."""
-        return [f"{hand.name}: {hand.host.lost}" for hand in self._hands if hand.host.lost]
+        return [f"{thread.name}: {thread.host.lost}" for thread in self._threads if thread.host.lost]
 
     def cancel(self) -> None:
         """Have :meth:`run` raise KeyboardInterrupt soon."""
-        for hand in self._hands:
-            hand.host.cancel()
+        for thread in self._threads:
+            thread.host.cancel()
 
     def run(self, scenarios: Iterable[str]) -> Iterator[list[bytes]]:
         """The raw observation lines, in batches as they come; every scenario is answered once."""
-        pile = Pile(scenarios)
-        while not pile.empty():
-            hands = [hand for hand in self._hands if not hand.host.lost]
-            if hands:
-                yield from self._together(hands, pile)
+        tasks = WorkQueue(scenarios)
+        while not tasks.empty():
+            threads = [thread for thread in self._threads if not thread.host.lost]
+            if threads:
+                yield from self._together(threads, tasks)
                 continue
             reason = f"every host was lost: {self.lost}"
-            for text in iter(pile.take, None):
+            for text in iter(tasks.take, None):
                 yield [unanswered(text, reason)]
 
     @staticmethod
-    def _together(hands: Sequence[Hand], pile: Pile) -> Iterator[list[bytes]]:
+    def _together(threads: Sequence[HostThread], tasks: WorkQueue) -> Iterator[list[bytes]]:
         done: queue.Queue[list[bytes] | None] = queue.Queue(_BATCHES)
-        works = [hand.work(pile, done) for hand in hands]
+        works = [thread.work(tasks, done) for thread in threads]
         working = len(works)
         try:
             while working:
@@ -145,9 +145,9 @@ class SplitHost:
                 else:
                     yield lines
         finally:
-            pile.stopped = True
+            tasks.stopped = True
             while working:
                 working -= done.get() is None
-        pile.stopped = False
+        tasks.stopped = False
         for work in works:
             work.result()

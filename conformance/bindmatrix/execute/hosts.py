@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bindmatrix.errors import Place, Problem, Problems, nearest
+from bindmatrix.errors import Place, Problem, Problems, file_problems, nearest
 from bindmatrix.execute import local
 from bindmatrix.execute.local import LocalHost
 from bindmatrix.execute.remote import RemoteHost
@@ -133,10 +133,9 @@ def read_hosts(path: Path | None) -> dict[str, HostSpec]:
         if not path.exists():
             return {}
     try:
-        text = path.read_text(encoding="utf-8")
+        with file_problems(path, "read"):
+            text = path.read_text(encoding="utf-8")
         tables = tomllib.loads(text)
-    except OSError as error:
-        raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise Problem(Place(str(path)), "is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bindmatrix.errors import Place, Problem
+from bindmatrix.errors import Place, Problem, file_problems
 from bindmatrix.execute.executor import upstream_release
 
 #: where distributions put them
@@ -64,12 +64,9 @@ def find(places: Iterable[Path]) -> list[Path]:
 
 def read(path: Path) -> Image:
     """The image in a file; raises :class:`Problem` when it is none or cannot be read."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(_PIECE)
-            banner = _of_header(head) or _search(_pieces(head, iter(lambda: file.read(_PIECE), b"")))
-    except OSError as error:
-        raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from None
+    with file_problems(path, "read"), path.open("rb") as file:
+        head = file.read(_PIECE)
+        banner = _of_header(head) or _search(_pieces(head, iter(lambda: file.read(_PIECE), b"")))
     if not _RELEASE.match(banner):
         raise Problem(Place(str(path)), "is no kernel image that says its version")
     return Image(path, banner)

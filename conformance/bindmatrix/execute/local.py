@@ -172,9 +172,6 @@ class LocalHost:
             ):
                 yield from self._replace(worker, "hung")
 
-    def _silent_too_long(self, worker: Worker) -> bool:
-        return time.monotonic() - worker.heard > self._patience + allowance(worker.outstanding)
-
     def _replace(self, worker: Worker, how: str) -> Iterator[list[bytes]]:
         """A new worker gets what this one has not answered, one scenario at a time."""
         words = worker.end()

@@ -1,8 +1,8 @@
 """Runs scenarios on another host, or in another Python of this one: in executors that are sent there.
 
 As with ``LocalHost`` every scenario is answered once, and what a worker had not answered when it ended goes one by one
-to a new one.  Unlike it, this host may be anywhere and anything.  What it says is checked (``answers.py``), what it
-sends is limited (``connection.py``), and when it does not come back or misbehaves it is lost: what arrived is kept, and
+to a new one.  Unlike it, this host may be anywhere and anything.  What it says is checked (``wire_check.py``), what it
+sends is limited (``execnet_io.py``), and when it does not come back or misbehaves it is lost: what arrived is kept, and
 the rest is answered here, with a ``no_verdict`` that says why.
 """
 
@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from bindmatrix.execute.local import BEAT, HostError, allowance, unanswered
-from bindmatrix.execute.remote_worker import Arrivals, RemoteWorker
+from bindmatrix.execute.remote_worker import RemoteWorker, ResultQueue
 
 #: scenarios, and about how many of their letters, that are handed over at once; two of them are under way
 CHUNK = 512
@@ -76,7 +76,7 @@ class RemoteHost:
         self._count = max(1, workers)
         self._patience = patience
         self._start_seconds = start
-        self._arrivals: Arrivals = queue.SimpleQueue()
+        self._arrivals: ResultQueue = queue.SimpleQueue()
         self._workers: list[RemoteWorker] = []
         self._facts: dict[str, Any] | None = None
         #: scenarios of workers that ended: one of them may be to blame

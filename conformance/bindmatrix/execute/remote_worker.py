@@ -51,7 +51,7 @@ _WAITING = 4
 #: seconds in which a far side ends by the end of its input
 _GRACE = 3.0
 
-Arrivals = queue.SimpleQueue["RemoteWorker"]
+ResultQueue = queue.SimpleQueue["RemoteWorker"]
 
 
 class RemoteWorker:
@@ -60,7 +60,7 @@ class RemoteWorker:
     It starts by itself; ``arrivals`` gets it whenever there is something to ``receive``.
     """
 
-    def __init__(self, command: Sequence[str], namespace: str, arrivals: Arrivals) -> None:
+    def __init__(self, command: Sequence[str], namespace: str, arrivals: ResultQueue) -> None:
         self.outstanding: deque[str] = deque()
         #: whether each of them is answered before the next is begun
         self.singly = False

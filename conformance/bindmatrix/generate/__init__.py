@@ -1,1 +1,1 @@
-"""Generate scenarios: the table of axes, the exhaustive matrix, the Hypothesis strategies."""
+"""Makes scenarios: the exhaustive matrix, and random sequences, calls and deliveries.  ``execute`` runs them."""

@@ -48,7 +48,7 @@ def random_calls(
     for _ in range(20 * count):
         if len(found) == count:
             break
-        found[_Program(source, vocabulary).write()] = None
+        found[_CallSequence(source, vocabulary).write()] = None
     return list(found)
 
 
@@ -67,7 +67,7 @@ class _Vocabulary:
         self.ipv6 = ipv6
 
 
-class _Program:
+class _CallSequence:
     """One program while it is written."""
 
     def __init__(self, source: random.Random, vocabulary: _Vocabulary) -> None:

@@ -182,7 +182,7 @@ ENDINGS: dict[str, str] = {
 }
 
 
-class State(NamedTuple):
+class FirstState(NamedTuple):
     """What the first socket, ``a``, has come to when the second one arrives.
 
     ``steps`` follow its bind, in the words of CONNECTION; ``{peer}`` is the address that a datagram socket connects to.
@@ -204,17 +204,19 @@ _TCP = ("tcp",)
 _STREAMS = ("tcp", "unix", "vsock")
 
 
-def _leftover(label: str, gloss: str, weight: int) -> State:
-    return State(label, _TCP, f"{{a}}.listen {CONNECTION}{ENDINGS[label]} {{a}}.close", gloss, 1, weight=weight)
+def _leftover(label: str, gloss: str, weight: int) -> FirstState:
+    return FirstState(label, _TCP, f"{{a}}.listen {CONNECTION}{ENDINGS[label]} {{a}}.close", gloss, 1, weight=weight)
 
 
-STATES: tuple[State, ...] = (
-    State("bound", (*_BOTH, "unix", "vsock"), "", "bound", 2),
-    State("listening", _STREAMS, "{a}.listen", "listening", 3),
-    State("late-listening", _TCP, "", "bound; listens once the second is bound, before that one does", 2, "a.listen"),
-    State("connected", _UDP, "{a}.connect={peer}", "a datagram socket connected to its own host", 3),
-    State("closed", ("unix",), "{a}.close", "bound and closed: what stays of a name", 1),
-    State(
+STATES: tuple[FirstState, ...] = (
+    FirstState("bound", (*_BOTH, "unix", "vsock"), "", "bound", 2),
+    FirstState("listening", _STREAMS, "{a}.listen", "listening", 3),
+    FirstState(
+        "late-listening", _TCP, "", "bound; listens once the second is bound, before that one does", 2, "a.listen"
+    ),
+    FirstState("connected", _UDP, "{a}.connect={peer}", "a datagram socket connected to its own host", 3),
+    FirstState("closed", ("unix",), "{a}.close", "bound and closed: what stays of a name", 1),
+    FirstState(
         "child-of-name",
         ("unix",),
         f"{{a}}.listen {CONNECTION} {{a}}.close",
@@ -227,7 +229,7 @@ STATES: tuple[State, ...] = (
     _leftover("client-time-wait", "TIME_WAIT on the client's side", 4),
 )
 
-STATE: dict[str, State] = {state.label: state for state in STATES}
+STATE: dict[str, FirstState] = {state.label: state for state in STATES}
 
 
 class Users(NamedTuple):

@@ -1,4 +1,4 @@
-"""Where a scenario stands in the matrix: the inverse of ``programs.py``.
+"""Where a scenario stands in the matrix: the inverse of ``matrix.py``.
 
 A scenario of two sockets is cut where the second one is made.  The skeleton of the first part (its steps without the
 options) says protocol, first endpoint, state and users; the options and the moments at which they were set are its
@@ -10,13 +10,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from bindmatrix.generate.axes import ENDPOINTS, PROTOCOLS, STATES, USERS, Endpoint, State, Users
+from bindmatrix.generate.axes import ENDPOINTS, PROTOCOLS, STATES, USERS, Endpoint, FirstState, Users
 from bindmatrix.generate.option_plans import NO_OPTIONS, first_part, second_part
 from bindmatrix.notation import OPTIONS
 
 
 class First(NamedTuple):
-    """The place of a first part.  ``plan`` is the label of a :class:`~bindmatrix.generate.option_plans.Plan`."""
+    """The place of a first part.  ``plan`` is the label of a :class:`~bindmatrix.generate.option_plans.OptionPlan`."""
 
     protocol: str
     endpoint: str
@@ -62,7 +62,9 @@ def _steps() -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(" ".join(firsts).split(" ")), frozenset(" ".join(seconds).split(" "))
 
 
-def _add_first(firsts: dict[str, tuple[str, str, str, str]], protocol: str, state: State, endpoint: Endpoint) -> None:
+def _add_first(
+    firsts: dict[str, tuple[str, str, str, str]], protocol: str, state: FirstState, endpoint: Endpoint
+) -> None:
     for users in USERS:
         text = first_part(protocol, state, endpoint, users, NO_OPTIONS) + _between(users)
         # a bound socket that listens late has the first part of one that does not

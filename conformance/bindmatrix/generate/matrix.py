@@ -24,7 +24,7 @@ from bindmatrix.generate.covering import covering
 from bindmatrix.generate.group_id import GroupId
 from bindmatrix.generate.matrix_spec import CLASSIC, FAMILIES, OTHER_FAMILIES, Family
 from bindmatrix.generate.option_plans import (
-    Plan,
+    OptionPlan,
     first_part,
     needs_of,
     plain_plans,
@@ -40,11 +40,11 @@ PROFILES: dict[str, str] = {
     "quick": "every value, every pair of values of two axes, and the plain pairs of the classic endpoints in full",
 }
 
-Cells = tuple[tuple[Plan, tuple[Plan, ...]], ...]
+Cells = tuple[tuple[OptionPlan, tuple[OptionPlan, ...]], ...]
 
 
 @dataclass(frozen=True)
-class Group:
+class ScenarioGroup:
     """Scenarios of one protocol, state, pair of endpoints and relation of users.
 
     Cheap until ``scenarios`` is asked for.  ``needs`` are the features (rows of ``axes.FEATURES``) without which a host
@@ -96,7 +96,7 @@ def matrix(
     ipv6: bool = True,
     kinds: Collection[str] = (),
     shard: tuple[int, int] = (1, 1),
-) -> Iterator[Group]:
+) -> Iterator[ScenarioGroup]:
     """The groups of a profile, in a fixed order.
 
     ``options``: those of the notation that the sockets set; the first two are combined most deeply.  ``users`` adds the
@@ -119,14 +119,14 @@ def matrix(
     return groups if shard == (1, 1) else iter(_part(list(groups), shard))
 
 
-def _groups(family: Family, profile: str, options: tuple[str, ...]) -> Iterator[Group]:
+def _groups(family: Family, profile: str, options: tuple[str, ...]) -> Iterator[ScenarioGroup]:
     plans, seconds = _plans(family, profile, options)
     whole = tuple((plan, seconds) for plan in plans)
     chosen = _quick(family, plans, seconds) if profile == "quick" else {}
     for key in family.group_ids():
         cells = chosen.get(key, ()) if profile == "quick" else whole
         if cells:
-            yield Group(
+            yield ScenarioGroup(
                 key,
                 needs_of(key.protocol, (ENDPOINT[key.first], ENDPOINT[key.second]), USER[key.users]),
                 cells,
@@ -134,7 +134,9 @@ def _groups(family: Family, profile: str, options: tuple[str, ...]) -> Iterator[
             )
 
 
-def _plans(family: Family, profile: str, options: tuple[str, ...]) -> tuple[tuple[Plan, ...], tuple[Plan, ...]]:
+def _plans(
+    family: Family, profile: str, options: tuple[str, ...]
+) -> tuple[tuple[OptionPlan, ...], tuple[OptionPlan, ...]]:
     """The plans of the first socket's options, and the option sets of the second."""
     moments = STATE[family.states[0]].moments
     if profile == "pairs":
@@ -143,7 +145,7 @@ def _plans(family: Family, profile: str, options: tuple[str, ...]) -> tuple[tupl
     return (tuple(tracked_plans(options, moments)) if family.tracked else plain), plain
 
 
-def _quick(family: Family, plans: tuple[Plan, ...], seconds: tuple[Plan, ...]) -> dict[GroupId, Cells]:
+def _quick(family: Family, plans: tuple[OptionPlan, ...], seconds: tuple[OptionPlan, ...]) -> dict[GroupId, Cells]:
     """A covering array of the family, and all plain pairs of the classic endpoints, in the order of the full matrix."""
     chosen: dict[GroupId, set[tuple[int, int]]] = defaultdict(set)
     axes = (family.states, family.users, family.first, family.second, plans, seconds)
@@ -166,7 +168,7 @@ def _quick(family: Family, plans: tuple[Plan, ...], seconds: tuple[Plan, ...]) -
     }
 
 
-def _part(groups: list[Group], shard: tuple[int, int]) -> list[Group]:
+def _part(groups: list[ScenarioGroup], shard: tuple[int, int]) -> list[ScenarioGroup]:
     """The k-th of n parts: the heaviest group first, each to the part that is lightest so far."""
     which, parts = shard
     if not 1 <= which <= parts:

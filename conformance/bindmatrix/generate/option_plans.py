@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations, product
 from typing import NamedTuple
 
-from bindmatrix.generate.axes import MEETINGS, TRACKS, Endpoint, State, Track, Users
+from bindmatrix.generate.axes import MEETINGS, TRACKS, Endpoint, FirstState, Track, Users
 
 
-class Plan(NamedTuple):
+class OptionPlan(NamedTuple):
     """What happens to the options of one socket.
 
     ``label`` names options and tracks in the order of their calls: ``reuseport:1+reuseaddr:1|0``, or ``none``.
@@ -28,15 +28,15 @@ class Plan(NamedTuple):
         return "".join([f"{name}.{call} " for call in self.moments[moment]])
 
 
-NO_OPTIONS = Plan("none", ((), (), ()))
+NO_OPTIONS = OptionPlan("none", ((), (), ()))
 PLAIN = TRACKS[0]
 
 
-def plan(tracked: Sequence[tuple[str, Track]]) -> Plan:
+def plan(tracked: Sequence[tuple[str, Track]]) -> OptionPlan:
     """The plan that gives each option its track; within a moment the calls come in the order of ``tracked``."""
     if not tracked:
         return NO_OPTIONS
-    return Plan(
+    return OptionPlan(
         "+".join([f"{option}:{track.text}" for option, track in tracked]),
         tuple(
             tuple(f"{option}={value}" for option, track in tracked for value in track.moments[moment])
@@ -50,12 +50,12 @@ def tracks_of(moments: int) -> list[Track]:
     return [track for track in TRACKS if not any(track.moments[moments:])]
 
 
-def plain_plans(options: Sequence[str]) -> list[Plan]:
+def plain_plans(options: Sequence[str]) -> list[OptionPlan]:
     """Every set of options, in the given order and, from two options on, reversed; all set before bind."""
     return [_plain(way) for chosen in _sets(options) for way in dict.fromkeys((chosen, chosen[::-1]))]
 
 
-def tracked_plans(options: Sequence[str], moments: int) -> list[Plan]:
+def tracked_plans(options: Sequence[str], moments: int) -> list[OptionPlan]:
     """The plain plans, then every track of one option, then every two tracks of the first two options.
 
     Both orders of a combination are there if its options meet in a moment.  Options from the third on are combined
@@ -77,7 +77,7 @@ def tracked_plans(options: Sequence[str], moments: int) -> list[Plan]:
     return list(plans.values())
 
 
-def recorded_plans(options: Sequence[str], moments: int) -> list[Plan]:
+def recorded_plans(options: Sequence[str], moments: int) -> list[OptionPlan]:
     """The plans of the recorded evidence: one order of plain options; one option given a value twice.
 
     The second time is the last of the ``moments`` that the state has; with one moment there is none.
@@ -94,16 +94,16 @@ def _sets(options: Sequence[str]) -> list[tuple[str, ...]]:
     return [chosen for size in range(len(options) + 1) for chosen in combinations(options, size)]
 
 
-def _plain(options: Sequence[str]) -> Plan:
+def _plain(options: Sequence[str]) -> OptionPlan:
     return plan([(option, PLAIN) for option in options])
 
 
-def _add(plans: dict[str, Plan], tracked: list[tuple[str, Track]]) -> None:
+def _add(plans: dict[str, OptionPlan], tracked: list[tuple[str, Track]]) -> None:
     made = plan(tracked)
     plans.setdefault(made.label, made)
 
 
-def first_part(protocol: str, state: State, first: Endpoint, users: Users, options: Plan) -> str:
+def first_part(protocol: str, state: FirstState, first: Endpoint, users: Users, options: OptionPlan) -> str:
     """The steps up to where the second socket arrives.  ``protocol`` is a row of MEETINGS."""
     head = f"{users.first} " if users.first else ""
     made = (
@@ -115,7 +115,9 @@ def first_part(protocol: str, state: State, first: Endpoint, users: Users, optio
     return made.rstrip()
 
 
-def second_part(protocol: str, state: State, second: Endpoint, users: Users, options: Plan, listens: bool) -> str:
+def second_part(
+    protocol: str, state: FirstState, second: Endpoint, users: Users, options: OptionPlan, listens: bool
+) -> str:
     """The steps of the second socket; ``listens``: the late steps of the state and its own listen() follow its bind."""
     head = f"{users.second} " if users.second else ""
     made = (
@@ -136,7 +138,7 @@ def _v6only(name: str, endpoint: Endpoint) -> str:
     return f"{name}.v6only={endpoint.v6only} " if endpoint.v6only else ""
 
 
-def _filled(state: State, protocol: str, first: Endpoint) -> str:
+def _filled(state: FirstState, protocol: str, first: Endpoint) -> str:
     return state.steps.format(
         a="a",
         c="c",

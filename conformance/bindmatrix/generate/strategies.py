@@ -13,7 +13,7 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from bindmatrix.generate.axes import DEFAULT_OPTIONS, ENDPOINTS, PROTOCOLS, STATES, USERS, Endpoint, Users
-from bindmatrix.generate.option_plans import PLAIN, Plan, first_part, plan, second_part, tracks_of
+from bindmatrix.generate.option_plans import PLAIN, OptionPlan, first_part, plan, second_part, tracks_of
 from bindmatrix.generate.sequences import Arrival, Event, Move, Vocabulary, render
 from bindmatrix.notation import Scenario, parse
 
@@ -140,7 +140,7 @@ def _events(vocabulary: Vocabulary, protocol: str, drawn: list[_Drawn], least: i
     return events + [plain] * (least - arrived)
 
 
-def _plans(options: Sequence[str], moments: int) -> st.SearchStrategy[Plan]:
+def _plans(options: Sequence[str], moments: int) -> st.SearchStrategy[OptionPlan]:
     """Options with a track each, in the order of their calls; without moments every track is the plain one."""
     if not options:
         return st.just(plan(()))

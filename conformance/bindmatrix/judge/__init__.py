@@ -1,1 +1,4 @@
-"""Judge observations against expectations: verdicts, known divergences, shrinking."""
+"""Compares observations with what the oracle expects, and sums up.
+
+Observations come from ``observe``; the view-models go to ``report``.
+"""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
 
-from bindmatrix.judge.verdicts import NO_VERDICT, Judge
+from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.notation import Scenario
 from bindmatrix.observe.recordings import Observation, Outcomes
 from bindmatrix.oracle.oracle import Prediction
@@ -23,7 +23,7 @@ _NOTHING = Prediction((), ())
 
 
 @dataclass(frozen=True)
-class Answer:
+class KernelAnswer:
     """What one kernel did.  ``outcomes`` is None where it did nothing, for a ``reason``."""
 
     release: str
@@ -32,7 +32,7 @@ class Answer:
     #: the image, or the recording as evidence names it
     source: str
     outcomes: Outcomes | None
-    verdict: str = NO_VERDICT
+    verdict: str = VerdictKind.NO_VERDICT
     reason: str = ""
     #: with the known divergences of that release
     prediction: Prediction = _NOTHING
@@ -55,8 +55,8 @@ class Answer:
 class Change:
     """The outcomes of two releases next to each other differ, first at ``step`` (from 0)."""
 
-    before: Answer
-    after: Answer
+    before: KernelAnswer
+    after: KernelAnswer
     step: int
 
     @property
@@ -84,7 +84,7 @@ class Judges:
         self._expectations = catalog.expectations(os)
         self._judges: dict[str, Judge] = {}
 
-    def answer(self, how: str, source: str, host: Mapping[str, Any], observation: Observation) -> Answer:
+    def answer(self, how: str, source: str, host: Mapping[str, Any], observation: Observation) -> KernelAnswer:
         """The answer that an observation on ``host`` is."""
         release = catalog.release_of(self._expectations, str(host.get("release") or ""))
         judge = self._judges.get(release)
@@ -92,16 +92,16 @@ class Judges:
             in_force = divergences.of(self._expectations, release)
             judge = self._judges[release] = Judge(self._expectations.at(release), in_force, host)
         verdict = judge.verdict(observation)
-        prediction = (judge.diverged or judge.oracle).predict(observation.scenario)
-        return Answer(release, how, source, observation.outcomes, verdict.kind, verdict.reason, prediction)
+        prediction = judge.variant.actual.predict(observation.scenario)
+        return KernelAnswer(release, how, source, observation.outcomes, verdict.kind, verdict.reason, prediction)
 
 
-def ordered(answers: Iterable[Answer]) -> list[Answer]:
+def ordered(answers: Iterable[KernelAnswer]) -> list[KernelAnswer]:
     """By release, the oldest first."""
     return sorted(answers, key=lambda one: releases.sort_key(one.release))
 
 
-def changes(answers: Sequence[Answer]) -> list[Change]:
+def changes(answers: Sequence[KernelAnswer]) -> list[Change]:
     """Between which releases, next to each other among those asked, the outcomes differ.
 
     ``answers`` are in order of release; of several answers of one release the first stands for it.
@@ -111,7 +111,7 @@ def changes(answers: Sequence[Answer]) -> list[Change]:
     return [Change(one, other, step) for one, other in pairwise(first) if (step := _difference(one, other)) >= 0]
 
 
-def telling_steps(scenario: Scenario, answers: Sequence[Answer]) -> list[int]:
+def telling_steps(scenario: Scenario, answers: Sequence[KernelAnswer]) -> list[int]:
     """The steps to show: those that are not ok, or not expected to be, somewhere, and the last bind."""
     shown = {
         index
@@ -124,13 +124,13 @@ def telling_steps(scenario: Scenario, answers: Sequence[Answer]) -> list[int]:
     return sorted(shown | set(binds[-1:] or [len(scenario.steps) - 1]))
 
 
-def _difference(one: Answer, other: Answer) -> int:
+def _difference(one: KernelAnswer, other: KernelAnswer) -> int:
     """The first step at which two answers differ, -1 for none."""
     both = zip(one.outcomes or (), other.outcomes or (), strict=True)
     return next((step for step, (mine, theirs) in enumerate(both) if not alike(mine, theirs)), -1)
 
 
-def _outcome(answer: Answer, step: int) -> Expected:
+def _outcome(answer: KernelAnswer, step: int) -> Expected:
     return answer.outcomes[step] if answer.outcomes else None
 
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from bindmatrix.errors import Place, Problem
 from bindmatrix.notation import Scenario, Step, parse
 from bindmatrix.outcomes import (
@@ -30,6 +28,7 @@ from bindmatrix.outcomes import (
     counts,
 )
 from bindmatrix.rules import catalog
+from bindmatrix.rules.yaml_source import plain
 
 HOLDS, REFUTED, UNKNOWN, LACKING = "holds", "does not hold", "unknown", "not applicable"
 
@@ -46,7 +45,7 @@ ENDS = ("ok", "fails", SPREAD, EVERY)
 _LIKE = "like "
 
 
-class Case(NamedTuple):
+class ClaimScenario(NamedTuple):
     """A scenario of a claim and what its last step returns if the claim is true."""
 
     scenario: Scenario
@@ -67,29 +66,29 @@ class Claim:
     sources: tuple[str, ...]
     about: tuple[str, ...]
     note: str
-    cases: tuple[Case, ...]
+    cases: tuple[ClaimScenario, ...]
 
 
-class Finding(NamedTuple):
+class ClaimVerdict(NamedTuple):
     """What became of a claim; ``case``, ``step`` (from 0) and ``outcome`` say what decided, where something did."""
 
     verdict: str
-    case: Case | None = None
+    case: ClaimScenario | None = None
     step: int = -1
     outcome: Expected = None
 
 
 #: the outcomes of a scenario, or None where it was not run
-Outcomes = Callable[[Scenario], Sequence[Expected] | None]
+OutcomesOf = Callable[[Scenario], Sequence[Expected] | None]
 
 
-def find(claim: Claim, outcomes: Outcomes, like: Callable[[str, Scenario], Sequence[Expected]]) -> Finding:
+def find(claim: Claim, outcomes: OutcomesOf, like: Callable[[str, Scenario], Sequence[Expected]]) -> ClaimVerdict:
     """What ``outcomes`` make of ``claim``; ``like`` gives the outcomes of the system that a case names."""
     findings = []
     for case in claim.cases:
         found = outcomes(case.scenario)
         if found is None:
-            findings.append(Finding(UNKNOWN, case))
+            findings.append(ClaimVerdict(UNKNOWN, case))
         elif case.like:
             findings.append(_alike(case, found, like(case.like, case.scenario)))
         else:
@@ -99,19 +98,19 @@ def find(claim: Claim, outcomes: Outcomes, like: Callable[[str, Scenario], Seque
             if finding.verdict == verdict:
                 return finding
     lacking = [finding for finding in findings if finding.verdict == LACKING]
-    return lacking[0] if len(lacking) == len(findings) else Finding(HOLDS)
+    return lacking[0] if len(lacking) == len(findings) else ClaimVerdict(HOLDS)
 
 
-def _ended(case: Case, outcomes: Sequence[Expected]) -> Finding:
+def _ended(case: ClaimScenario, outcomes: Sequence[Expected]) -> ClaimVerdict:
     steps = case.scenario.steps
     for index, (step, outcome) in enumerate(zip(steps[:-1], outcomes, strict=False)):
         verdict = _before(step, outcome)
         if verdict != HOLDS:
-            return Finding(verdict, case, index, outcome)
+            return ClaimVerdict(verdict, case, index, outcome)
     last = outcomes[-1]
     if steps[-1].kind == "set" and last == "ENOPROTOOPT" and case.then != "ok":
-        return Finding(LACKING, case, len(steps) - 1, last)
-    return Finding(_last(case.then, last), case, len(steps) - 1, last)
+        return ClaimVerdict(LACKING, case, len(steps) - 1, last)
+    return ClaimVerdict(_last(case.then, last), case, len(steps) - 1, last)
 
 
 def _before(step: Step, outcome: Expected) -> str:
@@ -146,19 +145,19 @@ def _ends(then: str, outcome: str) -> str:
     return HOLDS if good else REFUTED
 
 
-def _alike(case: Case, outcomes: Sequence[Expected], theirs: Sequence[Expected]) -> Finding:
-    unknown = Finding(HOLDS)
+def _alike(case: ClaimScenario, outcomes: Sequence[Expected], theirs: Sequence[Expected]) -> ClaimVerdict:
+    unknown = ClaimVerdict(HOLDS)
     for index, (step, ours, other) in enumerate(zip(case.scenario.steps, outcomes, theirs, strict=True)):
         if ours == other:
             continue
         if ours is None or other is None:
-            unknown = Finding(UNKNOWN, case, index, ours)
+            unknown = ClaimVerdict(UNKNOWN, case, index, ours)
             continue
         mine = alternatives(ours)
         if any(accepts(other, one, delivers=step.delivers) for one in mine):
-            unknown = Finding(UNKNOWN, case, index, ours) if len(mine) > 1 else unknown
+            unknown = ClaimVerdict(UNKNOWN, case, index, ours) if len(mine) > 1 else unknown
             continue
-        return Finding(REFUTED, case, index, ours)
+        return ClaimVerdict(REFUTED, case, index, ours)
     return unknown
 
 
@@ -168,14 +167,7 @@ def _alike(case: Case, outcomes: Sequence[Expected], theirs: Sequence[Expected])
 def read(path: Path | None = None) -> list[Claim]:
     """The claims; raises :class:`Problem` that says which entry is wrong and what was expected."""
     path = path or catalog.folder() / "claims.yaml"
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506 - makes strings alone
-    except OSError as error:
-        raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
-        raise Problem(place, f"not YAML: {error.problem}") from error
+    data = plain(path)
     if not isinstance(data, list):
         raise Problem(Place(str(path)), "expected a list of claims, each with 'id', 'says', 'source', 'scenarios'")
     claims = [_claim(one, path, number) for number, one in enumerate(data, 1)]
@@ -200,11 +192,11 @@ def _claim(data: Any, path: Path, number: int) -> Claim:
     return Claim(data["id"], data["says"], tuple(data["source"]), about, data.get("note", ""), cases)
 
 
-def _case(data: Any, where: str) -> Case:
+def _case(data: Any, where: str) -> ClaimScenario:
     if not (isinstance(data, Mapping) and "run" in data and "then" in data):
         raise Problem(Place(where), "expected scenarios with 'run' and 'then'")
     scenario, then = parse(data["run"], name=where), data["then"]
-    case = Case(scenario, then)
+    case = ClaimScenario(scenario, then)
     sockets = {step.socket for step in scenario.steps if step.socket}
     if case.like:
         _check_system(case.like, where)

@@ -19,11 +19,11 @@ from bindmatrix.oracle.oracle import Edge, Oracle
 from bindmatrix.outcomes import Expected, Receivers, alike, alternatives, compatible
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.divergences import apply as with_divergences
-from bindmatrix.rules.model import Expectations, Rule
+from bindmatrix.rules.model import Model, Rule
 from bindmatrix.rules.releases import EVER
 
 
-class Saying(NamedTuple):
+class SideOutcome(NamedTuple):
     """What one side says, or did, at the step that differs."""
 
     outcome: Expected
@@ -35,14 +35,14 @@ class Saying(NamedTuple):
 
 
 @dataclass
-class Group:
+class DifferenceGroup:
     """Scenarios that differ because of the same rules; the fields from ``scenario`` on are those of the shortest."""
 
     count: int = 0
     scenario: str = ""
     #: the step that differs, from 0
     step: int = 0
-    sayings: tuple[Saying, ...] = ()
+    sides: tuple[SideOutcome, ...] = ()
 
 
 @dataclass
@@ -54,38 +54,30 @@ class Comparison:
     differ: int = 0
     #: scenarios without a difference of which a side does not know, or did not record, an outcome
     unknown: int = 0
-    groups: list[Group] = field(default_factory=list)
+    groups: list[DifferenceGroup] = field(default_factory=list)
     #: side -> scenarios that only some sides have, this one among them
     only: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; the keys are documented in the help of ``diff``."""
-        groups = [
-            {
-                "count": group.count,
-                "scenario": group.scenario,
-                "step": group.step,
-                "sides": [saying._asdict() for saying in group.sayings],
-            }
-            for group in self.groups
-        ]
+        groups = [{**vars(group), "sides": [one._asdict() for one in group.sides]} for group in self.groups]
         return {**vars(self), "groups": groups}
 
 
 class Side(NamedTuple):
-    """An expectation file at one release (``Expectations.at``), under the name that reports call it."""
+    """A model under the name that reports call it."""
 
     name: str
-    expectations: Expectations
+    model: Model
 
 
-class Recorded(NamedTuple):
+class RecordedSide(NamedTuple):
     """A recording: its observations by scenario, and what is expected of its host (None where that is not known)."""
 
     name: str
     observations: Mapping[str, Observation]
-    expectations: Expectations | None
+    model: Model | None
     divergences: tuple[Divergence, ...] = ()
 
 
@@ -93,17 +85,17 @@ class _Groups:
     """Collects differences by their rules."""
 
     def __init__(self) -> None:
-        self.found: dict[object, Group] = {}
+        self.found: dict[object, DifferenceGroup] = {}
 
-    def add(self, key: object, text: str, place: int, sayings: Callable[[], tuple[Saying, ...]]) -> None:
+    def add(self, key: object, text: str, place: int, sides: Callable[[], tuple[SideOutcome, ...]]) -> None:
         group = self.found.get(key)
         if group is None:
-            group = self.found[key] = Group()
+            group = self.found[key] = DifferenceGroup()
         group.count += 1
         if not group.scenario or _length(text) < _length(group.scenario):
-            group.scenario, group.step, group.sayings = text, place, sayings()
+            group.scenario, group.step, group.sides = text, place, sides()
 
-    def sorted(self) -> list[Group]:
+    def sorted(self) -> list[DifferenceGroup]:
         return sorted(self.found.values(), key=lambda group: (-group.count, _length(group.scenario)))
 
 
@@ -116,7 +108,7 @@ def _length(text: str) -> tuple[int, int, str]:
 
 def of_expectations(sides: Sequence[Side], scenarios: Iterable[str]) -> Comparison:
     """Compare what ``sides`` expect of ``scenarios``, which must be in canonical form."""
-    oracles = [Oracle(side.expectations) for side in sides]
+    oracles = [Oracle(side.model) for side in sides]
     result = Comparison(tuple(side.name for side in sides))
     groups = _Groups()
     for text in scenarios:
@@ -124,7 +116,7 @@ def of_expectations(sides: Sequence[Side], scenarios: Iterable[str]) -> Comparis
         place, edges = _first_difference(oracles, text)
         if place >= 0:
             key = tuple(edge.rules for edge in edges)
-            groups.add(key, text, place, lambda edges=edges: tuple(_saying(edge) for edge in edges))  # type: ignore[misc]
+            groups.add(key, text, place, lambda edges=edges: tuple(_expected_by(edge) for edge in edges))  # type: ignore[misc]
         elif edges:
             result.unknown += 1
     result.groups = groups.sorted()
@@ -153,8 +145,8 @@ def _first_difference(oracles: Sequence[Oracle], text: str) -> tuple[int, list[E
     return -1, unknown
 
 
-def _saying(edge: Edge) -> Saying:
-    return Saying(edge.expected, tuple(rule.id for rule in edge.rules), _why(edge.rules), _releases(edge.rules))
+def _expected_by(edge: Edge) -> SideOutcome:
+    return SideOutcome(edge.expected, tuple(rule.id for rule in edge.rules), _why(edge.rules), _releases(edge.rules))
 
 
 def _why(rules: Sequence[Rule]) -> str:
@@ -169,7 +161,7 @@ def _releases(rules: Sequence[Rule]) -> str:
 # -- recordings
 
 
-def of_recordings(sides: Sequence[Recorded]) -> Comparison:
+def of_recordings(sides: Sequence[RecordedSide]) -> Comparison:
     """Compare what was recorded of the scenarios that all ``sides`` have."""
     result = Comparison(tuple(side.name for side in sides))
     common = set(sides[0].observations).intersection(*(side.observations for side in sides[1:]))
@@ -185,11 +177,11 @@ def of_recordings(sides: Sequence[Recorded]) -> Comparison:
         if place is None:
             result.unknown += any(one.outcomes is None or None in one.outcomes for one in seen)
             continue
-        sayings = tuple(
-            explainer.saying(text, place, one.outcomes or ()) for explainer, one in zip(explainers, seen, strict=True)
+        sides_there = tuple(
+            explainer.outcome(text, place, one.outcomes or ()) for explainer, one in zip(explainers, seen, strict=True)
         )
-        key = tuple((saying.rules, saying.note, Receivers.of(str(saying.outcome))) for saying in sayings)
-        groups.add(key, text, place, lambda sayings=sayings: sayings)  # type: ignore[misc]
+        key = tuple((one.rules, one.note, Receivers.of(str(one.outcome))) for one in sides_there)
+        groups.add(key, text, place, lambda sides_there=sides_there: sides_there)  # type: ignore[misc]
     result.groups = groups.sorted()
     result.differ = sum(group.count for group in result.groups)
     return result
@@ -214,46 +206,46 @@ def _first_observed_difference(seen: Sequence[Observation]) -> int | None:
 class _Explainer:
     """Says which rule decides a step of a recorded run."""
 
-    def __init__(self, side: Recorded) -> None:
+    def __init__(self, side: RecordedSide) -> None:
         self.side = side
-        self.oracle = Oracle(side.expectations) if side.expectations else None
+        self.oracle = Oracle(side.model) if side.model else None
         #: the kernel with each of its known divergences, and with all of them
         self.diverged: list[tuple[str, Oracle]] = []
-        if side.expectations and side.divergences:
+        if side.model and side.divergences:
             every = [([one], one.id) for one in side.divergences]
             every.append((list(side.divergences), ", ".join(one.id for one in side.divergences)))
-            self.diverged = [(name, Oracle(with_divergences(side.expectations, some))) for some, name in every]
+            self.diverged = [(name, Oracle(with_divergences(side.model, some))) for some, name in every]
 
-    def saying(self, text: str, place: int, outcomes: Outcomes) -> Saying:
+    def outcome(self, text: str, place: int, outcomes: Outcomes) -> SideOutcome:
         """What happened at step ``place``, and why."""
         outcome = outcomes[place] if place < len(outcomes) else None
         if self.oracle is None:
-            return Saying(outcome, (), "", "no expectations for this host")
+            return SideOutcome(outcome, (), "", "no expectations for this host")
         try:
             steps = parse(text).steps[: place + 1]
         except Problem as problem:
-            return Saying(outcome, (), "", f"not a scenario: {problem.message}")
+            return SideOutcome(outcome, (), "", f"not a scenario: {problem.message}")
         if len(steps) != len(outcomes[: place + 1]):
-            return Saying(outcome, (), "", f"{len(outcomes)} outcomes do not fit the steps")
+            return SideOutcome(outcome, (), "", f"{len(outcomes)} outcomes do not fit the steps")
         return self._explained(steps, outcomes[: place + 1])
 
-    def _explained(self, steps: tuple[Step, ...], outcomes: Outcomes) -> Saying:
+    def _explained(self, steps: tuple[Step, ...], outcomes: Outcomes) -> SideOutcome:
         assert self.oracle is not None
         outcome = outcomes[-1]
         edges = self.oracle.follow(steps, outcomes)
         last = edges[-1]
         if len(edges) == len(steps) and (outcome is None or last.accepts(outcome)):
             note = "unknown to the rules" if last.expected is None else _releases(last.rules)
-            return Saying(outcome, tuple(rule.id for rule in last.rules), _why(last.rules), note)
+            return SideOutcome(outcome, tuple(rule.id for rule in last.rules), _why(last.rules), note)
         for name, oracle in self.diverged:
             follows = oracle.follow(steps, outcomes)
             if len(follows) == len(steps) and (outcome is None or follows[-1].accepts(outcome)):
                 entry = next(one for one in self.side.divergences if name.startswith(one.id))
-                return Saying(outcome, (name,), _why([entry.rule]), "a known divergence")
+                return SideOutcome(outcome, (name,), _why([entry.rule]), "a known divergence")
         ids = tuple(rule.id for rule in last.rules)
         if len(edges) < len(steps):
-            return Saying(
+            return SideOutcome(
                 outcome, ids, _why(last.rules), f"an earlier step, {steps[len(edges) - 1].text}, is not as expected"
             )
         said = " or ".join(alternatives(last.expected)) or "nothing"
-        return Saying(outcome, ids, _why(last.rules), f"not as expected: the rules say {said}")
+        return SideOutcome(outcome, ids, _why(last.rules), f"not as expected: the rules say {said}")

@@ -15,21 +15,21 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Iterator
 
-from bindmatrix.judge.host_table import Columns
+from bindmatrix.judge.host_table import HostTable
 from bindmatrix.judge.results import Result
-from bindmatrix.judge.verdicts import CONFORMS, KNOWN, UNKNOWN
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.notation import step
 from bindmatrix.observe.recordings import Observation
 
 #: verdicts whose observations can be evidence
-KEPT = (CONFORMS, KNOWN, UNKNOWN)
+KEPT = (VerdictKind.CONFORMS, VerdictKind.KNOWN, VerdictKind.UNKNOWN)
 #: scenarios that show the same
 EACH = 3
 #: how many datagrams each socket of a group got is chance
 _NUMBER = re.compile(r"\d+")
 
 
-def digest(host: Columns, each: int = EACH) -> list[Observation]:
+def digest(host: HostTable, each: int = EACH) -> list[Observation]:
     """The observations of ``host`` to keep, in the order of their scenarios; ``each`` scenarios show each fact."""
     seen: Counter[Hashable] = Counter()
     kept = []
@@ -42,7 +42,7 @@ def digest(host: Columns, each: int = EACH) -> list[Observation]:
     return sorted(kept, key=lambda one: one.scenario)
 
 
-def _candidates(host: Columns, each: int) -> Iterator[tuple[int, str, int]]:
+def _candidates(host: HostTable, each: int) -> Iterator[tuple[int, str, int]]:
     """Length, text and result of the shortest scenarios of each result: what is longer shows nothing more."""
     rows: dict[int, list[tuple[int, str, int]]] = {}
     kinds = host.results.kinds()

@@ -19,10 +19,10 @@ from itertools import chain
 from typing import Any
 
 from bindmatrix.errors import Place, Problem
-from bindmatrix.judge.prefix_cache import CUT, Head, Part
+from bindmatrix.judge.prefix_cache import CUT, PrefixText, Segment
 from bindmatrix.judge.results import Followed, Result, Results, Said, result
 from bindmatrix.judge.summary import Collector, Summary
-from bindmatrix.judge.verdicts import CONFORMS, NO_VERDICT, UNKNOWN, UNSUPPORTED, VERDICTS, Judge, Verdict
+from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.observe.recordings import Observation, Recording
 from bindmatrix.oracle.oracle import Answer
 from bindmatrix.rules import catalog, confidence
@@ -30,7 +30,7 @@ from bindmatrix.rules.model import Rule
 
 
 @dataclass
-class Columns:
+class HostTable:
     """One host.  Row i is the scenario ``heads[head[i]] + CUT + tails[tail[i]]`` with ``results[result[i]]``.
 
     A scenario without a second part has the tail "" and no CUT.
@@ -56,31 +56,31 @@ class Columns:
         return self.heads[self.head[row]] + (CUT + tail if tail else "")
 
 
-class _Head:
+class _HeadRows:
     """A first part: the rows of its second parts."""
 
-    __slots__ = ("length", "number", "rows", "ways")
+    __slots__ = ("length", "number", "prefixes", "rows")
 
-    def __init__(self, number: int, head: Head) -> None:
+    def __init__(self, number: int, head: PrefixText) -> None:
         self.number = number
         self.length = head.length
-        self.ways = head.ways
+        self.prefixes = head.prefixes
         self.rows: dict[str, int] = {}
 
 
-class Builder:
+class HostTableBuilder:
     """Takes the recordings of one host, one after the other."""
 
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
-        self._heads: dict[str, _Head] = {}
+        self._heads: dict[str, _HeadRows] = {}
         self._tails: dict[str, int] = {}
         #: numbers of two parts -> number of the result of both
         self._joined: dict[tuple[int, int], int] = {}
         self._results: list[Result | Followed] = []
-        #: what is said to the steps of each, by ``Ways.answers``
+        #: what is said to the steps of each, by ``PrefixCache.answers``
         self._said: list[tuple[int, ...]] = []
-        #: what the numbers of ``Ways.answers`` stand for
+        #: what the numbers of ``PrefixCache.answers`` stand for
         self._answers: list[Said] = []
         #: results that the judge made one by one -> number
         self._numbers: dict[Result, int] = {}
@@ -97,7 +97,7 @@ class Builder:
             first, _, second = text.partition(CUT)
             head = heads.get(first)
             if head is None:
-                head = heads[first] = _Head(len(heads), self.judge.ways.head(first))
+                head = heads[first] = _HeadRows(len(heads), self.judge.prefixes.text(first))
             row = head.rows.get(second)
             if row is not None:
                 self.result[row] = self._again(self.result[row], observation)
@@ -105,10 +105,10 @@ class Builder:
             known = None
             if outcomes is not None and not repeats:
                 length = head.length
-                way = head.ways.get(outcomes[:length])
-                if way is not None:
-                    part = way.rests.get((second, outcomes[length:]))
-                    known = None if part is None else way.known.get(part.number)
+                prefix = head.prefixes.get(outcomes[:length])
+                if prefix is not None:
+                    part = prefix.suffixes.get((second, outcomes[length:]))
+                    known = None if part is None else prefix.known.get(part.number)
             number = self._number(observation) if known is None else known
             head.rows[second] = len(self.result)
             add_head(head.number)
@@ -119,26 +119,26 @@ class Builder:
             add_result(number)
 
     def _number(self, observation: Observation) -> int:
-        """The number of the result of an observation, which rows of the same kind then find in ``way.known``."""
-        parts = self.judge.ways.followed(observation)
+        """The number of the result of an observation, which rows of the same kind then find in ``prefix.known``."""
+        parts = self.judge.prefixes.followed(observation)
         if parts is None:
             return self._judged(observation)
-        way, rest = parts
-        if way.certain and rest.certain:
-            number = way.known.get(rest.number)
+        prefix, suffix = parts
+        if prefix.certain and suffix.certain:
+            number = prefix.known.get(suffix.number)
             if number is None:
-                number = way.known[rest.number] = self._followed(CONFORMS, way, rest, observation)
+                number = prefix.known[suffix.number] = self._followed(VerdictKind.CONFORMS, prefix, suffix, observation)
             return number
         # the reports show the shortest, so each comes by here
-        both = way.number, rest.number
+        both = prefix.number, suffix.number
         number = self._joined.get(both)
         if number is None:
-            number = self._joined[both] = self._followed(UNKNOWN, way, rest, observation)
-        self._keep_shortest(number, Verdict(UNKNOWN, observation))
+            number = self._joined[both] = self._followed(VerdictKind.UNKNOWN, prefix, suffix, observation)
+        self._keep_shortest(number, Verdict(VerdictKind.UNKNOWN, observation))
         return number
 
-    def _followed(self, kind: str, way: Part, rest: Part, observation: Observation) -> int:
-        said = way.said + rest.said
+    def _followed(self, kind: VerdictKind, prefix: Segment, suffix: Segment, observation: Observation) -> int:
+        said = prefix.said + suffix.said
         self._results.append(Followed(kind, observation.outcomes or (), said))
         self._said.append(said)
         return len(self._results) - 1
@@ -146,9 +146,9 @@ class Builder:
     def _judged(self, observation: Observation) -> int:
         verdict = self.judge.verdict(observation)
         answers: list[Answer] = []
-        if verdict.kind != NO_VERDICT or verdict.step >= 0:
+        if verdict.kind != VerdictKind.NO_VERDICT or verdict.step >= 0:
             answers = self.judge.answers(observation)
-        said = self.judge.ways.said(answers)
+        said = self.judge.prefixes.said(answers)
         result = self._result(verdict, said)
         number = self._numbers.get(result)
         if number is None:
@@ -175,10 +175,10 @@ class Builder:
 
     def _known_answers(self) -> list[Said]:
         """What was said so far, by number."""
-        known, expectations = self._answers, self.judge.expectations
-        for answer in self.judge.ways.answers[len(known) :]:
+        known, model = self._answers, self.judge.model
+        for answer in self.judge.prefixes.answers[len(known) :]:
             ids = tuple([rule.id for rule in answer.rules])
-            known.append(Said(answer.expected, ids, confidence.weakness(answer.rules, expectations)))
+            known.append(Said(answer.expected, ids, confidence.weakness(answer.rules, model)))
         return known
 
     def _again(self, number: int, observation: Observation) -> int:
@@ -194,17 +194,17 @@ class Builder:
             repeats = (*seen[1:], observation.outcomes, *repeats)
         return self._judged(Observation(observation.scenario, before.outcomes, repeats=repeats))
 
-    def columns(self, name: str, problems: Iterable[str] = (), notes: Iterable[str] = ()) -> Columns:
+    def columns(self, name: str, problems: Iterable[str] = (), notes: Iterable[str] = ()) -> HostTable:
         """Everything so far."""
         used = Counter(self.result)
         decided = self._decided(used)
         rules = {rule.id: _described(rule) for rule in dict.fromkeys(chain.from_iterable(decided))}
         for one in self.judge.divergences:
             rules.setdefault(one.id, _described(one.rule))
-        limit = catalog.limit_of_host(self.judge.expectations, self.judge.host)
-        return Columns(
+        limit = catalog.limit_of_host(self.judge.model, self.judge.host)
+        return HostTable(
             name=name,
-            os=self.judge.expectations.os,
+            os=self.judge.model.os,
             heads=list(self._heads),
             tails=list(self._tails),
             head=self.head,
@@ -225,7 +225,7 @@ class Builder:
                     counts[said] += count - 1
         decided: Counter[tuple[Rule, ...]] = Counter()
         for said, count in counts.items():
-            decided[self.judge.ways.answers[said].rules] += count
+            decided[self.judge.prefixes.answers[said].rules] += count
         return decided
 
     def _summary(self, used: Mapping[int, int], decided: Mapping[tuple[Rule, ...], int], notes: list[str]) -> Summary:
@@ -236,20 +236,20 @@ class Builder:
         for some, count in decided.items():
             for rule in some:
                 by_id[rule.id] += count
-        reasons: dict[str, Counter[str]] = {UNSUPPORTED: Counter(), NO_VERDICT: Counter()}
+        reasons: dict[str, Counter[str]] = {VerdictKind.UNSUPPORTED: Counter(), VerdictKind.NO_VERDICT: Counter()}
         for number, count in used.items():
             kind = self._results[number].kind
             kinds[kind] += count
             if kind in reasons:
                 reasons[kind][self._verdicts[number].reason] += count
-            elif kind != CONFORMS:
+            elif kind != VerdictKind.CONFORMS:
                 # the group counts this one scenario; the others that gave the same are added here
                 collector.group(self._verdicts[number]).count += count - 1
         summary = collector.summary(notes=notes)
         return replace(
             summary,
             total=sum(kinds.values()),
-            verdicts={kind: kinds[kind] for kind in VERDICTS},
+            verdicts={kind: kinds[kind] for kind in VerdictKind},
             rules=dict(by_id.most_common()),
             reasons={kind: dict(counts.most_common()) for kind, counts in reasons.items()},
         )
@@ -259,11 +259,11 @@ def _described(rule: Rule) -> tuple[str, tuple[str, ...]]:
     return rule.why, tuple(f"{one.kind}: {one.reference}" for one in rule.evidence)
 
 
-def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mapping[str, Any] | None = None) -> Columns:
+def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mapping[str, Any] | None = None) -> HostTable:
     """The columns of one host; ``facts`` win over what the recordings say.  Raises :class:`Problem`."""
     from bindmatrix.rules import divergences
 
-    builder: Builder | None = None
+    builder: HostTableBuilder | None = None
     problems: list[str] = []
     bad_lines = 0
     for recording in recordings:
@@ -275,7 +275,7 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
                 raise _nameless(recording, first)
             expectations, release = catalog.of_host(host)
             known = divergences.of(expectations, release)
-            builder = Builder(Judge(expectations.at(release), known, host))
+            builder = HostTableBuilder(Judge(expectations.at(release), known, host))
         builder.add(first)
         for batch in batches:
             builder.add(batch)
@@ -285,10 +285,10 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
     if builder is None:
         raise ValueError("no recordings")
     notes = [f"{bad_lines} lines could not be read"] if bad_lines else []
-    summary_name = name or f"{builder.judge.expectations.os} {builder.judge.expectations.release}"
+    summary_name = name or f"{builder.judge.model.os} {builder.judge.model.release}"
     columns = builder.columns(summary_name, problems, notes)
     # what judged the host is mostly larger than the columns
-    builder.judge.ways.forget()
+    builder.judge.prefixes.forget()
     return columns
 
 

@@ -1,8 +1,8 @@
-"""What observations go through as expected, worked out once for all that go the same way.
+"""Observations that are as expected, cached by prefix and suffix.
 
-A scenario is cut where its second socket is made.  Most scenarios of a matrix share their first part, their second
-part, or what the first leads to: first parts that lead to one node of the automaton share what every second part brings
-from there.  So a verdict costs a look-up or two, even where the oracle has met few such scenarios.
+A scenario is cut where its second socket is made, into a prefix and a suffix.  In a matrix most scenarios share their
+prefix, their suffix, or the node of the automaton that the prefix leads to; prefixes that lead to one node share the
+suffixes that were followed from there.  So most verdicts cost two look-ups instead of one for each step.
 """
 
 from __future__ import annotations
@@ -14,75 +14,76 @@ from bindmatrix.notation import parse, step
 from bindmatrix.observe.recordings import Observation, Outcomes
 from bindmatrix.oracle.oracle import Answer, Edge, Node, Oracle
 
-#: stands between the first part of a scenario and the second
+#: stands between the prefix of a scenario and its suffix
 CUT = " b="
 
 #: a node of the rules, and one of the rules with the known divergences where there are any
-Place = tuple[Node, Node | None]
+Nodes = tuple[Node, Node | None]
 
 
-class Part:
-    """What is said to the steps of one part, all of them as expected."""
+class Segment:
+    """A prefix or a suffix, all steps of which returned what is expected."""
 
     __slots__ = ("certain", "count", "number", "said")
 
     def __init__(self, number: int, said: tuple[int, ...], *, certain: bool) -> None:
-        #: parts with the same number have the same outcomes, and the same is said to them
+        #: segments with the same number have the same outcomes and the same answers
         self.number = number
-        #: for each step a number for ``Ways.answers``
+        #: for each step an index of ``PrefixCache.answers``
         self.said = said
         #: whether something is expected of every step
         self.certain = certain
-        #: for whoever counts
+        #: how many observations went through it; counted by the judge
         self.count = 0
 
 
-class Way(Part):
-    """A first part and where it leads; first parts that are alike share one."""
+class Prefix(Segment):
+    """A prefix and where it leads; prefixes that are alike share one."""
 
-    __slots__ = ("known", "place", "rests")
+    __slots__ = ("known", "nodes", "suffixes")
 
     def __init__(
         self,
         number: int,
         said: tuple[int, ...],
-        place: Place,
-        rests: dict[tuple[str, Outcomes], Part | None],
+        nodes: Nodes,
+        suffixes: dict[tuple[str, Outcomes], Segment | None],
         known: dict[int, int],
         *,
         certain: bool,
     ) -> None:
         super().__init__(number, said, certain=certain)
-        self.place = place
-        #: the second parts that were followed from here, None where one is not as expected; one for all ways to a place
-        self.rests = rests
-        #: number of a second part -> the result of both, for whoever numbers results; one for all ways of a number
+        self.nodes = nodes
+        #: the suffixes that were followed from here, None where one is not as expected; shared by all prefixes that
+        #: lead here
+        self.suffixes = suffixes
+        #: number of a suffix -> number of the result of both (``host_table.py``); shared by all prefixes of a number
         self.known = known
 
 
-class Head:
-    """A first part: how many steps it has, and the way that each list of outcomes goes (None: not as expected)."""
+class PrefixText:
+    """The text of a prefix, its number of steps, and the prefix for each list of outcomes (None: not as expected)."""
 
-    __slots__ = ("length", "text", "ways")
+    __slots__ = ("length", "prefixes", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.length = text.count(" ") + 1
-        self.ways: dict[Outcomes, Way | None] = {}
+        self.prefixes: dict[Outcomes, Prefix | None] = {}
 
 
-class Ways:
+class PrefixCache:
     """Follows what is as expected by the rules of ``oracle`` and, where there is one, of ``diverged``."""
 
     def __init__(self, oracle: Oracle, diverged: Oracle | None) -> None:
         self.oracle = oracle
         self.diverged = diverged
-        #: first parts that were met
-        self.heads: dict[str, Head] = {}
-        self._ways: dict[tuple[object, ...], Way] = {}
-        self._rests: dict[Place, dict[tuple[str, Outcomes], Part | None]] = {}
+        #: the prefixes that were met, by text
+        self.texts: dict[str, PrefixText] = {}
+        self._prefixes: dict[tuple[object, ...], Prefix] = {}
+        self._suffixes: dict[Nodes, dict[tuple[str, Outcomes], Segment | None]] = {}
         self._known: dict[int, dict[int, int]] = {}
-        #: by number: an answer that says it
+        #: for each number one of the answers that say the same
         self.answers: list[Answer] = []
         self._said: dict[Answer, int] = {}
         self._contents: dict[tuple[object, ...], int] = {}
@@ -92,85 +93,87 @@ class Ways:
         self._numbers: dict[tuple[Outcomes, tuple[int, ...]], int] = {}
 
     def forget(self) -> None:
-        """Let go of what was worked out; nothing can be followed any more from a place."""
-        self.heads.clear()
-        self._ways.clear()
-        self._rests.clear()
+        """Clear the cache and the memos of the oracles.  Prefixes that were returned before must not be used again."""
+        self.texts.clear()
+        self._prefixes.clear()
+        self._suffixes.clear()
         for oracle in (self.oracle, self.diverged):
             if oracle is not None:
                 oracle.forget()
 
-    def head(self, text: str) -> Head:
-        """The first part ``text``."""
-        head = self.heads.get(text)
-        if head is None:
-            head = self.heads[text] = Head(text)
-        return head
+    def text(self, text: str) -> PrefixText:
+        """The prefix that is written ``text``."""
+        of_text = self.texts.get(text)
+        if of_text is None:
+            of_text = self.texts[text] = PrefixText(text)
+        return of_text
 
-    def followed(self, observation: Observation) -> tuple[Way, Part] | None:
-        """The two parts of a scenario that is as expected."""
+    def followed(self, observation: Observation) -> tuple[Prefix, Segment] | None:
+        """The prefix and the suffix of an observation that is as expected, else None."""
         outcomes = observation.outcomes
         if outcomes is None or observation.repeats:
             return None
         first, _, second = observation.scenario.partition(CUT)
-        head = self.head(first)
-        before, after = outcomes[: head.length], outcomes[head.length :]
-        way = head.ways[before] if before in head.ways else self.way(head, before)
-        if way is None:
+        of_text = self.text(first)
+        before, after = outcomes[: of_text.length], outcomes[of_text.length :]
+        prefix = of_text.prefixes[before] if before in of_text.prefixes else self.prefix(of_text, before)
+        if prefix is None:
             return None
-        rests = way.rests
-        rest = rests[second, after] if (second, after) in rests else self.rest(way, second, after, observation)
-        return None if rest is None else (way, rest)
+        suffixes = prefix.suffixes
+        suffix = (
+            suffixes[second, after] if (second, after) in suffixes else self.suffix(prefix, second, after, observation)
+        )
+        return None if suffix is None else (prefix, suffix)
 
-    def all_ways(self) -> Iterable[Way]:
-        """The ways that were gone."""
-        return self._ways.values()
+    def all_prefixes(self) -> Iterable[Prefix]:
+        """The prefixes that were followed."""
+        return self._prefixes.values()
 
-    def parts(self) -> Iterator[Part]:
-        """Both parts of whatever was as expected."""
-        yield from self._ways.values()
-        for rests in self._rests.values():
-            yield from filter(None, rests.values())
+    def segments(self) -> Iterator[Segment]:
+        """All prefixes and suffixes that were as expected."""
+        yield from self._prefixes.values()
+        for suffixes in self._suffixes.values():
+            yield from filter(None, suffixes.values())
 
-    def way(self, head: Head, outcomes: Outcomes) -> Way | None:
-        """The way of a first part with these outcomes; it is kept in ``head.ways``."""
+    def prefix(self, of_text: PrefixText, outcomes: Outcomes) -> Prefix | None:
+        """The prefix with this text and these outcomes; it is kept in ``of_text.prefixes``."""
         start = self.oracle.start, None if self.diverged is None else self.diverged.start
-        followed = self._follow(start, head.text, outcomes) if is_scenario(head.text) else None
-        way = None
+        followed = self._follow(start, of_text.text, outcomes) if is_scenario(of_text.text) else None
+        prefix = None
         if followed is not None:
-            said, place = followed
+            said, nodes = followed
             number = self._numbers.setdefault((outcomes, said), len(self._numbers))
-            way = self._ways.get((number, place))
-            if way is None:
-                rests = self._rests.setdefault(place, {})
+            prefix = self._prefixes.get((number, nodes))
+            if prefix is None:
+                suffixes = self._suffixes.setdefault(nodes, {})
                 known = self._known.setdefault(number, {})
                 certain = self._uncertain.isdisjoint(said)
-                way = self._ways[number, place] = Way(number, said, place, rests, known, certain=certain)
-        head.ways[outcomes] = way
-        return way
+                prefix = self._prefixes[number, nodes] = Prefix(number, said, nodes, suffixes, known, certain=certain)
+        of_text.prefixes[outcomes] = prefix
+        return prefix
 
-    def rest(self, way: Way, second: str, outcomes: Outcomes, observation: Observation) -> Part | None:
-        """What the second part of an observation brings from a place; it is kept in ``way.rests``."""
-        part: Part | None = None
+    def suffix(self, prefix: Prefix, second: str, outcomes: Outcomes, observation: Observation) -> Segment | None:
+        """The suffix that is written ``second`` with these outcomes after ``prefix``; kept in ``prefix.suffixes``."""
+        segment: Segment | None = None
         if second:
             followed = None
             if is_scenario(observation.scenario):
-                followed = self._follow(way.place, CUT[1:] + second, outcomes)
+                followed = self._follow(prefix.nodes, CUT[1:] + second, outcomes)
             if followed is not None:
                 said = followed[0]
                 number = self._numbers.setdefault((outcomes, said), len(self._numbers))
-                part = Part(number, said, certain=self._uncertain.isdisjoint(said))
+                segment = Segment(number, said, certain=self._uncertain.isdisjoint(said))
         elif not outcomes:
-            part = Part(self._numbers.setdefault(((), ()), len(self._numbers)), (), certain=True)
-        way.rests[second, outcomes] = part
-        return part
+            segment = Segment(self._numbers.setdefault(((), ()), len(self._numbers)), (), certain=True)
+        prefix.suffixes[second, outcomes] = segment
+        return segment
 
-    def _follow(self, place: Place, text: str, outcomes: Outcomes) -> tuple[tuple[int, ...], Place] | None:
-        """What is said to the steps of ``text`` and where they lead; None where one does not accept its outcome."""
+    def _follow(self, nodes: Nodes, text: str, outcomes: Outcomes) -> tuple[tuple[int, ...], Nodes] | None:
+        """The numbers of the answers to the steps of ``text``, and the nodes after; None for an unexpected outcome."""
         words = text.split(" ")
         if len(words) != len(outcomes):
             return None
-        node, diverged = place
+        node, diverged = nodes
         answers: list[Edge] = []
         for word, outcome in zip(words, outcomes, strict=True):
             edge = node.edges.get(word) or self.oracle.edge(node, step(word))
@@ -187,7 +190,7 @@ class Ways:
         return self.said(answers), (node, diverged)
 
     def said(self, answers: Iterable[Answer]) -> tuple[int, ...]:
-        """The numbers of what the answers say; ``self.answers`` has an answer for each."""
+        """The numbers of the answers; those that say the same have one number."""
         try:
             return tuple([self._said[answer] for answer in answers])
         except KeyError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, overload
 
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.observe.recordings import Outcomes
 from bindmatrix.outcomes import Expected
 from bindmatrix.rules import confidence
@@ -21,7 +22,7 @@ class Result(NamedTuple):
     blame, -1 for none.
     """
 
-    kind: str
+    kind: VerdictKind
     outcomes: Outcomes | None
     expected: tuple[Expected, ...] = ()
     rules: tuple[tuple[str, ...], ...] = ()
@@ -35,7 +36,7 @@ class Result(NamedTuple):
 class Followed(NamedTuple):
     """A result that is as expected, with the first fields of :class:`Result`.  ``said``: a number for each step."""
 
-    kind: str
+    kind: VerdictKind
     outcomes: Outcomes
     said: tuple[int, ...]
 
@@ -69,7 +70,7 @@ class Results(Sequence[Result]):
         one = self._kept[index]
         return one if isinstance(one, Result) else result(one, self._said)
 
-    def kinds(self) -> list[str]:
+    def kinds(self) -> list[VerdictKind]:
         """The verdict of each."""
         return [one[0] for one in self._kept]
 

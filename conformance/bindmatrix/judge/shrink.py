@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from bindmatrix.errors import Problem
-from bindmatrix.judge.verdicts import DIVERGES, Judge, Verdict
+from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.notation import Scenario, Step, parse, step
 from bindmatrix.observe.recordings import Observation
 
@@ -69,7 +69,7 @@ def _smaller(verdict: Verdict, judge: Judge, observe: Observe) -> Verdict | None
 
 
 def _alike(found: Verdict, wanted: Verdict) -> bool:
-    if found.kind != DIVERGES or found.rule != wanted.rule or found.actual != wanted.actual:
+    if found.kind != VerdictKind.DIVERGES or found.rule != wanted.rule or found.actual != wanted.actual:
         return False
     return _call(found) == _call(wanted)
 

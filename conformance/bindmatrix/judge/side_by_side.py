@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bindmatrix.judge.host_table import Columns
+from bindmatrix.judge.host_table import HostTable
 from bindmatrix.judge.results import Result
 
 #: where a host did not run a scenario
@@ -25,7 +25,7 @@ class SideBySide:
     then tails.
     """
 
-    hosts: Sequence[Columns]
+    hosts: Sequence[HostTable]
     heads: list[str]
     tails: list[str]
     head: array[int]
@@ -41,7 +41,7 @@ class SideBySide:
         ]
 
 
-def side_by_side(hosts: Sequence[Columns]) -> SideBySide:
+def side_by_side(hosts: Sequence[HostTable]) -> SideBySide:
     """The rows of all hosts together."""
     heads: dict[str, int] = {}
     tails: dict[str, int] = {}
@@ -90,9 +90,9 @@ class _Keys:
         self._heads = heads
         self._tails = tails
         self._width = width
-        self._last: tuple[Columns, list[int]] | None = None
+        self._last: tuple[HostTable, list[int]] | None = None
 
-    def __call__(self, host: Columns) -> list[int]:
+    def __call__(self, host: HostTable) -> list[int]:
         if self._last is not None and _same_rows(self._last[0], host):
             return self._last[1]
         heads = [self._heads[text] * self._width for text in host.heads]
@@ -102,7 +102,7 @@ class _Keys:
         return keys
 
 
-def _same_rows(one: Columns, other: Columns) -> bool:
+def _same_rows(one: HostTable, other: HostTable) -> bool:
     if one is other:
         return True
     same = one.head == other.head and one.tail == other.tail

@@ -7,19 +7,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bindmatrix.judge.verdicts import DIVERGES, NO_VERDICT, UNKNOWN, UNSUPPORTED, VERDICTS, Judge, Verdict
+from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.notation import DELIVERS, step
 from bindmatrix.outcomes import Expected, in_words
+from bindmatrix.rules.model import UNKNOWN
 
 #: version of the JSON form of a summary (``verdicts.json``)
 FORMAT = "bindmatrix-verdicts/1"
 
 
 @dataclass
-class Group:
+class VerdictGroup:
     """Verdicts that are alike: one kind, one rule, one expectation, one actual outcome, one call."""
 
-    kind: str
+    kind: VerdictKind
     rule: str
     call: str
     expected: Expected
@@ -71,7 +72,7 @@ class Summary:
     total: int
     verdicts: Mapping[str, int]
     rules: Mapping[str, int]
-    groups: list[Group]
+    groups: list[VerdictGroup]
     #: reason -> how many scenarios, for unsupported and no-verdict
     reasons: Mapping[str, Mapping[str, int]]
     #: what the reader has to know: a release that was not tested, a file that broke off, an axis that was skipped
@@ -80,14 +81,26 @@ class Summary:
     #: the folder or file that was judged, "" for this machine, None for standard input
     recording: str | None = ""
 
-    def of(self, *kinds: str) -> list[Group]:
-        """The groups of these verdicts, the largest first."""
-        return [group for group in self.groups if group.kind in kinds]
+    def of(self, kind: VerdictKind) -> list[VerdictGroup]:
+        """The groups of a verdict, the largest first."""
+        return [group for group in self.groups if group.kind == kind]
+
+    @property
+    def counted(self) -> dict[VerdictKind, int]:
+        """How many scenarios got each verdict: those that there are; conforms and diverges always."""
+        always = (VerdictKind.CONFORMS, VerdictKind.DIVERGES)
+        counts = {kind: self.verdicts.get(kind, 0) for kind in VerdictKind}
+        return {kind: count for kind, count in counts.items() if count or kind in always}
+
+    @property
+    def system_rules(self) -> dict[str, int]:
+        """How many steps each rule of the system decided, without those of the socket interface (``api.``)."""
+        return {rule: count for rule, count in self.rules.items() if not rule.startswith("api.")}
 
     @property
     def conforms(self) -> bool:
         """Whether nothing diverges: the exit status of the command."""
-        return not self.verdicts.get(DIVERGES)
+        return not self.verdicts.get(VerdictKind.DIVERGES)
 
     def as_dict(self) -> dict[str, Any]:
         """For ``verdicts.json``; its form is named by ``format``."""
@@ -102,8 +115,11 @@ class Collector:
 
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
-        self._groups: dict[tuple[object, ...], Group] = {}
-        self._reasons: dict[str, Counter[str]] = {UNSUPPORTED: Counter(), NO_VERDICT: Counter()}
+        self._groups: dict[tuple[object, ...], VerdictGroup] = {}
+        self._reasons: dict[VerdictKind, Counter[str]] = {
+            VerdictKind.UNSUPPORTED: Counter(),
+            VerdictKind.NO_VERDICT: Counter(),
+        }
         #: scenarios that diverge, to be repeated
         self.diverging: list[Verdict] = []
 
@@ -112,21 +128,21 @@ class Collector:
         for verdict in verdicts:
             if verdict.kind in self._reasons:
                 self._reasons[verdict.kind][verdict.reason] += 1
-            elif verdict.kind == DIVERGES:
+            elif verdict.kind == VerdictKind.DIVERGES:
                 self.diverging.append(verdict)
             else:
                 self.group(verdict)
 
-    def group(self, verdict: Verdict) -> Group:
+    def group(self, verdict: Verdict) -> VerdictGroup:
         """Put a verdict into its group."""
         rule = verdict.rules[0] if verdict.rules else None
-        if verdict.kind == UNKNOWN:
+        if verdict.kind == VerdictKind.UNKNOWN:
             rule = _unknown_rule(self.judge, verdict)
         call = _call(verdict.observation.scenario.split()[verdict.step]) if verdict.step >= 0 else ""
         key = (verdict.kind, rule.id if rule else "", call, verdict.expected, verdict.actual, verdict.divergence)
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = Group(
+            group = self._groups[key] = VerdictGroup(
                 verdict.kind,
                 rule.id if rule else "",
                 call,
@@ -139,12 +155,12 @@ class Collector:
         group.add(verdict)
         return group
 
-    def settled(self) -> list[Group]:
+    def settled(self) -> list[VerdictGroup]:
         """The groups so far, the worst verdict and the largest group first."""
         for verdict in self.diverging:
             self.group(verdict)
         self.diverging = []
-        order = list(VERDICTS)
+        order = list(VerdictKind)
         return sorted(self._groups.values(), key=lambda group: (order.index(group.kind), -group.count, group.scenario))
 
     def reasons(self) -> dict[str, dict[str, int]]:
@@ -155,11 +171,11 @@ class Collector:
         """The summary so far; what still waits to be repeated counts as it was met."""
         groups = self.settled()
         counts = self.judge.verdict_counts()
-        expectations = self.judge.expectations
+        model = self.judge.model
         return Summary(
             host=self.judge.host,
-            system=expectations.title,
-            release=expectations.release,
+            system=model.expectations.title,
+            release=model.release,
             total=sum(counts.values()),
             verdicts=counts,
             rules=self.judge.rule_counts(),

@@ -1,1 +1,1 @@
-"""Checks of the expectation files: against themselves, against each other, against the recorded evidence."""
+"""Checks the expectation files: against themselves, against each other and against the recorded evidence."""

@@ -14,11 +14,11 @@ from bindmatrix.lint.context import Subject
 
 
 class Check(NamedTuple):
-    """One row.  ``replays`` marks those that need the recorded evidence replayed."""
+    """One row.  It is not run where one of the checks ``after`` found something: it would tell of consequences."""
 
     name: str
     function: Callable[[Subject], Iterable[Problem]]
-    replays: bool = False
+    after: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:
@@ -38,6 +38,9 @@ def form(subject: Subject) -> Iterator[Problem]:
     yield from subject.problems
 
 
+#: while one of these finds something, which rule decides what is not what it will be
+_CAUSES = ("dead", "readable", "agreement", "divergences")
+
 #: in the order in which they run; all but the first need a file that could be read
 CHECKS: tuple[Check, ...] = (
     Check("form", form),
@@ -51,19 +54,21 @@ CHECKS: tuple[Check, ...] = (
     Check("spaces", checks_rules.spaces),
     Check("duplicates", checks_rules.duplicates),
     Check("hosts", checks_evidence.hosts),
-    Check("readable", checks_evidence.readable, replays=True),
-    Check("agreement", checks_evidence.agreement, replays=True),
-    Check("divergences", checks_evidence.divergences, replays=True),
-    Check("evidence", checks_evidence.evidence, replays=True),
-    Check("measured", checks_evidence.measured, replays=True),
-    Check("decided", checks_evidence.written, replays=True),
+    Check("readable", checks_evidence.readable),
+    Check("evidence", checks_evidence.evidence),
+    Check("agreement", checks_evidence.agreement),
+    Check("divergences", checks_evidence.divergences, after=("readable", "agreement")),
+    Check("supports", checks_evidence.supports, after=_CAUSES),
+    Check("measured", checks_evidence.measured, after=_CAUSES),
+    Check("decided", checks_evidence.written, after=(*_CAUSES, "evidence", "supports", "measured")),
 )
 
 
 def run(subject: Subject) -> list[Finding]:
-    """Everything that is wrong with one file, in the order of the places."""
+    """What is wrong with one file, without what follows from something else that is; in the order of the places."""
     found = [Finding(CHECKS[0].name, problem) for problem in CHECKS[0].function(subject)]
     if subject.expectations is not None:
         for check in CHECKS[1:]:
-            found += [Finding(check.name, problem) for problem in check.function(subject)]
+            if not any(finding.check in check.after for finding in found):
+                found += [Finding(check.name, problem) for problem in check.function(subject)]
     return sorted(found, key=lambda finding: finding.problem.place)

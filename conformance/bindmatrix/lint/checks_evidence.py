@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from bindmatrix.errors import Place, Problem
-from bindmatrix.judge.verdicts import RESOLVED, Verdict
+from bindmatrix.judge.verdicts import Verdict, VerdictKind
 from bindmatrix.lint import rule_coverage
 from bindmatrix.lint.checks_rules import unknown_word
 from bindmatrix.lint.context import Subject
@@ -17,27 +17,21 @@ from bindmatrix.rules.model import Evidence, Rule
 
 
 def evidence(subject: Subject) -> Iterator[Problem]:
-    """recorded evidence that a rule names exists, is of that system, and is decided by that rule"""
+    """recorded evidence that a rule or a divergence names exists, and is of that system"""
+    for rule in [*subject.rules, *(entry.rule for entry in subject.divergences)]:
+        for one in rule.evidence:
+            if one.kind == "observed":
+                yield from _missing(subject, one)
+
+
+def supports(subject: Subject) -> Iterator[Problem]:
+    """a rule decides something in each recorded set that it names as evidence"""
     for rule in subject.rules:
         counts = subject.decided.get(rule.id, {})
         for one in rule.evidence:
-            if one.kind != "observed":
-                continue
             host, _, name = one.reference.partition("/")
-            yield from _missing(subject, one) or (
-                []
-                if counts.get(host, {}).get(name)
-                else [
-                    subject.problem(
-                        one.place,
-                        f"{rule.id!r} decides nothing in {one.reference}; {_where(counts)}",
-                    )
-                ]
-            )
-    for entry in subject.divergences:
-        for one in entry.rule.evidence:
-            if one.kind == "observed":
-                yield from _missing(subject, one)
+            if one.kind == "observed" and not counts.get(host, {}).get(name) and not _missing(subject, one):
+                yield subject.problem(one.place, f"{rule.id!r} decides nothing in {one.reference}; {_where(counts)}")
 
 
 def _missing(subject: Subject, one: Evidence) -> list[Problem]:
@@ -76,7 +70,7 @@ def agreement(subject: Subject) -> Iterator[Problem]:
     groups: dict[tuple[str, str], list[tuple[str, Verdict]]] = {}
     for replay in subject.replays:
         for _, verdict in replay.differences:
-            if verdict.kind != RESOLVED:
+            if verdict.kind != VerdictKind.RESOLVED:
                 groups.setdefault((verdict.rule, verdict.kind), []).append((replay.recorded.reference, verdict))
     for (_, kind), found in groups.items():
         reference, verdict = min(found, key=lambda one: len(one[1].observation.scenario))
@@ -116,7 +110,7 @@ def divergences(subject: Subject) -> Iterator[Problem]:
             )
     gone: Counter[str] = Counter()
     for replay in subject.replays:
-        gone.update(verdict.divergence for _, verdict in replay.differences if verdict.kind == RESOLVED)
+        gone.update(verdict.divergence for _, verdict in replay.differences if verdict.kind == VerdictKind.RESOLVED)
     for identity, count in gone.items():
         place = next(entry.rule.place for entry in subject.divergences if entry.id == identity)
         yield subject.problem(
@@ -181,5 +175,5 @@ def written(subject: Subject) -> Iterator[Problem]:
         shown = ", ".join(rules[:3]) + ("..." if len(rules) > 3 else "")
         yield subject.problem(
             Place(str(path)),
-            f"out of date for {len(rules)} rules of {subject.loaded.os} ({shown}); run 'bindmatrix lint --update'",
+            f"out of date for {len(rules)} rules of {subject.loaded.os} ({shown}); run 'bindmatrix regenerate'",
         )

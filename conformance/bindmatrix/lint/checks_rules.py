@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from bindmatrix.errors import Problem, nearest
 from bindmatrix.lint.context import Subject
-from bindmatrix.lint.reachability import covered
 from bindmatrix.rules import releases
+from bindmatrix.rules.boundaries import covered
 from bindmatrix.rules.model import Condition, Rule
 from bindmatrix.rules.releases import EVER
 

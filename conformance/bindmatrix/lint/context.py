@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 from bindmatrix.errors import Place, Problem, Problems
 from bindmatrix.lint import rule_coverage
-from bindmatrix.lint.reachability import Reach, releases_of
+from bindmatrix.lint.cache import Cached
+from bindmatrix.lint.reachability import Reach
 from bindmatrix.lint.replay import Recorded, Replay, SetReplay, recorded_sets
-from bindmatrix.rules import catalog, divergences, releases
+from bindmatrix.lint.replay_index import Watch, replays
+from bindmatrix.rules import boundaries, catalog, divergences, releases
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.loader import load
 from bindmatrix.rules.model import Expectations, Rule
 from bindmatrix.rules.releases import ReleaseError
-
-#: called with a set before it is replayed
-Watch = Callable[[Recorded], None]
 
 
 class Subject:
     """An expectation file.
 
     ``problems`` says why ``expectations`` is missing, or what is wrong with the divergences.  Evidence and divergences
-    are those in the folders beside the file, else the installed ones.
+    are those in the folders beside the file, else the installed ones.  ``cached``: what an earlier lint worked out is
+    used where no edit since can matter to it.
     """
 
-    def __init__(self, path: Path, watch: Watch | None = None) -> None:
+    def __init__(self, path: Path, watch: Watch | None = None, *, cached: bool = False) -> None:
         self.path = path
         self.problems: list[Problem] = []
         self.watch = watch
+        self.cached = cached
         self.at_home = (path.parent / "evidence").is_dir()
         self.root = path.parent if self.at_home else catalog.folder()
         self.evidence = self.root / "evidence"
@@ -86,17 +88,23 @@ class Subject:
     def replays(self) -> list[SetReplay]:
         """What the replay of every recorded set gave."""
         replay = Replay(self.loaded, self.divergences)
-        found = []
-        with quiet_collector():
-            for recorded in self.sets:
-                if self.watch is not None:
-                    self.watch(recorded)
-                try:
-                    found.append(replay.replay(recorded))
-                except ReleaseError as error:
-                    message = f"the folder {recorded.host!r} names no release: {error}"
-                    found.append(SetReplay(recorded, problem=Problem(Place(str(recorded.path)), message)))
-        return found
+        return replays(replay, self.sets, self._cache() if self.cached else None, self.watch)
+
+    @property
+    def replays_anew(self) -> bool:
+        """Whether a replay will take long, since the cache holds none."""
+        return self.cached and not self.problems and self._cache().read("released") is None
+
+    def _cache(self) -> Cached:
+        return Cached("replay", self.path, self._replayed())
+
+    def _replayed(self) -> str:
+        """What is replayed, and what of the file says which release a statement is about."""
+        found = hashlib.sha256(repr((self.loaded.os, self.loaded.covers, sorted(self.loaded.names.items()))).encode())
+        for one in self.sets:
+            found.update(f"{one.reference} {one.release}\n".encode())
+            found.update(hashlib.sha256(one.path.read_bytes()).digest())
+        return found.hexdigest()
 
     @cached_property
     def decided(self) -> rule_coverage.OfRules:
@@ -115,7 +123,8 @@ class Subject:
     @cached_property
     def releases(self) -> list[str]:
         """Releases that stand for all that the file covers."""
-        return releases_of(self.loaded, [one.release for one in self.sets if _is_release(one.release)])
+        measured = sorted({one.release for one in self.sets if _is_release(one.release)}, key=releases.sort_key)
+        return boundaries.probes(self.loaded, self.divergences, measured)
 
     @cached_property
     def reaches(self) -> list[Reach]:

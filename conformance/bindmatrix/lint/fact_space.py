@@ -19,14 +19,12 @@ from typing import NamedTuple
 
 from bindmatrix.notation import OPTIONS, SOCKET_KINDS
 from bindmatrix.rules import vocabulary
-from bindmatrix.rules.model import Condition, Described, Stack
+from bindmatrix.rules.facts import EXISTING, FACTS, SPACED
+from bindmatrix.rules.model import Condition, SocketProfile, Stack
 from bindmatrix.rules.sockets import ALL, ANY, RELATIONS, Sock, relation_in
 
 #: one mask for each group
 Box = tuple[int, ...]
-
-#: facts whose value depends on the space that the rule looks ``in``; their key is ``fact@space``
-SPACED = ("existing.address", "existing.overlaps")
 
 #: a list of boxes longer than this is given up on
 MAX_BOXES = 2000
@@ -69,8 +67,8 @@ class Worlds:
         known = {key.partition("@")[0] for group in groups for key, _ in group.masks}
         groups += [
             _group({name: value} for value in fact.values)
-            for name, fact in vocabulary.FACTS.items()
-            if name not in known and name not in _ELSEWHERE and (asks or fact.scope != vocabulary.EXISTING)
+            for name, fact in FACTS.items()
+            if name not in known and name not in _ELSEWHERE and (asks or fact.scope != EXISTING)
         ]
         self.groups = groups
         self.everything: Box = tuple(group.all for group in groups)
@@ -138,7 +136,7 @@ _KINDS6 = (
 
 
 def _values(stack: Stack, protocol: str, form: str, value: str) -> tuple[str | None, str | None]:
-    """What an address takes in the two spaces; as ``Calls._addressed``."""
+    """What an address takes in the two spaces; as ``Transitions._addressed``."""
     spaces = stack.occupies[protocol][form]
     if form == "dual":
         value = ALL if stack.dual == "wider" else ANY
@@ -221,7 +219,7 @@ def _other_addresses(section: str, stack: Stack, *, asks: bool) -> Iterator[dict
     """Those of the kinds that are neither TCP nor UDP to the rules, and of a socket() of any kind."""
     if section == "socket":
         for kind in SOCKET_KINDS.values():
-            role = stack.sockets.get(kind.protocol, Described(kind.protocol)).role
+            role = stack.sockets.get(kind.protocol, SocketProfile(kind.protocol)).role
             facts = {"new.protocol": role, "new.socket": kind.protocol, "new.family": kind.family}
             yield facts | {"new.v6only": "no", "new.needs-scope-id": "no", "new.fits-family": "yes"}
         return
@@ -299,13 +297,13 @@ def _relations(new: Sock, sock: Sock) -> dict[str, str]:
 
 def _states() -> Iterator[dict[str, str]]:
     for accepted in ("yes", "no"):
-        for state in vocabulary.FACTS["new.state"].values:
+        for state in FACTS["new.state"].values:
             bound = "no" if state == "open" else "yes"
             yield {"new.state": state, "new.bound": bound, "new.accepted": accepted}
 
 
 def _existing_states(*, grouped: bool) -> Iterator[dict[str, str]]:
-    for state in vocabulary.FACTS["existing.state"].values:
+    for state in FACTS["existing.state"].values:
         connection = state not in ("bound", "listening", "reset", "file")
         connected = {_yes(connection), "no"} if grouped else {_yes(connection)}
         listeners = ["none", "open", "closed"] if connection or state == "reset" else ["none"]
@@ -336,7 +334,7 @@ def _users() -> Iterator[dict[str, str]]:
 def _memories() -> Iterator[dict[str, str]]:
     for reuseaddr in ("yes", "no"):
         yield {"memory.reuseaddr": reuseaddr, "memory.reuseport": "nothing", "memory.address": "apart"}
-        for port, form, address in product(("address", "anywhere"), vocabulary.FACTS["memory.form"].values, RELATIONS):
+        for port, form, address in product(("address", "anywhere"), FACTS["memory.form"].values, RELATIONS):
             yield {
                 "memory.reuseaddr": reuseaddr,
                 "memory.reuseport": port,

@@ -14,11 +14,11 @@ from dataclasses import replace
 from bindmatrix.lint.mutants import Mutant
 from bindmatrix.lint.tracing import TracingOracle
 from bindmatrix.notation import step
-from bindmatrix.oracle.branches import Evaluator
-from bindmatrix.oracle.compiled import CompiledEvaluator
+from bindmatrix.oracle.delivery import Delivery
+from bindmatrix.oracle.evaluator import CompiledEvaluator, Evaluator
 from bindmatrix.oracle.oracle import Edge, Oracle
 from bindmatrix.oracle.trace import Decision
-from bindmatrix.rules.model import Condition, Expectations, Rule
+from bindmatrix.rules.model import Model, Rule
 from bindmatrix.rules.sockets import Call, Sock, State
 
 #: words of a scenario and their outcomes
@@ -29,30 +29,34 @@ class _Mutated:
     """Decides with changed rules in one section, as before in the others."""
 
     def __init__(self, base: Evaluator, section: str, rules: tuple[Rule, ...]) -> None:
-        self.expectations = replace(base.expectations, rules={**base.expectations.rules, section: rules})
-        self.section = section
+        self.model = base.model.with_rules(section, rules)
         self.base = base
-        alone = replace(self.expectations, rules={section: rules})
-        self._own = CompiledEvaluator(alone)
+        self._changed = CompiledEvaluator(replace(base.model, rules={section: rules}))
+        self.section = section
+
+    def _of(self, section: str) -> Evaluator:
+        return self._changed if section == self.section else self.base
 
     def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
         """The rules that decide."""
-        return (self._own if section == self.section else self.base).decide(section, call, new, state)
+        return self._of(section).decide(section, call, new, state)
 
-    def holds(
-        self, conditions: tuple[Condition, ...], call: Call, new: Sock, sock: Sock | None, space: str, state: State
-    ) -> bool:
-        """Whether one of ``conditions`` holds."""
-        return self.base.holds(conditions, call, new, sock, space, state)
+    def matching(self, rule: Rule, call: Call, new: Sock, state: State) -> list[Sock]:
+        """The existing sockets that match a rule of ``groups``."""
+        return self._of("groups").matching(rule, call, new, state)
+
+    def receivers(self, call: Call, destination: Sock, state: State) -> Delivery:
+        """Who receives."""
+        return self._of("deliver").receivers(call, destination, state)
 
 
 class Passes:
     """Runs of releases with the same rules, and where each of them passes."""
 
-    def __init__(self, expectations: Expectations) -> None:
-        self.expectations = expectations
-        self.evaluator = CompiledEvaluator(expectations)
-        self.oracle = TracingOracle(expectations, keep=True)
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.evaluator = CompiledEvaluator(model)
+        self.oracle = TracingOracle(model, keep=True)
         self.runs: dict[Run, None] = {}
         #: edge -> runs that pass it; in the order in which they were read, which is from short to long
         self.through: dict[Edge, list[Run]] = {}
@@ -84,11 +88,11 @@ class Passes:
 
     def noticing(self, mutant: Mutant) -> Run | None:
         """The first run that notices ``mutant``."""
-        rules = self.expectations.rules[mutant.section]
+        rules = self.model.rules[mutant.section]
         index = rules.index(mutant.original)
         changed = (*rules[:index], *([mutant.rule] if mutant.rule else []), *rules[index + 1 :])
         evaluator = _Mutated(self.evaluator, mutant.section, changed)
-        oracle = Oracle(evaluator.expectations, evaluator)
+        oracle = Oracle(evaluator.model, evaluator)
         tried: set[Run] = set()
         for edge in self._changed_edges(mutant, rules, index, evaluator):
             for run in self.through[edge]:

@@ -1,7 +1,7 @@
 """The mutation score: how many small changes of the rules the recorded outcomes notice.
 
-A mutant that a recorded run notices (``passes.py``) is *killed*.  For one that none notices, :class:`Proposals` looks
-among generated scenarios for the shortest that would: what to record next, or, where it finds none, a change that
+A mutant that a recorded run notices (``mutation_index.py``) is *killed*.  For one that none notices, :class:`Proposals`
+looks among generated scenarios for the shortest that would: what to record next, or, where it finds none, a change that
 perhaps changes nothing.
 
 Releases with the same rules are one; a run is taken once, whatever hosts recorded it.
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from bindmatrix.lint.context import Subject
 from bindmatrix.lint.mutants import Mutant, of_section, rests_on_recordings
 from bindmatrix.lint.mutation_index import Passes
-from bindmatrix.lint.replay import lines, same_rules
+from bindmatrix.lint.replay import lines
 from bindmatrix.lint.suggest import Proposals
 from bindmatrix.rules import divergences
 
@@ -83,8 +83,7 @@ def score(subject: Subject, progress: Callable[[str, int, int], None] | None = N
         if progress is not None:
             progress(result.os, done, len(mutants))
         if not any(
-            mutant.original in group.expectations.rules.get(mutant.section, ()) and group.noticing(mutant)
-            for group in groups
+            mutant.original in group.model.rules.get(mutant.section, ()) and group.noticing(mutant) for group in groups
         ):
             proposal = (proposals.scenario(mutant) if proposals else None) or ""
             result.survivors.append(Survivor(mutant, rests_on_recordings(mutant.original), proposal))
@@ -98,10 +97,9 @@ def _recordings(subject: Subject) -> list[Passes]:
         for line in lines(recorded, subject.loaded, []):
             group = of_release.get(line.release)
             if group is None:
-                at = subject.loaded.at(line.release)
-                in_force = divergences.in_force(subject.divergences, at, line.release)
-                at = divergences.apply(at, in_force)
-                group = groups.setdefault(same_rules(at), Passes(at))
+                in_force = divergences.in_force(subject.divergences, subject.loaded, line.release)
+                model = divergences.apply(subject.loaded.at(line.release), in_force)
+                group = groups.setdefault(model.content, Passes(model))
                 of_release[line.release] = group
             if line.observation.outcomes is not None:
                 group.add(line.observation.scenario, line.observation.outcomes)

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from bindmatrix.lint.fact_space import MAX_BOXES, Box, Worlds, subtract, within
-from bindmatrix.rules import releases
-from bindmatrix.rules.model import ALLOW, Condition, Expectations, Rule
-from bindmatrix.rules.releases import MAINLINE
+from bindmatrix.rules.model import ALLOW, Condition, Model, Rule
 
 #: finding out what can occur takes longer than any proof: shared by the releases of a file
 _WORLDS: dict[tuple[object, ...], Worlds] = {}
+#: a file of many releases has about fifty
+_MOST_WORLDS = 256
 
 
 class Dead(NamedTuple):
@@ -29,46 +29,22 @@ class Dead(NamedTuple):
     by: tuple[str, ...]
 
 
-def releases_of(expectations: Expectations, recorded: Sequence[str] = ()) -> list[str]:
-    """Releases that stand for all that the file covers: its ends, every bound in it, and those ``recorded``."""
-    first, last = expectations.covers
-    found = [first, last, *recorded]
-    spans = [rule.span for rules in expectations.rules.values() for rule in rules]
-    spans += [span for rows in expectations.options.values() for span, _ in rows]
-    for bound in [bound for span in spans for bound in (span.since, span.until)]:
-        for branch, version in bound.items():
-            if branch == MAINLINE:
-                found.append(version)
-            elif branch[0].isdigit():
-                found += [branch, version]
-            else:
-                found += [f"{branch}-{one}" for one in (first, last, version)]
-    return sorted((one for one in dict.fromkeys(found) if covered(expectations, one)), key=releases.sort_key)
-
-
-def covered(expectations: Expectations, release: str) -> bool:
-    """Whether the file covers ``release``."""
-    first, last = (releases.parse(one)[1] for one in expectations.covers)
-    version = releases.parse(release)[1]
-    return first <= version and (version <= last or version[: len(last)] == last)
-
-
 class Reach:
     """The sections of one release: what each of their rules can decide."""
 
-    def __init__(self, expectations: Expectations) -> None:
-        self.expectations = expectations
-        self.stack = expectations.stack
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.stack = model.stack
 
     def dead(self) -> list[Dead]:
         """The rules that cannot decide in this release; never the last of a section that decides what is left."""
-        return [dead for section, rules in self.expectations.rules.items() for dead in self._dead(section, rules)]
+        return [dead for section, rules in self.model.rules.items() for dead in self._dead(section, rules)]
 
     def undecided(self) -> list[tuple[str, str]]:
         """(section, slot of the memory or "") that the rules leave open for some combination of facts."""
         found = []
         for section in ("remember", "time-wait", "deliver"):
-            rules = self.expectations.rules.get(section, ())
+            rules = self.model.rules.get(section, ())
             worlds = self.worlds(section)
             for slot in dict.fromkeys(rule.memory for rule in rules):
                 left = self._fitting(worlds)
@@ -85,7 +61,7 @@ class Reach:
         An alternative of ``among`` is looked at only where a rule asks every existing socket: elsewhere one that
         contradicts ``when`` says at whom the search stops.
         """
-        for section, rules in self.expectations.rules.items():
+        for section, rules in self.model.rules.items():
             worlds = self.worlds(section)
             for rule in rules:
                 whole = self._own(worlds, rule)
@@ -102,7 +78,7 @@ class Reach:
         """Whether a rule asks for what the port remembers in ``slot``."""
         return any(
             name.startswith(f"memory.{slot}")
-            for rules in self.expectations.rules.values()
+            for rules in self.model.rules.values()
             for rule in rules
             for condition in (rule.when, *rule.unless, *rule.among)
             for name, _ in condition
@@ -112,11 +88,13 @@ class Reach:
 
     def worlds(self, section: str) -> Worlds:
         """The combinations of facts when the rules of ``section`` are asked."""
-        rules = self.expectations.rules.get(section, ())
+        rules = self.model.rules.get(section, ())
         asks = any(rule.asks for rule in rules)
         grouped = any(rule.ask == "each-address" for rule in rules)
         key = (section, asks, grouped, repr(self.stack))
         if key not in _WORLDS:
+            if len(_WORLDS) >= _MOST_WORLDS:
+                _WORLDS.clear()
             _WORLDS[key] = Worlds(section, self.stack, asks=asks, grouped=grouped)
         return _WORLDS[key]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bindmatrix.errors import Place, Problem
-from bindmatrix.judge.verdicts import CONFORMS, KNOWN, UNKNOWN, Judge, Verdict
+from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.lint.tracing import TracingOracle
 from bindmatrix.notation import step
 from bindmatrix.observe import recordings
@@ -27,12 +27,12 @@ from bindmatrix.observe.recordings import Observation, Outcomes
 from bindmatrix.oracle.oracle import Edge
 from bindmatrix.rules import divergences as known_divergences
 from bindmatrix.rules.divergences import Divergence
-from bindmatrix.rules.model import Expectations
+from bindmatrix.rules.model import Expectations, Model
 
 SUFFIX = ".jsonl.gz"
 
 #: verdicts that agree with the expectation file
-AGREES = (CONFORMS, KNOWN, UNKNOWN)
+AGREES = (VerdictKind.CONFORMS, VerdictKind.KNOWN, VerdictKind.UNKNOWN)
 
 
 class Recorded(NamedTuple):
@@ -73,6 +73,18 @@ class SetReplay:
     known: Counter[str] = field(default_factory=Counter)
     #: why the set could not be read to its end
     problem: Problem | None = None
+
+    def add(self, release: str, verdict: Verdict | None, decided: tuple[str, ...]) -> None:
+        """Count one more run, as :meth:`Replay.run` returned it."""
+        self.decided.update(decided)
+        if verdict is None:
+            self.verdicts[VerdictKind.CONFORMS] += 1
+            return
+        self.verdicts[verdict.kind] += 1
+        if verdict.kind == VerdictKind.KNOWN:
+            self.known[verdict.divergence] += 1
+        elif verdict.kind not in AGREES:
+            self.differences.append((release, verdict))
 
     @property
     def observations(self) -> int:
@@ -134,61 +146,68 @@ def _releases(text: str, expectations: Expectations) -> list[str]:
 
 
 class Replay:
-    """Replays sets against one expectation file.
+    """Replays recorded runs against one expectation file.
 
-    Sets of one release share a judge, releases with the same rules an automaton.
+    Sets of one release share a judge, releases with the same rules an automaton.  ``keep``: what each run asks can be
+    looked up afterwards (``replay_index.py``).
     """
 
-    def __init__(self, expectations: Expectations, divergences: Sequence[Divergence]) -> None:
+    def __init__(self, expectations: Expectations, divergences: Sequence[Divergence], *, keep: bool = False) -> None:
         self.expectations = expectations
         self.divergences = divergences
-        self._judges: dict[str, tuple[Judge, TracingOracle]] = {}
+        self._keep = keep
+        self._judges: dict[str, Judge] = {}
         self._oracles: dict[Hashable, TracingOracle] = {}
 
     def replay(self, recorded: Recorded) -> SetReplay:
         """Judge every observation of a set and count what the rules decided."""
         result = SetReplay(recorded)
         problems: list[Problem] = []
-        taken: dict[str, Counter[tuple[Edge, bool]]] = {}
-        for release, observation, counts in lines(recorded, self.expectations, problems):
-            judge, oracle = self._judge(release)
-            edges = taken.setdefault(release, Counter()) if counts else Counter()
-            if _walk(oracle, observation, edges) and judge.diverged is None:
-                result.verdicts[CONFORMS] += 1
-                continue
-            verdict = judge.verdict(observation)
-            result.verdicts[verdict.kind] += 1
-            if verdict.kind == KNOWN:
-                result.known[verdict.divergence] += 1
-            elif verdict.kind not in AGREES:
-                result.differences.append((release, verdict))
-        for release, edges in taken.items():
-            oracle = self._judge(release)[1]
-            for (edge, succeeded), count in edges.items():
-                for identity in oracle.applied(edge, succeeded=succeeded):
-                    result.decided[identity] += count
+        for line in lines(recorded, self.expectations, problems):
+            result.add(line.release, *self.run(line))
         result.problem = problems[0] if problems else None
         return result
 
-    def _judge(self, release: str) -> tuple[Judge, TracingOracle]:
+    def run(self, line: Line) -> tuple[Verdict | None, tuple[str, ...]]:
+        """The verdict on a run, None where it plainly conforms; the rules that decided, one for each outcome."""
+        judge = self.judge(line.release)
+        oracle = tracing(judge)
+        taken: list[tuple[Edge, bool]] = []
+        certain = _walk(oracle, line.observation, taken, shortcut=not self._keep)
+        decided: list[str] = []
+        if line.counts:
+            for edge, succeeded in taken:
+                decided += oracle.applied(edge, succeeded=succeeded)
+        verdict = None if certain and judge.diverged is None else judge.verdict(line.observation)
+        return verdict, tuple(decided)
+
+    def judge(self, release: str) -> Judge:
+        """The judge of a release."""
         found = self._judges.get(release)
         if found is None:
-            expectations = self.expectations.at(release)
-            in_force = known_divergences.in_force(self.divergences, expectations, release)
-            judge = Judge(expectations, in_force, {"os": expectations.os, "release": release})
-            oracle = self._oracles.setdefault(same_rules(expectations), TracingOracle(expectations))
-            judge.oracle = oracle
-            found = self._judges[release] = (judge, oracle)
+            model = self.expectations.at(release)
+            in_force = known_divergences.in_force(self.divergences, self.expectations, release)
+            found = self._judges[release] = Judge(model, in_force, {"os": model.os, "release": release})
+            found.oracle = self._oracle(model)
+            if found.diverged is not None:
+                found.diverged = self._oracle(found.diverged.model)
         return found
 
+    def _oracle(self, model: Model) -> TracingOracle:
+        oracle = self._oracles.get(model.content)
+        if oracle is None:
+            oracle = self._oracles[model.content] = TracingOracle(model, keep=self._keep)
+        return oracle
 
-def same_rules(expectations: Expectations) -> Hashable:
-    """A key that is the same for two releases in which the same rules and options hold."""
-    return tuple(expectations.rules.items()), tuple(expectations.stack.options.items())
+
+def tracing(judge: Judge) -> TracingOracle:
+    """The oracle of a judge that :class:`Replay` made."""
+    assert isinstance(judge.oracle, TracingOracle)
+    return judge.oracle
 
 
-def _walk(oracle: TracingOracle, observation: Observation, taken: Counter[tuple[Edge, bool]]) -> bool:
-    """Count the edges of a recorded run, up to the first outcome that is not as expected.
+def _walk(oracle: TracingOracle, observation: Observation, taken: list[tuple[Edge, bool]], *, shortcut: bool) -> bool:
+    """Add the edges of a recorded run, up to the first outcome that is not as expected.
 
     True where every step was certain and as expected, so that there is nothing left to judge.
     """
@@ -198,9 +217,9 @@ def _walk(oracle: TracingOracle, observation: Observation, taken: Counter[tuple[
     plain = not observation.repeats
     node = oracle.start
     for word, outcome in zip(words, outcomes, strict=True):
-        edge = node.edges.get(word) or oracle.edge(node, step(word))
+        edge = (node.edges.get(word) if shortcut else None) or oracle.edge(node, step(word))
         if outcome is not None and edge.expected == outcome:
-            taken[edge, outcome == "ok"] += 1
+            taken.append((edge, outcome == "ok"))
             node = edge.after(outcome) if edge.branches else edge.node
             continue
         plain = False
@@ -209,6 +228,6 @@ def _walk(oracle: TracingOracle, observation: Observation, taken: Counter[tuple[
         elif not edge.accepts(outcome):
             return False
         else:
-            taken[edge, outcome == "ok"] += 1
+            taken.append((edge, outcome == "ok"))
             node = edge.after(outcome)
     return plain

@@ -1,14 +1,13 @@
 """What to record next: for a mutant that no recorded outcome notices, the shortest scenario found that would.
 
 The rules as they are play the host: what they predict for generated scenarios stands for recordings, and the mutant
-is judged by them like by any other (``passes.py``).  What is found is shrunk like a divergence.  A mutant for which
-nothing is found perhaps changes nothing that a scenario can show.
+is judged by them like by any other (``mutation_index.py``).  What is found is shrunk like a divergence.  A mutant for
+which nothing is found perhaps changes nothing that a scenario can show.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from bindmatrix.generate.any_calls import random_calls
 from bindmatrix.generate.deliveries import random_deliveries
@@ -16,16 +15,15 @@ from bindmatrix.generate.many_sockets import random_crowds
 from bindmatrix.generate.matrix import matrix
 from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.judge.shrink import shrink
-from bindmatrix.judge.verdicts import DIVERGES, Judge
+from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.lint.context import Subject
 from bindmatrix.lint.mutants import Mutant
 from bindmatrix.lint.mutation_index import Passes
-from bindmatrix.lint.replay import same_rules
 from bindmatrix.notation import delivers
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.oracle.oracle import Oracle
 from bindmatrix.outcomes import ANY_ERROR, DELIVERIES, EVERY, SPREAD, Expected, Receivers, alternatives
-from bindmatrix.rules.model import Expectations
+from bindmatrix.rules.model import Model
 
 #: scenarios of each generator, a good number where nobody says another
 POOL = 8_000
@@ -39,7 +37,7 @@ class Proposals:
         self._loaded = subject.loaded
         self._pool = pool
         #: releases with the same rules stand for each other
-        releases = {same_rules(at): at for at in map(subject.loaded.at, subject.releases)}
+        releases = {at.content: at for at in map(subject.loaded.at, subject.releases)}
         self._releases = list(reversed(releases.values()))
         self._passes: dict[str, Passes] = {}
 
@@ -52,7 +50,7 @@ class Proposals:
                     return _shrunk(" ".join(run[0]), mutant, at, self._of(at).oracle)
         return None
 
-    def _of(self, at: Expectations) -> Passes:
+    def _of(self, at: Model) -> Passes:
         passes = self._passes.get(at.release)
         if passes is None:
             passes = self._passes[at.release] = Passes(at)
@@ -61,7 +59,7 @@ class Proposals:
             passes.walk()
         return passes
 
-    def _scenarios(self, at: Expectations) -> Iterator[str]:
+    def _scenarios(self, at: Model) -> Iterator[str]:
         options = [option for option, time in at.stack.options.items() if time != "absent" and option != "v6only"]
         for group in matrix("quick", options=options, users=True):
             yield from group.scenarios
@@ -96,14 +94,14 @@ def _observed(expected: Expected, *, delivery: bool) -> str | None:
     return ",".join([f"{name}:{count}" for name, count in counts.items()])
 
 
-def _shrunk(text: str, mutant: Mutant, at: Expectations, oracle: Oracle) -> str:
+def _shrunk(text: str, mutant: Mutant, at: Model, oracle: Oracle) -> str:
     rules = at.rules[mutant.section]
     index = rules.index(mutant.original)
     changed = (*rules[:index], *([mutant.rule] if mutant.rule else []), *rules[index + 1 :])
-    judge = Judge(replace(at, rules={**at.rules, mutant.section: changed}), (), {"os": at.os, "release": at.release})
+    judge = Judge(at.with_rules(mutant.section, changed), (), {"os": at.os, "release": at.release})
 
     def observe(texts: Sequence[str]) -> list[Observation]:
         return [Observation(one, outcomes(oracle, one)) for one in texts]
 
     verdict = judge.verdict(observe([text])[0])
-    return shrink(verdict, judge, observe) if verdict.kind == DIVERGES else text
+    return shrink(verdict, judge, observe) if verdict.kind == VerdictKind.DIVERGES else text

@@ -1,1 +1,1 @@
-"""Observations: the record of what a kernel answered, as JSON Lines."""
+"""Recordings: what kernels answered, as JSON Lines in files.  ``execute`` gives the lines, ``judge`` reads them."""

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from bindmatrix.errors import Place, Problem
+from bindmatrix.errors import Place, Problem, file_problems
 
 FORMAT = "bindmatrix-observations/1"
 _FORMAT_NAME = "bindmatrix-observations/"
@@ -235,10 +235,8 @@ def read(path: str | Path) -> Recording:
         if not inside.exists():
             raise Problem(Place(str(path)), "a folder without observations.jsonl.gz; name an observation file")
         path = inside
-    try:
+    with file_problems(path, "read"):
         stream = path.open("rb")
-    except OSError as error:
-        raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from error
     return Recording(stream, str(path), _host_of_folder(path))
 
 

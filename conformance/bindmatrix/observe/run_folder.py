@@ -6,17 +6,17 @@ import gzip
 import os
 import signal
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from bindmatrix.errors import Place, Problem
+from bindmatrix.errors import Place, Problem, file_problems
 from bindmatrix.observe.recordings import Observation, header, line, read
 
 NAME = "observations.jsonl.gz"
 
 
-class Results:
+class RunFolder:
     """Writes the observations of a run line by line; a run that dies loses at most the last instant.
 
     ``before`` holds what an earlier run left in the folder, when it is resumed.
@@ -51,12 +51,8 @@ class Results:
             stream.writelines(map(line, self.before))
         new.replace(self.path)
 
-    @contextmanager
-    def _told(self, advice: str = "; what came before is there, go on with --resume") -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise Problem(Place(str(self.folder)), f"cannot be written: {error.strerror or error}{advice}") from error
+    def _told(self, advice: str = "; what came before is there, go on with --resume") -> AbstractContextManager[None]:
+        return file_problems(self.folder, "written", advice)
 
     def _earlier(self, host: Mapping[str, Any]) -> list[Observation]:
         if not self.path.exists():

@@ -1,8 +1,8 @@
 """Scenarios as input: one on the command line, or a file of them.
 
 A file holds a scenario a line, or JSON Lines with a ``scenario`` each (so that observations can be used as they are);
-empty lines and lines that begin with ``#`` are passed over.  What cannot be read is a :class:`Line` with its problem:
-the lines before it and, where there are some, after it count.
+empty lines and lines that begin with ``#`` are passed over.  What cannot be read is a :class:`ScenarioLine` with its
+problem; the lines before and after it count.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bindmatrix.errors import Place, Problem
+from bindmatrix.errors import Place, Problem, file_problems
 from bindmatrix.notation import Scenario, parse
 from bindmatrix.observe import recordings
 
 
-class Line(NamedTuple):
+class ScenarioLine(NamedTuple):
     """A scenario as it is written, and where; or what is wrong there."""
 
     text: str
@@ -32,7 +32,7 @@ class Line(NamedTuple):
         return parse(self.text, name=self.place.name, line=self.place.line)
 
 
-def given(word: str | None) -> Iterator[Line]:
+def given(word: str | None) -> Iterator[ScenarioLine]:
     """The scenarios that ``word`` means: a scenario itself, a file, or standard input when None or ``-``.
 
     Raises :class:`Problem` when it is neither.
@@ -42,7 +42,7 @@ def given(word: str | None) -> Iterator[Line]:
     if not word.strip():
         raise Problem(Place("scenario"), "expected a scenario such as 'a=tcp4 a.bind=::' or a file, got nothing")
     if "=" in word and not is_there(word):
-        return iter([Line(word, Place("scenario", 1))])
+        return iter([ScenarioLine(word, Place("scenario", 1))])
     return _file(Path(word))
 
 
@@ -54,53 +54,48 @@ def is_there(word: str) -> bool:
         return False
 
 
-def _file(path: Path) -> Iterator[Line]:
+def _file(path: Path) -> Iterator[ScenarioLine]:
     if path.suffix == ".gz":
         recording = recordings.read(path)
         for observation in recording:
-            yield Line(observation.scenario, Place(str(path)))
+            yield ScenarioLine(observation.scenario, Place(str(path)))
         if recording.problem is not None:
-            yield Line("", recording.problem.place, recording.problem)
+            yield ScenarioLine("", recording.problem.place, recording.problem)
         return
-    try:
-        # Windows' editors begin a file with a mark
-        with path.open(encoding="utf-8-sig", errors="replace") as stream:
-            yield from _lines(stream, str(path))
-    except OSError as error:
-        raise Problem(
-            Place(str(path)),
-            f"cannot be read: {error.strerror}; expected a scenario such as 'a=tcp4 a.bind=::' or a file",
-        ) from error
+    advice = "; expected a scenario such as 'a=tcp4 a.bind=::' or a file"
+    # Windows' editors begin a file with a mark
+    with file_problems(path, "read", advice), path.open(encoding="utf-8-sig", errors="replace") as stream:
+        yield from _lines(stream, str(path))
 
 
-def _input() -> Iterator[Line]:
-    try:
+def _input() -> Iterator[ScenarioLine]:
+    with file_problems("<stdin>", "read"):
         yield from _lines(sys.stdin, "<stdin>")
-    except OSError as error:
-        raise Problem(Place("<stdin>"), f"cannot be read: {error.strerror}") from error
 
 
-def _lines(stream: Iterable[str], name: str) -> Iterator[Line]:
+def _lines(stream: Iterable[str], name: str) -> Iterator[ScenarioLine]:
     for number, line in enumerate(stream, 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
         place = Place(name, number)
         if "\0" in text or "\N{REPLACEMENT CHARACTER}" in text:
-            yield Line("", place, Problem(place, "not text in UTF-8; expected a scenario a line, or JSON Lines"))
+            yield ScenarioLine(
+                "", place, Problem(place, "not text in UTF-8; expected a scenario a line, or JSON Lines")
+            )
             return
         if not text.startswith("{"):
-            yield Line(text, place)
+            yield ScenarioLine(text, place)
             continue
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
-            yield Line("", place, Problem(place, f"not JSON: {error}"))
+            yield ScenarioLine("", place, Problem(place, f"not JSON: {error}"))
             continue
         if "format" in data:
             continue
         found = data.get("scenario", "")
         if isinstance(found, str) and found:
-            yield Line(found, place)
+            yield ScenarioLine(found, place)
         else:
-            yield Line("", place, Problem(place, "expected a 'scenario'"))
+            yield ScenarioLine("", place, Problem(place, "expected a 'scenario'"))

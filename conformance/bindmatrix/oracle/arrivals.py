@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from bindmatrix.notation import Step, addresses_of
 from bindmatrix.oracle import delivery
-from bindmatrix.oracle.branches import API, Branch, Evaluator
+from bindmatrix.oracle.branches import API, Branch
 from bindmatrix.oracle.connections import Connections, receives
+from bindmatrix.oracle.evaluator import Evaluator
 from bindmatrix.outcomes import ANY_ERROR, alternatives
 from bindmatrix.rules.sockets import SCENARIO_PORT, Address, Call, Sock, State, address, on_port, put, with_socks
 
@@ -20,8 +21,8 @@ class Arrivals:
     def __init__(self, evaluator: Evaluator, connections: Connections) -> None:
         self.evaluator = evaluator
         self.connections = connections
-        self.stack = evaluator.expectations.stack
-        self.sections = evaluator.expectations.rules.keys()
+        self.stack = evaluator.model.stack
+        self.sections = evaluator.model.rules.keys()
 
     def offer(self, state: State, sock: Sock, done: Sock, at: Address, number: int) -> list[Branch]:
         """A connection looks for a listener."""
@@ -51,7 +52,7 @@ class Arrivals:
         if sock.family != "unix":
             others = with_socks(state, tuple([one for one in state.socks if one is not sock]))
         target = delivery.target(sock.protocol, at)._replace(socket=sock.socket, ports=sock.ports)
-        found = delivery.receivers(self.evaluator, Call("deliver", state.user), target, others)
+        found = self.evaluator.receivers(Call("deliver", state.user), target, others)
         state = _in_front(state, found.moved)
         rules = found.rules or API["unknown"]
         branches = [
@@ -84,7 +85,7 @@ class Arrivals:
 
     def deliver(self, state: State, step: Step) -> list[Branch]:
         at = address(step.address, self.stack.local)
-        found = delivery.receivers(self.evaluator, Call(step.kind, state.user), _client(state, step, at), state)
+        found = self.evaluator.receivers(Call(step.kind, state.user), _client(state, step, at), state)
         expected = found.expected(flow=step.kind == "deliver_flow")
         if expected is None:
             return [Branch("ok", found.rules or API["unknown"], state, unknown=True)]

@@ -1,57 +1,11 @@
-"""What a step can lead to, what decides it, and what the socket interface itself says on every system."""
+"""What a step can lead to, and what the socket interface itself says on every system."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Protocol, overload
+from typing import NamedTuple
 
-from bindmatrix.rules.model import (
-    ALLOW,
-    REFUSE,
-    UNKNOWN,
-    CallRule,
-    ChainRule,
-    Condition,
-    Expectations,
-    GroupRule,
-    MemoryRule,
-    Rule,
-    TimeWaitRule,
-)
-from bindmatrix.rules.sockets import Call, Sock, State
-
-
-class Evaluator(Protocol):
-    """Decides with the rules of one release."""
-
-    expectations: Expectations
-
-    def holds(
-        self, conditions: tuple[Condition, ...], call: Call, new: Sock, sock: Sock | None, space: str, state: State
-    ) -> bool:
-        """Whether one of ``conditions`` holds; none at all holds always."""
-
-    def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
-        """The rules that decide; empty where the section is missing or none holds."""
-
-
-CallSection = Literal["socket", "user", "set", "bind", "listen", "connect", "accept"]
-
-
-class Decide(Protocol):
-    """:meth:`Evaluator.decide` with the class of the rules of each section (``model.KINDS``)."""
-
-    @overload
-    def __call__(self, section: Literal["chain"], call: Call, new: Sock, state: State) -> tuple[ChainRule, ...]: ...
-    @overload
-    def __call__(self, section: Literal["groups"], call: Call, new: Sock, state: State) -> tuple[GroupRule, ...]: ...
-    @overload
-    def __call__(self, section: Literal["remember"], call: Call, new: Sock, state: State) -> tuple[MemoryRule, ...]: ...
-    @overload
-    def __call__(
-        self, section: Literal["time-wait"], call: Call, new: Sock, state: State
-    ) -> tuple[TimeWaitRule, ...]: ...
-    @overload
-    def __call__(self, section: CallSection, call: Call, new: Sock, state: State) -> tuple[CallRule, ...]: ...
+from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, Rule
+from bindmatrix.rules.sockets import State
 
 
 class Branch(NamedTuple):

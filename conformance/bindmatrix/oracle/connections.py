@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from bindmatrix.oracle.branches import Decide, Evaluator
-from bindmatrix.rules.model import TIME_WAIT_MS, Described
+from bindmatrix.oracle.evaluator import Decide, Evaluator
+from bindmatrix.rules.model import TIME_WAIT_MS, SocketProfile
 from bindmatrix.rules.sockets import (
     ANY,
     BITS,
@@ -31,7 +31,7 @@ class Connections:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.decide = cast(Decide, evaluator.decide)
-        self.stack = evaluator.expectations.stack
+        self.stack = evaluator.model.stack
 
     def closed(self, sock: Sock, state: State) -> State:
         """``state`` once ``sock`` is closed: its other end, its queue and its children learn of it."""
@@ -61,7 +61,7 @@ class Connections:
             one.connection for one in state.socks if one.queued and one.listener == sock.name
         }
         ends_of = [one for one in state.socks if one.connection in ended]
-        return any(self.stack.sockets.get(one.made_as, Described("")).closes == "later" for one in ends_of)
+        return any(self.stack.sockets.get(one.made_as, SocketProfile("")).closes == "later" for one in ends_of)
 
     def other_end(self, one: Sock, state: State) -> list[Sock]:
         """What becomes of the other end of a TCP connection when one end is closed."""

@@ -18,12 +18,26 @@ all that were bound earlier.  ``ask: each-address``: the rule decides when ``whe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from bindmatrix.oracle.branches import Evaluator
+from bindmatrix.oracle.conditions import (
+    Existing,
+    Questions,
+    Relate,
+    Select,
+    Test,
+    always,
+    conjunction,
+    disjunction,
+    relater,
+    selection,
+    without,
+)
 from bindmatrix.outcomes import EVERY, SPREAD, Expected, Receivers
+from bindmatrix.rules.facts import Question
 from bindmatrix.rules.model import PICKED, DeliverRule, Rule
-from bindmatrix.rules.sockets import Address, Call, Sock, State, on_port
+from bindmatrix.rules.sockets import Address, Call, Sock, State
 
 
 class Delivery(NamedTuple):
@@ -64,79 +78,112 @@ def target(protocol: str, at: Address) -> Sock:
     return Sock("", protocol, "ipv4", 0, form="ipv4", kind=at.kind, v4=at.value)
 
 
-def receivers(evaluator: Evaluator, call: Call, destination: Sock, state: State) -> Delivery:
-    """Who receives what is sent to ``destination``."""
-    port = in_front(on_port(state, destination))
-    for rule in evaluator.expectations.deliveries:
-        together = rule.ask == "each-address"
-        if rule.when and not together and not evaluator.holds((rule.when,), call, destination, None, rule.space, state):
-            continue
-        pick = rule.pick
-        found = [sock for sock in port if _matches(evaluator, rule, call, destination, sock, state)]
-        if (rule.among or together or pick in PICKED) and not found:
-            continue
-        if together and not all(
-            evaluator.holds((rule.when,), call, destination, sock, rule.space, state) for sock in found
-        ):
-            continue
+class _DeliveryRule(NamedTuple):
+    """A rule as closures."""
+
+    rule: DeliverRule
+    #: what it says of the destination alone
+    guard: Test
+    #: what must hold for every socket that it finds
+    each: Test
+    #: whether it speaks of sockets, so that the next rule is asked when there are none
+    needs_sockets: bool
+    find: Select
+    #: who shares with the one that was picked
+    share: Select | None
+    #: with whom a list of copies ends
+    stop: Select | None
+    relate: Relate | None
+
+
+class Deliveries:
+    """Answers who receives, by the rules of ``deliver``."""
+
+    def __init__(self, rules: Sequence[DeliverRule], questions: Questions) -> None:
+        self._questions = questions
+        self._rules = [_compiled(rule) for rule in rules]
+
+    def receivers(self, call: Call, destination: Sock, state: State) -> Delivery:
+        """Who receives what is sent to ``destination``, a socket in the place of the new one (:func:`target`)."""
+        question = self._questions.question(call, destination, state)
+        port = self._questions.counted(in_front(question.on_port))
+        for compiled in self._rules:
+            if not compiled.guard(question):
+                continue
+            found = compiled.find(question, port)
+            if compiled.needs_sockets and not found:
+                continue
+            if compiled.each is always or len(selection(compiled.each, compiled.relate)(question, found)) == len(found):
+                return self._delivery(compiled, found, question, state)
+        return Delivery(())
+
+    def _delivery(self, compiled: _DeliveryRule, found: list[Existing], question: Question, state: State) -> Delivery:
+        """What the rule that decides makes of the sockets that match it."""
+        rule, pick = compiled.rule, compiled.rule.pick
+        socks = [sock for sock, _ in found]
         if pick == "every":
-            return Delivery((rule,), tuple(_copies(evaluator, rule, call, destination, found, state)), copies=True)
+            return Delivery((rule,), tuple(_copies(compiled, found, question)), copies=True)
         if pick == "one":
-            hearing = tuple(filter(_hears, found))
-            if len(hearing) < len(found):
+            hearing = tuple(filter(_hears, socks))
+            if len(hearing) < len(socks):
                 return Delivery((rule,), word="unknown")
             return Delivery((rule,), hearing, word="unknown" if len(hearing) > 1 else "")
         if pick not in PICKED:
             return Delivery((rule,), word=pick)
-        return _picked(evaluator, rule, call, found, state)
-    return Delivery(())
+        if pick == "newest-group":
+            leader = max(socks, key=lambda sock: sock.group)
+        else:
+            leader = socks[0] if pick == "newest" else socks[-1]
+        members = [leader]
+        if compiled.share is not None:
+            sharing = compiled.share(self._questions.question(question.call, leader, state), found)
+            shares = [sock for sock, _ in sharing]
+            members = [sock for sock in socks if sock is leader or sock in shares]
+        hearing = tuple(filter(_hears, members))
+        word = rule.deaf if len(hearing) < len(members) else ""
+        return Delivery((rule,), hearing, word=word, moved=members[0] if rule.moves else None)
 
 
-def in_front(socks: list[Sock]) -> list[Sock]:
-    """``socks`` in the order of look-ups: the chain, but what was moved to the front."""
-    return sorted(socks, key=lambda sock: -sock.front) if any(sock.front for sock in socks) else socks
-
-
-def _picked(evaluator: Evaluator, rule: DeliverRule, call: Call, found: list[Sock], state: State) -> Delivery:
-    def group(leader: Sock) -> list[Sock]:
-        return [sock for sock in found if sock is leader or _shares(evaluator, rule, call, leader, sock, state)]
-
-    pick = rule.pick
-    if pick == "newest-group":
-        members = group(max(found, key=lambda sock: sock.group))
-    else:
-        members = group(found[0] if pick == "newest" else found[-1])
-    hearing = tuple(filter(_hears, members))
-    word = rule.deaf if len(hearing) < len(members) else ""
-    return Delivery((rule,), hearing, word=word, moved=members[0] if rule.moves else None)
-
-
-def _hears(sock: Sock) -> bool:
-    return not sock.is_stream or sock.state == "listening"
-
-
-def _matches(evaluator: Evaluator, rule: DeliverRule, call: Call, destination: Sock, sock: Sock, state: State) -> bool:
-    if not evaluator.holds(rule.among, call, destination, sock, rule.space, state):
-        return False
-    return not (rule.unless and evaluator.holds(rule.unless, call, destination, sock, rule.space, state))
-
-
-def _shares(evaluator: Evaluator, rule: DeliverRule, call: Call, picked: Sock, sock: Sock, state: State) -> bool:
-    return bool(rule.share) and evaluator.holds(rule.share, call, picked, sock, rule.space, state)
-
-
-def _copies(
-    evaluator: Evaluator, rule: DeliverRule, call: Call, destination: Sock, found: list[Sock], state: State
-) -> list[Sock]:
+def _copies(compiled: _DeliveryRule, found: list[Existing], question: Question) -> list[Sock]:
+    """Who gets a copy: all that were found, until a list ends."""
+    rule = compiled.rule
+    last = [sock for sock, _ in compiled.stop(question, found)] if compiled.stop is not None else []
+    socks = [sock for sock, _ in found]
     if rule.order == "socket":
-        found = sorted(found, key=lambda sock: -sock.made)
+        socks.sort(key=lambda sock: -sock.made)
     listed: list[Sock] = []
     ended: set[str] = set()
-    for sock in found:
+    for sock in socks:
         of_list = sock.family if rule.lists else ""
         if of_list in ended:
             continue
         listed.append(sock)
-        if rule.stop and evaluator.holds(rule.stop, call, destination, sock, rule.space, state):
+        if sock in last:
             ended.add(of_list)
     return listed
+
+
+def _compiled(rule: DeliverRule) -> _DeliveryRule:
+    together = rule.ask == "each-address"
+    when = conjunction(rule.when)
+    relate = relater(rule.conditions, rule.space)
+    share, stop = disjunction(rule.share), disjunction(rule.stop)
+    return _DeliveryRule(
+        rule,
+        guard=always if together else when,
+        each=when if together else always,
+        needs_sockets=bool(rule.among) or together or rule.pick in PICKED,
+        find=selection(without(disjunction(rule.among) or always, disjunction(rule.unless)), relate),
+        share=share and selection(share, relate),
+        stop=stop and selection(stop, relate),
+        relate=relate,
+    )
+
+
+def in_front(socks: list[Sock]) -> list[Sock]:
+    """``socks`` in the order of look-ups: that of the chain, but first those that were moved to the front."""
+    return sorted(socks, key=lambda sock: -sock.front) if any(sock.front for sock in socks) else socks
+
+
+def _hears(sock: Sock) -> bool:
+    return not sock.is_stream or sock.state == "listening"

@@ -1,11 +1,11 @@
 """The oracle: what each step of a scenario returns, by the rules of one release of one system.
 
 Theory of operation.  A scenario is a word, its steps are letters, and a :class:`State` is everything that can matter
-later; so the rules are a finite automaton, and most scenarios of a matrix share most of their way through it.  The
-automaton is built as it is walked: an edge is worked out by ``calls.py`` the first time and is one dictionary look-up
-ever after.  Where a step can go several ways (an outcome that is unknown, a connection that one of two listeners gets)
-a node stands for a set of states, as in the usual construction of a deterministic automaton; following an observed run
-keeps the states that agree with it.
+later.  So the rules are a finite automaton, and most scenarios of a matrix share most of their way through it.  The
+automaton is built while it is walked: ``transitions.py`` works out an edge the first time, afterwards the edge is one
+look-up in a dictionary.  This is the only memo of the engine.  Where a step can go several ways (an unknown outcome, a
+connection that one of two listeners gets) a node stands for a set of states, as in the usual construction of a
+deterministic automaton.  Following an observed run keeps the states that agree with it.
 
 Nothing here knows a system, a rule or a fact.
 """
@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bindmatrix.notation import Scenario, Step, parse
-from bindmatrix.oracle.branches import Branch, Evaluator
-from bindmatrix.oracle.compiled import CompiledEvaluator
-from bindmatrix.oracle.transitions import Calls
+from bindmatrix.oracle.branches import Branch
+from bindmatrix.oracle.evaluator import CompiledEvaluator, Evaluator
+from bindmatrix.oracle.transitions import Transitions
 from bindmatrix.outcomes import ANY_ERROR, Expected, accepts
-from bindmatrix.rules.model import Expectations, Rule
+from bindmatrix.rules.model import Model, Rule
 from bindmatrix.rules.sockets import State
 
 
@@ -91,12 +91,18 @@ def said(branches: Sequence[Branch]) -> tuple[Expected, tuple[Rule, ...]]:
 
 
 class Oracle:
-    """Answers for one release.  ``expectations`` must come from ``Expectations.at``."""
+    """Answers by the rules of ``model``, which ``evaluator`` decides by when it is given.
 
-    def __init__(self, expectations: Expectations, evaluator: Evaluator | None = None) -> None:
-        self.expectations = expectations
-        self.evaluator = evaluator or CompiledEvaluator(expectations)
-        self._calls = Calls(self.evaluator)
+    Raises ``TypeError`` for anything but a :class:`~bindmatrix.rules.model.Model`: an expectation file has the rules of
+    all releases, and no kernel follows all of them.
+    """
+
+    def __init__(self, model: Model, evaluator: Evaluator | None = None) -> None:
+        if not isinstance(model, Model):
+            raise TypeError(f"expected a Model, such as expectations.at('1.0'); got {type(model).__name__}")
+        self.model = model
+        self.evaluator = evaluator or CompiledEvaluator(model)
+        self._transitions = Transitions(self.evaluator)
         self._nodes: dict[tuple[State, ...], Node] = {}
         self.start = self._node((State(user=0),))
 
@@ -137,16 +143,16 @@ class Oracle:
         return edge
 
     def forget(self) -> None:
-        """Let go of all that was worked out; it refers to itself, so it would stay until somebody looks for cycles."""
+        """Clear the memo; it is cyclic, so reference counting cannot free it."""
         for node in self._nodes.values():
             node.edges.clear()
         self._nodes = {self.start.states: self.start}
 
     def _edge(self, node: Node, step: Step) -> Edge:
         if len(node.states) == 1:
-            branches = self._calls.apply(node.states[0], step)
+            branches = self._transitions.apply(node.states[0], step)
         else:
-            branches = [branch for state in node.states for branch in self._calls.apply(state, step)]
+            branches = [branch for state in node.states for branch in self._transitions.apply(state, step)]
         expected, rules = said(branches)
         if len(branches) == 1:
             edge = Edge(expected, rules, self._node((branches[0].state,)), {})

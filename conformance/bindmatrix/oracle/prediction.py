@@ -12,22 +12,23 @@ import json
 from collections.abc import Sequence
 
 from bindmatrix.notation import parse
-from bindmatrix.oracle.oracle import Oracle, Prediction
+from bindmatrix.oracle.oracle import Prediction
+from bindmatrix.oracle.variants import Variant
 from bindmatrix.outcomes import Expected
 from bindmatrix.rules import confidence
 from bindmatrix.rules.divergences import Divergence
-from bindmatrix.rules.divergences import apply as with_divergences
-from bindmatrix.rules.model import Expectations
+from bindmatrix.rules.model import Model
 
 
 class Predictor:
-    """Predicts for one release; ``expectations`` from ``Expectations.at``, ``divergences`` those in force."""
+    """Predicts by the rules of ``model``; ``divergences`` are those in force."""
 
-    def __init__(self, expectations: Expectations, divergences: Sequence[Divergence] = ()) -> None:
-        self.expectations = expectations
+    def __init__(self, model: Model, divergences: Sequence[Divergence] = ()) -> None:
+        self.model = model
         self.divergences = tuple(divergences)
-        self._oracle = Oracle(expectations)
-        self._diverged = Oracle(with_divergences(expectations, divergences)) if divergences else None
+        self._variant = Variant(model, divergences)
+        self._oracle = self._variant.oracle
+        self._diverged = self._variant.diverged
         #: what was found -> its JSON; a matrix has a few hundred different ones
         self._json: dict[Prediction, str] = {}
 
@@ -40,7 +41,7 @@ class Predictor:
             found = self._oracle.predict(scenario)
         actual = self._diverged.predict(text).outcomes if self._diverged is not None else found.outcomes
         if actual != found.outcomes:
-            return f'{{"scenario":"{text}",{self._rest(found, actual)}{self._actual(text, found, actual)}}}'
+            return f'{{"scenario":"{text}",{self._rest(found, actual)}{self._actual(text, actual)}}}'
         rest = self._json.get(found)
         if rest is None:
             rest = self._json[found] = self._rest(found, actual)
@@ -71,15 +72,12 @@ class Predictor:
             "outcomes": found.outcomes,
             "rules": [rules[0].id if len(rules) == 1 else [rule.id for rule in rules] for rules in found.rules],
             "confidence": confidence.of_rules(
-                [rule for rules in found.rules for rule in rules], self.expectations, contradicted
+                [rule for rules in found.rules for rule in rules], self.model, contradicted
             ),
         }
         return json.dumps(data, separators=(",", ":"))[1:-1]
 
-    def _actual(self, text: str, found: Prediction, actual: tuple[Expected, ...]) -> str:
+    def _actual(self, text: str, actual: tuple[Expected, ...]) -> str:
         """What a known divergence makes of ``text``, as further keys of the line."""
-        entry = next((one.id for one in self.divergences if self._changes(one, text, found)), self.divergences[0].id)
+        entry = self._variant.responsible(text)[0].id
         return "," + json.dumps({"divergence": entry, "actual": actual}, separators=(",", ":"))[1:-1]
-
-    def _changes(self, one: Divergence, text: str, found: Prediction) -> bool:
-        return Oracle(with_divergences(self.expectations, [one])).predict(text).outcomes != found.outcomes

@@ -1,16 +1,17 @@
-"""An evaluator that writes down what it is asked: for whoever wants to know what a step rests on."""
+"""An evaluator that records what it is asked, to find out which rules a step rests on."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from bindmatrix.oracle.branches import Evaluator
-from bindmatrix.rules.model import Condition, Rule
+from bindmatrix.oracle.delivery import Delivery
+from bindmatrix.oracle.evaluator import Evaluator
+from bindmatrix.rules.model import Rule
 from bindmatrix.rules.sockets import Call, Sock, State
 
 
 class Decision(NamedTuple):
-    """The rules that decided one question of ``calls.py``."""
+    """The rules that decided one question of ``transitions.py``."""
 
     section: str
     call: Call
@@ -19,13 +20,23 @@ class Decision(NamedTuple):
     rules: tuple[Rule, ...]
 
 
+class Received(NamedTuple):
+    """Who receives what is sent to ``destination``."""
+
+    call: Call
+    destination: Sock
+    state: State
+    delivery: Delivery
+
+
 class Recorder:
-    """Writes down what the evaluator below it is asked and answers."""
+    """Records what the evaluator below it is asked and answers."""
 
     def __init__(self, below: Evaluator) -> None:
-        self.expectations = below.expectations
+        self.model = below.model
         self.below = below
         self.log: list[Decision] = []
+        self.received: list[Received] = []
 
     def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
         """As the one below."""
@@ -33,8 +44,12 @@ class Recorder:
         self.log.append(Decision(section, call, new, state, rules))
         return rules
 
-    def holds(
-        self, conditions: tuple[Condition, ...], call: Call, new: Sock, sock: Sock | None, space: str, state: State
-    ) -> bool:
+    def matching(self, rule: Rule, call: Call, new: Sock, state: State) -> list[Sock]:
         """As the one below."""
-        return self.below.holds(conditions, call, new, sock, space, state)
+        return self.below.matching(rule, call, new, state)
+
+    def receivers(self, call: Call, destination: Sock, state: State) -> Delivery:
+        """As the one below."""
+        delivery = self.below.receivers(call, destination, state)
+        self.received.append(Received(call, destination, state, delivery))
+        return delivery

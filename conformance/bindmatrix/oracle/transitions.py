@@ -15,10 +15,11 @@ from typing import cast
 
 from bindmatrix.notation import SOCKET_KINDS, Step
 from bindmatrix.oracle.arrivals import Arrivals
-from bindmatrix.oracle.branches import API, Branch, Decide, Evaluator
+from bindmatrix.oracle.branches import API, Branch
 from bindmatrix.oracle.connections import Connections, to_itself
+from bindmatrix.oracle.evaluator import Decide, Evaluator
 from bindmatrix.outcomes import ANY_ERROR
-from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, Described
+from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, SocketProfile
 from bindmatrix.rules.sockets import (
     ALL,
     ANY,
@@ -34,61 +35,48 @@ from bindmatrix.rules.sockets import (
     address,
     find,
     get,
-    on_port,
     put,
     with_socks,
 )
 
 
-class Calls:
+class Transitions:
     """Applies steps to states, with the rules of one release of one system."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
         self.decide = cast(Decide, evaluator.decide)
-        self.stack = evaluator.expectations.stack
+        self.stack = evaluator.model.stack
         self.connections = Connections(evaluator)
         self.arrivals = Arrivals(evaluator, self.connections)
-        self.sections = evaluator.expectations.rules.keys()
+        self.sections = evaluator.model.rules.keys()
         times = self.stack.options
         #: bits worth remembering; leaving the others out lets more states be equal
         self._at_bind = sum(bit for option, bit in BITS.items() if times.get(option) == "at-bind")
         self._ever = sum(bit for option, bit in BITS.items() if times.get(option) == "ever")
-        rules = evaluator.expectations.deliveries
-        facts = {name for rule in rules for name in rule.facts}
+        facts = {name for rule in evaluator.model.all_rules() for name in rule.facts}
+        facts |= {name for row in self.stack.closest for name, _ in row.when}
         self._at_bind |= sum(bit for option, bit in BITS.items() if f"existing.{option}-at-bind" in facts)
-        self._counts_sockets = any(rule.order == "socket" for rule in rules)
-        self._steps: dict[str, Callable[[State, Step], list[Branch]]] = {
-            "socket": self._socket,
-            "set": self._set,
-            "bind": self._bind,
-            "listen": self._listen,
-            "connect": self._connect,
-            "accept": self._accept,
-            "read": self._read,
-            "close": self._close,
-            "user": self._user,
-            "wait": self._wait,
-            "join": self._join,
-            "deliver": self.arrivals.deliver,
-            "deliver_flow": self.arrivals.deliver,
-        }
+        self._moves = any(rule.moves for rule in evaluator.model.deliveries)
+        self._counts_sockets = any(rule.order == "socket" for rule in evaluator.model.deliveries)
 
     def apply(self, state: State, step: Step) -> list[Branch]:
         """The ways in which ``step`` can go in ``state``."""
         if step.socket and step.kind not in ("socket", "accept") and find(state, step.socket) is None:
             return [Branch("EBADF", API["closed"], state)]
-        if step.kind not in ("socket", "user", "wait") and any(not sock.protocol for sock in state.socks):
-            return self._beside_undescribed(state, step)
-        handler = self._steps.get(step.kind)
-        return handler(state, step) if handler else [Branch("ok", API["unknown"], state, unknown=True)]
+        if step.kind not in ("socket", "user", "wait"):
+            for sock in state.socks:
+                if not sock.protocol:
+                    return self._beside_undescribed(state, step)
+        handler = _HANDLERS.get(step.kind)
+        return handler(self, state, step) if handler else [Branch("ok", API["unknown"], state, unknown=True)]
 
     # -- calls
 
     def _socket(self, state: State, step: Step) -> list[Branch]:
         kind = SOCKET_KINDS[step.what]
         family = kind.family
-        protocol, ports, _ = self.stack.sockets.get(kind.protocol, Described(kind.protocol))
+        protocol, ports, _ = self.stack.sockets.get(kind.protocol, SocketProfile(kind.protocol))
         v6only = BITS["v6only"] if family == "ipv6" and self.stack.v6only_default else 0
         made = 1 + max([0, *[one.made for one in state.socks]]) if self._counts_sockets else 0
         sock = Sock(step.socket, protocol, family, state.user, now=v6only, made=made)
@@ -255,6 +243,9 @@ class Calls:
             done = with_socks(done, (*done.socks, Sock("", "", "", state.user)))
         return [Branch("ok", API["plain"], self._forget(done))]
 
+    def _deliver(self, state: State, step: Step) -> list[Branch]:
+        return self.arrivals.deliver(state, step)
+
     # -- helpers
 
     def _addressed(self, sock: Sock, at: Address) -> Sock:
@@ -281,7 +272,7 @@ class Calls:
         rules = self.decide("chain", call, bound, state)
         others = tuple(one for one in state.socks if one is not sock)
         tail = rules and rules[0].end == "tail"
-        if any(one.front for one in others):
+        if self._moves and any(one.front for one in others):
             bound = bound._replace(front=1 + max(one.front for one in others))
         return with_socks(state, (*others, bound) if tail else (bound, *others))
 
@@ -305,8 +296,7 @@ class Calls:
         number = 1 + max(one.group for one in after.socks)
         if rule.group == "joined":
             # the one that the rule was asked about; it may have been in no group so far
-            others = [one for one in on_port(before, sock) if one.name != sock.name]
-            found = next(one for one in others if self.evaluator.holds(rule.among, call, sock, one, rule.space, before))
+            found = self.evaluator.matching(rule, call, sock, before)[0]
             if found.group:
                 number = found.group
             else:
@@ -346,6 +336,8 @@ class Calls:
 
     def _branches(self, rules: tuple[CallRule, ...], refused: State, done: State) -> list[Branch]:
         """One branch where the rules say what happens, two where they do not."""
+        if len(rules) == 1 and rules[0].action == ALLOW:
+            return [Branch("ok", rules, done)]
         if not rules:
             rules = API["unknown"]
         if any(rule.action == UNKNOWN for rule in rules):
@@ -356,6 +348,24 @@ class Calls:
             return [Branch("ok", rules, done)]
         errors = sorted({error for rule in rules for error in rule.errors})
         return [Branch(error, rules, refused) for error in errors]
+
+
+#: functions, not bound methods: a table of those in ``self`` would be a cycle, which only the garbage collector frees
+_HANDLERS: dict[str, Callable[[Transitions, State, Step], list[Branch]]] = {
+    "socket": Transitions._socket,
+    "set": Transitions._set,
+    "bind": Transitions._bind,
+    "listen": Transitions._listen,
+    "connect": Transitions._connect,
+    "accept": Transitions._accept,
+    "read": Transitions._read,
+    "close": Transitions._close,
+    "user": Transitions._user,
+    "wait": Transitions._wait,
+    "join": Transitions._join,
+    "deliver": Transitions._deliver,
+    "deliver_flow": Transitions._deliver,
+}
 
 
 def _fits(sock: Sock, at: Address) -> bool:

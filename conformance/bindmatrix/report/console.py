@@ -1,20 +1,69 @@
-"""The console that text is printed on."""
+"""Text on a terminal: in which width, and in which colours.
+
+Plain text when it does not go to a terminal or NO_COLOR is set; rich only puts colours to the same text.
+"""
 
 from __future__ import annotations
 
-from typing import IO
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable
+from typing import IO, TYPE_CHECKING
 
-from rich.console import Console
+from bindmatrix.errors import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: pieces of a line, each with a style of rich ("" for none)
+StyledLine = list[tuple[str, str]]
+
+#: width of what does not go to a terminal
+PLAIN_WIDTH = 100
 
 
-class PlainSpokenConsole(Console):
-    """rich's console, but for a reader that goes away: rich ends the program with 1, which means "diverges" here."""
+def wrapped(text: str, indent: str, width: int) -> list[str]:
+    """``text`` in lines of at most ``width``; words (steps, ids) stay whole."""
+    return textwrap.wrap(
+        text,
+        max(width, 40),
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
-    def on_broken_pipe(self) -> None:
-        """Let the command answer, as for any other output."""
-        raise BrokenPipeError
+
+def width_of(stream: IO[str]) -> int:
+    """How wide the text for ``stream`` may be."""
+    return shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns if stream.isatty() else PLAIN_WIDTH
 
 
-def console(out: IO[str], *, soft_wrap: bool, width: int | None = None) -> Console:
+def show(text: Iterable[StyledLine], stream: IO[str] | None = None) -> None:
+    """Print ``text``, in colours on a terminal that wants them."""
+    out = stream or sys.stdout
+    if not out.isatty() or os.environ.get("NO_COLOR"):
+        for line in text:
+            print(printable("".join(word for word, _ in line)), file=out)
+        return
+    from rich.text import Text
+
+    terminal = console_on(out, soft_wrap=True)
+    for line in text:
+        terminal.print(Text.assemble(*((printable(word), style) for word, style in line)))
+
+
+def console_on(out: IO[str], *, soft_wrap: bool, width: int | None = None) -> Console:
     """A console on ``out``; rich decides by terminal and NO_COLOR whether there are colours."""
-    return PlainSpokenConsole(file=out, highlight=False, soft_wrap=soft_wrap, width=width)
+    from rich.console import Console
+
+    class BrokenPipeConsole(Console):
+        """rich's console ends the program with 1 when the reader goes away, which means "diverges" here."""
+
+        def on_broken_pipe(self) -> None:
+            """Let the command answer, as for any other output."""
+            raise BrokenPipeError
+
+    return BrokenPipeConsole(file=out, highlight=False, soft_wrap=soft_wrap, width=width)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bindmatrix.judge.diff import Comparison, Group, Saying
+from bindmatrix.judge.diff import Comparison, DifferenceGroup, SideOutcome
 from bindmatrix.notation import delivers
 from bindmatrix.outcomes import in_words
-from bindmatrix.report.ask_text import PLAIN_WIDTH, Line, wrapped
+from bindmatrix.report.console import PLAIN_WIDTH, StyledLine, wrapped
 from bindmatrix.report.words import counted
 
 _INDENT = "    "
 
 
-def lines(result: Comparison, width: int = PLAIN_WIDTH) -> list[Line]:
+def lines(result: Comparison, width: int = PLAIN_WIDTH) -> list[StyledLine]:
     """The text, in pieces with styles."""
-    out: list[Line] = [[(line, "bold")] for line in wrapped(heading(result), "", width)]
+    out: list[StyledLine] = [[(line, "bold")] for line in wrapped(heading(result), "", width)]
     for note in result.notes:
         out += [[(line, "yellow")] for line in wrapped(f"note: {note}", "", width)]
     for number, group in enumerate(result.groups, 1):
@@ -38,27 +38,27 @@ def heading(result: Comparison) -> str:
     return text
 
 
-def _group(result: Comparison, number: int, group: Group, width: int) -> Iterator[Line]:
+def _group(result: Comparison, number: int, group: DifferenceGroup, width: int) -> Iterator[StyledLine]:
     yield [
         (f"{number}. {counted(group.count, 'scenario')}", "bold"),
-        (f"  {' | '.join(_rules(one) for one in group.sayings)}", ""),
+        (f"  {' | '.join(_rules(one) for one in group.sides)}", ""),
     ]
     for line in wrapped(group.scenario, _INDENT, width):
         yield [(line, "cyan")]
     word = group.scenario.split()[group.step]
     yield [(f"{_INDENT}at {word}", "dim")]
-    alike: dict[Saying, list[str]] = {}
-    for name, saying in zip(result.sides, group.sayings, strict=True):
-        alike.setdefault(saying, []).append(name)
+    alike: dict[SideOutcome, list[str]] = {}
+    for name, side in zip(result.sides, group.sides, strict=True):
+        alike.setdefault(side, []).append(name)
     size = max(len(", ".join(names)) for names in alike.values())
-    for saying, names in alike.items():
-        outcome = in_words(saying.outcome, delivers=delivers(word))
+    for side, names in alike.items():
+        outcome = in_words(side.outcome, delivers=delivers(word))
         style = "green" if outcome == "ok" else "red"
-        note = f"  ({saying.note})" if saying.note else ""
+        note = f"  ({side.note})" if side.note else ""
         yield [(f"{_INDENT}{', '.join(names):<{size}}  ", ""), (outcome, style), (note, "")]
-        for line in wrapped(saying.why, _INDENT * 2, width):
+        for line in wrapped(side.why, _INDENT * 2, width):
             yield [(line, "dim")]
 
 
-def _rules(saying: Saying) -> str:
-    return " or ".join(saying.rules) or "(no rule)"
+def _rules(side: SideOutcome) -> str:
+    return " or ".join(side.rules) or "(no rule)"

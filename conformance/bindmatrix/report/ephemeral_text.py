@@ -3,53 +3,40 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from bindmatrix.rules.ephemeral import Answer, Table
+from bindmatrix.answers.port_table import PortRow
 
 
-def lines(table: Table, here: Mapping[str, Answer], name: str, asked: str, width: int = 100) -> list[str]:
+def lines(rows: Iterable[PortRow], also: Mapping[str, str], name: str, os: str, width: int = 100) -> list[str]:
     """For each question a row a group of systems that answer alike.
 
-    ``here`` are the answers of this kernel, empty where it was not asked; ``name`` is what to call it and ``asked`` the
-    system of the table that it is compared with.
+    ``name`` is what to call this kernel and ``os`` the system of the table that it is compared with; ``also`` is what
+    the answers leave out, by system.
     """
     found: list[str] = []
-    for question in table.questions:
-        found += textwrap.wrap(question.text, width)
-        rows: dict[Answer, list[str]] = {}
-        for os, cell in question.cells.items():
-            rows.setdefault(cell.answer, []).append(os)
-        unknown = [os for os in table.systems if os not in question.cells]
-        for answer, systems in rows.items():
+    for row in rows:
+        found += textwrap.wrap(row.text, width)
+        for answer, systems in row.systems.items():
             found += _row(answer_text(answer), systems, width)
-        if unknown:
-            found += _row("unknown", unknown, width)
-        if question.id in here:
-            expected = question.cells.get(asked)
+        if row.unknown:
+            found += _row("unknown", row.unknown, width)
+        if row.here is not None:
             sign = ""
-            if expected is not None and expected.answer != here[question.id]:
-                sign = f"   <- {asked} was expected to answer {answer_text(expected.answer)}"
-            found.append(f"    {answer_text(here[question.id])}: {name}{sign}")
+            if row.differs and row.expected is not None:
+                sign = f"   <- {os} was expected to answer {answer_text(row.expected)}"
+            found.append(f"    {answer_text(row.here)}: {name}{sign}")
         found.append("")
-    for os, text in table.also.items():
-        found += textwrap.wrap(f"{os}: {text}", width)
+    for system, text in also.items():
+        found += textwrap.wrap(f"{system}: {text}", width)
     return found
 
 
-def answer_text(answer: Answer) -> str:
+def answer_text(answer: str | Sequence[str]) -> str:
     """An answer in a line."""
     return answer if isinstance(answer, str) else " ".join(answer) or "none"
 
 
-def _row(answer: str, systems: list[str], width: int) -> list[str]:
+def _row(answer: str, systems: Iterable[str], width: int) -> list[str]:
     text = f"{answer}: {', '.join(systems)}"
     return textwrap.wrap(text, width, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
-
-
-def differences(table: Table, here: Mapping[str, Answer], os: str) -> dict[str, tuple[Answer, Answer]]:
-    """Id -> (expected, found) where this kernel answers otherwise than its system."""
-    expected = table.answers(os)
-    return {
-        name: (expected[name], answer) for name, answer in here.items() if name in expected and expected[name] != answer
-    }

@@ -14,8 +14,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bindmatrix.judge.summary import Group, Summary
-from bindmatrix.judge.verdicts import DIVERGES
+from bindmatrix.judge.summary import Summary, VerdictGroup
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.report.words import counted
 
 #: the label by which the issues are found again
@@ -48,10 +48,10 @@ def key(host: str, scenario: str) -> str:
 
 def issues(host: str, summary: Summary, run: str = "") -> list[Issue]:
     """The issues of a host, the largest group first.  ``run`` is the address of the run that found them."""
-    return [_issue(host, summary, group, run) for group in summary.of(DIVERGES)]
+    return [_issue(host, summary, group, run) for group in summary.of(VerdictKind.DIVERGES)]
 
 
-def _issue(host: str, summary: Summary, group: Group, run: str) -> Issue:
+def _issue(host: str, summary: Summary, group: VerdictGroup, run: str) -> Issue:
     name = key(host, group.scenario)
     expected = group.wanted
     title = f"{host}: {group.call} gave {group.actual} where {group.rule or 'the rules'} expects {expected}"
@@ -79,7 +79,7 @@ def _issue(host: str, summary: Summary, group: Group, run: str) -> Issue:
     return Issue(name, _TITLE.sub("?", title)[:_LONGEST], "\n".join(lines) + "\n")
 
 
-def _steps(group: Group) -> str:
+def _steps(group: VerdictGroup) -> str:
     words = group.scenario.split()
     width = max(len(word) for word in words)
     lines = []

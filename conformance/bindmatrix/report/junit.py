@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
-from bindmatrix.judge.summary import Group, Summary
-from bindmatrix.judge.verdicts import CONFORMS, DIVERGES, VERDICTS
+from bindmatrix.judge.summary import Summary, VerdictGroup
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.report.terminal import group_lines
 from bindmatrix.report.words import counted
 
@@ -38,17 +38,17 @@ def _suite(name: str, summary: Summary) -> ET.Element:
     for key, value in {**facts, **{f"host.{key}": value for key, value in summary.host.items()}}.items():
         ET.SubElement(properties, "property", name=_clean(str(key)), value=_clean(str(value)))
     for group in summary.groups:
-        if group.kind != CONFORMS:
+        if group.kind != VerdictKind.CONFORMS:
             _group(suite, name, group, summary.recording)
-    diverging = {group.rule for group in summary.of(DIVERGES)}
-    for rule, steps in summary.rules.items():
-        if rule not in diverging and not rule.startswith("api."):
+    diverging = {group.rule for group in summary.of(VerdictKind.DIVERGES)}
+    for rule, steps in summary.system_rules.items():
+        if rule not in diverging:
             case = _case(suite, name, f"rule {rule}")
             ET.SubElement(case, "system-out").text = f"decided {steps} steps as the host did"
     for kind, reasons in summary.reasons.items():
         for reason, count in reasons.items():
             case = _case(suite, name, f"{kind}: {reason}")
-            ET.SubElement(case, "skipped", message=_clean(f"{counted(count, 'scenario')}: {VERDICTS[kind]}"))
+            ET.SubElement(case, "skipped", message=_clean(f"{counted(count, 'scenario')}: {VerdictKind(kind).meaning}"))
     for note in summary.notes:
         ET.SubElement(suite, "system-out").text = _clean(note)
     suite.set("tests", str(len(suite.findall("testcase"))))
@@ -58,12 +58,12 @@ def _suite(name: str, summary: Summary) -> ET.Element:
     return suite
 
 
-def _group(suite: ET.Element, name: str, group: Group, recording: str | None) -> None:
+def _group(suite: ET.Element, name: str, group: VerdictGroup, recording: str | None) -> None:
     what = group.divergence or group.rule or "no rule"
     case = _case(suite, name, f"{group.kind} {what}: {group.shortest}")
     text = _clean("\n".join([*group_lines(group, recording), *(f"  evidence: {one}" for one in group.evidence)]))
-    message = _clean(f"{counted(group.count, 'scenario')}: {VERDICTS[group.kind]}")
-    if group.kind == DIVERGES:
+    message = _clean(f"{counted(group.count, 'scenario')}: {group.kind.meaning}")
+    if group.kind == VerdictKind.DIVERGES:
         ET.SubElement(case, "failure", message=message, type=group.kind).text = text
     else:
         ET.SubElement(case, "skipped", message=message)

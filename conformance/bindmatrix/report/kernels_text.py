@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
-from bindmatrix.judge.by_release import Answer, Change, telling_steps
-from bindmatrix.judge.verdicts import CONFORMS
+from bindmatrix.judge.by_release import Change, KernelAnswer, telling_steps
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.notation import Scenario
 from bindmatrix.outcomes import in_words
+from bindmatrix.report.console import PLAIN_WIDTH, wrapped
 
 _GAP = "  "
 
 
-def lines(scenario: Scenario, answers: Sequence[Answer], changes: Sequence[Change], width: int = 100) -> list[str]:
+def lines(
+    scenario: Scenario, answers: Sequence[KernelAnswer], changes: Sequence[Change], width: int = PLAIN_WIDTH
+) -> list[str]:
     """The scenario, a row a kernel (the oldest first), and between which two the answer changes."""
     found = wrapped(scenario.text, "", width)
     steps = telling_steps(scenario, answers)
@@ -35,19 +37,7 @@ def lines(scenario: Scenario, answers: Sequence[Answer], changes: Sequence[Chang
     return found
 
 
-def wrapped(text: str, indent: str, width: int) -> list[str]:
-    """``text`` in lines of at most ``width``; words stay whole."""
-    return textwrap.wrap(
-        text,
-        max(width, 40),
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _row(answer: Answer, scenario: Scenario, steps: Sequence[int]) -> list[str]:
+def _row(answer: KernelAnswer, scenario: Scenario, steps: Sequence[int]) -> list[str]:
     outcomes = answer.outcomes
     cells = [str(outcomes[step]) if outcomes else "-" for step in steps]
     predicted = answer.prediction.outcomes
@@ -55,7 +45,7 @@ def _row(answer: Answer, scenario: Scenario, steps: Sequence[int]) -> list[str]:
         in_words(predicted[step], delivers=scenario.steps[step].delivers) if predicted else "-" for step in steps
     ]
     verdict = answer.verdict
-    if outcomes and verdict != CONFORMS:
+    if outcomes and verdict != VerdictKind.CONFORMS:
         verdict += f", expected {' '.join(expected)}"
     return [answer.release, answer.how, *cells, verdict]
 

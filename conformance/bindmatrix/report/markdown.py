@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from bindmatrix.judge.summary import Group, Summary
-from bindmatrix.judge.verdicts import CONFORMS, DIVERGES, FLAKY, KNOWN, RESOLVED, UNKNOWN, VERDICTS
+from bindmatrix.judge.summary import Summary, VerdictGroup
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.report.terminal import heading, report_command
 
 #: groups of a kind that are shown
@@ -17,7 +17,7 @@ _MOST = 40
 #: characters of a host's word that are shown
 _LONGEST = 2000
 #: kinds that are folded: nobody has to act on them today
-_FOLDED = (KNOWN, UNKNOWN)
+_FOLDED = (VerdictKind.KNOWN, VerdictKind.UNKNOWN)
 
 
 def render(summary: Summary, level: int = 1) -> str:
@@ -26,20 +26,20 @@ def render(summary: Summary, level: int = 1) -> str:
     verdict = "✅" if summary.conforms and summary.total else "❌"
     lines = [f"{mark} {verdict} {escape(heading(summary))}", "", *_counts(summary), ""]
     lines += [text for note in summary.notes for text in (f"> {escape(note)}", "")]
-    for kind in (DIVERGES, FLAKY, RESOLVED, KNOWN, UNKNOWN):
+    for kind in VerdictKind:
         groups = summary.of(kind)
         if groups:
-            title = "open questions" if kind == UNKNOWN else kind
+            title = "open questions" if kind == VerdictKind.UNKNOWN else kind
             lines += _section(
-                mark, f"{title}: {VERDICTS[kind]}", _groups(groups, summary.recording), folded=kind in _FOLDED
+                mark, f"{title}: {kind.meaning}", _groups(groups, summary.recording), folded=kind in _FOLDED
             )
-    for kind, reasons in summary.reasons.items():
+    for lack, reasons in summary.reasons.items():
         if reasons:
             rows = [f"| {count:,} | {escape(reason)} |" for reason, count in list(reasons.items())[:_MOST]]
-            lines += _section(mark, kind, ["| scenarios | reason |", "|---:|---|", *rows], folded=True)
-    rules = [(rule, count) for rule, count in summary.rules.items() if not rule.startswith("api.")]
+            lines += _section(mark, lack, ["| scenarios | reason |", "|---:|---|", *rows], folded=True)
+    rules = summary.system_rules
     if rules:
-        rows = [f"| {count:,} | `{_code(rule)}` |" for rule, count in rules]
+        rows = [f"| {count:,} | `{_code(rule)}` |" for rule, count in rules.items()]
         lines += _section(
             mark, f"{len(rules)} rules, by the steps that each decided", ["| steps | rule |", "|---:|---|", *rows]
         )
@@ -74,7 +74,7 @@ def overview(summaries: Mapping[str, Summary], problems: Iterable[str], most: in
 
 def _table(summaries: Mapping[str, Summary]) -> list[str]:
     """One row a host."""
-    kinds = [kind for kind in VERDICTS if any(one.verdicts.get(kind) for one in summaries.values())]
+    kinds = [kind for kind in VerdictKind if any(one.verdicts.get(kind) for one in summaries.values())]
     lines = [
         "# bindmatrix",
         "",
@@ -89,9 +89,7 @@ def _table(summaries: Mapping[str, Summary]) -> list[str]:
 
 
 def _counts(summary: Summary) -> list[str]:
-    """The verdicts that there are; conforms and diverges always."""
-    kinds = [kind for kind in VERDICTS if summary.verdicts.get(kind) or kind in (CONFORMS, DIVERGES)]
-    rows = [f"| {kind} | {summary.verdicts.get(kind, 0):,} | {VERDICTS[kind]} |" for kind in kinds]
+    rows = [f"| {kind} | {count:,} | {kind.meaning} |" for kind, count in summary.counted.items()]
     return ["| verdict | scenarios | meaning |", "|---|---:|---|", *rows]
 
 
@@ -101,21 +99,21 @@ def _section(mark: str, title: str, body: Iterable[str], *, folded: bool = True)
     return [f"{mark}# {escape(title)}", "", *body, ""]
 
 
-def _groups(groups: list[Group], recording: str | None) -> list[str]:
+def _groups(groups: list[VerdictGroup], recording: str | None) -> list[str]:
     lines = [text for group in groups[:_MOST] for text in _group(group, recording)]
     if len(groups) > _MOST:
         lines += ["", f"... and {len(groups) - _MOST:,} more groups"]
     return lines
 
 
-def _group(group: Group, recording: str | None) -> list[str]:
+def _group(group: VerdictGroup, recording: str | None) -> list[str]:
     name = group.divergence or group.rule or group.kind
     lines = [f"- **{group.count:,} × `{_code(name)}`**  ", f"  `{_code(group.shortest)}`  "]
     if group.call:
         actual = escape(group.actual)
         lines.append(f"  {escape(group.call)}: expected {escape(group.wanted)}, got **{actual}**  ")
     lines += [f"  {escape(text)}  " for text in (group.why, group.reason) if text]
-    if group.kind in (DIVERGES, FLAKY):
+    if group.kind in (VerdictKind.DIVERGES, VerdictKind.FLAKY):
         lines.append(f"  reproduce: `bindmatrix observe '{_code(group.shortest)}'`  ")
         if recording is not None:
             lines.append(f"  programs and a bug report: `{_code(report_command(group, recording))}`  ")

@@ -5,19 +5,23 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from bindmatrix.errors import printable
-from bindmatrix.judge.summary import Group, Summary
-from bindmatrix.judge.verdicts import CONFORMS, DIVERGES, FLAKY, KNOWN, RESOLVED, UNKNOWN, VERDICTS
+from bindmatrix.judge.summary import Summary, VerdictGroup
+from bindmatrix.judge.verdicts import VerdictKind
+from bindmatrix.report.console import console_on
 from bindmatrix.report.words import counted
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 _COLOURS = {
-    DIVERGES: "bold red",
-    FLAKY: "yellow",
-    RESOLVED: "cyan",
-    KNOWN: "magenta",
-    CONFORMS: "green",
+    VerdictKind.DIVERGES: "bold red",
+    VerdictKind.FLAKY: "yellow",
+    VerdictKind.RESOLVED: "cyan",
+    VerdictKind.KNOWN: "magenta",
+    VerdictKind.CONFORMS: "green",
 }
 #: how many rules and groups are shown before "... and N more"
 _RULES, _GROUPS = 12, 20
@@ -31,26 +35,22 @@ def show(summary: Summary, stream: IO[str] | None = None, *, name: str = "") -> 
     from rich.table import Table
     from rich.text import Text
 
-    from bindmatrix.report.console import console as make_console
-
     out = stream or sys.stdout
-    console = make_console(out, soft_wrap=not out.isatty(), width=None if out.isatty() else 200)
+    console = console_on(out, soft_wrap=not out.isatty(), width=None if out.isatty() else 200)
     console.print(Text(printable(f"{name}: {heading(summary)}" if name else heading(summary)), style="bold"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(justify="right")
     table.add_column()
     table.add_column(style="dim")
-    for kind, meaning in VERDICTS.items():
-        count = summary.verdicts.get(kind, 0)
-        if count or kind in (CONFORMS, DIVERGES):
-            table.add_row(f"{count:,}", Text(kind, style=_COLOURS.get(kind, "") if count else "dim"), meaning)
+    for kind, count in summary.counted.items():
+        table.add_row(f"{count:,}", Text(kind, style=_COLOURS.get(kind, "") if count else "dim"), kind.meaning)
     console.print(table)
-    for kind, reasons in summary.reasons.items():
+    for lack, reasons in summary.reasons.items():
         for reason, count in list(reasons.items())[:5]:
-            console.print(Text(printable(f"  {kind}: {count:,} x {reason}")))
+            console.print(Text(printable(f"  {lack}: {count:,} x {reason}")))
     if not name:
         _show_rules(console, summary)
-    for kind in (DIVERGES, FLAKY, RESOLVED, KNOWN, UNKNOWN):
+    for kind in VerdictKind:
         groups = summary.of(kind)
         for group in groups[:_GROUPS]:
             console.print(Text("\n" + "\n".join(map(printable, group_lines(group, summary.recording)))))
@@ -65,15 +65,9 @@ def show_hosts(summaries: Mapping[str, Summary], problems: Mapping[str, str], st
     from rich.table import Table
     from rich.text import Text
 
-    from bindmatrix.report.console import console as make_console
-
     out = stream or sys.stdout
-    console = make_console(out, soft_wrap=not out.isatty(), width=None if out.isatty() else 200)
-    kinds = [
-        kind
-        for kind in VERDICTS
-        if kind in (CONFORMS, DIVERGES) or any(one.verdicts.get(kind) for one in summaries.values())
-    ]
+    console = console_on(out, soft_wrap=not out.isatty(), width=None if out.isatty() else 200)
+    kinds = [kind for kind in VerdictKind if any(kind in one.counted for one in summaries.values())]
     table = Table(box=None, padding=(0, 2, 0, 0))
     for title in ("host", "system"):
         table.add_column(title)
@@ -91,12 +85,10 @@ def show_hosts(summaries: Mapping[str, Summary], problems: Mapping[str, str], st
         console.print(Text(printable(f"{name}: could not run: {problem}"), style="bold red"))
 
 
-def _show_rules(console: object, summary: Summary) -> None:
-    from rich.console import Console
+def _show_rules(console: Console, summary: Summary) -> None:
     from rich.table import Table
 
-    assert isinstance(console, Console)
-    rules = [(rule, count) for rule, count in summary.rules.items() if not rule.startswith("api.")]
+    rules = list(summary.system_rules.items())
     if not rules:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
@@ -118,7 +110,7 @@ def heading(summary: Summary) -> str:
     return text
 
 
-def group_lines(group: Group, recording: str | None = "") -> list[str]:
+def group_lines(group: VerdictGroup, recording: str | None = "") -> list[str]:
     """A group as lines: what, the shortest scenario, expected, actual, the rule and why, how to reproduce it."""
     head = f"{group.kind}: {group.count:,} x"
     if group.divergence:
@@ -126,7 +118,7 @@ def group_lines(group: Group, recording: str | None = "") -> list[str]:
     elif group.rule:
         head += f" {group.rule}"
     lines = [head, f"  {group.shortest}"]
-    if group.kind == UNKNOWN:
+    if group.kind == VerdictKind.UNKNOWN:
         return [*lines, f"  not known: {group.why}"] if group.why else lines
     if group.call:
         lines.append(f"  {group.call}: expected {group.wanted}, got {group.actual}")
@@ -134,14 +126,14 @@ def group_lines(group: Group, recording: str | None = "") -> list[str]:
         lines.append(f"  why: {group.why}")
     if group.reason:
         lines.append(f"  {group.reason}")
-    if group.kind in (DIVERGES, FLAKY):
+    if group.kind in (VerdictKind.DIVERGES, VerdictKind.FLAKY):
         lines.append(f"  reproduce: bindmatrix observe '{group.shortest}'")
         if recording is not None:
             lines.append(f"  programs and a bug report: {report_command(group, recording)}")
     return lines
 
 
-def report_command(group: Group, recording: str) -> str:
+def report_command(group: VerdictGroup, recording: str) -> str:
     """The command that writes the bug report; what was recorded elsewhere is told as it is in the recording."""
     if recording:
         return f"bindmatrix reproduce '{group.scenario}' --host {shlex.quote(recording)}"

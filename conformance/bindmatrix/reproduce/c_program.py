@@ -11,8 +11,17 @@ import re
 from bindmatrix.notation import OPTIONS, Step
 from bindmatrix.outcomes import ANY_ERROR
 from bindmatrix.reproduce import c_text as texts
-from bindmatrix.reproduce.cases import Case, Line, wrapped
-from bindmatrix.reproduce.outline import LEVELS, PROTOCOLS, SOCKETS, Plan, conditions, filled, multicast, variable
+from bindmatrix.reproduce.cases import Case, CaseStep, wrapped
+from bindmatrix.reproduce.program_plan import (
+    LEVELS,
+    PROTOCOLS,
+    SOCKETS,
+    ProgramPlan,
+    condition,
+    filled,
+    multicast,
+    variable,
+)
 
 #: what makes the headers show everything under -std=c99
 _FEATURES = {"netbsd": ("_NETBSD_SOURCE",), "illumos": ("__EXTENSIONS__",)}
@@ -48,13 +57,13 @@ _HEADERS = {
 
 def program(case: Case, *, winsock: bool = False) -> str:
     """The text of the program; on Winsock one with ``user=`` or a delivery says that it leaves them out."""
-    return _Program(Plan(case), texts.WINSOCK if winsock else texts.POSIX).text()
+    return _CWriter(ProgramPlan(case), texts.WINSOCK if winsock else texts.POSIX).text()
 
 
-class _Program:
+class _CWriter:
     """The text of one program, put together piece by piece."""
 
-    def __init__(self, plan: Plan, dialect: texts.Dialect) -> None:
+    def __init__(self, plan: ProgramPlan, dialect: texts.Dialect) -> None:
         self.plan = plan
         self.dialect = dialect
         self.case = plan.case
@@ -258,7 +267,7 @@ class _Program:
             lines.append(f"{variable(step.socket)} = -1;")
         return lines
 
-    def _check(self, line: Line, call: str) -> str:
+    def _check(self, line: CaseStep, call: str) -> str:
         words = line.accepted
         if self.plan.plain:
             return f'check("{line.step.text}", {call}, {"0" if words == ("ok",) else self.dialect.error(words[0])});'
@@ -276,11 +285,8 @@ class _Program:
         line, names = self.case.lines[index], self.plan.senders[self.plan.sender(index)]
         scoped = "_scoped" if line.step.address.startswith("ff") else ""
         send = f'{self.plan.sender(index)}("{line.step.text}", SA({self._address(line.step.address, scoped)}));'
-        alternatives = [" && ".join(some) for some in conditions(line, names, _got)]
-        if not alternatives:
-            return [send]
-        fine = alternatives[0] if len(alternatives) == 1 else " || ".join(f"({one})" for one in alternatives)
-        return [send, f'expect({fine}, "{" or ".join(line.accepted)}");']
+        fine = condition(line, names, _got, "&&", "||")
+        return [send, f'expect({fine}, "{" or ".join(line.accepted)}");'] if fine else [send]
 
     def _call(self, step: Step) -> str:
         """The call of a step, as an expression."""

@@ -1,4 +1,4 @@
-"""The pieces that C programs are put together from; ``reproduce_c.py`` chooses them and fills in what is between @.
+"""The pieces that C programs are put together from; ``c_program.py`` chooses them and fills in what is between @.
 
 The pieces are those of POSIX; a :class:`Dialect` holds what Winsock calls otherwise.
 """

@@ -15,9 +15,9 @@ from typing import Any
 from bindmatrix.answers.ask import answers
 from bindmatrix.errors import Place, Problem, nearest, printable
 from bindmatrix.notation import SOCKET_KINDS, Scenario, Step
+from bindmatrix.oracle.variants import variant_of
 from bindmatrix.outcomes import ANY_ERROR, Expected, accepts, alternatives, delivery_class, in_words
 from bindmatrix.rules import catalog
-from bindmatrix.rules.boundaries import variant_of
 from bindmatrix.rules.model import Rule
 
 ANYTHING, ANY_FAILURE = "?", "error"
@@ -26,7 +26,7 @@ _DELIVERED = re.compile(r"(spread:|every:)?\w+(:\d+)?(,\w+(:\d+)?)*")
 
 
 @dataclass(frozen=True)
-class Line:
+class CaseStep:
     """One step; ``observed`` is "" where nothing is known."""
 
     step: Step
@@ -55,7 +55,7 @@ class Case:
     """Everything that the programs and the report say."""
 
     scenario: Scenario
-    lines: tuple[Line, ...]
+    lines: tuple[CaseStep, ...]
     os: str
     title: str
     release: str
@@ -76,7 +76,7 @@ class Case:
     about: str = ""
 
     @property
-    def surprise(self) -> Line | None:
+    def surprise(self) -> CaseStep | None:
         """The first step that did otherwise."""
         return next((line for line in self.lines if line.surprising), None)
 
@@ -125,16 +125,16 @@ def build(
     """
     facts = {key: _harmless(value) for key, value in facts.items()}
     expectations, release = catalog.of_host(facts)
-    variant = variant_of(expectations.on_port(port or 1), release)
+    variant = variant_of(expectations, release, port or 1)
     by_rules = variant.oracle.predict(scenario)
-    actual = (variant.diverged or variant.oracle).predict(scenario)
+    actual = variant.actual.predict(scenario)
     shown = (
         tuple(_certain(one) for one in actual.outcomes)
         if observed is None
         else tuple(printable(one or "") for one in observed)
     )
     lines = tuple(
-        Line(step, want, got, rules)
+        CaseStep(step, want, got, rules)
         for step, want, got, rules in zip(
             scenario.steps, by_rules.outcomes if expect is None else expect, shown, actual.rules, strict=True
         )

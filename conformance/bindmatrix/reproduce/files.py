@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bindmatrix.reproduce import c_program, python_program
 from bindmatrix.reproduce.cases import Case
-from bindmatrix.reproduce.outline import WINDOWS
+from bindmatrix.reproduce.program_plan import WINDOWS
 from bindmatrix.reproduce.tracker_text import report
 
 

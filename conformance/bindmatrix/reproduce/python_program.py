@@ -10,14 +10,14 @@ import re
 from bindmatrix.notation import OPTIONS
 from bindmatrix.outcomes import ANY_ERROR
 from bindmatrix.reproduce import python_text as texts
-from bindmatrix.reproduce.cases import Case, Line, wrapped
-from bindmatrix.reproduce.outline import (
+from bindmatrix.reproduce.cases import Case, CaseStep, wrapped
+from bindmatrix.reproduce.program_plan import (
     LEVELS,
     PROTOCOLS,
     SOCKETS,
     WINDOWS,
-    Plan,
-    conditions,
+    ProgramPlan,
+    condition,
     filled,
     multicast,
     variable,
@@ -48,13 +48,13 @@ _NAMES = (
 
 def program(case: Case) -> str:
     """The text of the program."""
-    return _Program(Plan(case)).text()
+    return _PythonWriter(ProgramPlan(case)).text()
 
 
-class _Program:
+class _PythonWriter:
     """The text of one program, put together piece by piece."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: ProgramPlan) -> None:
         self.plan = plan
         self.case = plan.case
         self.windows = plan.case.os == WINDOWS  # no SIGALRM, and other errors
@@ -175,7 +175,7 @@ class _Program:
         words = [f'"{step.text}"', self._expected(line), call, *arguments]
         return [f"{made}check({', '.join(words)})"]
 
-    def _expected(self, line: Line) -> str:
+    def _expected(self, line: CaseStep) -> str:
         names = _ERRORS[self.windows]
         words = [
             "0" if word == "ok" else word[6:] if word.startswith("errno ") else names.get(word, word)
@@ -195,10 +195,9 @@ class _Program:
         family = "AF_INET6" if ":" in address else "AF_INET"
         scope = f", 0, {self._index()}" if address.startswith("ff") else ""
         send = f'{sender}("{line.step.text}", {family}, ("{address}", port{scope}))'
-        alternatives = [" and ".join(some) for some in conditions(line, self.plan.senders[sender], _got)]
-        if not alternatives:
+        fine = condition(line, self.plan.senders[sender], _got, "and", "or")
+        if not fine:
             return [send]
-        fine = alternatives[0] if len(alternatives) == 1 else " or ".join(f"({one})" for one in alternatives)
         return [f"got, failed, error = {send}", f'expect({fine}, "{" or ".join(line.accepted)}")']
 
     def _call(self, index: int) -> list[str]:

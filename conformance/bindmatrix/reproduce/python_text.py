@@ -1,4 +1,4 @@
-"""The pieces that Python programs are put together from; ``reproduce_python.py`` fills in what is between @."""
+"""The pieces that Python programs are put together from; ``python_program.py`` fills in what is between @."""
 
 from __future__ import annotations
 

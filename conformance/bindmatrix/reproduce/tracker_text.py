@@ -143,7 +143,6 @@ def report(case: Case, programs: dict[str, str]) -> str:
         "release": release,
         "version": facts.get("version") or "not recorded",
         "machine": facts.get("machine") or "not recorded",
-        "architecture": f"{facts.get('kernel')}.{facts['machine']}" if facts.get("machine") else "not recorded",
         "uname": _uname(case),
         "windows": "not recorded" if wsl else release,
         "wsl": "not recorded" if wsl else "not WSL",
@@ -160,7 +159,7 @@ def report(case: Case, programs: dict[str, str]) -> str:
 
 
 def _unsurprising(case: Case) -> str:
-    """A word to whoever would send a report of what is as it should be."""
+    """The warning that heads a report when nothing diverges, else ""."""
     if case.surprise is not None or not any(line.observed for line in case.lines):
         return ""
     advice = "" if case.given else "; say what you expected with --expect"

@@ -1,0 +1,1 @@
+"""What the expectation files say, as data: the loader reads YAML, and the rules of one release go to ``oracle``."""

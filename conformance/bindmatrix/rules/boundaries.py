@@ -2,19 +2,14 @@
 
 The releases that count are those where something can change: the ends of ``covers``, every release that a ``since``
 or ``until`` of a rule, a known divergence or an option names, and the first and the last of a stable branch that has a
-bound of its own.  Between two of them nothing changes, so a *stretch* stands for all releases in it, named or not;
-stretches with the same rules share one :class:`Variant`, which is compiled once.
+bound of its own.  Between two of them nothing changes, so a *stretch* stands for all releases in it, named or not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
-from bindmatrix.oracle.oracle import Oracle
 from bindmatrix.rules import catalog, divergences, provenance, releases
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.model import Expectations
@@ -31,40 +26,6 @@ class Stretch(NamedTuple):
     last: str
     #: the release that stands for it: the newest that was recorded, else one that the file names
     probe: str
-
-
-@dataclass
-class Variant:
-    """What an expectation file says for some stretches, with the divergences that are known there."""
-
-    expectations: Expectations
-    divergences: tuple[Divergence, ...] = ()
-    stretches: list[Stretch] = field(default_factory=list)
-
-    @cached_property
-    def oracle(self) -> Oracle:
-        """Answers as the rules say."""
-        return Oracle(self.expectations)
-
-    @cached_property
-    def diverged(self) -> Oracle | None:
-        """Answers with the known divergences; None where there are none."""
-        if not self.divergences:
-            return None
-        return Oracle(divergences.apply(self.expectations, self.divergences))
-
-    def responsible(self, scenario: str) -> list[Divergence]:
-        """The known divergences that, each alone, change an outcome of ``scenario``; all where none does alone."""
-        ours = self.oracle.predict(scenario).outcomes
-        alone = [(one, Oracle(divergences.apply(self.expectations, [one]))) for one in self.divergences]
-        found = [one for one, oracle in alone if oracle.predict(scenario).outcomes != ours]
-        return found or list(self.divergences)
-
-
-def known_divergences(expectations: Expectations) -> tuple[Divergence, ...]:
-    """Those of all releases, from the folder beside the expectation file."""
-    path = Path(expectations.file).parent / "divergences" / f"{expectations.os}.yaml"
-    return divergences.load(path, expectations)
 
 
 def recorded(expectations: Expectations) -> list[str]:
@@ -88,28 +49,13 @@ def _readable(release: str) -> bool:
     return True
 
 
-def variant_of(expectations: Expectations, release: str) -> Variant:
-    """The variant of one release, which must be readable (``catalog.release_of``)."""
-    at = expectations.at(release)
-    in_force = divergences.in_force(known_divergences(expectations), expectations, release)
-    return Variant(at, in_force, [Stretch("", release, release, release)])
+def stretches(expectations: Expectations) -> list[Stretch]:
+    """The stretches of a file with its known divergences, the main branch first, each branch from its oldest on."""
+    return split(expectations, divergences.known(expectations), recorded(expectations))
 
 
-def variants(expectations: Expectations) -> list[Variant]:
-    """Every variant of a file, that of the oldest release first; stretches are in order of release."""
-    known = known_divergences(expectations)
-    found: dict[object, Variant] = {}
-    for stretch in stretches(expectations, known):
-        at = expectations.at(stretch.probe)
-        in_force = divergences.in_force(known, expectations, stretch.probe)
-        key = (tuple(at.rules.values()), tuple(at.stack.options.items()), tuple(one.id for one in in_force))
-        found.setdefault(key, Variant(at, in_force)).stretches.append(stretch)
-    return list(found.values())
-
-
-def stretches(expectations: Expectations, known: Sequence[Divergence] = ()) -> list[Stretch]:
-    """The stretches of a file, the main branch first, each branch from its oldest release on."""
-    measured = recorded(expectations)
+def split(expectations: Expectations, known: Sequence[Divergence], measured: Sequence[str]) -> list[Stretch]:
+    """As :func:`stretches`, for the divergences ``known`` and the recorded releases ``measured``, oldest first."""
     #: branch -> releases at which something can change, as written
     bounds: dict[str, set[str]] = {"": set()}
     for release in measured:
@@ -124,6 +70,19 @@ def stretches(expectations: Expectations, known: Sequence[Divergence] = ()) -> l
     # a branch with a name has stable branches of its own, with the same bounds (``releases.Span``)
     bounds = {branch: found | stable for branch, found in bounds.items()}
     return [one for branch in sorted(bounds) for one in _stretches(expectations, branch, bounds[branch], measured)]
+
+
+def covered(expectations: Expectations, release: str) -> bool:
+    """Whether the file covers ``release``."""
+    first, last = (releases.parse(one)[1] for one in expectations.covers)
+    version = releases.parse(release)[1]
+    return first <= version and (version <= last or version[: len(last)] == last)
+
+
+def probes(expectations: Expectations, known: Sequence[Divergence] = (), measured: Sequence[str] = ()) -> list[str]:
+    """Releases that together stand for all that the file covers, oldest first: one of each stretch."""
+    found = {stretch.probe for stretch in split(expectations, known, measured)}
+    return sorted((one for one in found if covered(expectations, one)), key=releases.sort_key)
 
 
 def _bounds(expectations: Expectations, known: Sequence[Divergence]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from typing import Any
 from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.rules import releases
 from bindmatrix.rules.loader import load
-from bindmatrix.rules.model import Expectations
+from bindmatrix.rules.model import Expectations, Model
 
 
 def folder() -> Path:
@@ -24,16 +24,33 @@ def names() -> list[str]:
     return sorted(path.stem for path in folder().glob("*.yaml") if path.stem not in ("claims", "ephemeral"))
 
 
-@lru_cache(maxsize=32)
 def expectations(os: str) -> Expectations:
-    """The expectations of a system, or of a file when ``os`` is a path; raises :class:`Problem`."""
+    """The expectations of a system, or of a file when ``os`` is a path; raises :class:`Problem`.
+
+    A file is read again when it has changed; until then the same object is returned.
+    """
     if os.endswith((".yaml", ".yml")):
-        return load(Path(os))
+        return _current(Path(os))
     if os not in names():
         name, at, _ = os.partition("@")
         advice = "; the release is named with --release" if at and name in names() else nearest(os, names())
         raise Problem(Place("--os"), f"no expectations for {os!r}{advice}; there are {', '.join(names())}")
-    return load(folder() / f"{os}.yaml")
+    return _current(folder() / f"{os}.yaml")
+
+
+def _current(path: Path) -> Expectations:
+    try:
+        real = path.resolve()
+        stat = real.stat()
+    except OSError:
+        return load(path)  # it says what is wrong
+    return _read(path, real, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=32)
+def _read(path: Path, _real: Path, _changed: int, _size: int) -> Expectations:
+    """What is in ``path``; the rest tells one file, and one state of it, from another."""
+    return load(path)
 
 
 def release_of(expectation: Expectations, release: str) -> str:
@@ -64,14 +81,14 @@ def limit(expectation: Expectations, release: str) -> str:
     return ""
 
 
-def limit_of_host(expectation: Expectations, host: Mapping[str, Any]) -> str:
-    """What to say about judging ``host`` by ``expectation``, which is that of its release; "" for nothing."""
+def limit_of_host(model: Model, host: Mapping[str, Any]) -> str:
+    """What to say about judging ``host`` by ``model``, "" for nothing."""
     if not host.get("release"):
         return (
-            f"the host does not tell which release of {expectation.title} it is: judged as {expectation.release}, "
+            f"the host does not tell which release of {model.expectations.title} it is: judged as {model.release}, "
             "the newest that was tested; another one is named with --release or in hosts.toml"
         )
-    return limit(expectation, expectation.release)
+    return limit(model.expectations, model.release)
 
 
 def of_host(host: Mapping[str, Any]) -> tuple[Expectations, str]:

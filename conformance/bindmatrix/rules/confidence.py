@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from bindmatrix.rules import catalog, provenance, releases
-from bindmatrix.rules.model import UNKNOWN, Expectations, Rule
+from bindmatrix.rules.model import UNKNOWN, Expectations, Model, Rule
 
 MEASURED, NEARBY = "measured", "measured-nearby"
 
@@ -39,26 +39,25 @@ _OF_EVIDENCE = {"test": "tested", "source": "source", "documentation": "document
 _INTERFACE = "api."
 
 
-def of_rules(rules: Iterable[Rule], expectations: Expectations, contradicted: Collection[Rule] = ()) -> str:
-    """The weakest word over ``rules``; ``expectations`` from ``Expectations.at`` (else the newest release is meant).
+def of_rules(rules: Iterable[Rule], model: Model, contradicted: Collection[Rule] = ()) -> str:
+    """The weakest word over ``rules`` of ``model``.
 
     ``contradicted``: the rules of which a known divergence says that the release does otherwise here.  Where the socket
     interface alone decides, that is ``documented``.
     """
-    return word(weakness(rules, expectations, contradicted))
+    return word(weakness(rules, model, contradicted))
 
 
-def weakness(rules: Iterable[Rule], expectations: Expectations, contradicted: Collection[Rule] = ()) -> int:
+def weakness(rules: Iterable[Rule], model: Model, contradicted: Collection[Rule] = ()) -> int:
     """The same as a number for :func:`word`; of several together the greatest counts."""
-    release = expectations.release or expectations.covers[1]
-    file = expectations.file
+    expectations = model.expectations
     weakest = -1
     for rule in rules:
         if rule.action == UNKNOWN:
             return len(WORDS) - 1
         if not rule.id.startswith(_INTERFACE):
-            version = "" if rule in contradicted else _version(expectations, release)
-            weakest = max(weakest, _strength(rule, expectations.os, file, version))
+            version = "" if rule in contradicted else _version(expectations, model.release)
+            weakest = max(weakest, _strength(rule, expectations.os, expectations.file, version))
     return weakest
 
 
@@ -67,9 +66,9 @@ def word(weakness: int) -> str:
     return WORDS[weakness] if weakness >= 0 else "documented"
 
 
-def of_rule(rule: Rule, expectations: Expectations) -> str:
+def of_rule(rule: Rule, model: Model) -> str:
     """The word for one rule."""
-    return of_rules([rule], expectations)
+    return of_rules([rule], model)
 
 
 def _version(expectations: Expectations, release: str) -> str:

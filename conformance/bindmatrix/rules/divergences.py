@@ -13,8 +13,8 @@ of one of the file's own, with the releases in which it does::
       why: what the kernel does and why that is no rule
       evidence: [{observed: linux-6.1.192/pairs}, {report: "..."}]
 
-So a divergence is exact: it says for every scenario what comes out, and :func:`apply` gives the expectations of a
-kernel that has it.  ``before: RULE`` puts the entry in front of that rule and keeps the rule.
+So a divergence is exact: it says for every scenario what comes out, and :func:`apply` gives the model of a kernel
+that has it.  ``before: RULE`` puts the entry in front of that rule and keeps the rule.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bindmatrix.oracle import compiled
-from bindmatrix.rules.model import Expectations, Rule, Stack
+from bindmatrix.rules.facts import port_class
+from bindmatrix.rules.model import Expectations, Model, Rule
 from bindmatrix.rules.rule_reader import RuleReader
 
 
@@ -74,10 +74,14 @@ def loads(text: str, name: str, expectations: Expectations) -> tuple[Divergence,
     return tuple(found)
 
 
+def known(expectations: Expectations) -> tuple[Divergence, ...]:
+    """The known divergences of a system in all its releases, from the folder beside its file."""
+    return load(Path(expectations.file).parent / "divergences" / f"{expectations.os}.yaml", expectations)
+
+
 def of(expectations: Expectations, release: str) -> tuple[Divergence, ...]:
-    """The recorded divergences of a system that are in force in ``release``."""
-    path = Path(expectations.file).parent / "divergences" / f"{expectations.os}.yaml"
-    return in_force(load(path, expectations), expectations, release)
+    """The known divergences of a system that are in force in ``release``."""
+    return in_force(known(expectations), expectations, release)
 
 
 def in_force(divergences: Sequence[Divergence], expectations: Expectations, release: str) -> tuple[Divergence, ...]:
@@ -86,18 +90,21 @@ def in_force(divergences: Sequence[Divergence], expectations: Expectations, rele
     return tuple(one for one in divergences if one.rule.span.holds(version))
 
 
-def possible(divergences: Sequence[Divergence], stack: Stack) -> tuple[Divergence, ...]:
-    """The entries that can make a difference: what one says of the number of the port holds from the start or never."""
-    return tuple(one for one in divergences if compiled.holds_on_port(one.rule.when, stack))
+def possible(divergences: Sequence[Divergence], model: Model) -> tuple[Divergence, ...]:
+    """The entries that can apply on the model's port: those that speak of its number only where it has that value."""
+    number = port_class(model.port)
+    return tuple(
+        one for one in divergences if all(number in values for name, values in one.rule.when if name == "port.number")
+    )
 
 
-def apply(expectations: Expectations, divergences: Sequence[Divergence]) -> Expectations:
-    """The expectations of a kernel that has all of ``divergences``."""
-    rules = dict(expectations.rules)
+def apply(model: Model, divergences: Sequence[Divergence]) -> Model:
+    """The model of a kernel that has all of ``divergences``."""
+    rules = dict(model.rules)
     for one in divergences:
         for section, listed in rules.items():
             place = next((index for index, rule in enumerate(listed) if rule.id == one.target), None)
             if place is not None:
                 rest = listed[place:] if one.keeps else listed[place + 1 :]
                 rules[section] = (*listed[:place], replace(one.rule, section=section), *rest)
-    return replace(expectations, rules=rules)
+    return replace(model, rules=rules)

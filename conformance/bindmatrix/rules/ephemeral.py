@@ -1,7 +1,7 @@
 """Ports that the kernel chooses: the facts of ``expectations/ephemeral.yaml``, one table of questions and systems.
 
 They are no rules, because they are about which number a kernel picks and not about what a call returns; the probe
-(``execute/ports_probe.py``) asks a Linux kernel the same questions, under the same ids.
+(``execute/ephemeral_probe.py``) asks a Linux kernel the same questions, under the same ids.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bindmatrix.errors import Place, Problem
 from bindmatrix.rules import catalog
 from bindmatrix.rules.vocabulary import EVIDENCE
+from bindmatrix.rules.yaml_source import plain
 
 #: what an answer says -> words for a person; errno names stand for themselves
 WORDS: dict[str, str] = {
@@ -25,19 +24,19 @@ WORDS: dict[str, str] = {
     "no-reuse": "it fails: every port is in use",
 }
 
-Answer = str | tuple[str, ...]
+PortAnswer = str | tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Cell:
     """What one system does, and why that is believed: ``(kind, reference)`` each."""
 
-    answer: Answer
+    answer: PortAnswer
     evidence: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Question:
+class PortQuestion:
     """A row: the answers of the systems that were measured; a system that is missing is unknown."""
 
     id: str
@@ -50,25 +49,22 @@ class Table:
     """The whole file.  ``also`` has what the answers leave out, by system."""
 
     systems: tuple[str, ...]
-    questions: tuple[Question, ...]
+    questions: tuple[PortQuestion, ...]
     also: Mapping[str, str]
 
-    def answers(self, os: str) -> dict[str, Answer]:
+    def answers(self, os: str) -> dict[str, PortAnswer]:
         """Id -> answer for one system, without the unknown ones."""
         return {one.id: one.cells[os].answer for one in self.questions if os in one.cells}
+
+    def unknown(self, question: PortQuestion) -> tuple[str, ...]:
+        """The systems of which nobody knows the answer."""
+        return tuple(os for os in self.systems if os not in question.cells)
 
 
 def read(path: Path | None = None) -> Table:
     """The table; raises :class:`Problem` that names the question with what was expected."""
     path = path or catalog.folder() / "ephemeral.yaml"
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506 - makes strings alone
-    except OSError as error:
-        raise Problem(Place(str(path)), f"cannot be read: {error.strerror}") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
-        raise Problem(place, f"not YAML: {error.problem}") from error
+    data = plain(path)
     try:
         systems = tuple(data["systems"])
         questions = tuple(_question(one, systems, path) for one in data["questions"])
@@ -80,12 +76,12 @@ def read(path: Path | None = None) -> Table:
     return Table(systems, questions, also)
 
 
-def _question(data: Mapping[str, Any], systems: tuple[str, ...], path: Path) -> Question:
+def _question(data: Mapping[str, Any], systems: tuple[str, ...], path: Path) -> PortQuestion:
     cells = {os: _cell(cell, f"{path}: {data['id']}: {os}") for os, cell in data["cells"].items()}
     for os in cells:
         if os not in systems:
             raise Problem(Place(f"{path}: {data['id']}"), f"{os!r} is not among 'systems': {', '.join(systems)}")
-    return Question(data["id"], data["question"], cells)
+    return PortQuestion(data["id"], data["question"], cells)
 
 
 def _cell(data: Mapping[str, Any], where: str) -> Cell:

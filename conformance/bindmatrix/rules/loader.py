@@ -15,7 +15,7 @@ import yaml
 from bindmatrix.errors import Place, Problem, Problems
 from bindmatrix.notation import OPTIONS, PROTOCOLS
 from bindmatrix.rules import vocabulary
-from bindmatrix.rules.model import Described, Expectations, Stack
+from bindmatrix.rules.model import Expectations, SocketProfile, Stack
 from bindmatrix.rules.releases import Span
 from bindmatrix.rules.rule_reader import RuleReader
 
@@ -139,7 +139,7 @@ class _Loader:
             sockets=self.sockets(found["sockets"]) if "sockets" in found else {},
         )
 
-    def sockets(self, node: yaml.Node) -> dict[str, Described]:
+    def sockets(self, node: yaml.Node) -> dict[str, SocketProfile]:
         sockets = {}
         for protocol, value in self.reader.known(node, "'sockets'", PROTOCOLS[2:]).items():
             row = self.reader.known(value, "a row of 'sockets'", ("as", "ports", "closes"))
@@ -148,7 +148,7 @@ class _Loader:
                 continue
             ports = self.reader.word(row["ports"], "'ports'", ("shared", "own")) if "ports" in row else "shared"
             closes = self.reader.word(row["closes"], "'closes'", ("now", "later")) if "closes" in row else "now"
-            sockets[protocol] = Described(self.reader.word(row["as"], "'as'", _ROLES), ports, closes)
+            sockets[protocol] = SocketProfile(self.reader.word(row["as"], "'as'", _ROLES), ports, closes)
         return sockets
 
     def networks(self, node: yaml.Node) -> tuple[str, ...]:

@@ -1,12 +1,14 @@
 """What an expectation file says, as plain data: settings and ordered rules.
 
-A file describes one operating system over a range of releases.  ``Expectations.at(release)`` gives the part that holds
-for one release, which is what the evaluators work on.  The loader is ``load.py``; the words are in ``vocabulary.py``.
+A file (:class:`Expectations`) describes one operating system over a range of releases.  ``Expectations.at(release)``
+gives the :class:`Model` of one release: the rules and settings that hold there.  The oracle accepts models only.
+
+The loader is ``loader.py``; the facts are in ``facts.py``, the other words in ``vocabulary.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -15,7 +17,6 @@ from bindmatrix.errors import NOWHERE, Place
 from bindmatrix.notation import OPTIONS
 from bindmatrix.rules import releases, vocabulary
 from bindmatrix.rules.releases import EVER, Span
-from bindmatrix.rules.sockets import Sock
 
 #: a conjunction: each fact has one of its values
 Condition = tuple[tuple[str, tuple[str, ...]], ...]
@@ -192,8 +193,8 @@ class Points:
     place: Place = NOWHERE
 
 
-class Described(NamedTuple):
-    """A row of ``sockets``, see :class:`Stack`."""
+class SocketProfile(NamedTuple):
+    """What a kind of socket is to the rules: a row of ``sockets``, see :class:`Stack`."""
 
     role: str
     ports: str = "shared"
@@ -245,19 +246,22 @@ class Stack:
     owner: str = "listener"
     several: str = "first-rule"
     closest: tuple[Points, ...] = ()
-    sockets: Mapping[str, Described] = field(default_factory=dict)
-    #: the number of the port, no part of the file; 1 stands for any that is not special
-    port: int = 1
-
-    def counts_as_set(self, option: str, existing: Sock) -> bool:
-        """Whether ``option`` counts as set on an existing socket because of the connection that it is an end of."""
-        which = self.connections.get(option)
-        return bool(existing.connection) and (which == "always" or (which == "accepted" and existing.accepted))
+    sockets: Mapping[str, SocketProfile] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+def all_rules(sections: Iterable[tuple[Rule, ...]]) -> Iterator[Rule]:
+    """Every rule of ``sections`` once, in order; a repeated rule is the one of the first section."""
+    seen = set()
+    for rules in sections:
+        for rule in rules:
+            if rule.id not in seen:
+                seen.add(rule.id)
+                yield rule
+
+
+@dataclass(frozen=True, eq=False)
 class Expectations:
-    """An expectation file.  ``rules`` maps each section to its rules in order."""
+    """An expectation file: one system, all releases.  ``rules`` maps each section to its rules in order."""
 
     os: str
     title: str
@@ -268,28 +272,17 @@ class Expectations:
     #: option -> rows of (span, when it counts), where that differs between releases
     options: Mapping[str, tuple[tuple[Span, str], ...]] = field(default_factory=dict)
     file: str = ""
-    release: str = ""
     #: ``covers: last``: the last releases before the first number counts on; there is no 6.20 after 6.19
     last: tuple[str, ...] = ()
 
     def all_rules(self) -> Iterator[Rule]:
         """Every rule once, in the order of the file."""
-        seen = set()
-        for rules in self.rules.values():
-            for rule in rules:
-                if rule.id not in seen:
-                    seen.add(rule.id)
-                    yield rule
+        return all_rules(self.rules.values())
 
     @cached_property
     def by_id(self) -> dict[str, Rule]:
         """Rules by id; a rule that is repeated in a second section is the one of the first."""
         return {rule.id: rule for rule in self.all_rules()}
-
-    @cached_property
-    def deliveries(self) -> tuple[DeliverRule, ...]:
-        """The rules of ``deliver``."""
-        return tuple(rule for rule in self.rules.get("deliver", ()) if isinstance(rule, DeliverRule))
 
     @cached_property
     def sections(self) -> tuple[str, ...]:
@@ -300,12 +293,8 @@ class Expectations:
         """The release that a name such as ``xp`` stands for; anything else is returned as it is."""
         return self.names.get(release.lower(), release)
 
-    def on_port(self, port: int) -> Expectations:
-        """The same for a scenario whose port is ``port``."""
-        return replace(self, stack=replace(self.stack, port=port))
-
-    def at(self, release: str) -> Expectations:
-        """The part that holds for ``release``; raises :class:`~bindmatrix.rules.releases.ReleaseError`."""
+    def at(self, release: str) -> Model:
+        """The model of ``release``; raises :class:`~bindmatrix.rules.releases.ReleaseError` when that is unreadable."""
         version = self.resolve(release)
         releases.parse(version)
         rules = {
@@ -314,4 +303,51 @@ class Expectations:
         options = dict(self.stack.options)
         for option, rows in self.options.items():
             options[option] = next((time for span, time in rows if span.holds(version)), "absent")
-        return replace(self, rules=rules, stack=replace(self.stack, options=options), release=release)
+        return Model(self, release, replace(self.stack, options=options), rules)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """One system at one release: what the oracle answers from.
+
+    ``release`` is as it was asked for; it may be a name (``xp``).
+    """
+
+    expectations: Expectations
+    release: str
+    stack: Stack
+    rules: Mapping[str, tuple[Rule, ...]]
+    #: the number of the scenario's port; 1 stands for any that is not special
+    port: int = 1
+
+    @property
+    def os(self) -> str:
+        """The name of the system."""
+        return self.expectations.os
+
+    def all_rules(self) -> Iterator[Rule]:
+        """Every rule once, in the order of the file."""
+        return all_rules(self.rules.values())
+
+    @cached_property
+    def deliveries(self) -> tuple[DeliverRule, ...]:
+        """The rules of ``deliver``."""
+        return tuple(rule for rule in self.rules.get("deliver", ()) if isinstance(rule, DeliverRule))
+
+    @cached_property
+    def by_id(self) -> dict[str, Rule]:
+        """Rules by id; a rule that is repeated in a second section is the one of the first."""
+        return {rule.id: rule for rule in self.all_rules()}
+
+    def on_port(self, port: int) -> Model:
+        """The same for scenarios whose port is ``port``."""
+        return replace(self, port=port)
+
+    def with_rules(self, section: str, rules: tuple[Rule, ...]) -> Model:
+        """The same with other rules in one section."""
+        return replace(self, rules={**self.rules, section: rules})
+
+    @property
+    def content(self) -> Hashable:
+        """Equal for two releases in which the same rules and options hold, and different for others."""
+        return tuple(self.rules.items()), tuple(self.stack.options.items())

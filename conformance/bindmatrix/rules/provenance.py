@@ -24,7 +24,7 @@ from bindmatrix.rules.model import Rule
 NAME = "hosts.json"
 
 
-class Host(NamedTuple):
+class RecordedHost(NamedTuple):
     """One row.  ``functions``: release -> the functions that the host had from it."""
 
     why: str
@@ -39,13 +39,13 @@ class Host(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def read(folder: Path) -> Mapping[str, Host]:
+def read(folder: Path) -> Mapping[str, RecordedHost]:
     """The rows of ``hosts.json`` in the folder of the evidence, none without the file; raises :class:`Problem`."""
     path = folder / NAME
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return {
-            host: Host(
+            host: RecordedHost(
                 row["why"],
                 row["release"],
                 {release: tuple(functions) for release, functions in row["functions"].items()},
@@ -62,7 +62,7 @@ def read(folder: Path) -> Mapping[str, Host]:
         ) from error
 
 
-def releases_of(host: str, rule: Rule, hosts: Mapping[str, Host]) -> tuple[str, ...]:
+def releases_of(host: str, rule: Rule, hosts: Mapping[str, RecordedHost]) -> tuple[str, ...]:
     """The releases that the recording of ``host`` is evidence for, as far as ``rule`` is concerned."""
     row = hosts.get(host)
     if row is None:

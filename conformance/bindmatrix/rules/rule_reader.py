@@ -12,6 +12,7 @@ import yaml
 
 from bindmatrix.outcomes import ANY_ERROR
 from bindmatrix.rules import releases, vocabulary
+from bindmatrix.rules.facts import EXISTING, FACTS
 from bindmatrix.rules.model import (
     ALLOW,
     CALL_SECTIONS,
@@ -125,7 +126,7 @@ class RuleReader(Reader):
         rule = KINDS[section](
             id=identity,
             section=section,
-            when=self.condition(found["when"], existing=asks) if "when" in found else (),
+            when=self.condition(found["when"], existing=bool(ask)) if "when" in found else (),
             unless=self.conditions(found["unless"], existing=asks) if "unless" in found else (),
             ask=ask,
             space=self.word(found["in"], "a space", vocabulary.SPACES) if "in" in found else "any",
@@ -223,11 +224,11 @@ class RuleReader(Reader):
     def condition(self, node: yaml.Node, *, existing: bool) -> Condition:
         terms = []
         for name, key_node, value in self.mapping(node, "facts"):
-            fact = vocabulary.FACTS.get(name)
+            fact = FACTS.get(name)
             if fact is None:
-                self.unknown(key_node, name, vocabulary.FACTS, "as a fact")
+                self.unknown(key_node, name, FACTS, "as a fact")
                 continue
-            if fact.scope == vocabulary.EXISTING and not existing:
+            if fact.scope == EXISTING and not existing:
                 self.problem(key_node, f"{name!r} is about an existing socket; the rule needs 'ask'")
             values = []
             for word, one in self.words(value, f"a value of {name}"):

@@ -2,7 +2,7 @@
 
 A :class:`Sock` is a socket, named or not (a connection that nobody accepted yet, a TIME_WAIT that outlived its
 name, a name of a Unix socket that outlived it).  A :class:`State` is everything that may matter for the next step.
-Equal states behave equally, which is what lets the automaton (``automaton.py``) merge the histories that lead to them.
+Equal states behave equally, which is what lets the automaton (``oracle.py``) merge the histories that lead to them.
 
 An address is looked at in two *spaces*, ``ipv4`` and ``ipv6``: which of them a bound socket takes is for the
 expectation file to say (``stack: occupies``).  In each space it holds :data:`ANY`, :data:`ALL` (wider than ANY: a dual
@@ -191,8 +191,13 @@ def relation_in(space: str, their_v4: str | None, their_v6: str | None, v4: str 
     if space == "ipv6":
         return relation(their_v6, v6)
     if space == "one":
-        pairs = [(theirs, ours) for theirs in (their_v4, their_v6) for ours in (v4, v6)]
-        return min((relation(plain(theirs), plain(ours)) for theirs, ours in pairs), key=RELATIONS.index)
+        mine, theirs = [plain(one) for one in (v4, v6) if one], [plain(one) for one in (their_v4, their_v6) if one]
+        found = [relation(one, other) for one in theirs for other in mine]
+        return min(found, key=RELATIONS.index, default="apart") if len(found) != 1 else found[0]
+    if their_v6 is None or v6 is None:
+        return relation(their_v4, v4)
+    if their_v4 is None or v4 is None:
+        return relation(their_v6, v6)
     first, second = relation(their_v4, v4), relation(their_v6, v6)
     return min(first, second, key=RELATIONS.index)
 

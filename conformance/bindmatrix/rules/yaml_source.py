@@ -7,10 +7,12 @@ file are collected in one pass.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
 
 import yaml
 
-from bindmatrix.errors import Place, Problem, Problems, nearest
+from bindmatrix.errors import Place, Problem, Problems, file_problems, nearest
 
 #: libyaml where PyYAML was built with it (about ten times faster), else the same in Python
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -124,3 +126,15 @@ class Reader:
             self.problem(node, f"expected {what} as a whole number, got {text!r}")
             return 0
         return int(text)
+
+
+def plain(path: Path) -> Any:
+    """The document of a file as lists, mappings and strings; raises :class:`Problem`."""
+    with file_problems(path, "read"):
+        text = path.read_text(encoding="utf-8")
+    try:
+        return yaml.load(text, yaml.BaseLoader)  # noqa: S506 - makes strings alone
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
+        raise Problem(place, f"not YAML: {error.problem}") from error

@@ -1,31 +1,32 @@
 """A run on several hosts side by side: a session for each, in a thread of its own.
 
 What one host does never stops another: one that cannot be reached, is lost in the middle or is judged by a file that
-says nothing of it leaves its reason in its :class:`Outcome`.  Hosts of one kernel can share the scenarios (``split``).
+says nothing of it leaves its reason in its :class:`HostRun`.  Hosts of one kernel can share the scenarios (``split``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from bindmatrix.errors import BindmatrixError
-from bindmatrix.execute.host_pool import Hand, SplitHost, kernel
+from bindmatrix.execute.host_pool import HostPool, HostThread, kernel
 from bindmatrix.execute.hosts import HostSpec, open_host
 from bindmatrix.execute.local import LocalHost
 from bindmatrix.execute.remote import RemoteHost
 from bindmatrix.judge.summary import Summary
-from bindmatrix.observe.run_folder import Results
-from bindmatrix.run.session import Plan, Session
+from bindmatrix.observe.run_folder import RunFolder
+from bindmatrix.run.plan import Plan, lacking
+from bindmatrix.run.session import Session
 
 _BEAT = 0.2
 
 #: gets the name of a host and how many scenarios it has, returns what is called with how many are done
-Watch = Callable[[str, int], Callable[[int], None]]
-AnyHost = LocalHost | RemoteHost | SplitHost
+StartProgress = Callable[[str, int], Callable[[int], None]]
+AnyHost = LocalHost | RemoteHost | HostPool
 
 
 class Folders(Protocol):
@@ -36,7 +37,7 @@ class Folders(Protocol):
 
 
 @dataclass
-class Outcome:
+class HostRun:
     """What became of a host.  Without a ``summary`` it could not run at all, and ``problem`` says why."""
 
     name: str
@@ -58,73 +59,74 @@ class Outcome:
         }
 
 
-def run_on(host: AnyHost, name: str, plan: Plan, folders: Folders, watch: Watch) -> Outcome:
+def run_on(host: AnyHost, name: str, plan: Plan, folders: Folders, watch: StartProgress) -> HostRun:
     """Run ``plan`` on one host that is open, judge, and write the results folder."""
-    outcome = Outcome(name)
+    outcome = HostRun(name)
     facts = host.facts
-    plan = replace(plan, skipped={})
     scenarios = plan.scenarios(facts)
     outcome.folder, resume = folders(name, facts)
-    results = Results(outcome.folder, facts, resume=resume)
+    results = RunFolder(outcome.folder, facts, resume=resume)
     try:
         session = Session(host, results, watch(name, len(scenarios)))
-        notes = [f"not run: {feature}: {reason}" for feature, reason in plan.skipped.items()]
+        notes = [f"not run: {feature}: {reason}" for feature, reason in lacking(facts).items()]
         outcome.summary = session.run(scenarios, notes)
     finally:
         results.close()
     outcome.interrupted = session.interrupted
     outcome.lost = host.lost
-    if isinstance(host, SplitHost):
+    if isinstance(host, HostPool):
         outcome.summary.notes += [f"went on without {missing}" for missing in host.missing if not host.lost]
     if outcome.lost:
         outcome.summary.notes.append(f"the host was lost: {outcome.lost}")
     return outcome
 
 
-def run_on_all(specs: Sequence[HostSpec], plan: Plan, folders: Folders, watch: Watch, *, split: bool) -> list[Outcome]:
+def run_on_all(
+    specs: Sequence[HostSpec], plan: Plan, folders: Folders, watch: StartProgress, *, split: bool
+) -> list[HostRun]:
     """Run ``plan`` on all hosts side by side; the outcomes in the order of the hosts.
 
     ``split``: hosts of one kernel share the scenarios.  On Ctrl-C every host stops soon and keeps what it has; once
     more, and KeyboardInterrupt is raised.
     """
-    hands = [Hand(spec.name, open_host(spec)) for spec in specs]
-    with ThreadPoolExecutor(len(hands), "session") as sessions:
+    threads = [HostThread(spec.name, open_host(spec)) for spec in specs]
+    with ThreadPoolExecutor(len(threads), "session") as sessions:
         try:
-            groups = _by_kernel(hands) if split else [[hand] for hand in hands]
+            groups = _by_kernel(threads) if split else [[thread] for thread in threads]
             works = [sessions.submit(_work, group, plan, folders, watch) for group in groups]
-            _await(works, hands)
+            _await(works, threads)
             return [work.result() for work in works]
         finally:
-            for hand in hands:
-                hand.host.cancel()
-                hand.close()
+            for thread in threads:
+                thread.host.cancel()
+                thread.close()
 
 
-def _by_kernel(hands: Sequence[Hand]) -> list[list[Hand]]:
+def _by_kernel(threads: Sequence[HostThread]) -> list[list[HostThread]]:
     """The hosts in groups of one kernel; one that cannot be reached is a group of its own."""
-    opened = [hand.open() for hand in hands]
-    _await(opened, hands)
-    groups: dict[object, list[Hand]] = {}
-    for hand, facts in zip(hands, opened, strict=True):
-        groups.setdefault(hand if facts.exception() else kernel(facts.result()), []).append(hand)
+    opened = [thread.open() for thread in threads]
+    _await(opened, threads)
+    groups: dict[object, list[HostThread]] = {}
+    for thread, facts in zip(threads, opened, strict=True):
+        groups.setdefault(thread if facts.exception() else kernel(facts.result()), []).append(thread)
     return list(groups.values())
 
 
-def _work(hands: list[Hand], plan: Plan, folders: Folders, watch: Watch) -> Outcome:
-    name = " + ".join(hand.name for hand in hands)
+def _work(threads: list[HostThread], plan: Plan, folders: Folders, watch: StartProgress) -> HostRun:
+    name = " + ".join(thread.name for thread in threads)
     try:
-        hands[0].open().result()
-        return run_on(SplitHost(hands), name, plan, folders, watch)
+        threads[0].open().result()
+        return run_on(HostPool(threads), name, plan, folders, watch)
     except BindmatrixError as error:
-        return Outcome(name, problem=str(error).removeprefix(f"{name}: "))
+        return HostRun(name, problem=str(error).removeprefix(f"{name}: "))
     except KeyboardInterrupt:
-        return Outcome(name, problem="interrupted before it began", interrupted=True)
+        return HostRun(name, problem="interrupted before it began", interrupted=True)
     finally:
-        for hand in hands:
-            hand.close()
+        for thread in threads:
+            thread.close()
 
 
-def _await(works: Iterable[Future[Any]], hands: Sequence[Hand]) -> None:
+def _await(works: Iterable[Future[Any]], threads: Sequence[HostThread]) -> None:
     """Wait for all; Ctrl-C reaches this thread alone and is passed on."""
     waiting = set(works)
     interrupted = False
@@ -135,5 +137,5 @@ def _await(works: Iterable[Future[Any]], hands: Sequence[Hand]) -> None:
             if interrupted:
                 raise
             interrupted = True
-            for hand in hands:
-                hand.host.cancel()
+            for thread in threads:
+                thread.host.cancel()

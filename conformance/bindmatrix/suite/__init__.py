@@ -1,1 +1,1 @@
-"""The live suite: pytest --pyargs bindmatrix.suite runs the matrix on this kernel."""
+"""The live suite: ``pytest --pyargs bindmatrix.suite`` runs the matrix on this kernel, through ``run``."""

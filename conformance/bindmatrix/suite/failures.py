@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from bindmatrix.judge.summary import Collector, Group
-from bindmatrix.judge.verdicts import DIVERGES
+from bindmatrix.judge.summary import Collector, VerdictGroup
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.report.terminal import group_lines
 
 #: groups that are printed for one item
@@ -16,12 +16,12 @@ _MOST = 10
 
 def fail(found: Collector) -> None:
     """Fail the item when something diverges."""
-    groups = [group for group in found.settled() if group.kind == DIVERGES]
+    groups = [group for group in found.settled() if group.kind == VerdictKind.DIVERGES]
     if groups:
         pytest.fail(text(groups), pytrace=False)
 
 
-def text(groups: Sequence[Group]) -> str:
+def text(groups: Sequence[VerdictGroup]) -> str:
     """The message for ``groups`` of verdicts that diverge."""
     lines = [line for group in groups[:_MOST] for line in [*group_lines(group), ""]]
     if len(groups) > _MOST:

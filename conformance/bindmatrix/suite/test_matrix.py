@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from bindmatrix.generate.matrix import Group, matrix
-from bindmatrix.run.session import Session, lacking
+from bindmatrix.generate.matrix import ScenarioGroup, matrix
+from bindmatrix.run.plan import lacking
+from bindmatrix.run.session import Session
 from bindmatrix.suite import failures, settings
 
 
 @pytest.mark.parametrize("group", list(matrix(settings.PROFILE, users=True)), ids=lambda group: group.id)
-def test_pairs(session: Session, group: Group) -> None:
+def test_pairs(session: Session, group: ScenarioGroup) -> None:
     """Every scenario of the group returns what the expectation file of this system says."""
     missing = group.needs & lacking(session.host.facts).keys()
     if missing:

@@ -7,7 +7,8 @@ from hypothesis import settings as hypothesis_settings
 
 from bindmatrix.generate.strategies import pairs, sequences
 from bindmatrix.notation import Scenario
-from bindmatrix.run.session import Session, lacking
+from bindmatrix.run.plan import lacking
+from bindmatrix.run.session import Session
 from bindmatrix.suite import failures, settings
 
 _LIVE = hypothesis_settings(

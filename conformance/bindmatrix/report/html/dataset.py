@@ -21,39 +21,32 @@ import sys
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
-from bindmatrix.generate import locate
-from bindmatrix.generate.axes import ENDPOINTS, STATES, USERS
+from bindmatrix.judge.matrix_view import MatrixView
 from bindmatrix.judge.results import Result
-from bindmatrix.judge.side_by_side import NOT_RUN, SideBySide
-from bindmatrix.judge.verdicts import CONFORMS, UNKNOWN, VERDICTS
+from bindmatrix.judge.side_by_side import NOT_RUN
+from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.notation import OPTIONS
-
-#: scenarios outside of the matrix that the page lists one by one, at most; the others are counted
-MOST_OTHERS = 4000
 
 T = TypeVar("T", bound=Hashable)
 
 
-def encode(both: SideBySide) -> str:
+def encode(view: MatrixView) -> str:
     """The data as base64 text."""
-    firsts = [locate.first(text) for text in both.heads]
-    seconds = [locate.second(text) for text in both.tails]
-    kept, left_out = _kept(both, firsts, seconds)
-    heads, head_column = _numbered([both.head[row] for row in kept])
-    tails, tail_column = _numbered([both.tail[row] for row in kept])
-    vectors, vector_column = _numbered([both.vector[row] for row in kept])
+    both = view.both
+    heads, head_column = _numbered([both.head[row] for row in view.rows])
+    tails, tail_column = _numbered([both.tail[row] for row in view.rows])
+    vectors, vector_column = _numbered([both.vector[row] for row in view.rows])
     rows = Counter(head_column)
     header, numbers = _header(
-        both,
+        view,
         [both.vectors[vector] for vector in vectors],
-        [[both.heads[head], *(firsts[head] or ())] for head in heads],
-        [[both.tails[tail], *(seconds[tail] or ())] for tail in tails],
+        [[both.heads[head], *(view.firsts[head] or ())] for head in heads],
+        [[both.tails[tail], *(view.seconds[tail] or ())] for tail in tails],
     )
-    header["left_out"] = left_out
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=True).encode()
     text += b" " * (-len(text) % 4)
     pieces = [
@@ -101,60 +94,14 @@ def _bytes(column: array[int]) -> bytes:
     return b"".join([data[plane::4] for plane in range(4)])
 
 
-# -- which rows
-
-
-def _kept(
-    both: SideBySide, firsts: Sequence[locate.First | None], seconds: Sequence[locate.Second | None]
-) -> tuple[list[int], int]:
-    """The rows to show, and how many are left out: all of the matrix, and the others that say most.
-
-    ``firsts`` and ``seconds`` are the places of the parts in the matrix.
-    """
-    kept: list[int] = []
-    others: list[tuple[int, int, int]] = []
-    ranks = _Ranks(both)
-    for row, (head, tail) in enumerate(zip(both.head, both.tail, strict=True)):
-        if firsts[head] is not None and seconds[tail] is not None:
-            kept.append(row)
-            continue
-        rank = ranks[both.vector[row]]
-        if "deliver" in both.tails[tail]:
-            rank = min(rank, 1)
-        others.append((rank, len(both.heads[head]) + len(both.tails[tail]), row))
-    others.sort()
-    kept += [row for _, _, row in others[:MOST_OTHERS]]
-    return sorted(kept), len(others) - min(len(others), MOST_OTHERS)
-
-
-class _Ranks(dict[int, int]):
-    """What a reader wants to see first: 0 what is not as expected, 2 hosts that differ, 3 the rest; by vector."""
-
-    def __init__(self, both: SideBySide) -> None:
-        super().__init__()
-        self._vectors = both.vectors
-        # the last of each is for hosts that did not run it
-        self._fine = [[kind in (CONFORMS, UNKNOWN) for kind in host.results.kinds()] + [True] for host in both.hosts]
-        self._outcomes = [host.results.outcomes() for host in both.hosts]
-
-    def __missing__(self, vector: int) -> int:
-        numbers = self._vectors[vector]
-        if not all(map(list.__getitem__, self._fine, numbers)):
-            rank = 0
-        else:
-            seen = zip(self._outcomes, numbers, strict=True)
-            rank = 2 if len({outcomes[number] for outcomes, number in seen if number != NOT_RUN}) > 1 else 3
-        self[vector] = rank
-        return rank
-
-
 # -- the tables
 
 
 def _header(
-    both: SideBySide, vectors: list[tuple[int, ...]], heads: list[list[Any]], tails: list[list[Any]]
+    view: MatrixView, vectors: list[tuple[int, ...]], heads: list[list[Any]], tails: list[list[Any]]
 ) -> tuple[dict[str, Any], array[int]]:
     """The JSON, and the results of the vectors by their new numbers."""
+    both = view.both
     strings = _Table[str]()
     outcomes = _Table[tuple[str | None, ...]]()
     rules = _Table[tuple[tuple[str, ...], ...]]()
@@ -176,11 +123,11 @@ def _header(
             {"name": host.name, "os": host.os, "summary": host.summary.as_dict(), "problems": host.problems}
             for host in both.hosts
         ],
-        "verdicts": VERDICTS,
+        "verdicts": {kind: kind.meaning for kind in VerdictKind},
         "options": OPTIONS,
-        "endpoints": [[one.label, _shown(one.address, one.v6only, one.family)] for one in ENDPOINTS],
-        "states": {one.label: one.gloss for one in STATES},
-        "users": {one.label: one.gloss for one in USERS},
+        "endpoints": view.endpoints,
+        "states": view.states,
+        "users": view.users,
         "rules": {name: described.get(name, ["", []]) for name in listed},
         "divergences": {name: what for name, what in described.items() if name not in rule_number},
         "rule_ids": listed,
@@ -191,6 +138,7 @@ def _header(
         "strings": strings.values,
         "heads": heads,
         "tails": tails,
+        "left_out": view.left_out,
     }
     return header, numbers
 
@@ -216,10 +164,3 @@ def _result(
         if getattr(one, key):
             more[key] = getattr(one, key)
     return [*row, more] if more else row
-
-
-def _shown(address: str, v6only: str, family: str) -> str:
-    """An endpoint as a column shows it."""
-    if family == "6" and address == "::":
-        return {"0": ":: dual", "1": ":: v6only"}.get(v6only, ":: default")
-    return address

@@ -9,33 +9,30 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
 from importlib.resources import files
 
 from bindmatrix import __version__
-from bindmatrix.judge.host_table import Columns
-from bindmatrix.judge.side_by_side import side_by_side
+from bindmatrix.judge.matrix_view import MatrixView
 from bindmatrix.report.html.dataset import encode
 
 #: in the order in which they are put together
 SCRIPTS = ("data.js", "matrix.js", "lists.js", "detail.js", "main.js")
 
 
-def render(hosts: Sequence[Columns]) -> str:
-    """The whole page for these hosts."""
-    both = side_by_side(hosts)
+def render(view: MatrixView) -> str:
+    """The whole page."""
     style = _asset("style.css")
     script = '"use strict";\n' + "\n".join(_asset(name) for name in SCRIPTS)
     page = _asset("page.html")
     for name, value in (
         ("VERSION", __version__),
-        ("HOSTS", f"{len(hosts)}"),
-        ("SCENARIOS", f"{len(both.vector):,}"),
+        ("HOSTS", f"{len(view.both.hosts)}"),
+        ("SCENARIOS", f"{len(view.both.vector):,}"),
         ("STYLE_HASH", _hash(style)),
         ("SCRIPT_HASH", _hash(script)),
         ("STYLE", style),
         ("SCRIPT", script),
-        ("DATA", encode(both)),
+        ("DATA", encode(view)),
     ):
         page = page.replace(f"@{name}@", value)
     return page

@@ -1,29 +1,31 @@
-"""The naive evaluator: reads the rules one by one, the way a person would, and remembers nothing.
+"""The reference evaluator: reads the rules one by one, the way a person would, and prepares nothing.
 
-It exists to be compared with ``compiled.py``; nothing else uses it but tests and ``lint``.  Each fact is stated here
-in its own words, from the documentation in ``vocabulary.py`` and not from the expressions there.
+It exists to be compared with ``bindmatrix.oracle.evaluator``.  Each fact is stated here in its own words, from its
+documentation in ``bindmatrix.rules.facts`` and not from the function there; so is who receives.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from bindmatrix.notation import OPTIONS
-from bindmatrix.rules.model import ALLOW, Condition, Expectations, Rule
+from bindmatrix.oracle.delivery import Delivery
+from bindmatrix.rules.model import ALLOW, Condition, DeliverRule, Model, Rule
 from bindmatrix.rules.sockets import BITS, Call, Sock, State, on_port, relation
 
 
-class NaiveEvaluator:
-    """Decides with the rules of ``expectations``, which must be those of one release (``Expectations.at``)."""
+class ReferenceEvaluator:
+    """Decides by the rules of ``model``."""
 
-    def __init__(self, expectations: Expectations) -> None:
-        self.expectations = expectations
-        self.stack = expectations.stack
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.stack = model.stack
 
     def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
         """The rule that decides; several only where the file says that any of several refusals may win."""
         collected: list[Rule] = []
-        for rule in self.expectations.rules.get(section, ()):
+        for rule in self.model.rules.get(section, ()):
             if rule.memory and any(rule.memory == done.memory for done in collected):
                 continue
             if not self._holds(rule, call, new, state):
@@ -34,11 +36,50 @@ class NaiveEvaluator:
                 return tuple(collected) or (rule,)
         return tuple(collected)
 
-    def holds(
-        self, conditions: tuple[Condition, ...], call: Call, new: Sock, sock: Sock | None, space: str, state: State
-    ) -> bool:
-        """Whether one of ``conditions`` holds; none at all holds always."""
-        return not conditions or any(self._all(one, call, new, sock, space, state) for one in conditions)
+    def matching(self, rule: Rule, call: Call, new: Sock, state: State) -> list[Sock]:
+        """The existing sockets that match ``among`` of ``rule``."""
+        others = [sock for sock in on_port(state, new) if not (sock.name and sock.name == new.name)]
+        return [sock for sock in others if self._among(rule, call, new, sock, state)]
+
+    def receivers(self, call: Call, destination: Sock, state: State) -> Delivery:
+        """Who receives, by the first rule of ``deliver`` that holds."""
+        port = sorted(on_port(state, destination), key=lambda sock: -sock.front)
+        for rule in self.model.deliveries:
+
+            def holds(
+                conditions: tuple[Condition, ...], sock: Sock | None, new: Sock = destination, space: str = rule.space
+            ) -> bool:
+                return any(self._all(one, call, new, sock, space, state) for one in conditions)
+
+            found = [
+                sock
+                for sock in port
+                if self._among(rule, call, destination, sock, state) and not holds(rule.unless, sock)
+            ]
+            together = rule.ask == "each-address"
+            if together and not (found and all(holds((rule.when,), sock) for sock in found)):
+                continue
+            if not together and not holds((rule.when,), None):
+                continue
+            pick = rule.pick
+            picks = pick in ("newest", "oldest", "newest-group", "every", "one")
+            if not found and (picks or rule.among):
+                continue
+            if not picks:
+                return Delivery((rule,), word=pick)
+            if pick == "every":
+                return Delivery((rule,), tuple(_copies(rule, found, holds)), copies=True)
+            if pick == "one":
+                deaf = any(sock.is_stream and sock.state != "listening" for sock in found)
+                word = "unknown" if deaf or len(found) > 1 else ""
+                return Delivery((rule,), () if deaf else tuple(found), word=word)
+            first = {"newest": found[0], "oldest": found[-1]}.get(pick) or max(found, key=lambda sock: sock.group)
+            members = [sock for sock in found if sock is first or holds(rule.share, sock, first)]
+            hearing = [sock for sock in members if not sock.is_stream or sock.state == "listening"]
+            word = "" if hearing == members else rule.deaf
+            moved = members[0] if rule.moves else None
+            return Delivery((rule,), tuple(hearing), word=word, moved=moved)
+        return Delivery(())
 
     def candidates(self, rule: Rule, new: Sock, state: State, call: Call) -> list[Sock]:
         """The existing sockets that the rule is about, before its ``when`` and ``unless``."""
@@ -98,7 +139,8 @@ class NaiveEvaluator:
         return all(self.value(name, call, new, sock, space, state) in values for name, values in condition)
 
     def _option(self, option: str, sock: Sock, *, existing: bool) -> bool:
-        if existing and self.stack.counts_as_set(option, sock):
+        which = self.stack.connections.get(option)
+        if existing and sock.connection and (which == "always" or (which == "accepted" and sock.accepted)):
             return True
         time = self.stack.options.get(option, "absent")
         if time == "at-bind":
@@ -128,7 +170,7 @@ class NaiveEvaluator:
         if name == "port.empty":
             return _yes(not port)
         if name == "port.number":
-            return "other" if self.stack.port % 128 else "multiple-of-128"
+            return "other" if self.model.port % 128 else "multiple-of-128"
         if name == "group.joined":
             group = new.v4 if new.v4 is not None else new.v6
             return _yes(any(group in one.joined for one in state.socks))
@@ -146,6 +188,20 @@ class NaiveEvaluator:
         if scope == "existing":
             return theirs
         return ours and theirs if scope == "both" else ours or theirs
+
+
+def _copies(rule: DeliverRule, found: list[Sock], holds: Callable[..., bool]) -> list[Sock]:
+    """Who gets a copy; ``stop`` ends the list, or the list of that family."""
+    if rule.order:
+        found = sorted(found, key=lambda sock: sock.made, reverse=True)
+    listed: list[Sock] = []
+    ends: list[Sock] = []
+    for sock in found:
+        if not any(not rule.lists or end.family == sock.family for end in ends):
+            listed.append(sock)
+            if holds(rule.stop, sock):
+                ends.append(sock)
+    return listed
 
 
 def _yes(truth: bool) -> str:

@@ -1,7 +1,7 @@
 """What the program of a case has to do, whichever language it is written in.
 
 A program chooses a port, sees that it is free wherever the scenario goes, makes the calls one after the other, and
-compares what each returned.  :class:`Plan` says what of this a scenario needs; the languages only write it down.
+compares what each returned.  :class:`ProgramPlan` says what of this a scenario needs; the languages only write it down.
 More kinds of socket are new rows of ``SOCKETS``.
 
 The calls are plain ones that block, where the executor's have a time limit.  One difference is known: after a connect()
@@ -20,7 +20,7 @@ from typing import NamedTuple
 from bindmatrix.errors import Place, Problem
 from bindmatrix.notation import OPTIONS, Step, addresses_of
 from bindmatrix.outcomes import ANY_ERROR, DELIVERIES, EVERY, Receivers, counts
-from bindmatrix.reproduce.cases import Case, Line
+from bindmatrix.reproduce.cases import Case, CaseStep
 
 
 class SocketCall(NamedTuple):
@@ -72,7 +72,7 @@ class Probe(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class ProgramPlan:
     """``case``, and what its program needs.  Raises :class:`Problem` where no program can be written."""
 
     case: Case
@@ -275,13 +275,14 @@ def multicast(address: str) -> bool:
     return address.startswith("ff") or (":" not in address and 224 <= int(address.partition(".")[0]) < 240)
 
 
-def conditions(line: Line, names: list[str], got: Callable[[str], str]) -> list[list[str]]:
-    """When a delivery is as expected: alternatives, each a list of conditions that all hold; [] for anything.
+def condition(line: CaseStep, names: list[str], got: Callable[[str], str], both: str, either: str) -> str:
+    """When a delivery is as expected, "" for always; ``both`` and ``either`` are the operators of the language.
 
-    C and Python write the conditions alike.  ``got`` is the text for the number that a socket got; ``failed`` is how
-    many clients got an error, ``error`` which one.  Raises :class:`Problem` for a receiver that is not there.
+    ``got`` is the text for the number that a socket got; ``failed`` is how many clients got an error, ``error`` which
+    one.  Raises :class:`Problem` for a receiver that is not there.
     """
-    return [_conditions(one, line.step, names, got) for one in line.accepted]
+    alternatives = [f" {both} ".join(_conditions(one, line.step, names, got)) for one in line.accepted]
+    return alternatives[0] if len(alternatives) == 1 else f" {either} ".join(f"({one})" for one in alternatives)
 
 
 def _conditions(outcome: str, step: Step, names: list[str], got: Callable[[str], str]) -> list[str]:

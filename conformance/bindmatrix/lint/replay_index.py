@@ -1,0 +1,308 @@
+"""Replays again only those recorded runs that an edit of the rules can touch.
+
+Theory of operation.  A run is judged by walking it through two oracles, one with the known divergences and one without.
+A step depends on the rules only through the questions that it asks the evaluator.  So the first replay keeps, for each
+run, which questions were asked on its way, and for each question the answer.  After an edit every question of a section
+that changed is asked again, which takes microseconds; a run on whose way all answers are the same gets the same
+verdict.  The others are judged anew.  Nothing is concluded from what the edit looks like.
+
+What does not go through questions makes everything start anew: the settings of the stack, the sections that there are,
+the releases that statements are about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from bindmatrix.errors import NOWHERE, Place, Problem
+from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
+from bindmatrix.lint.cache import Cached
+from bindmatrix.lint.replay import AGREES, Line, Recorded, Replay, SetReplay, lines
+from bindmatrix.lint.tracing import TracingOracle
+from bindmatrix.oracle.evaluator import CompiledEvaluator, Evaluator
+from bindmatrix.oracle.oracle import Edge, Oracle
+from bindmatrix.rules.model import Model, Rule
+from bindmatrix.rules.releases import EVER, ReleaseError
+from bindmatrix.rules.sockets import Call, Sock, State
+
+#: call, new socket (of a delivery: its destination), state
+KeptQuestion = tuple[Call, Sock, State]
+#: called with a set before it is replayed
+Watch = Callable[[Recorded], None]
+#: id of a rule, and everything it says that can matter
+Content = tuple[str, str]
+#: the rules that decided, and of a delivery who receives
+KeptAnswer = tuple[tuple[Content, ...], tuple[Any, ...]]
+
+
+class KeptRun(NamedTuple):
+    """What is kept of a recorded run: its verdict, and the questions on its way through each of the two oracles."""
+
+    verdict: str
+    divergence: str
+    #: ids of rules, one for each recorded outcome that the rule decided
+    decided: tuple[str, ...]
+    plain: tuple[int, ...]
+    diverged: tuple[int, ...]
+
+
+@dataclass
+class Asked:
+    """The questions of one section by number; oracle -> question -> the number of its answer."""
+
+    questions: dict[int, KeptQuestion] = field(default_factory=dict)
+    answers: dict[int, dict[int, int]] = field(default_factory=dict)
+
+
+class Described(NamedTuple):
+    """What an oracle was made from: ``shape`` is what its transitions know without asking."""
+
+    number: int
+    shape: str
+    #: section -> what its rules say
+    sections: dict[str, str]
+
+
+class Released(NamedTuple):
+    """What a release was judged by; ``known`` are its divergences."""
+
+    plain: Described
+    diverged: Described | None
+    known: tuple[Content, ...]
+
+    @property
+    def shape(self) -> tuple[str, str]:
+        """What the transitions of its oracles know without asking."""
+        return self.plain.shape, self.diverged.shape if self.diverged else ""
+
+
+class Index:
+    """Collects what the runs of a first replay ask."""
+
+    def __init__(self) -> None:
+        self.sections: dict[str, Asked] = {}
+        self.answers: dict[KeptAnswer, int] = {}
+        self.released: dict[str, Released] = {}
+        #: for each set its runs
+        self.runs: list[list[KeptRun]] = []
+        self._oracles: dict[Oracle, int] = {}
+        self._numbers: dict[tuple[str, KeptQuestion], int] = {}
+        self._on_edge: dict[Edge, tuple[int, ...]] = {}
+
+    def parts(self) -> dict[str, Any]:
+        """What to keep."""
+        described = [one for row in self.released.values() for one in (row.plain, row.diverged) if one]
+        sections = dict.fromkeys(section for one in described for section in one.sections)
+        asked = {f"asked {section}": self.sections.get(section, Asked()) for section in sections}
+        return {"released": self.released, "runs": self.runs, "answers": list(self.answers), **asked}
+
+    def take(self, replay: Replay, line: Line) -> tuple[Verdict | None, tuple[str, ...]]:
+        """Judge a run of the last set as :meth:`Replay.run` does, and keep what it asked."""
+        judge = replay.judge(line.release)
+        if line.release not in self.released:
+            self.released[line.release] = released(judge, self._oracles)
+        oracles = [one for one in (judge.oracle, judge.diverged) if isinstance(one, TracingOracle)]
+        for oracle in oracles:
+            oracle.met.clear()
+        verdict, decided = replay.run(line)
+        plain, *diverged = [self._questions(oracle) for oracle in oracles]
+        kind = verdict.kind if verdict else VerdictKind.CONFORMS
+        divergence = verdict.divergence if verdict else ""
+        self.runs[-1].append(KeptRun(kind, divergence, decided, plain, diverged[0] if diverged else ()))
+        return verdict, decided
+
+    def _questions(self, oracle: TracingOracle) -> tuple[int, ...]:
+        found: dict[int, None] = {}
+        for edge in oracle.met:
+            numbers = self._on_edge.get(edge)
+            if numbers is None:
+                numbers = self._on_edge[edge] = tuple(self._asked(oracle, edge))
+            found.update(dict.fromkeys(numbers))
+        return tuple(found)
+
+    def _asked(self, oracle: TracingOracle, edge: Edge) -> Iterable[int]:
+        number = self._oracles[oracle]
+        for one in oracle.decisions[edge]:
+            yield self._ask(number, one.section, (one.call, one.new, one.state), _answer(one.rules))
+        for got in oracle.received[edge]:
+            question = (got.call, got.destination, got.state)
+            yield self._ask(number, "deliver", question, _answer(got.delivery.rules, got.delivery[1:]))
+
+    def _ask(self, oracle: int, section: str, question: KeptQuestion, answer: KeptAnswer) -> int:
+        asked = self.sections.setdefault(section, Asked())
+        number = self._numbers.setdefault((section, question), len(self._numbers))
+        asked.questions[number] = question
+        asked.answers.setdefault(oracle, {})[number] = self.answers.setdefault(answer, len(self.answers))
+        return number
+
+
+def replays(replay: Replay, sets: Sequence[Recorded], cached: Cached | None, watch: Watch | None) -> list[SetReplay]:
+    """The replay of every set; of runs that no edit since the first replay touches, as it was kept in ``cached``."""
+    touched = _Touched.since(replay, cached) if cached else None
+    kept: list[list[KeptRun]] | None = cached.read("runs") if cached and touched else None
+    if touched and kept is not None and len(kept) == len(sets):
+        return [_again(replay, recorded, runs, touched, watch) for recorded, runs in zip(sets, kept, strict=True)]
+    index = Index() if cached else None
+    replay = Replay(replay.expectations, replay.divergences, keep=index is not None)
+    found = [_first(replay, recorded, index, watch) for recorded in sets]
+    if cached and index and not any(one.problem for one in found):
+        cached.write(index.parts())
+    return found
+
+
+def _again(
+    replay: Replay, recorded: Recorded, runs: list[KeptRun], touched: _Touched, watch: Watch | None
+) -> SetReplay:
+    if watch:
+        watch(recorded)
+    result = SetReplay(recorded)
+    for line, run in zip(lines(recorded, replay.expectations, []), runs, strict=True):
+        if touched.by(line.release, run):
+            result.add(line.release, *replay.run(line))
+        else:
+            result.decided.update(run.decided)
+            result.verdicts[run.verdict] += 1
+            if run.verdict == VerdictKind.KNOWN:
+                result.known[run.divergence] += 1
+    return result
+
+
+def _first(replay: Replay, recorded: Recorded, index: Index | None, watch: Watch | None) -> SetReplay:
+    if watch:
+        watch(recorded)
+    result = SetReplay(recorded)
+    problems: list[Problem] = []
+    if index:
+        index.runs.append([])
+    try:
+        for line in lines(recorded, replay.expectations, problems):
+            result.add(line.release, *(index.take(replay, line) if index else replay.run(line)))
+    except ReleaseError as error:
+        message = f"the folder {recorded.host!r} names no release: {error}"
+        return SetReplay(recorded, problem=Problem(Place(str(recorded.path)), message))
+    result.problem = problems[0] if problems else None
+    return result
+
+
+class _Lost(Exception):
+    """A part of the cache that is needed cannot be read."""
+
+
+class _Touched:
+    """Which questions are answered otherwise than in the first replay."""
+
+    def __init__(self, cached: Cached, before: dict[str, Released], after: dict[str, Released]) -> None:
+        self.before = before
+        self.any = before != after
+        #: oracle of the first replay -> questions
+        self.questions: dict[int, set[int]] = {}
+        self._cached = cached
+        self._asked: dict[str, Asked] = {}
+        #: what the rules of a section said, and say now -> question -> whether its answer changed
+        self._changed: dict[tuple[str, str], dict[int, bool]] = {}
+
+    @classmethod
+    def since(cls, replay: Replay, cached: Cached) -> _Touched | None:
+        """What the edits since the first replay touch; None where there was none, or all has to be done again."""
+        before: dict[str, Released] | None = cached.read("released")
+        if before is None:
+            return None
+        numbers: dict[Oracle, int] = {}
+        judges = {release: replay.judge(release) for release in before}
+        after = {release: released(judge, numbers) for release, judge in judges.items()}
+        touched = cls(cached, before, after)
+        for release, judge in judges.items():
+            was, now = before[release], after[release]
+            if was.shape != now.shape:
+                return None
+            try:
+                touched._compare(was.plain, now.plain, judge.oracle.model)
+                if was.diverged and now.diverged and judge.diverged:
+                    touched._compare(was.diverged, now.diverged, judge.diverged.model)
+            except _Lost:
+                return None
+        return touched
+
+    def by(self, release: str, run: KeptRun) -> bool:
+        """Whether the run has to be judged again; where one is otherwise than expected, always, to say so."""
+        if run.verdict not in AGREES or (self.any and run.verdict == VerdictKind.KNOWN):
+            return True
+        was = self.before[release]
+        if not self.questions[was.plain.number].isdisjoint(run.plain):
+            return True
+        return was.diverged is not None and not self.questions[was.diverged.number].isdisjoint(run.diverged)
+
+    def _compare(self, was: Described, now: Described, model: Model) -> None:
+        """Ask the questions of the oracle ``was`` again whose section has other rules in ``model``."""
+        if was.number in self.questions:
+            return
+        found = self.questions[was.number] = set()
+        evaluator = CompiledEvaluator(model)
+        for section in was.sections:
+            if was.sections[section] == now.sections[section]:
+                continue
+            if section not in self._asked:
+                self._asked[section] = self._read(f"asked {section}")
+            asked = self._asked[section]
+            changed = self._changed.setdefault((was.sections[section], now.sections[section]), {})
+            for number, place in asked.answers.get(was.number, {}).items():
+                if number not in changed:
+                    answer = _decided(evaluator, section, asked.questions[number])
+                    changed[number] = answer != self._answers[place]
+                if changed[number]:
+                    found.add(number)
+
+    @cached_property
+    def _answers(self) -> list[KeptAnswer]:
+        answers: list[KeptAnswer] = self._read("answers")
+        return answers
+
+    def _read(self, part: str) -> Any:
+        found = self._cached.read(part)
+        if found is None:
+            raise _Lost
+        return found
+
+
+def _decided(evaluator: Evaluator, section: str, question: KeptQuestion) -> KeptAnswer:
+    if section == "deliver":
+        delivery = evaluator.receivers(*question)
+        return _answer(delivery.rules, delivery[1:])
+    return _answer(evaluator.decide(section, *question))
+
+
+def released(judge: Judge, numbers: dict[Oracle, int]) -> Released:
+    """What a release is judged by; ``numbers`` gives each model one."""
+    oracles = [one for one in (judge.oracle, judge.diverged) if one is not None]
+    plain, *diverged = [_described(one.model, numbers.setdefault(one, len(numbers))) for one in oracles]
+    return Released(plain, diverged[0] if diverged else None, tuple([content(one.rule) for one in judge.divergences]))
+
+
+def _described(model: Model, number: int) -> Described:
+    marks = sorted({name for rule in model.deliveries for name in rule.facts if name.endswith("-at-bind")})
+    orders = sorted({rule.order for rule in model.deliveries})
+    shape = repr((model.stack, list(model.rules), marks, orders, model.port))
+    return Described(
+        number, shape, {section: repr([content(rule) for rule in rules]) for section, rules in model.rules.items()}
+    )
+
+
+def _answer(rules: tuple[Rule, ...], receivers: tuple[Any, ...] = ()) -> KeptAnswer:
+    return tuple([content(rule) for rule in rules]), receivers
+
+
+def content(rule: Rule) -> Content:
+    """The id and the content of a rule; why it says so, since when and where it stands does not matter here."""
+    found = _CONTENTS.get(rule)
+    if found is None:
+        found = _CONTENTS[rule] = (
+            rule.id,
+            repr(replace(rule, id="", why="", evidence=(), place=NOWHERE, span=EVER)),
+        )
+    return found
+
+
+_CONTENTS: dict[Rule, Content] = {}

@@ -1,0 +1,72 @@
+"""Oracles with and without the known divergences of a release, and the releases that one of them stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import boundaries, divergences
+from bindmatrix.rules.boundaries import Stretch
+from bindmatrix.rules.divergences import Divergence
+from bindmatrix.rules.model import Expectations, Model
+
+
+class Variant:
+    """A model with the divergences that are known there; ``stretches`` are the releases that it stands for.
+
+    Its oracles are made when they are first asked for, and each once.
+    """
+
+    def __init__(self, model: Model, known: Sequence[Divergence] = (), stretches: Sequence[Stretch] = ()) -> None:
+        self.model = model
+        self.divergences = tuple(known)
+        self.stretches = list(stretches)
+        self._alone: dict[str, Oracle] = {}
+
+    @cached_property
+    def oracle(self) -> Oracle:
+        """Answers as the rules say."""
+        return Oracle(self.model)
+
+    @cached_property
+    def diverged(self) -> Oracle | None:
+        """Answers with all known divergences; None where none can apply."""
+        possible = divergences.possible(self.divergences, self.model)
+        return Oracle(divergences.apply(self.model, possible)) if possible else None
+
+    @property
+    def actual(self) -> Oracle:
+        """Answers as the kernel is known to do: with the known divergences, where there are any."""
+        return self.diverged or self.oracle
+
+    def alone(self, one: Divergence) -> Oracle:
+        """Answers with one divergence only."""
+        oracle = self._alone.get(one.id)
+        if oracle is None:
+            oracle = self._alone[one.id] = Oracle(divergences.apply(self.model, [one]))
+        return oracle
+
+    def responsible(self, scenario: str) -> list[Divergence]:
+        """The known divergences that, each alone, change an outcome of ``scenario``; all where none does alone."""
+        ours = self.oracle.predict(scenario).outcomes
+        found = [one for one in self.divergences if self.alone(one).predict(scenario).outcomes != ours]
+        return found or list(self.divergences)
+
+
+def variant_of(expectations: Expectations, release: str, port: int = 1) -> Variant:
+    """The variant of one release, which must be readable (``catalog.release_of``)."""
+    model = expectations.at(release).on_port(port)
+    return Variant(model, divergences.of(expectations, release), [Stretch("", release, release, release)])
+
+
+def variants(expectations: Expectations) -> list[Variant]:
+    """Every variant of a file, that of the oldest release first; stretches are in order of release."""
+    known = divergences.known(expectations)
+    found: dict[object, Variant] = {}
+    for stretch in boundaries.stretches(expectations):
+        model = expectations.at(stretch.probe)
+        in_force = divergences.in_force(known, expectations, stretch.probe)
+        key = (model.content, tuple(one.id for one in in_force))
+        found.setdefault(key, Variant(model, in_force)).stretches.append(stretch)
+    return list(found.values())

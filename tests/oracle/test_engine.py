@@ -1,0 +1,65 @@
+"""The engine apart from any system: what it accepts, and facts that no shipped file uses outside one section."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from bindmatrix.judge.verdicts import KNOWN, Judge
+from bindmatrix.observe.recordings import Observation
+from bindmatrix.oracle import variants
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog, divergences
+from bindmatrix.rules.loader import loads
+
+from tests.lint.conftest import GOOD
+
+
+def test_the_rules_of_all_releases_at_once_are_no_model() -> None:
+    with pytest.raises(TypeError, match=r"expected a Model, such as expectations\.at\('1\.0'\); got Expectations"):
+        Oracle(loads(GOOD, "demo.yaml"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("before", "outcome"), [("a.reuseaddr=1 ", "ok"), ("", "EADDRINUSE")])
+def test_a_bind_rule_may_ask_what_an_option_was_at_bind(before: str, outcome: str) -> None:
+    """Everywhere else the option counts as it is now."""
+    text = GOOD.replace("both.reuseaddr: yes", "existing.reuseaddr-at-bind: yes")
+    model = loads(text, "demo.yaml").at("1.0")
+    after = "a.reuseaddr=0 " if before else "a.reuseaddr=1 "
+    scenario = f"a=tcp4 {before}a.bind=0.0.0.0 {after}b=tcp4 b.bind=0.0.0.0"
+    assert Oracle(model).predict(scenario).outcomes[-1] == outcome
+
+
+def test_an_edited_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder, title in (("one", "One"), ("two", "Two")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "demo.yaml").write_text(GOOD.replace("title: Demo", f"title: {title}"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "one")
+    first = catalog.expectations("demo.yaml")
+    assert first.title == "One"
+    assert catalog.expectations("demo.yaml") is first
+    monkeypatch.chdir(tmp_path / "two")
+    assert catalog.expectations("demo.yaml").title == "Two"
+    Path("demo.yaml").write_text(GOOD.replace("title: Demo", "title: Edited"), encoding="utf-8")
+    assert catalog.expectations("demo.yaml").title == "Edited"
+
+
+def test_a_known_verdict_makes_no_new_oracle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oracle with one divergence alone is made once for each divergence."""
+    linux = catalog.expectations("linux")
+    known = divergences.of(linux, "6.1.192")
+    judge = Judge(linux.at("6.1.192"), known, {"os": "linux"})
+    made = []
+
+    class Counted(Oracle):
+        def __init__(self, *arguments: object) -> None:
+            made.append(arguments)
+            super().__init__(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(variants, "Oracle", Counted)
+    text = "a=tcp6 a.v6only=0 a.bind=::ffff:0.0.0.0 b=tcp6 b.v6only=0 b.bind=::ffff:127.0.0.1 b.listen"
+    assert judge.diverged is not None
+    outcomes = tuple(str(one) for one in judge.diverged.predict(text).outcomes)
+    for _ in range(20):
+        assert judge.verdict(Observation(text, outcomes)).kind == KNOWN
+    assert 1 <= len(made) <= len(known)
