@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bindmatrix.outcomes import ANY_ERROR
 from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, Rule
 from bindmatrix.rules.sockets import State
 
+#: the outcome of a branch that every outcome may lead to
+ANYTHING = "anything"
+
 
 class Branch(NamedTuple):
-    """One way a step can go: ``outcome`` is ``ok``, an errno name, or ``refused`` for any error."""
+    """One way a step can go: ``outcome`` is ``ok``, an errno name, ``refused`` for any error, or ``ANYTHING``."""
 
     outcome: str
     rules: tuple[Rule, ...]
     state: State
     #: the outcome is not claimed: any other would do as well
     unknown: bool = False
+
+    def may_follow(self, outcome: str, *, delivers: bool) -> bool:
+        """Whether the step can have gone this way when ``outcome`` was observed."""
+        if self.outcome in (outcome, ANYTHING):
+            return True
+        return not delivers and ANY_ERROR in (outcome, self.outcome) and "ok" not in (outcome, self.outcome)
 
 
 def _api(name: str, why: str, action: str = ALLOW, error: str = "") -> tuple[CallRule, ...]:
