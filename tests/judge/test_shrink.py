@@ -105,12 +105,12 @@ def test_a_socket_is_left_out_whole() -> None:
 
 
 def test_a_listener_is_left_out_with_what_it_accepted() -> None:
-    """An accepted socket cannot stay without its listener."""
+    """An accepted socket cannot stay without its listener; the kernel conforms when one of them is left."""
     text = (
-        "l=tcp4 l.bind=127.0.0.2 l.listen k=tcp4 k.connect=127.0.0.2 a=tcp4 a.bind=127.0.0.1 x=l.accept x.close "
-        "k.close l.close b=tcp4 b.bind=127.0.0.1"
+        "l=tcp4 l.bind=127.0.0.2 l.listen k=tcp4 k.connect=127.0.0.2 a=tcp4 a.bind=127.0.0.1 x=l.accept b=tcp4 "
+        "b.bind=127.0.0.1"
     )
-    assert shrunk(text, allows(lambda text: ("l=" in text) == ("k=" in text))).text == CONFLICT
+    assert shrunk(text, allows(lambda text: (".bind=127.0.0.2" in text) == (".accept" in text))).text == CONFLICT
 
 
 def test_the_largest_part_that_can_go_is_tried_first() -> None:
@@ -159,6 +159,43 @@ def test_a_scenario_of_100_steps_shrinks_to_the_end() -> None:
 )
 def test_words_become_plainer(text: str, needed: list[str], shortest: str) -> None:
     assert shrunk(text, allows(has(*needed))).text == shortest
+
+
+@pytest.mark.parametrize(
+    ("text", "shortest"),
+    [
+        ("a=tcp6 a.bind=:: b=tcp6 b.bind=::1", "a=tcp4 a.bind=0.0.0.0 b=tcp4 b.bind=127.0.0.1"),
+        ("a=tcp6 a.bind=::ffff:0.0.0.0 b=tcp4 b.bind=0.0.0.0", "a=tcp4 a.bind=0.0.0.0 b=tcp4 b.bind=127.0.0.1"),
+    ],
+)
+def test_a_wildcard_that_matters_stays_one_in_the_other_family(text: str, shortest: str) -> None:
+    wildcards = {"a.bind=::", "a.bind=0.0.0.0", "a.bind=::ffff:0.0.0.0"}
+    assert shrunk(text, allows(lambda text: bool(wildcards & set(text.split())))).text == shortest
+
+
+def test_v6only_goes_with_ipv6() -> None:
+    """The kernel differs with IPv6 and the option, or with neither."""
+    text = "a=tcp6 a.v6only=1 a.bind=::1 b=tcp6 b.bind=::1"
+    assert shrunk(text, allows(lambda text: ("tcp6" in text) == ("v6only" in text))).text == CONFLICT
+
+
+@pytest.mark.parametrize("word", ["wait=5", "user=0", "user=1001"])
+def test_what_is_plain_already_stays(word: str) -> None:
+    text = f"{word} {CONFLICT}"
+    assert shrunk(text, allows(lambda text: len(text.split()) == 5)).text == text
+
+
+def test_the_27th_socket_keeps_its_name() -> None:
+    words = [f"s{number}=udp4" for number in range(26)]
+    text = " ".join([*words, "t0=tcp4", "t0.bind=127.0.0.1", "t1=tcp4", "t1.bind=127.0.0.1"])
+    found = shrunk(text, allows(lambda text: len(text.split()) == 30)).text.split()
+    assert [word.partition("=")[0] for word in found] == [
+        *"abcdefghijklmnopqrstuvwxyz",
+        "t0",
+        "t0.bind",
+        "t1",
+        "t1.bind",
+    ]
 
 
 def test_a_port_that_the_kernel_chooses_stays_chosen() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from types import MappingProxyType
+
 import pytest
 from bindmatrix.judge.summary import Collector, VerdictGroup
 from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.observe.recordings import Observation
-from bindmatrix.rules import catalog
+from bindmatrix.rules import catalog, divergences
 
 SHORT = "a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1"
 MIDDLE = "a=tcp4 a.bind=127.0.0.1 a.listen b=tcp4 b.bind=127.0.0.1"
@@ -98,6 +102,27 @@ def test_an_unknown_group_names_the_rule_that_says_unknown() -> None:
     assert rules[group.rule].action == "unknown"
 
 
+def test_the_first_step_can_be_to_blame() -> None:
+    (group,) = groups(observed("a=tcp4", "EINVAL"))
+    assert (group.step, group.call, group.actual) == (0, "socket", "EINVAL")
+
+
+def test_a_group_says_what_its_example_says() -> None:
+    made = collector()
+    observation = observed(SHORT)._replace(repeats=(("ok", "ok", "ok", "EADDRINUSE"),))
+    group = made.group(made.judge.verdict(observation))
+    assert (group.kind, group.reason) == ("flaky", "of 2 runs 1 gave EADDRINUSE and 1 gave ok")
+
+
+def test_a_divergence_that_is_gone_is_of_no_rule_but_of_its_entry() -> None:
+    expectations = catalog.expectations("linux")
+    judge = Judge(expectations.at("6.1.192"), divergences.of(expectations, "6.1.192"))
+    text = "a=tcp6 a.v6only=0 a.bind=::ffff:0.0.0.0 b=tcp6 b.v6only=0 b.bind=::ffff:127.0.0.1"
+    group = Collector(judge).group(judge.verdict(observed(text, "EADDRINUSE")))
+    assert (group.kind, group.divergence) == ("resolved", "linux.mapped-wildcard-overlooked")
+    assert (group.rule, group.why, group.evidence) == ("", "", [])
+
+
 def test_reasons_are_counted_the_most_frequent_first() -> None:
     made = collector(
         observed("a=tcp4 a.bind=127.0.0.1", "EACCES"),
@@ -131,6 +156,13 @@ def test_the_summary_adds_up() -> None:
     assert data["format"] == "bindmatrix-verdicts/1"
     assert (data["notes"], data["seconds"], data["host"]) == (["a note"], 2.5, {"os": "linux", "release": "6.18.44"})
     assert [group["scenario"] for group in data["groups"]] == [SHORT, UNKNOWN]
+    assert data["reasons"] == {"unsupported": {}, "no-verdict": {}}
+    assert made.summary().seconds == 0.0
+
+
+def test_the_summary_is_json_whatever_mapping_the_host_is() -> None:
+    summary = replace(collector().summary(), host=MappingProxyType({"os": "linux"}))
+    assert json.loads(json.dumps(summary.as_dict()))["host"] == {"os": "linux"}
 
 
 def test_a_run_without_divergence_conforms() -> None:

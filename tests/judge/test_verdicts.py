@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from bindmatrix.judge.verdicts import Judge, VerdictKind
+from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.observe.recordings import Observation, read
+from bindmatrix.oracle.oracle import Answer
 from bindmatrix.rules import catalog, divergences
+from bindmatrix.rules.model import Expectations
 
 CLASSIC = "a=tcp4 a.reuseaddr=1 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1"
 MAPPED = "a=tcp6 a.v6only=0 a.bind=::ffff:0.0.0.0 b=tcp6 b.v6only=0 b.bind=::ffff:127.0.0.1"
@@ -37,7 +39,27 @@ def test_conforms() -> None:
 def test_diverges_names_the_rule_and_the_step() -> None:
     verdict = judge().verdict(observed(CLASSIC, "ok"))
     assert (verdict.kind, verdict.step, verdict.rule) == (VerdictKind.DIVERGES, 6, "linux.tcp-conflict")
-    assert (verdict.expected, verdict.actual) == ("EADDRINUSE", "ok")
+    assert (verdict.expected, verdict.actual, verdict.reason) == ("EADDRINUSE", "ok", "")
+
+
+@pytest.mark.parametrize("release", ["6.18.44", "6.1.192"])  # with and without a recorded divergence
+def test_the_first_step_can_diverge(release: str) -> None:
+    verdict = judge(release).verdict(observed("a=tcp4", "EINVAL"))
+    assert (verdict.kind, verdict.step, verdict.reason) == (VerdictKind.DIVERGES, 0, "")
+
+
+@pytest.mark.parametrize(
+    "observation",
+    [
+        Observation("a=tcp4", None, VerdictKind.UNSUPPORTED, "needs root"),
+        Observation("a=tcp5", ("ok",)),
+        Observation("a=tcp4", ("ok", "ok")),
+        Observation("a=tcp4", ("ok",)),
+        Observation("a=tcp4", ("EINVAL",)),
+    ],
+)
+def test_a_verdict_is_on_its_observation(observation: Observation) -> None:
+    assert judge().verdict(observation).observation is observation
 
 
 def test_a_recorded_divergence_is_known_where_it_is_in_force() -> None:
@@ -53,19 +75,50 @@ def test_a_divergence_that_is_gone_is_resolved() -> None:
     assert "delete the entry linux.mapped-wildcard-overlooked" in verdict.reason
 
 
+def test_a_resolved_divergence_names_the_step_and_what_was_recorded() -> None:
+    observation = observed(MAPPED, "EADDRINUSE")
+    verdict = judge("6.1.192").verdict(observation)
+    assert (verdict.observation, verdict.step, verdict.rules) == (observation, 5, ())
+    assert (verdict.expected, verdict.divergence) == ("ok", "linux.mapped-wildcard-overlooked")
+    assert verdict.reason == "recorded was ok; delete the entry linux.mapped-wildcard-overlooked"
+
+
+def test_what_no_divergence_concerns_conforms_beside_them() -> None:
+    observation = observed(CLASSIC, "EADDRINUSE")
+    assert judge("6.1.192").verdict(observation) == Verdict(VerdictKind.CONFORMS, observation)
+
+
+@pytest.mark.parametrize(("kind", "address", "of"), [("tcp4", "127.0.0.1", "ipv4"), ("tcp6", "::1", "ipv6")])
+def test_of_several_divergences_the_one_that_makes_the_difference_is_named(kind: str, address: str, of: str) -> None:
+    """NetBSD finds accepted sockets on ports that are multiples of 128; an entry for each family."""
+    expectations = catalog.expectations("netbsd")
+    entries = divergences.of(expectations, "9.0")
+    assert len(entries) == 2
+    one = Judge(expectations.at("9.0").on_port(20480), entries)
+    text = (
+        f"a={kind} a.bind={address} a.listen c={kind} c.connect={address} x=a.accept a.close b={kind} "
+        f"b.bind={address} b.listen"
+    )
+    for outcome, verdict in (("EADDRINUSE", VerdictKind.KNOWN), ("ok", VerdictKind.RESOLVED)):
+        found = one.verdict(observed(text, outcome, step=8))
+        assert (found.kind, found.step, found.divergence) == (verdict, 8, f"netbsd.children-found-{of}")
+
+
 def test_repeats_that_disagree_are_flaky() -> None:
     verdict = judge().verdict(observed(CLASSIC, "ok", repeats=("EADDRINUSE", "ok")))
     assert verdict.kind == VerdictKind.FLAKY
-    assert verdict.reason == "of 3 runs 2 gave ok and 1 gave EADDRINUSE"
+    assert (verdict.step, verdict.reason) == (6, "of 3 runs 2 gave ok and 1 gave EADDRINUSE")
+    even = judge().verdict(observed(CLASSIC, "ok", repeats=("EADDRINUSE",)))
+    assert even.reason == "of 2 runs 1 gave EADDRINUSE and 1 gave ok"
 
 
-def test_a_flaky_verdict_says_what_was_expected_whichever_run_did_otherwise() -> None:
-    """Failed first: nothing was said to be expected where the first run was as expected."""
-    first = judge().verdict(observed(CLASSIC, "ok", repeats=("EADDRINUSE",)))
-    second = judge().verdict(observed(CLASSIC, "EADDRINUSE", repeats=("ok",)))
-    assert (first.expected, first.rule, first.step) == ("EADDRINUSE", "linux.tcp-conflict", 6)
-    assert (second.expected, second.rule, second.step) == (first.expected, first.rule, first.step)
-    assert (first.actual, second.actual) == ("ok", "EADDRINUSE")
+def test_a_repeat_that_diverges_makes_what_conforms_flaky() -> None:
+    """Repeats that broke off are passed over."""
+    whole = ("ok",) * 6
+    for repeats in ([(*whole, "ok")], [whole, (*whole, "ok")]):
+        verdict = judge().verdict(Observation(CLASSIC, (*whole, "EADDRINUSE"), repeats=tuple(repeats)))
+        assert (verdict.kind, verdict.step) == (VerdictKind.FLAKY, 6)
+        assert verdict.reason == "of 2 runs 1 gave EADDRINUSE and 1 gave ok"
 
 
 def test_repeats_that_agree_are_not() -> None:
@@ -77,6 +130,20 @@ def test_a_first_bind_that_fails_is_no_verdict() -> None:
         verdict = judge().verdict(observed("a=tcp4 a.bind=127.0.0.1", error))
         assert verdict.kind == VerdictKind.NO_VERDICT
         assert "somebody else has the port" in verdict.reason
+
+
+def test_a_bind_that_fails_beside_one_of_ours_diverges() -> None:
+    """Only where no earlier bind of the scenario succeeded can the port be somebody else's."""
+    text = "a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.2"
+    assert judge().verdict(observed(text, "EADDRINUSE")).kind == VerdictKind.DIVERGES
+    refused = "a=tcp4 a.bind=::1 a.bind=127.0.0.1"
+    observation = Observation(refused, ("ok", "EAFNOSUPPORT", "EADDRINUSE"))
+    assert judge().verdict(observation).kind == VerdictKind.NO_VERDICT
+
+
+def test_a_first_bind_that_fails_for_another_reason_diverges() -> None:
+    verdict = judge().verdict(observed("a=tcp4 a.bind=127.0.0.1", "EINVAL"))
+    assert (verdict.kind, verdict.reason) == (VerdictKind.DIVERGES, "")
 
 
 def test_an_address_that_the_host_lacks_is_unsupported() -> None:
@@ -91,6 +158,11 @@ def test_no_ipv6_is_unsupported() -> None:
     assert (verdict.kind, verdict.reason) == (VerdictKind.UNSUPPORTED, "the host has no tcp6 sockets")
 
 
+def test_only_socket_tells_that_a_host_has_no_ipv6() -> None:
+    assert judge().verdict(observed("a=tcp4 a.listen", "EAFNOSUPPORT")).kind == VerdictKind.DIVERGES
+    assert judge().verdict(observed("a=tcp4 b=tcp6", "EINVAL")).kind == VerdictKind.DIVERGES
+
+
 #: a connection that only the server closed: whether it counts as anybody's depends on an acknowledgement
 HALF_CLOSED = (
     "user=1001 a=tcp4 a.reuseport=1 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept x.close a.close "
@@ -101,6 +173,26 @@ HALF_CLOSED = (
 def test_what_nobody_knows_is_unknown() -> None:
     for outcome in ("ok", "EADDRINUSE"):
         assert judge().verdict(observed(HALF_CLOSED, outcome)).kind == VerdictKind.UNKNOWN
+
+
+def test_what_nobody_knows_is_unknown_on_the_fast_path_too() -> None:
+    observation = observed(HALF_CLOSED)
+    one = judge()
+    for _ in range(2):
+        assert one.judge([observation]) == [Verdict(VerdictKind.UNKNOWN, observation)]
+    assert one.verdict_counts()[VerdictKind.UNKNOWN] == 2
+    assert one.verdict(observation) == Verdict(VerdictKind.UNKNOWN, observation)
+    (rules,) = {answer.rules for answer in one.answers(observation) if answer.expected is None}
+    assert one.rule_counts()[rules[0].id] == 2
+
+
+def test_nothing_is_expected_of_what_is_no_run() -> None:
+    for observation in (
+        Observation("a=tcp4", ("ok", "ok")),
+        Observation("a=tcp5", ("ok",)),
+        Observation("a=tcp4", None, VerdictKind.UNSUPPORTED, ""),
+    ):
+        assert judge().answers(observation) == []
 
 
 def test_what_follows_an_unknown_step_follows_what_was_observed() -> None:
@@ -155,6 +247,48 @@ def test_the_fast_path_agrees_with_the_slow_one(name: str) -> None:
     counts = fast.verdict_counts()
     assert counts[VerdictKind.DIVERGES] == 2 * len([one for one in expected if one.kind == VerdictKind.DIVERGES])
     assert sum(counts.values()) == 2 * len(turned)
+
+
+class Watched(Judge):
+    """Notes what the fast path had no answer for, and what was judged step by step."""
+
+    def __init__(self, expectations: Expectations) -> None:
+        super().__init__(expectations)
+        self.new: list[str] = []
+        self.slow: list[str] = []
+
+    def _other(self, observation: Observation) -> Verdict | None:
+        self.new.append(observation.scenario)
+        return super()._other(observation)
+
+    def _judged(self, observation: Observation) -> tuple[Verdict, list[Answer]]:
+        self.slow.append(observation.scenario)
+        return super()._judged(observation)
+
+
+def test_what_conforms_is_followed_once() -> None:
+    """The second time it is looked up, whatever the number of sockets; with repeats or another outcome it is not."""
+    one = Watched(catalog.expectations("linux").at("6.18.44"))
+    assert one.diverged is None
+    three = "a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.2 c=udp4 c.bind=127.0.0.1"
+    conforming = [observed(CLASSIC, "EADDRINUSE"), observed(three), observed("a=tcp4 b=udp4 b.close b=tcp4")]
+    assert one.judge(conforming) == []
+    assert one.new == [observation.scenario for observation in conforming]
+    assert one.judge(conforming) == []
+    assert (len(one.new), one.slow) == (3, [])
+    others = [conforming[0]._replace(repeats=(conforming[0].outcomes,)), observed(CLASSIC), Observation(CLASSIC, None)]
+    assert [verdict.kind for verdict in one.judge(others)] == [VerdictKind.DIVERGES, VerdictKind.NO_VERDICT]
+    assert one.slow == [CLASSIC] * 3
+    counts = one.verdict_counts()
+    assert (counts[VerdictKind.CONFORMS], counts[VerdictKind.DIVERGES], counts[VerdictKind.NO_VERDICT]) == (7, 1, 1)
+
+
+def test_rules_of_both_paths_add_up() -> None:
+    """A rule that decided alone and beside another one, on the fast path and on the slow one."""
+    one = judge()
+    conforming = observed(CLASSIC, "EADDRINUSE")
+    one.judge([conforming, conforming, observed(CLASSIC), observed("a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1")])
+    assert one.rule_counts()["linux.tcp-conflict"] == 4
 
 
 def test_rules_are_counted_on_both_paths() -> None:

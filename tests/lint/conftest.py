@@ -72,6 +72,7 @@ class Folder:
         self.divergences = root / "divergences" / "demo.yaml"
         self.host = self.evidence / "demo-1.0"
         self.host.mkdir(parents=True)
+        self.describe("demo-1.0")
         self.divergences.parent.mkdir()
         oracle = Oracle(loads(GOOD, "demo.yaml").at("1.0"))
         self.record("pairs", {scenario: oracle.predict(scenario).outcomes for scenario in SCENARIOS})
@@ -81,10 +82,18 @@ class Folder:
         """Write a recorded set."""
         path = self.evidence / host / f"{name}.jsonl.gz"
         path.parent.mkdir(exist_ok=True)
+        self.describe(host)
         with gzip.open(path, "wt", encoding="utf-8") as stream:
             for scenario, outcomes in rows.items():
                 stream.write(json.dumps({"scenario": scenario, "outcomes": outcomes}) + "\n")
         return path
+
+    def describe(self, host: str, **row: object) -> None:
+        """Say in hosts.json how a host was made to answer: the release in its name, run, where ``row`` has no more."""
+        path = self.evidence / "hosts.json"
+        rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        rows[host] = {"method": "run", "why": "a machine", "release": host.partition("-")[2], **row}
+        path.write_text(json.dumps(rows), encoding="utf-8")
 
     def write(self, text: str, *, update: bool = True) -> None:
         """Write the expectation file and, where it can be read, what its rules decide."""

@@ -339,17 +339,25 @@ def test_a_divergence_that_goes_too_far(folder: Folder) -> None:
     ],
 )
 def test_hosts(folder: Folder, only: Only, row: dict[str, dict[str, object]], message: str) -> None:
-    good = {"why": "a stack with parts of another", "release": "0.9", "functions": {"1.0": ["bind()"]}}
-    rows = {host: good | given for host, given in row.items()}
+    good = {
+        "method": "compiled",
+        "why": "a stack with parts of another",
+        "release": "0.9",
+        "functions": {"1.0": ["bind()"]},
+    }
+    rows = {host: good | given for host, given in ({"demo-1.0": {}} | row).items()}
     (folder.evidence / "hosts.json").write_text(json.dumps(rows), encoding="utf-8")
     assert message in only("hosts")
 
 
 def test_hosts_of_other_systems_are_theirs(folder: Folder) -> None:
-    (folder.evidence / "hosts.json").write_text(
-        '{"other-1.0": {"why": "", "release": "x", "functions": {}}}', encoding="utf-8"
-    )
+    folder.describe("other-1.0", release="x")
     assert folder.lint() == []
+
+
+def test_a_recorded_host_says_how_it_was_made_to_answer(folder: Folder, only: Only) -> None:
+    (folder.evidence / "hosts.json").write_text("{}", encoding="utf-8")
+    assert "expected a row for 'demo-1.0' that says by which method it answered: run, emulated, comp" in only("hosts")
 
 
 def test_measured(folder: Folder) -> None:

@@ -63,9 +63,9 @@ def test_a_broken_decided_file(folder: Folder, capsys: Capture) -> None:
 def test_decides(folder: Folder, capsys: Capture) -> None:
     assert main(["lint", "--decides", str(folder.file)]) == 0
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()[1:-1]}
-    assert rows["demo.bound-twice"] == ["0", "0", "source"]
+    assert rows["demo.bound-twice"] == ["0", "0", "source", "of", "1.0", "(2.0", "is", "newer)"]
     assert int(rows["demo.conflict"][0]) > 10
-    assert rows["demo.conflict"][2] == "measured-nearby"
+    assert " ".join(rows["demo.conflict"][2:]) == "run on 1.0 (2.0 is newer)"
 
 
 def test_verbose_lists_what_is_not_measured(folder: Folder, capsys: Capture) -> None:

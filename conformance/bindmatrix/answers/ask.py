@@ -16,6 +16,7 @@ from bindmatrix.oracle.variants import Variant, variant_of, variants
 from bindmatrix.outcomes import Expected
 from bindmatrix.rules import catalog, confidence
 from bindmatrix.rules.boundaries import Stretch, ranges, stretches
+from bindmatrix.rules.confidence import Confidence
 from bindmatrix.rules.model import Expectations, Rule
 
 #: id of the rule of the socket interface that stands for an option that a platform lacks (``oracle/branches.py``)
@@ -30,7 +31,7 @@ class SystemAnswer:
     title: str
     #: ``("5.10 - 6.1.167", "6.2 - 7.3.4")``
     releases: tuple[str, ...]
-    #: the release that rules, reason and confidence are of: the newest where it was measured, else the newest
+    #: the release that rules, reason and confidence are of: the newest on which it was obtained, else the newest
     release: str
     outcomes: tuple[Expected, ...]
     #: what the rules say, where a known divergence makes it otherwise; else as ``outcomes``
@@ -42,7 +43,7 @@ class SystemAnswer:
     step: int
     rule: str
     reason: str
-    confidence: str
+    confidence: Confidence
     #: what to say about a release that the file does not cover
     limit: str = ""
 
@@ -53,9 +54,8 @@ class SystemAnswer:
 
     @property
     def confidence_text(self) -> str:
-        """The word; what was measured says on which release, where the answer stands for several."""
-        several = self.releases != (self.release,)
-        return f"measured on {self.release}" if self.confidence == confidence.MEASURED and several else self.confidence
+        """How it is known; where the answer stands for several releases, that the others follow by the rules."""
+        return self.confidence.text_for(several=self.releases != (self.release,))
 
     def as_dict(self, scenario: Scenario) -> dict[str, Any]:
         """For JSON; the keys are documented in the help of ``ask``."""
@@ -69,7 +69,7 @@ class SystemAnswer:
             "step": self.step,
             "rule": self.rule,
             "reason": self.reason,
-            "confidence": self.confidence,
+            "confidence": self.confidence.as_dict(),
         }
         if self.divergences:
             data |= {"divergences": self.divergences, "by_rules": self.by_rules}
@@ -114,8 +114,8 @@ def _answer(
     scenario: Scenario, expectations: Expectations, row: Sequence[tuple[Variant, Stretch]], every: Sequence[Stretch]
 ) -> SystemAnswer:
     newest_first = sorted(row, key=lambda one: every.index(one[1]), reverse=True)
-    words = [_confidence_of(scenario, variant, stretch) for variant, stretch in newest_first]
-    chosen = words.index(confidence.MEASURED) if confidence.MEASURED in words else 0
+    known = [_confidence_of(scenario, variant, stretch) for variant, stretch in newest_first]
+    chosen = confidence.first_exact(known)
     variant, stretch = newest_first[chosen]
     expected = variant.oracle.predict(scenario)
     actual = variant.actual.predict(scenario)
@@ -137,12 +137,12 @@ def _answer(
         step=step,
         rule=rule,
         reason=reason,
-        confidence=words[chosen],
+        confidence=known[chosen],
         limit=catalog.limit(expectations, stretch.probe),
     )
 
 
-def _confidence_of(scenario: Scenario, variant: Variant, stretch: Stretch) -> str:
+def _confidence_of(scenario: Scenario, variant: Variant, stretch: Stretch) -> Confidence:
     actual = variant.actual.predict(scenario)
     model = variant.model.expectations.at(stretch.probe)
     return confidence.of_rules([rule for rules in actual.rules for rule in rules], model)

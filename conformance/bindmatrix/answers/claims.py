@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from bindmatrix.judge import claim_check
@@ -14,8 +15,9 @@ from bindmatrix.notation import Scenario
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.oracle.variants import Variant, variant_of, variants
 from bindmatrix.outcomes import Expected
-from bindmatrix.rules import catalog
+from bindmatrix.rules import catalog, confidence
 from bindmatrix.rules.boundaries import Stretch, ranges, stretches
+from bindmatrix.rules.confidence import Confidence
 from bindmatrix.rules.model import Expectations
 
 
@@ -26,6 +28,15 @@ class Row:
     os: str
     releases: tuple[str, ...]
     finding: ClaimVerdict
+    #: how the outcomes that decide are known
+    confidence: Confidence
+    #: the release that the confidence is of
+    release: str
+
+    @property
+    def confidence_text(self) -> str:
+        """How it is known; where the row stands for several releases, that the others follow by the rules."""
+        return self.confidence.text_for(several=self.releases != (self.release,))
 
     @property
     def label(self) -> str:
@@ -34,7 +45,13 @@ class Row:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"os": self.os, "releases": self.releases, **_as_dict(self.finding)}
+        return {
+            "os": self.os,
+            "releases": self.releases,
+            **_as_dict(self.finding),
+            "release": self.release,
+            "confidence": self.confidence.as_dict(),
+        }
 
 
 @dataclass
@@ -102,15 +119,33 @@ def results(
 def _rows(claim: Claim, os: str) -> list[Row]:
     expectations = catalog.expectations(os)
     every = _stretches(expectations)
-    groups: dict[ClaimVerdict, list[Stretch]] = {}
+    groups: dict[ClaimVerdict, list[tuple[Variant, Stretch]]] = {}
     for variant in _variants(expectations):
         finding = claim_check.find(claim, _predicts(variant), _like)
-        groups.setdefault(finding, []).extend(variant.stretches)
+        groups.setdefault(finding, []).extend([(variant, stretch) for stretch in variant.stretches])
     place = {stretch: index for index, stretch in enumerate(every)}
-    return [
-        Row(os, tuple(ranges(expectations, chosen, every)), finding)
-        for finding, chosen in sorted(groups.items(), key=lambda one: min(place[stretch] for stretch in one[1]))
-    ]
+    rows = []
+    for finding, group in sorted(groups.items(), key=lambda one: min(place[stretch] for _, stretch in one[1])):
+        newest_first = sorted(group, key=lambda one: place[one[1]], reverse=True)
+        known = [_confidence_of(claim, finding, variant, stretch) for variant, stretch in newest_first]
+        chosen = confidence.first_exact(known)
+        named = tuple(ranges(expectations, [stretch for _, stretch in group], every))
+        rows.append(Row(os, named, finding, known[chosen], newest_first[chosen][1].probe))
+    return rows
+
+
+def _confidence_of(claim: Claim, finding: ClaimVerdict, variant: Variant, stretch: Stretch) -> Confidence:
+    """The weakest of what the verdict rests on: the scenario that decided up to its step, or all scenarios."""
+    if finding.verdict == claim_check.UNKNOWN:
+        return confidence.UNKNOWN_CONFIDENCE
+    alone = finding.verdict != claim_check.HOLDS and finding.case is not None
+    cases = [finding.case] if alone and finding.case is not None else claim.cases
+    steps = slice(finding.step + 1 if alone else None)
+    model = variant.model.expectations.at(stretch.probe)
+    return confidence.weakest(
+        confidence.of_rules(chain.from_iterable(variant.actual.predict(case.scenario).rules[steps]), model)
+        for case in cases
+    )
 
 
 @lru_cache(maxsize=32)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from bindmatrix import outcomes
 from bindmatrix.notation import ADDRESSES, GLOBALS, OPTIONS, SOCKET_KINDS, VERBS
 from bindmatrix.oracle import delivery
-from bindmatrix.rules import confidence, model, vocabulary
+from bindmatrix.rules import catalog, confidence, model, provenance, vocabulary
 from bindmatrix.rules.facts import FACTS
 
 _INTRODUCTION = """\
@@ -52,7 +52,9 @@ def render() -> str:
         "## Who receives (`deliver`)\n\n" + _prose(delivery.__doc__ or ""),
         "## Outcomes\n\n" + _prose(outcomes.__doc__ or ""),
         "## Evidence, the strongest first\n\n" + _table(("word", "meaning"), _code_rows(vocabulary.EVIDENCE)),
-        "## Confidence, computed from the evidence\n\n" + _table(("word", "meaning"), _confidence()),
+        "## How an outcome is known, computed from the evidence\n\n"
+        + _table(("word", "meaning"), _code_rows(confidence.WORDS)),
+        "## How the recorded hosts were made to answer\n\n" + _table(("host", "method", "what it was"), _hosts()),
         "## Notation of scenarios\n\n" + _table(("step", "meaning"), _notation()),
     ]
     return "\n".join(part.rstrip() + "\n" for part in parts)
@@ -75,10 +77,10 @@ def _prose(docstring: str) -> str:
     return docstring.partition("\n\n")[2].replace("``", "`")
 
 
-def _confidence() -> Iterable[tuple[str, ...]]:
-    """From the docstring of the module that computes it."""
-    for word, meaning in re.findall(r"^    (\S+) {2,}(.*)$", confidence.__doc__ or "", re.MULTILINE):
-        yield f"`{word}`", meaning
+def _hosts() -> Iterable[tuple[str, ...]]:
+    """The rows of ``expectations/evidence/hosts.json``."""
+    for host, row in provenance.read(catalog.folder() / "evidence").items():
+        yield f"`{host}`", row.text, row.why
 
 
 def _notation() -> Iterable[tuple[str, ...]]:

@@ -11,8 +11,9 @@ from bindmatrix.cli.main import OK, WRONG
 from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.notation import OPTIONS, SOCKET_KINDS, Scenario, parse, words_with_columns
 from bindmatrix.observe import scenario_input
-from bindmatrix.report import ask_text
+from bindmatrix.report import ask_text, words
 from bindmatrix.report.console import show, width_of
+from bindmatrix.rules import confidence
 
 _EPILOG = """\
 The short form asks the most common question, what two sockets do to each other:
@@ -31,13 +32,16 @@ IPv4 or IPv6; /x or @x of unix and unixgram; cid:any, cid:local or cid:own of vs
   bindmatrix ask 'a=udp4 a.bind=0.0.0.0 b=udp4 b.reuseaddr=1 b.bind=127.0.0.1' --os freebsd --os macos
 
 Only the steps that are not ok on every system are shown, and the last bind.  Releases that answer alike share a row;
-reason and confidence are those of the newest of them on which all of it was measured, else of the newest.
+reason and confidence are those of the newest of them whose own code gave all of it, else of the newest.
 An outcome with a * is a known divergence: the kernel does so against the rules.
 
 --json prints a list of objects, one a row: scenario, os, releases (ranges), release (the one the rest is about),
 outcomes (aligned with the steps; a string, a list of accepted ones, "refused" for any error, null for unknown), rules
-(ids, aligned), step (counted from 0; the one that the reason is about), rule, reason, confidence; and where they apply
-divergences (ids), by_rules (outcomes without them), limit.
+(ids, aligned), step (counted from 0; the one that the reason is about), rule, reason, confidence (an object, as in
+'bindmatrix predict --help'); and where they apply divergences (ids), by_rules (outcomes without them), limit.
+
+How an outcome is known, the strongest first; a confidence names the release on which it was obtained:
+
 """
 
 
@@ -45,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = "bindmatrix ask [--os OS]... [--release RELEASE] [--json] SCENARIO|FILE|-|PROTOCOL ..."
-    parser.epilog = _EPILOG
+    parser.epilog = _EPILOG + words.definitions(confidence.WORDS)
     parser.add_argument(
         "words",
         nargs="+",

@@ -16,9 +16,9 @@ from bindmatrix.judge import claim_check
 from bindmatrix.judge.claim_check import Claim
 from bindmatrix.observe import recordings
 from bindmatrix.observe.recordings import Observation
-from bindmatrix.report import claims_text
+from bindmatrix.report import claims_text, words
 from bindmatrix.report.console import show, width_of
-from bindmatrix.rules import catalog
+from bindmatrix.rules import catalog, confidence
 from bindmatrix.run.plan import lacking
 from bindmatrix.run.session import observed
 
@@ -32,7 +32,8 @@ On another host, without this package:
   bindmatrix claims --observed there.jsonl
 
 --json prints {"host", "claims": [{"id", "says", "sources", "about", "scenarios": [{"run", "then"}], "systems": [{"os",
-"releases", "verdict"; where it does not hold: "scenario", "step" (from 0), "outcome"}], "here": {"verdict", ...}}]}.
+"releases", "verdict", "confidence" and the "release" it is of; where it does not hold: "scenario", "step" (from 0),
+"outcome"}], "here": {"verdict", ...}}]}.
 Exit status: 1 this kernel and the expectations of its system come to different verdicts, 2 FILE could not be read
 to its end.
 """
@@ -41,7 +42,7 @@ to its end.
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _EPILOG + _JSON
+    parser.epilog = f"{_EPILOG}\nhow it is known:\n{words.definitions(confidence.WORDS)}{_JSON}"
     parser.add_argument("ids", nargs="*", metavar="CLAIM", help="only these (default: all)")
     parser.add_argument("--os", action="append", default=[], help="only this system (repeatable)")
     parser.add_argument(

@@ -203,7 +203,7 @@ def _table(subject: Subject) -> None:
     for rule in subject.rules:
         counts = [count for sets in subject.decided.get(rule.id, {}).values() for count in sets.values()]
         in_force = rule.span.holds(newest)
-        word = confidence.of_rule(rule, model) if in_force else f"({rule.span})"
+        word = confidence.of_rule(rule, model).text if in_force else f"({rule.span})"
         rows.append((rule.id, sum(counts), len(counts), word))
     width = max(len(row[0]) for row in rows)
     for identity, total, sets, word in rows:

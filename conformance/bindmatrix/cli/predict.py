@@ -10,16 +10,25 @@ from bindmatrix.cli.main import OK, WRONG
 from bindmatrix.errors import Place, Problem
 from bindmatrix.observe import scenario_input
 from bindmatrix.oracle.prediction import Predictor
-from bindmatrix.rules import catalog, divergences
+from bindmatrix.report import words
+from bindmatrix.rules import catalog, confidence, divergences
+
+_EPILOG = """\
+One line a scenario: {"scenario", "outcomes", "rules", "confidence"}.  An outcome is a string, a list of accepted ones,
+"refused" (any error) or null where it is unknown.  "divergence" and "actual" are added where the release is known to
+do otherwise than the rules say.
+
+"confidence" is that of the rule that is known least: {"method"}, and where they apply "release" (of the code that
+answered or was read), "parts" (releases from which functions were put in), "stretched" (how the release that was asked
+about differs).  The methods, the strongest first:
+
+"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
-    parser.epilog = (
-        'One line a scenario: {"scenario", "outcomes", "rules", "confidence"}; an outcome is a string, a list of '
-        'accepted ones, "refused" (any error) or null where it is unknown. "divergence" and "actual" are added where '
-        "the release is known to do otherwise than the rules say."
-    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG + words.definitions(confidence.WORDS)
     parser.add_argument("--os", required=True, help="the system: linux, freebsd, ... or an expectation file")
     parser.add_argument(
         "--release", default="", help="its release, for example 6.1.192 (default: the newest described)"

@@ -9,14 +9,16 @@ from __future__ import annotations
 import io
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
 from functools import cache
+from itertools import chain
 
 from bindmatrix.cli.main import main
 from bindmatrix.notation import parse
 from bindmatrix.oracle.oracle import Oracle
-from bindmatrix.rules import catalog
+from bindmatrix.rules import catalog, confidence, provenance
+from bindmatrix.rules.provenance import Method
 
 #: system -> heading, in the order of the columns
 SYSTEMS = {
@@ -44,9 +46,11 @@ def render(readme: str, printed: Callable[[str], str] | None = None) -> str:
 
 def answers(readme: str) -> str:
     """The table of answers to the numbered questions."""
-    rows = [["", *SYSTEMS.values()], ["---"] * (len(SYSTEMS) + 1)]
     oracle = cache(_oracle)
-    for number, question, scenario in QUESTION.findall(readme):
+    asked = QUESTION.findall(readme)
+    heads = [head(oracle(system), [scenario for *_, scenario in asked]) for system in SYSTEMS]
+    rows = [["", *heads], ["---"] * (len(SYSTEMS) + 1)]
+    for number, question, scenario in asked:
         rows.append([f"{number}. {question}", *(answer(oracle(system), scenario) for system in SYSTEMS)])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
@@ -55,6 +59,19 @@ def _oracle(system: str) -> Oracle:
     """The oracle of the newest release."""
     expectations = catalog.expectations(system)
     return Oracle(expectations.at(catalog.release_of(expectations, "")))
+
+
+def head(oracle: Oracle, scenarios: Iterable[str]) -> str:
+    """The head of a column: the system, the release, and the methods by which its answers are known."""
+    known: set[str] = set()
+    for scenario in scenarios:
+        prediction = oracle.predict(parse(scenario))
+        found = confidence.of_rules(chain.from_iterable(prediction.rules), oracle.model)
+        if found.method != confidence.NOT_KNOWN:
+            release = f" {found.release}" if found.method in provenance.EXECUTED else ""
+            known.add(f"{found.method}{release}{''.join(f' + {part}' for part in found.parts)}")
+    methods = sorted(known, key=lambda text: next(i for i, word in enumerate(Method) if text.startswith(word)))
+    return "<br>".join([f"{SYSTEMS[oracle.model.os]} {oracle.model.release}", ", ".join(methods)])
 
 
 def answer(oracle: Oracle, text: str) -> str:

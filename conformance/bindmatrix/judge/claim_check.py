@@ -36,7 +36,7 @@ HOLDS, REFUTED, UNKNOWN, LACKING = "holds", "does not hold", "unknown", "not app
 VERDICTS: dict[str, str] = {
     HOLDS: "every scenario ends as the claim implies",
     REFUTED: "a scenario ends otherwise",
-    UNKNOWN: "nobody measured enough to say",
+    UNKNOWN: "not enough is known to say",
     LACKING: "the system lacks the option",
 }
 

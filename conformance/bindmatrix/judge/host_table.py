@@ -178,7 +178,7 @@ class HostTableBuilder:
         known, model = self._answers, self.judge.model
         for answer in self.judge.prefixes.answers[len(known) :]:
             ids = tuple([rule.id for rule in answer.rules])
-            known.append(Said(answer.expected, ids, confidence.weakness(answer.rules, model)))
+            known.append(Said(answer.expected, ids, confidence.of_rules(answer.rules, model)))
         return known
 
     def _again(self, number: int, observation: Observation) -> int:

@@ -13,6 +13,7 @@ from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.observe.recordings import Outcomes
 from bindmatrix.outcomes import Expected
 from bindmatrix.rules import confidence
+from bindmatrix.rules.confidence import Confidence
 
 
 class Result(NamedTuple):
@@ -27,6 +28,7 @@ class Result(NamedTuple):
     expected: tuple[Expected, ...] = ()
     rules: tuple[tuple[str, ...], ...] = ()
     step: int = -1
+    #: how the expectation is known, in words
     confidence: str = ""
     divergence: str = ""
     reason: str = ""
@@ -46,8 +48,7 @@ class Said(NamedTuple):
 
     expected: Expected
     rules: tuple[str, ...]
-    #: for ``confidence.word``
-    weakness: int
+    confidence: Confidence
 
 
 class Results(Sequence[Result]):
@@ -83,6 +84,6 @@ def result(one: Followed, said: Sequence[Said]) -> Result:
     """All that is known of a result."""
     if not one.said:
         return Result(one.kind, one.outcomes)
-    expected, rules, weakness = zip(*[said[number] for number in one.said], strict=True)
+    expected, rules, known = zip(*[said[number] for number in one.said], strict=True)
     same = one.outcomes if one.outcomes == expected else expected
-    return Result(one.kind, one.outcomes, same, rules, confidence=confidence.word(max(weakness)))
+    return Result(one.kind, one.outcomes, same, rules, confidence=confidence.weakest(known).text)

@@ -136,7 +136,7 @@ def unmeasured(subject: Subject) -> list[Rule]:
 
 
 def hosts(subject: Subject) -> Iterator[Problem]:
-    """what evidence/hosts.json says of the system's hosts speaks of recorded ones, and of functions that rules name"""
+    """evidence/hosts.json says of every recorded host how it was made to answer, and of no other"""
     place = Place(str(subject.evidence / provenance.NAME))
     system = subject.loaded.os
     try:
@@ -144,7 +144,11 @@ def hosts(subject: Subject) -> Iterator[Problem]:
     except Problem as problem:
         yield problem
         return
-    recorded = {one.host for one in subject.sets}
+    # a set without a release is literature, and its lines say where they are from
+    recorded = {one.host for one in subject.sets if one.release}
+    for host in sorted(recorded - set(rows)):
+        methods = ", ".join(provenance.EXECUTED)
+        yield subject.problem(place, f"expected a row for {host!r} that says by which method it answered: {methods}")
     for host, row in rows.items():
         if host.partition("-")[0] != system:
             continue

@@ -73,7 +73,7 @@ class Predictor:
             "rules": [rules[0].id if len(rules) == 1 else [rule.id for rule in rules] for rules in found.rules],
             "confidence": confidence.of_rules(
                 [rule for rules in found.rules for rule in rules], self.model, contradicted
-            ),
+            ).as_dict(),
         }
         return json.dumps(data, separators=(",", ":"))[1:-1]
 

@@ -31,7 +31,7 @@ def lines(scenario: Scenario, found: Sequence[SystemAnswer], width: int = PLAIN_
     out.append([])
     out.append([(_GAP.join(word.ljust(size) for word, size in zip(_head(heads), widths, strict=True)).rstrip(), "dim")])
     for answer, row, under in zip(found, cells, listed, strict=True):
-        words = [answer.label, *row, answer.confidence_text]
+        words = [answer.label, *row, str(answer.confidence.method)]
         styles = ["bold", *(_style(cell) for cell in row), "dim"]
         out.append(
             [
@@ -49,7 +49,10 @@ def _head(heads: Sequence[str]) -> list[str]:
 
 
 def _widths(found: Sequence[SystemAnswer], heads: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
-    rows = [_head(heads), *([one.label, *row, one.confidence_text] for one, row in zip(found, cells, strict=True))]
+    rows = [
+        _head(heads),
+        *([one.label, *row, str(one.confidence.method)] for one, row in zip(found, cells, strict=True)),
+    ]
     return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
@@ -71,7 +74,8 @@ def _style(cell: str) -> str:
 
 def _notes(answer: SystemAnswer, step: Step, width: int) -> list[StyledLine]:
     rule = "" if answer.rule.startswith("api.") else f" ({answer.rule})"
-    found: list[StyledLine] = [[(line, "")] for line in wrapped(answer.reason + rule, "    ", width)]
+    text = f"{answer.reason}{rule} [{answer.confidence_text}]"
+    found: list[StyledLine] = [[(line, "")] for line in wrapped(text, "    ", width)]
     if answer.divergences:
         instead = in_words(answer.by_rules[answer.step], delivers=step.delivers)
         text = f"{_MARK} a known divergence ({', '.join(answer.divergences)}): the rules say {instead}"

@@ -43,7 +43,7 @@ def _claim(result: ClaimResult, name: str, width: int) -> list[StyledLine]:
         for row in result.rows:
             if row.finding.verdict == verdict:
                 reason = _finding_text(row.finding) if verdict == claim_check.REFUTED else ""
-                groups.setdefault(reason, []).append(row.label)
+                groups.setdefault(reason, []).append(f"{row.label} [{row.confidence_text}]")
         for reason, labels in groups.items():
             out += _verdict(verdict, "; ".join(labels), reason, width)
     if result.here is not None:

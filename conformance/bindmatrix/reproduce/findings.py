@@ -130,7 +130,7 @@ def _rows(one: KernelFinding) -> list[tuple[str, str, str, str]]:
     delivers = one.scenario.steps[-1].delivers
     for answer in answers(one.scenario):
         mark = _mark(one, answer)
-        rows.append((answer.label, mark, in_words(answer.outcomes[-1], delivers=delivers), answer.confidence))
+        rows.append((answer.label, mark, in_words(answer.outcomes[-1], delivers=delivers), answer.confidence_text))
     return rows
 
 

@@ -74,10 +74,14 @@ def limit(expectation: Expectations, release: str) -> str:
     newest = releases.parse(last)[1]
     if releases.before(newest, version) and version[: len(newest)] != newest:
         return (
-            f"{release} is past {last}, the newest release that {expectation.title} was tested on: assumed to be alike"
+            f"{release} is past {last}, the newest release of {expectation.title} that is described: "
+            "nothing is known of it, and it is assumed to behave like the newest"
         )
     if releases.before(version, releases.parse(first)[1]):
-        return f"{release} is before {first}, the oldest release that {expectation.title} is described for"
+        return (
+            f"{release} is before {first}, the oldest release of {expectation.title} that is described: "
+            "nothing is known of it, and it is assumed to behave like the oldest"
+        )
     return ""
 
 
@@ -86,7 +90,7 @@ def limit_of_host(model: Model, host: Mapping[str, Any]) -> str:
     if not host.get("release"):
         return (
             f"the host does not tell which release of {model.expectations.title} it is: judged as {model.release}, "
-            "the newest that was tested; another one is named with --release or in hosts.toml"
+            "the newest that is described; another one is named with --release or in hosts.toml"
         )
     return limit(model.expectations, model.release)
 

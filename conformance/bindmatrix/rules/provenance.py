@@ -1,22 +1,24 @@
-"""What a recorded host stands for, where it is not simply a run of the release in its name.
+"""How an outcome was obtained: the methods, and what each recorded host stands for.
 
-A network stack can be made to answer with parts of a newer one in it.  ``expectations/evidence/hosts.json`` says so::
+``expectations/evidence/hosts.json`` has a row for every recorded host::
 
-    {"demo-2.0": {"why": "...", "release": "1.0", "functions": {"2.0": ["demo_bind()"]}, "alike": ["1.0"]}}
+    {"demo-2.0": {"method": "compiled", "release": "1.0", "functions": {"2.0": ["demo_bind()"]}, "alike": ["1.0"],
+                  "why": "the stack of 1.0 with the bind() of 2.0, compiled for user space"}}
 
-The host ran ``release``, but for the ``functions``, which are those of another one.  A rule is of such a function when
-its ``source`` evidence names it; what the recording says of any other rule, it says of ``release``.  ``alike`` (may be
-left out) are releases on which the same scenarios gave the same outcomes, without a recording of their own.  A host
-that is not listed ran the release in its name, all of it.
+``release`` is that of the code that answered.  ``functions`` (optional) were put in from other releases: a rule is of
+such a function when its ``source`` evidence names it, and what the recording says of any other rule, it says of
+``release``.  ``alike`` (optional) are releases on which the same scenarios gave the same outcomes, without a recording
+of their own.  ``why`` says what the host was and under which conditions it answered.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bindmatrix.errors import Place, Problem
 from bindmatrix.rules.model import Rule
@@ -24,18 +26,82 @@ from bindmatrix.rules.model import Rule
 NAME = "hosts.json"
 
 
+class Method(StrEnum):
+    """How an outcome was obtained, the strongest first, each with its ``meaning``."""
+
+    meaning: str
+
+    RUN = "run", "the native kernel, or a system that was booted on hardware or in a virtual machine, returned it"
+    EMULATED = (
+        "emulated",
+        "the real kernel or sandbox, started in an emulator (QEMU, User-mode Linux, gVisor's runsc), returned it",
+    )
+    COMPILED = (
+        "compiled",
+        "the system's own network stack, of the named release and with what was put in, compiled for user space",
+    )
+    TESTED = "tested elsewhere", "the test suite of another project, which is run on that system, asserts it"
+    SOURCE = "source", "the kernel's source says so; nothing was executed"
+    DOCUMENTATION = "documentation", "a manual says so"
+    REPORT = "report", "a bug report, an article or somebody else's experiment says so"
+
+    def __new__(cls, word: str, meaning: str = "") -> Method:
+        """The method that reports call ``word``."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.meaning = meaning
+        return member
+
+    @property
+    def strength(self) -> int:
+        """0 for the strongest."""
+        return list(Method).index(self)
+
+
+#: the methods of recorded hosts: something executed the code
+EXECUTED = (Method.RUN, Method.EMULATED, Method.COMPILED)
+
+#: kind of evidence -> method; what was ``observed`` is looked up instead
+OF_EVIDENCE = {
+    "test": Method.TESTED,
+    "source": Method.SOURCE,
+    "documentation": Method.DOCUMENTATION,
+    "report": Method.REPORT,
+}
+
+
 class RecordedHost(NamedTuple):
     """One row.  ``functions``: release -> the functions that the host had from it."""
 
+    method: Method
     why: str
     release: str
-    functions: Mapping[str, tuple[str, ...]]
-    alike: tuple[str, ...]
+    functions: Mapping[str, tuple[str, ...]] = {}
+    alike: tuple[str, ...] = ()
 
     @property
     def releases(self) -> tuple[str, ...]:
         """All that its recording is evidence for, with some rule or other."""
         return tuple(dict.fromkeys([*self.functions, self.release, *self.alike]))
+
+    @property
+    def text(self) -> str:
+        """``run on 6.18.44``, ``compiled from 11.5 with parts of 15.5``."""
+        return obtained(self.method, self.release, tuple(self.functions))
+
+
+def obtained(method: str, release: str = "", parts: tuple[str, ...] = ()) -> str:
+    """The method and the release, in words; ``parts``: releases from which functions were put in."""
+    preposition = {Method.COMPILED: "from", Method.RUN: "on", Method.EMULATED: "on", Method.TESTED: "on"}.get(
+        Method(method), "of"
+    )
+    words = f"{method} {preposition} {release}" if release else str(method)
+    return words + (f" with parts of {', '.join(parts)}" if parts else "")
+
+
+#: row of a host that no row describes: nobody says how it was obtained, so it counts as the weakest
+def _undescribed(host: str) -> RecordedHost:
+    return RecordedHost(Method.REPORT, "", host.partition("-")[2])
 
 
 @lru_cache(maxsize=32)
@@ -44,29 +110,42 @@ def read(folder: Path) -> Mapping[str, RecordedHost]:
     path = folder / NAME
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            host: RecordedHost(
-                row["why"],
-                row["release"],
-                {release: tuple(functions) for release, functions in row["functions"].items()},
-                tuple(row.get("alike", ())),
-            )
-            for host, row in data.items()
-        }
+        return {host: _row(row) for host, row in data.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        executed = ", ".join(EXECUTED)
         raise Problem(
             Place(str(path)),
-            f'expected {{HOST: {{"why": ..., "release": ..., "functions": {{RELEASE: [...]}}}}}}: {error!r}',
+            f'expected {{HOST: {{"method": one of {executed}, "release": ..., "why": ...}}}}, where "functions": '
+            f'{{RELEASE: [...]}} and "alike": [RELEASE...] are optional: {error!r}',
         ) from error
+
+
+def _row(row: Any) -> RecordedHost:
+    method = Method(row["method"])
+    if method not in EXECUTED:
+        raise ValueError(f"{method} is not the method of a recording")
+    known = {"method", "why", "release", "functions", "alike"}
+    if not set(row) <= known:
+        raise ValueError(f"unknown keys {sorted(set(row) - known)}")
+    return RecordedHost(
+        method,
+        row["why"],
+        row["release"],
+        {release: tuple(functions) for release, functions in row.get("functions", {}).items()},
+        tuple(row.get("alike", ())),
+    )
+
+
+def row_of(host: str, hosts: Mapping[str, RecordedHost]) -> RecordedHost:
+    """The row of ``host``; one that is not described counts as a report."""
+    return hosts.get(host) or _undescribed(host)
 
 
 def releases_of(host: str, rule: Rule, hosts: Mapping[str, RecordedHost]) -> tuple[str, ...]:
     """The releases that the recording of ``host`` is evidence for, as far as ``rule`` is concerned."""
-    row = hosts.get(host)
-    if row is None:
-        return (host.partition("-")[2],)
+    row = row_of(host, hosts)
     for release, functions in row.functions.items():
         if any(names(rule, function) for function in functions):
             return (release, *row.alike)
