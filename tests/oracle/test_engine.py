@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bindmatrix.judge.verdicts import KNOWN, Judge
+from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.oracle import variants
 from bindmatrix.oracle.oracle import Oracle
@@ -61,5 +61,5 @@ def test_a_known_verdict_makes_no_new_oracle(monkeypatch: pytest.MonkeyPatch) ->
     assert judge.diverged is not None
     outcomes = tuple(str(one) for one in judge.diverged.predict(text).outcomes)
     for _ in range(20):
-        assert judge.verdict(Observation(text, outcomes)).kind == KNOWN
+        assert judge.verdict(Observation(text, outcomes)).kind == VerdictKind.KNOWN
     assert 1 <= len(made) <= len(known)

@@ -32,7 +32,7 @@ class Arrivals:
 
     def offer(self, state: State, sock: Sock, done: Sock, at: Address, number: int) -> list[Branch]:
         """A connection looks for a listener."""
-        if "deliver" in self.sections:
+        if "deliver" in self.sections or at.form not in _IP:
             return self._delivered(state, sock, done, at, number)
         covering = [one for one in state.socks if one.port == SCENARIO_PORT and one.is_stream and receives(one, at)]
         listeners = [one for one in covering if one.state == "listening"]

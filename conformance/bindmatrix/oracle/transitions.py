@@ -83,11 +83,12 @@ class Transitions:
     def _socket(self, state: State, step: Step) -> list[Branch]:
         kind = SOCKET_KINDS[step.what]
         family = kind.family
-        protocol, ports, _ = self.stack.sockets.get(kind.protocol, SocketProfile(kind.protocol))
+        plain = kind.protocol in ("tcp", "udp")
+        protocol, ports, _ = self.stack.sockets.get(kind.protocol, SocketProfile(kind.protocol if plain else ""))
         v6only = BITS["v6only"] if family == "ipv6" and self.stack.v6only_default else 0
         made = 1 + max([0, *[one.made for one in state.socks]]) if self._counts_sockets else 0
         sock = Sock(step.socket, protocol, family, state.user, now=v6only, made=made)
-        if protocol not in ("tcp", "udp") or kind.protocol in self.stack.sockets:
+        if not plain or kind.protocol in self.stack.sockets:
             sock = sock._replace(socket=kind.protocol, ports=kind.protocol if ports == "own" else "")
             rules = self.decide("socket", Call("socket", state.user), sock, state)
             if kind.protocol not in self.stack.sockets and not any(rule.action == REFUSE for rule in rules):
