@@ -111,6 +111,7 @@ OPTIONS: Dict[str, Optional[Tuple[int, int]]] = {
     "exclusive": (SOL_SOCKET, ~_socket.SO_REUSEADDR) if WINDOWS else None,
     "exclbind": (SOL_SOCKET, 0x1015) if SUN else None,
     "v6only": (IPPROTO_IPV6, V6ONLY),
+    "broadcast": (SOL_SOCKET, _socket.SO_BROADCAST),
 }
 
 SET, BIND, LISTEN, SOCKET, CLOSE = range(5)  # what most scenarios are made of; Executor._steps has them inline

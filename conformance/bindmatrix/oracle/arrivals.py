@@ -6,7 +6,7 @@ of datagrams nothing is known.
 
 from __future__ import annotations
 
-from bindmatrix.notation import Step, addresses_of
+from bindmatrix.notation import REMOTE, Step, addresses_of
 from bindmatrix.oracle import delivery
 from bindmatrix.oracle.branches import ANYTHING, API, Branch
 from bindmatrix.oracle.connections import Connections, receives
@@ -52,7 +52,10 @@ class Arrivals:
         others = state
         if sock.family != "unix":
             others = with_socks(state, tuple([one for one in state.socks if one is not sock]))
-        target = delivery.target(sock.protocol, at)._replace(socket=sock.socket, ports=sock.ports)
+        if sock.protocol == REMOTE:
+            target = delivery.target("tcp", at)
+        else:
+            target = delivery.target(sock.protocol, at)._replace(socket=sock.socket, ports=sock.ports)
         found = self.evaluator.receivers(Call("deliver", state.user), target, others)
         rules = found.rules or API["unknown"]
         if not found.rules or (found.word == "unknown" and not found.receivers):
@@ -108,7 +111,9 @@ class Arrivals:
         """``state`` once ``listener`` has the connection: its end waits in the queue."""
         if not sock.is_stream:
             return self.connections.put_connected(state, sock, done)
-        child = self.connections.child(listener, at, number)._replace(ends=">".join(reversed(done.ends.split(">"))))
+        remote = sock.protocol == REMOTE
+        child = self.connections.child(listener, at, number, remote=remote)
+        child = child._replace(ends=">".join(reversed(done.ends.split(">"))))
         if child.made_as != sock.made_as:
             child = child._replace(socket="")  # it falls back to what both ends can
         after = self.connections.put_connected(state, sock, done)
@@ -116,6 +121,7 @@ class Arrivals:
 
     def deliver(self, state: State, step: Step) -> list[Branch]:
         at = address(step.address, self.stack.local)
+        at = self.connections.destination(delivery.target("", at)._replace(kind=""), at)
         client = _client(state, step, at)
         found = self.evaluator.receivers(Call(step.kind, state.user), client, state)
         expected = found.expected(flow=step.kind == "deliver_flow")
@@ -137,7 +143,7 @@ def _client(state: State, step: Step, at: Address) -> Sock:
     open_socks = [
         sock
         for sock in state.socks
-        if sock.name and kinds == ("ip" if sock.family in ("ipv4", "ipv6") else sock.family)
+        if sock.name and sock.protocol != REMOTE and kinds == ("ip" if sock.family in ("ipv4", "ipv6") else sock.family)
     ]
     connects = step.kind == "deliver" and at.kind != "multicast"
     streams = [sock for sock in open_socks if sock.is_stream and connects]

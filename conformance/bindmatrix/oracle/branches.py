@@ -46,5 +46,6 @@ API = {
     "reset": _api("reset", "the listener was closed before it accepted", REFUSE, "ECONNRESET"),
     "unknown": _api("not-described", "the expectation file does not describe this", UNKNOWN),
     "later": _api("closes-later", "when the kernel has worked off a closed connection is not known", UNKNOWN),
+    "abroad": _api("socket-of-another-host", "a socket of another host only connects, reads and closes", UNKNOWN),
     "kind": _api("not-described-kind", "nobody described this kind of socket for this system", UNKNOWN),
 }

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-from bindmatrix.notation import SOCKET_KINDS, Step
+from bindmatrix.notation import REMOTE, SOCKET_KINDS, Step
 from bindmatrix.oracle.arrivals import Arrivals
 from bindmatrix.oracle.branches import ANYTHING, API, Branch
 from bindmatrix.oracle.connections import Connections, to_itself
@@ -69,12 +69,15 @@ class Transitions:
 
     def apply(self, state: State, step: Step) -> list[Branch]:
         """The ways in which ``step`` can go in ``state``."""
-        if step.socket and step.kind not in ("socket", "accept") and find(state, step.socket) is None:
+        sock = find(state, step.what if step.kind == "accept" else step.socket)
+        if step.socket and step.kind not in ("socket", "accept") and sock is None:
             return [Branch("EBADF", API["closed"], state)]
         if step.kind not in ("socket", "user", "wait"):
             why = reason(state)
             if why:
                 return beside(state, step, why)
+            if step.kind not in _ABROAD and sock is not None and sock.protocol == REMOTE:
+                return [Branch(ANYTHING, API["abroad"], state, unknown=True)]
         handler = _HANDLERS.get(step.kind)
         return handler(self, state, step) if handler else [Branch("ok", API["unknown"], state, unknown=True)]
 
@@ -83,7 +86,7 @@ class Transitions:
     def _socket(self, state: State, step: Step) -> list[Branch]:
         kind = SOCKET_KINDS[step.what]
         family = kind.family
-        plain = kind.protocol in ("tcp", "udp")
+        plain = kind.protocol in ("tcp", "udp", REMOTE)
         protocol, ports, _ = self.stack.sockets.get(kind.protocol, SocketProfile(kind.protocol if plain else ""))
         v6only = BITS["v6only"] if family == "ipv6" and self.stack.v6only_default else 0
         made = 1 + max([0, *[one.made for one in state.socks]]) if self._counts_sockets else 0
@@ -146,11 +149,15 @@ class Transitions:
 
     def _connect(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
-        at = address(step.address, self.stack.local)
+        asked = address(step.address, self.stack.local)
+        at = self.connections.destination(sock, asked)
+        if sock.protocol == REMOTE:
+            return self._connected(state, step, at, Call("connect", state.user, fits=_fits(sock, at)), (), set())
         destination = "ipv6" if at.form == "dual" else at.form
         both = self.connections.ends(sock, at)
         again = sock.port == SCENARIO_PORT and (sock.form, sock.v4, sock.v6) == (at.form, at.value, None)
         call = Call("connect", state.user, fits=_fits(sock, at), again=again, destination=destination, ends=both)
+        call = call._replace(destination_kind=asked.kind)
         rules = self.decide("connect", call, sock, state)
         autobound = _autobound(state, sock)
         tried = put(state, sock, sock._replace(tried="ipv6" if destination == "ipv6" else "ipv4"))
@@ -174,7 +181,9 @@ class Transitions:
         sock = get(state, step.socket)
         failed = put(state, sock, self.connections.failed(sock, sock.state, "dead"))
         fits = call.fits or "new.fits-family" in foreseen
-        if at.kind != "specific" or sock.state not in ("open", "bound") or not fits:
+        # a datagram socket may be connected to a broadcast address of the host's networks, where a rule says so
+        broadcast = at.kind == "broadcast" and at.own and not sock.is_stream and "destination.address" in foreseen
+        if not (at.kind == "specific" or broadcast) or sock.state not in ("open", "bound") or not fits:
             return not_described(lost(state), state, failed, _autobound(state, sock))
         number = 1 + max(one.connection for one in state.socks)
         done = self.connections.connected(sock, at, number)
@@ -359,6 +368,9 @@ class Transitions:
         errors = sorted({error for rule in rules for error in rule.errors})
         return [Branch(error, rules, refused[0]) for error in errors]
 
+
+#: what a socket of another host can do
+_ABROAD = ("socket", "connect", "read", "close")
 
 #: functions, not bound methods: a table of those in ``self`` would be a cycle, which only the garbage collector frees
 _HANDLERS: dict[str, Callable[[Transitions, State, Step], list[Branch]]] = {
