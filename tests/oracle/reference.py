@@ -227,10 +227,8 @@ def _new_fact(name: str, new: Sock, call: Call) -> str:
             return _yes(new.port > 0)
         case "socket":
             return new.socket or new.protocol
-        case "accepted":
-            return _yes(new.accepted)
-        case "privileged":
-            return _yes(not new.user)
+        case "accepted" | "privileged":
+            return _yes(new.accepted if name == "accepted" else not new.user)
         case "tried":
             return new.tried or "nothing"
         case "peer":

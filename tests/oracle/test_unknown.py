@@ -81,6 +81,7 @@ class System:
         for kind, row in stack.sockets.items():
             later = {**stack.sockets, kind: row._replace(closes="later")}
             self.settings[f"when a {kind} connection is closed"] = replace(stack, sockets=later)
+        self.settings["the unspecified address"] = replace(stack, unspecified={})
         self._weak: dict[str, Oracle] = {}
 
     def choices(self, text: str) -> list[str]:
@@ -119,10 +120,13 @@ OPTIONS = ("reuseaddr", "reuseport", "reuseport_lb", "exclusive", "exclbind")
 def programs(seed: int, count: int) -> list[str]:
     """Random programs of every family."""
     share = count // 5 + 1
-    cells = [scenario for group in matrix() for scenario in group.scenarios]
+    cells = [scenario for group in matrix(kinds=["remote"]) for scenario in group.scenarios]
     random.Random(seed).shuffle(cells)
     found = [
-        *random_sequences(seed, share, users=True, options=OPTIONS),
+        *[
+            text.replace("connect=127.0.0.1", "connect=0.0.0.0") if index % 4 == 0 else text
+            for index, text in enumerate(random_sequences(seed, share, users=True, options=OPTIONS))
+        ],
         *random_calls(seed, share, users=True, options=OPTIONS),
         *random_deliveries(seed, share, options=OPTIONS),
         *other_sequences(seed, share // 8 + 1, users=True),

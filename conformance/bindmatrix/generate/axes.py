@@ -69,7 +69,7 @@ DEFAULT_OPTIONS: tuple[str, ...] = ("reuseaddr", "reuseport")
 
 
 #: protocol -> the word by which endpoints and states say that they are for it
-LIKE: dict[str, str] = {one.first: one.like for one in MEETINGS.values() if one.first == one.second}
+LIKE: dict[str, str] = {label: one.like for label, one in MEETINGS.items() if label == one.first == one.second}
 
 
 class Endpoint(NamedTuple):
