@@ -74,7 +74,8 @@ def wheel() -> Path:
 
 def test_the_wheel_holds_everything_the_command_needs(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"bindmatrix/py.typed", "bindmatrix/execute/executor.py", "bindmatrix/suite/test_matrix.py"} <= names
+    assert {"bindmatrix/py.typed", "bindmatrix/suite/test_matrix.py"} <= names
+    assert {"bindmatrix/execute/executor.py", "bindmatrix/execute/executor.c"} <= names
     expected = {
         f"bindmatrix/{path.relative_to(ROOT).as_posix()}"
         for path in (ROOT / "expectations").rglob("*")

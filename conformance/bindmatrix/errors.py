@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from bindmatrix.quoting import terminal
+
 
 @dataclass(frozen=True, order=True)
 class Place:
@@ -36,13 +38,6 @@ _WIDEST = 500
 _LONGEST = 1_000
 
 
-def printable(text: str) -> str:
-    """One line of input as a terminal can take it: what stands in a file must not move its cursor."""
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-
-
 def _short(message: str) -> str:
     return message if len(message) <= _LONGEST else f"{message[:_LONGEST]} ..."
 
@@ -65,13 +60,14 @@ class Problem(BindmatrixError):
         self.width = max(1, width)
 
     def __str__(self) -> str:
-        text = f"{self.place}: {_short(self.message)}"
+        # names of files and words of recordings stand in both
+        text = terminal(str(self.place)) + ": " + "\n".join(map(terminal, _short(self.message).split("\n")))
         if self.source and self.place.column:
             # a long line is shown from a little before the place
             start = max(0, self.place.column - 60) if len(self.source) > _WIDEST else 0
             shown = self.source[start : start + _WIDEST]
             width = max(1, min(self.width, _WIDEST - (self.place.column - 1 - start)))
-            text += f"\n  {printable(shown)}\n  {' ' * (self.place.column - 1 - start)}{'^' * width}"
+            text += f"\n  {terminal(shown)}\n  {' ' * (self.place.column - 1 - start)}{'^' * width}"
         return text
 
 

@@ -70,8 +70,8 @@ def test_a_rule_edit_is_the_one_group(tmp_path: Path) -> None:
     """The example is the shortest that there is."""
     path = edited(
         tmp_path,
-        "    unless: {memory.form: mapped, new.form: dual}\n    allow: yes\n",
-        "    unless: {memory.form: mapped, new.form: dual}\n    refuse: EACCES\n",
+        "      unless: {memory.form: mapped, new.form: dual}\n      allow: yes\n",
+        "      unless: {memory.form: mapped, new.form: dual}\n      refuse: EACCES\n",
     )
     sides = [Side("old", catalog.expectations("linux").at("7.3.4")), Side("new", loader.load(path).at("7.3.4"))]
     narrower = "a=tcp4 a.reuseport=1 a.bind=127.0.0.1 b=tcp4 b.reuseport=1 b.bind=0.0.0.0"

@@ -37,7 +37,7 @@ def boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
     """Exit status, output, complaints."""
-    status = main(["kernels", *words])
+    status = main(["kernels", "--executor", "python", *words])
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 
@@ -105,7 +105,18 @@ def test_ctrl_c_does_not_wait_for_kernels_that_boot(boot: Path) -> None:
     for name in ("slow-1", "slow-2", "slow-3"):
         fake_vng.image(boot, name, DEBIAN)
     process = subprocess.Popen(
-        [sys.executable, "-m", "bindmatrix", "kernels", PAIR, "--image", str(boot), "--no-here"],
+        [
+            sys.executable,
+            "-m",
+            "bindmatrix",
+            "kernels",
+            "--executor",
+            "python",
+            PAIR,
+            "--image",
+            str(boot),
+            "--no-here",
+        ],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": ENVIRONMENT["PYTHONPATH"]},

@@ -79,7 +79,8 @@ def test_outside_a_checkout(checkout: Path, capsys: Capture) -> None:
 
 def test_generated_files_name_the_command_that_writes_them() -> None:
     """So that nobody edits them by hand, or looks for another way."""
-    pages = ["docs/open-questions.md", "docs/expectations.md", "findings/README.md", "README.md"]
+    pages = ["docs/open-questions.md", "docs/runtimes.md", "docs/expectations.md"]
+    pages += ["findings/README.md", "README.md"]
     pages += [f"expectations/cells/{os}.txt" for os in catalog.names()]
     for page in pages:
         text = (ROOT / page).read_text(encoding="utf-8")

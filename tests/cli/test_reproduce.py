@@ -36,7 +36,7 @@ def facts_file(folder: Path, **facts: object) -> str:
 def test_runs_here_and_prints_the_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", PAIR, "--expect", "ok ok ok ok ok"]) == 0
     text = capsys.readouterr().out
-    assert "observed on that machine" in text
+    assert "(Method: run on " in text
     assert re.search(r"b.bind=127.0.0.1 +ok +EADDRINUSE +<--", text)
     assert "--- repro.c ---" in text
     assert "--- repro.py ---" in text
@@ -52,7 +52,9 @@ def test_writes_files_for_another_host(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["reproduce", PAIR, "--host", facts_file(tmp_path), "--output", str(folder)]) == 0
     assert sorted(path.name for path in folder.iterdir()) == ["report.txt", "repro.c", "repro.py", "scenario.txt"]
     assert "Product: Base System" in (folder / "report.txt").read_text(encoding="utf-8")
-    assert "not run for this report" in (folder / "report.txt").read_text(encoding="utf-8")
+    assert "Nothing was executed for this report. Source of the outcomes: compiled from 13.0" in (
+        folder / "report.txt"
+    ).read_text(encoding="utf-8")
 
 
 def test_takes_what_a_recording_saw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -179,7 +179,7 @@ def test_no_leased_port_is_a_multiple_of_128() -> None:
     with Executor("none") as executor:
         used, passed_over = multiples_of_128([*executor._ports._ring, *executor._ports._fresh])
     assert used == []
-    assert len(passed_over) >= 6  # of 1,000 ports
+    assert passed_over  # a block of 250 ports has one or two
 
 
 def test_no_port_of_a_namespace_is_a_multiple_of_128() -> None:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from bindmatrix.execute import executor
+from bindmatrix.errors import Problem
+from bindmatrix.execute import c_executor, executor
 from bindmatrix.execute.executor import macos_release
 
 PAIR = "a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1"
@@ -19,6 +20,19 @@ USER = "user=1001 a=tcp4 a.bind=127.0.0.1"
 DELIVERY = "a=tcp4 a.bind=127.0.0.1 a.listen deliver=127.0.0.1"
 DATAGRAMS = "a=udp4 a.bind=127.0.0.1 deliver=127.0.0.1"
 CONNECTION = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1"
+
+
+#: the command of the executor that is tested
+_command: list[str] = []
+
+
+@pytest.fixture(autouse=True, params=["python", "c"])
+def _program(request: pytest.FixtureRequest) -> None:
+    """Both executors must find the same."""
+    try:
+        _command[:] = [sys.executable, executor.__file__] if request.param == "python" else [str(c_executor.program())]
+    except Problem as problem:
+        pytest.skip(str(problem))
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +53,7 @@ def observe(
         dropped = ",".join(f"-{name}" for name in drop)
         rights = ["setpriv", "--bounding-set", dropped, "--inh-caps", dropped]
     command = ["unshare", "--net", "sh", "-c", f'{setup} && exec "$@"', "sh", *rights]
-    command += [sys.executable, executor.__file__, "--namespace", namespace]
+    command += [*_command, "--namespace", namespace]
     done = subprocess.run(
         command, input="".join(f"{one}\n" for one in scenarios), capture_output=True, text=True, timeout=60
     )
@@ -119,7 +133,7 @@ def test_without_any_right_outcomes_are_those_of_root() -> None:
 def test_leased_ports_keep_out_of_the_ephemeral_range(up: str) -> None:
     setup = f"{up} && {sysctl('net.ipv4.ip_local_port_range', '10000 65000')}"
     command = ["unshare", "--net", "sh", "-c", f'{setup} && exec "$@"', "sh"]
-    command += [sys.executable, executor.__file__, "--namespace", "none"]
+    command += [*_command, "--namespace", "none"]
     done = subprocess.run(command, input="", capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "executor: ip_local_port_range leaves no ports from 10000 to 32000\n"

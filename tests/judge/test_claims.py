@@ -129,7 +129,8 @@ def found() -> dict[str, ClaimResult]:
         ("reuseport-of-one-user", "linux", [HOLDS]),
         ("reuseport-of-one-user", "gvisor", [REFUTED]),
         ("reuseport-balances-connections", "linux", [HOLDS]),
-        ("reuseport-balances-connections", "openbsd", [UNKNOWN]),
+        ("reuseport-balances-connections", "openbsd", [REFUTED]),  # the newest receives
+        ("reuseport-balances-connections", "illumos", [LACKING, UNKNOWN]),  # OmniOS has the option
         ("reuseport-implies-reuseaddr", "linux", [REFUTED]),
         ("asyncio-udp-other-users", "linux", [HOLDS]),
         ("asyncio-udp-random", "linux", [REFUTED]),

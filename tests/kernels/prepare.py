@@ -13,13 +13,22 @@ import sys
 from pathlib import Path
 
 #: what has to be there -> the package that brings it
-PROGRAMS = {"runsc": "runsc", "qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static"}
+PROGRAMS = {
+    "runsc": "runsc",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "busybox": "busybox-static",
+    "cc": "gcc",
+    "x86_64-w64-mingw32-gcc": "gcc-mingw-w64-x86-64-posix",
+    "wine64": "wine64",
+}
+#: where Debian keeps wine64
+PLACES = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/lib/wine"])
 IMAGES, IMAGE_PACKAGE = ("boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz"), "linux-image-amd64"
 
 
 def missing() -> list[str]:
     """The packages of what is not here."""
-    packages = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    packages = [package for program, package in PROGRAMS.items() if shutil.which(program, path=PLACES) is None]
     if not any(next(Path("/").glob(pattern), None) for pattern in IMAGES):
         packages.append(IMAGE_PACKAGE)
     return packages

@@ -181,7 +181,7 @@ def test_in_words_a_compiled_stack_says_what_was_put_in(folder: Folder) -> None:
     assert confidence.of_rule(expectations.by_id["demo.conflict"], expectations).text == "assumed, release not covered"
     expectations = at(folder, "1.0")
     found = confidence.of_rule(expectations.by_id["demo.conflict"], expectations)
-    assert found.text == "compiled from 0.9 with parts of 1.0 (1.0 is newer)"
+    assert found.text == "compiled from 0.9 with parts of 1.0 (what decides here is of 0.9)"
 
 
 def test_the_methods_are_in_the_order_of_their_strength() -> None:

@@ -68,31 +68,36 @@ def test_the_counts_are_written_one_rule_a_line(folder: Folder) -> None:
         ("2017", ["10.0"]),
     ],
 )
-def test_statements_say_what_they_are_about(folder: Folder, about: str, releases: list[str]) -> None:
+def test_assertions_say_what_they_are_about(folder: Folder, about: str, releases: list[str]) -> None:
     text = GOOD.replace(
         'covers: {from: "1.0", to: "2.0"}', 'covers: {from: "5.1", to: "10.0"}\nnames: {xp: "5.1", server-2003: "5.2"}'
     )
     folder.write(text, update=False)
     path = folder.evidence / "demo" / "said.jsonl.gz"
     path.parent.mkdir()
-    line = {"scenario": SCENARIOS[0], "outcomes": ["ok", "ok", "ok", "refused"], "demo": about}
+    line = {
+        "scenario": SCENARIOS[0],
+        "outcomes": ["ok", "ok", "ok", "refused"],
+        "demo": about,
+        "strength": "documented",
+    }
     with gzip.open(path, "wt", encoding="utf-8") as stream:
         stream.write(json.dumps(line) + "\n" + json.dumps({**line, "contradicted": True}) + "\n")
     subject = folder.subject()
-    [said] = [one for one in subject.sets if one.host == "demo"]
-    found = list(lines(said, subject.loaded, []))
+    [recorded] = [one for one in subject.sets if one.host == "demo"]
+    found = list(lines(recorded, subject.loaded, []))
     assert [one.release for one in found] == releases
-    # a statement is counted once
+    # an assertion is counted once
     assert [one.counts for one in found] == [True, False][: len(found)]
-    result = Replay(subject.loaded, ()).replay(said)
+    result = Replay(subject.loaded, ()).replay(recorded)
     assert result.verdicts["conforms"] == len(releases)
     assert result.decided["demo.conflict"] == 1
 
 
-def test_statements_that_cannot_be_read(folder: Folder) -> None:
+def test_assertions_that_cannot_be_read(folder: Folder) -> None:
     path = folder.evidence / "demo" / "said.jsonl.gz"
     path.parent.mkdir()
     path.write_bytes(b"no gzip")
     problem = replay(folder)["demo/said"].problem
     assert problem is not None
-    assert "cannot be read as statements" in problem.message
+    assert "cannot be read as an assertion" in problem.message

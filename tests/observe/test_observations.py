@@ -145,7 +145,15 @@ def test_the_folder_names_the_host_of_recorded_evidence(tmp_path: Path) -> None:
     folder = tmp_path / "evidence" / "illumos-omnios-2021.04"
     folder.mkdir(parents=True)
     (folder / "pairs.jsonl").write_bytes(line(Observation("a=tcp4", ("ok",))))
-    assert read(folder / "pairs.jsonl").host == {"os": "illumos", "release": "omnios-2021.04"}
+    found = read(folder / "pairs.jsonl").host
+    assert found == {"os": "illumos", "release": "omnios-2021.04", "recorded": folder.name}
+
+
+def test_a_recording_cannot_say_by_which_method_it_was_made() -> None:
+    """Its first line is anybody's; only the folder of the evidence makes it one of the evidence."""
+    found = recording(header({"os": "macos", "release": "15.5", "recorded": "linux-6.18.44", "method": "run on 15.5"}))
+    list(found)
+    assert found.host == {"os": "macos", "release": "15.5"}
 
 
 @pytest.mark.parametrize("name", ["nothing.jsonl", "."])

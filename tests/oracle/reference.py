@@ -176,6 +176,9 @@ class ReferenceEvaluator:
             return _yes(any(group in one.joined for one in state.socks))
         if name == "port.crowded":
             return _yes(len(port) > 10)
+        if name == "port.unconnected":
+            unconnected = [one for one in port if one.connection == 0]
+            return ("none", "one", "several")[min(len(unconnected), 2)]
         return _call_fact(name, call)
 
     def _option_fact(self, scope: str, option: str, new: Sock, sock: Sock | None) -> bool:

@@ -284,14 +284,20 @@ balanced-wildcard-still-shadows:
     a=udp4 a.bind=127.0.0.1 b=udp4 b.reuseport_lb=1 b.bind=0.0.0.0 deliver=127.0.0.1 => b
 dual-is-still-in-no-group:
     a=udp6 a.v6only=0 a.reuseport_lb=1 a.bind=:: b=udp6 b.v6only=0 b.reuseport_lb=1 b.bind=:: deliver=127.0.0.1 => b
+bound-only-member-was-not-read:
+    $LB2 tcp4 127.0.0.1$ a.listen deliver=127.0.0.1 b.listen deliver=127.0.0.1 => ? spread:a,b
+a-connected-member-before-sa-25-09:
+    $LB2 udp4 127.0.0.1$ b.connect=127.0.0.2 deliver=127.0.0.1 => ?
+bound-only-still-refuses:
+    $RP2 tcp4 127.0.0.1$ a.listen deliver=127.0.0.1 => refused
+""",
+    ("freebsd", "14.4"): """
 bound-only-member-is-pending:
     $LB2 tcp4 127.0.0.1$ a.listen deliver=127.0.0.1 b.listen deliver=127.0.0.1 => a spread:a,b
 bound-only-members:
     $LB2 tcp4 127.0.0.1$ deliver=127.0.0.1 => refused
 a-connected-member-leaves:
     $LB2 udp4 127.0.0.1$ b.connect=127.0.0.2 deliver=127.0.0.1 => a
-bound-only-still-refuses:
-    $RP2 tcp4 127.0.0.1$ a.listen deliver=127.0.0.1 => refused
 """,
     ("macos", "15.5"): """
 exact-newest:
@@ -412,10 +418,15 @@ def test_the_most_specific_wins_but_against_a_balanced_wildcard() -> None:
 
 
 @pytest.mark.parametrize(("os", "release"), [("openbsd", "7.9"), ("dragonfly", "5.9"), ("illumos", "2021.04")])
-def test_what_nobody_measured_is_unknown(os: str, release: str) -> None:
-    assert received(os, release, "a=udp4 a.bind=127.0.0.1 deliver=127.0.0.1 deliver_flow=127.0.0.1") == "? ?"
+def test_a_lone_receiver_receives_everywhere(os: str, release: str) -> None:
+    assert received(os, release, "a=udp4 a.bind=127.0.0.1 deliver=127.0.0.1 deliver_flow=127.0.0.1") == "a a"
     connected = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept"
     assert received(os, release, connected) == ""
+
+
+def test_which_of_several_receives_is_unknown_where_nobody_read_it() -> None:
+    shared = "a=udp4 a.reuseaddr=1 a.bind=0.0.0.0 b=udp4 b.reuseaddr=1 b.bind=127.0.0.1 deliver=127.0.0.1"
+    assert received("illumos", "2021.04", shared) == "?"
 
 
 def test_a_group_of_the_other_family_is_not_described() -> None:

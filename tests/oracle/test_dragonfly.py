@@ -126,6 +126,35 @@ CASES = read(
         b.connect=127.0.0.2 => b.connect=EADDRINUSE
     reset client loses its port:
         a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.bind=127.0.0.2 c.connect=127.0.0.1 a.close b=tcp4 b.bind=0.0.0.0
+    bind to the other family:
+        a=udp4 a.bind=:: b=tcp6 b.bind=127.0.0.1 => a.bind=EINVAL b.bind=EAFNOSUPPORT|EINVAL
+    connect to the other family:
+        a=tcp6 a.connect=127.0.0.1 b=udp4 b.connect=::1 => a.connect=EINVAL b.connect=EINVAL
+    accept without listen:
+        a=tcp4 x=a.accept b=udp6 y=b.accept => x=EINVAL y=EINVAL
+    listener connects:
+        a=tcp4 a.bind=127.0.0.1 a.listen a.connect=127.0.0.1 => a.connect=EOPNOTSUPP
+    connected connects again:
+        a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 c.connect=127.0.0.1 => c.connect=EISCONN
+    after a refusal:
+        a=tcp4 a.connect=127.0.0.1 a.bind=224.0.0.251 a.listen a.connect=127.0.0.1 a.reuseaddr=1 =>
+        a.connect=ECONNREFUSED a.bind=EINVAL a.listen=EINVAL a.connect=EINVAL a.reuseaddr=?
+    mapped destination:
+        a=udp6 a.connect=::ffff:127.0.0.1 b=tcp6 b.connect=::ffff:127.0.0.1 => a.connect=EADDRNOTAVAIL b.connect=refused
+    lone receiver:
+        a=udp4 a.bind=0.0.0.0 deliver=127.0.0.1 b=tcp6 b.bind=::1 b.listen deliver=::1 => deliver=a deliver=b
+    datagrams are shared:
+        a=udp4 a.reuseport=1 a.bind=0.0.0.0 b=udp4 b.reuseport=1 b.bind=0.0.0.0 deliver=127.0.0.1 => deliver=spread:a,b
+    connections are shared:
+        a=tcp4 a.reuseport=1 a.bind=127.0.0.1 a.listen b=tcp4 b.reuseport=1 b.bind=127.0.0.1 b.listen c=tcp4
+        c.reuseport=1 c.bind=0.0.0.0 c.listen deliver=127.0.0.1 deliver=127.0.0.2 => deliver=spread:a,b deliver=c
+    whether ipv6 shares was not read:
+        a=udp6 a.reuseport=1 a.bind=::1 b=udp6 b.reuseport=1 b.bind=::1 deliver=::1 => deliver=?
+    very ipv6 address before the wildcard:
+        a=udp6 a.bind=::1 b=udp6 b.reuseport=1 b.bind=:: deliver=::1 => deliver=a
+    a stream socket that does not listen is not found:
+        a=tcp4 a.reuseport=1 a.bind=127.0.0.1 a.listen b=tcp4 b.reuseport=1 b.bind=127.0.0.1 deliver=127.0.0.1
+        c=tcp4 c.bind=127.0.0.2 deliver=127.0.0.2 => deliver=a deliver=refused
     """
 )
 

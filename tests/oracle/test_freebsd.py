@@ -295,3 +295,70 @@ def test_the_newest_balanced_group_is_the_one_made_last() -> None:
     assert predict("13.0", f"{' '.join(steps)} deliver=127.0.0.1").outcomes[-1] == "b"
     assert predict("13.0", f"{' '.join(steps)} a.close deliver=127.0.0.1").outcomes[-1] == "b"
     assert predict("13.0", f"{' '.join(steps)} b.close deliver=127.0.0.1").outcomes[-1] == "spread:a,c"
+
+
+MAPPED_LAST = (
+    "b=tcp4 b.reuseport=1 b.bind=0.0.0.0 a=tcp6 a.v6only=0 a.reuseport=1 a.bind=::ffff:0.0.0.0 a.reuseport=0"
+    " c=tcp4 c.reuseport=1 c.bind=0.0.0.0"
+)
+CONNECTED_BALANCED = (
+    "a=udp4 a.reuseport_lb=1 a.bind=0.0.0.0 b=udp4 b.reuseport_lb=1 b.bind=0.0.0.0 a.connect=127.0.0.1"
+    " deliver=127.0.0.2"
+)
+PENDING_BALANCED = (
+    "a=tcp4 a.reuseport_lb=1 a.bind=127.0.0.1 a.listen b=tcp4 b.reuseport_lb=1 b.bind=127.0.0.1 deliver=127.0.0.1"
+)
+BALANCED_CLIENT = "a=tcp4 a.reuseport_lb=1 a.bind=127.0.0.1 l=tcp4 l.bind=127.0.0.2 l.listen a.connect=127.0.0.2"
+
+#: id, scenario, what its last step gives in some releases
+BY_RELEASE = [
+    ("bind-other-family", "a=udp4 a.bind=::", {"13.0": "EINVAL", "13.1": "EAFNOSUPPORT", "15": "EAFNOSUPPORT"}),
+    ("bind-other-family-ipv6", "a=tcp6 a.bind=127.0.0.1", {"12.0": "EINVAL", "14.0": "EAFNOSUPPORT"}),
+    (
+        "bind-other-family-refused",
+        "a=tcp4 a.connect=127.0.0.1 a.bind=::",
+        {"13.0": "EINVAL", "15": ("EAFNOSUPPORT", "EINVAL")},
+    ),
+    ("connect-other-family", "a=tcp6 a.connect=127.0.0.1", {"13.0": "EINVAL", "13.1": "EAFNOSUPPORT"}),
+    (
+        "listener-connects-other-family",
+        "a=tcp4 a.bind=127.0.0.1 a.listen a.connect=::1",
+        {"13.0": "EOPNOTSUPP", "15": None},
+    ),
+    (
+        "connect-after-refusal",
+        "a=tcp4 a.connect=127.0.0.1 a.connect=127.0.0.1",
+        {"12.0": "ECONNREFUSED", "15": "ECONNREFUSED"},
+    ),
+    (
+        "connect-across",
+        "a=udp6 a.v6only=0 a.bind=::1 a.connect=::ffff:127.0.0.1",
+        {"13.0": None, "14.0": "EAFNOSUPPORT", "15": "EAFNOSUPPORT"},
+    ),
+    (
+        "connect-from-mapped",
+        "a=tcp6 a.v6only=0 a.bind=::ffff:127.0.0.1 a.connect=::1",
+        {"13.0": None, "14.0": "EAFNOSUPPORT", "15": "EAFNOSUPPORT"},
+    ),
+    ("connect-from-group", "a=udp4 a.bind=224.0.0.251 a.connect=127.0.0.1", {"12.0": "ok", "15": "ok"}),
+    ("balanced-client", BALANCED_CLIENT, {"14.2": "ok", "14.3": None, "15": "EOPNOTSUPP"}),
+    ("mapped-wildcard-last", MAPPED_LAST, {"13.0": "EADDRINUSE", "14.0": None, "15": None}),
+    ("connected-balanced", CONNECTED_BALANCED, {"13.5": None, "14.3": None, "14.4": "b", "15": "b"}),
+    (
+        "connected-balanced-alone",
+        "a=udp4 a.reuseport_lb=1 a.bind=127.0.0.1 a.connect=127.0.0.2 deliver=127.0.0.1",
+        {"14.3": None, "15": "refused"},
+    ),
+    ("pending-balanced", PENDING_BALANCED, {"13.0": "spread:a,refused", "14.0": None, "14.3": "a", "15": "a"}),
+    ("to-unspecified", "a=tcp4 a.bind=0.0.0.0 a.listen deliver=0.0.0.0", {"14.3": None, "15": "ENETUNREACH"}),
+    ("datagram-to-unspecified", "a=udp4 a.bind=0.0.0.0 deliver=0.0.0.0", {"14.3": None, "15": "ENETUNREACH"}),
+    ("to-broadcast", "a=tcp4 a.bind=0.0.0.0 a.listen deliver=255.255.255.255", {"13.0": None, "14.0": "EACCES"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "outcomes"), [row[1:] for row in BY_RELEASE], ids=[identity for identity, _, _ in BY_RELEASE]
+)
+def test_last_step_by_release(scenario: str, outcomes: dict[str, str | tuple[str, ...] | None]) -> None:
+    found = {release: predict(release, scenario).outcomes[-1] for release in outcomes}
+    assert found == outcomes

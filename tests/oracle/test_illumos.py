@@ -12,6 +12,12 @@ NotOk = Callable[[str, str, str], str]
 
 #: id, scenario, its steps that are not ok ("step=outcome")
 BOTH = [
+    ("lone-receiver", "a=udp4 a.bind=0.0.0.0 deliver=127.0.0.1", "deliver=a"),
+    ("lone-dual-listener", "a=tcp6 a.v6only=0 a.bind=:: a.listen deliver=127.0.0.1 deliver=::1", "deliver=a deliver=a"),
+    ("lone-v6only-listener", "a=tcp6 a.v6only=1 a.bind=:: a.listen deliver=127.0.0.1", "deliver=refused"),
+    ("lone-mapped-listener", "a=tcp6 a.bind=::ffff:127.0.0.1 a.listen deliver=127.0.0.1", "deliver=a"),
+    ("bound-is-not-found", "a=tcp4 a.bind=127.0.0.1 deliver=127.0.0.1", "deliver=refused"),
+    ("which-of-two", "a=udp4 a.bind=0.0.0.0 b=udp4 b.reuseaddr=1 b.bind=127.0.0.1 deliver=127.0.0.1", "deliver=?"),
     ("udp-takes-any", "a=udp4 a.bind=127.0.0.1 user=1001 b=udp4 b.reuseaddr=1 b.bind=127.0.0.1", ""),
     ("udp-holder-alone", "a=udp4 a.reuseaddr=1 a.bind=0.0.0.0 b=udp4 b.bind=127.0.0.1", "b.bind=EADDRINUSE"),
     ("no-user-check", "a=tcp4 a.bind=0.0.0.0 a.listen user=1001 b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1 b.listen", ""),

@@ -240,3 +240,42 @@ def test_both_evaluators_decide_alike() -> None:
         compiled, naive = Oracle(expectations), Oracle(expectations, evaluator=ReferenceEvaluator(expectations))
         for _, scenario, _ in EVERYWHERE:
             assert compiled.predict(scenario) == naive.predict(scenario), (release, scenario)
+
+
+V6ONLY_CLIENT = "a=tcp6 a.v6only=1 a.bind=::1 a.listen b=tcp6 b.v6only=1 b.connect=::ffff:127.0.0.1"
+ACROSS = "a={0} a.v6only=0 a.bind=::1 a.connect=::ffff:127.0.0.1"
+FROM_MAPPED = "a={0} a.v6only=0 a.bind=::ffff:127.0.0.1 a.connect=::1"
+REFUSED = "a=tcp4 a.connect=127.0.0.1"
+RESET = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 a.close"
+
+#: id, scenario, what its last step gives in some releases
+BY_RELEASE = [
+    (
+        "v6only-client",
+        V6ONLY_CLIENT,
+        {"11.5": "EINVAL", "15.1": "EINVAL", "15.2": "EAFNOSUPPORT", "15.5": "EAFNOSUPPORT"},
+    ),
+    ("v6only-datagram", "a=udp6 a.v6only=1 a.connect=::ffff:127.0.0.1", {"15.5": None}),
+    ("across", ACROSS.format("tcp6"), {"15.1": None, "15.2": "EAFNOSUPPORT"}),
+    ("across-udp", ACROSS.format("udp6"), {"15.1": None, "15.2": "EINVAL"}),
+    ("from-mapped", FROM_MAPPED.format("tcp6"), {"12.4": None, "15.1": None, "15.2": "EAFNOSUPPORT"}),
+    ("from-mapped-udp", FROM_MAPPED.format("udp6"), {"12.3": None, "12.4": "EINVAL", "15.5": "EINVAL"}),
+    ("from-group", "a=udp4 a.bind=224.0.0.251 a.connect=127.0.0.1", {"10.8": "ok", "15.5": "ok"}),
+    ("bind-other-family", "a=udp4 a.bind=::", {"10.8": "EINVAL", "15.5": "EINVAL"}),
+    ("bind-other-family-ipv6", "a=udp6 a.bind=127.0.0.1", {"15.5": "EINVAL"}),
+    ("connect-other-family", "a=tcp6 a.connect=127.0.0.1", {"15.5": "EAFNOSUPPORT"}),
+    ("connect-other-family-udp", "a=udp4 a.connect=::1", {"15.5": "EINVAL"}),
+    ("listener-connects-other-family", "a=tcp4 a.listen a.connect=::1", {"15.5": "EOPNOTSUPP"}),
+    ("connect-after-refusal", f"{REFUSED} a.connect=127.0.0.1", {"15.5": "EINVAL"}),
+    ("bind-after-refusal", f"{REFUSED} a.bind=::", {"15.5": "EINVAL"}),
+    ("connect-after-reset", f"{RESET} c.connect=127.0.0.1", {"15.5": ("ECONNRESET", "EINVAL")}),
+    ("to-broadcast", "a=tcp4 a.bind=0.0.0.0 a.listen deliver=255.255.255.255", {"14.0": None, "15.5": "EAFNOSUPPORT"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "outcomes"), [row[1:] for row in BY_RELEASE], ids=[identity for identity, _, _ in BY_RELEASE]
+)
+def test_last_step_by_release(scenario: str, outcomes: dict[str, str | tuple[str, ...] | None]) -> None:
+    found = {release: predict(release, scenario).outcomes[-1] for release in outcomes}
+    assert found == outcomes

@@ -109,6 +109,25 @@ CASES = read(
         b.connect=127.0.0.1
     reset client loses its port:
         a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.bind=127.0.0.2 c.connect=127.0.0.1 a.close b=tcp4 b.bind=0.0.0.0
+    bind to the other family:
+        a=udp4 a.bind=:: b=tcp6 b.bind=127.0.0.1 c=udp4 c.bind=127.0.0.1 c.bind=::1 => a.bind=EAFNOSUPPORT
+        b.bind=EAFNOSUPPORT c.bind=EAFNOSUPPORT
+    connect to the other family:
+        a=tcp6 a.connect=127.0.0.1 b=udp4 b.connect=::1 => a.connect=EAFNOSUPPORT b.connect=EAFNOSUPPORT
+    v6only of an ipv4 socket:
+        a=udp4 a.v6only=1 b=tcp4 b.v6only=0 => a.v6only=ENOPROTOOPT b.v6only=ENOPROTOOPT
+    accept without listen:
+        a=tcp4 x=a.accept b=udp6 y=b.accept => x=EINVAL y=EOPNOTSUPP
+    listener connects:
+        a=tcp4 a.bind=127.0.0.1 a.listen a.connect=127.0.0.1 a.connect=::1 => a.connect=EOPNOTSUPP a.connect=EOPNOTSUPP
+    connected connects again:
+        a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 c.connect=127.0.0.1 => c.connect=EISCONN
+    after a refusal:
+        a=tcp4 a.connect=127.0.0.1 a.bind=127.0.0.1 a.listen a.connect=127.0.0.1 a.reuseaddr=1 =>
+        a.connect=ECONNREFUSED a.bind=EINVAL a.listen=EINVAL a.connect=EINVAL a.reuseaddr=ECONNRESET
+    after a reset:
+        a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 a.close c.bind=127.0.0.2 c.connect=127.0.0.1 =>
+        c.bind=EINVAL c.connect=EINVAL
     """
 )
 

@@ -116,6 +116,58 @@ CASES = read(
         b.connect=127.0.0.2 => b.connect=EADDRINUSE
     reset client loses its port:
         a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.bind=127.0.0.2 c.connect=127.0.0.1 a.close b=tcp4 b.bind=0.0.0.0
+    bind to the other family:
+        a=udp4 a.bind=:: b=tcp6 b.bind=127.0.0.1 => a.bind=EAFNOSUPPORT b.bind=EAFNOSUPPORT
+    bound before the family:
+        a=udp4 a.bind=127.0.0.1 a.bind=:: => a.bind=EINVAL
+    connect to the other family:
+        a=tcp6 a.connect=127.0.0.1 b=udp4 b.connect=::1 => a.connect=EAFNOSUPPORT b.connect=EAFNOSUPPORT
+    v6only of an ipv4 socket:
+        a=udp4 a.v6only=1 b=tcp4 b.v6only=0 => a.v6only=EINVAL b.v6only=EINVAL
+    accept without listen:
+        a=tcp4 x=a.accept b=udp6 y=b.accept => x=EINVAL y=EINVAL
+    listener connects:
+        a=tcp4 a.bind=127.0.0.1 a.listen a.connect=127.0.0.1 => a.connect=EOPNOTSUPP
+    connected connects again:
+        a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 c.connect=127.0.0.1 => c.connect=EISCONN
+    after a refusal:
+        a=tcp4 a.connect=127.0.0.1 a.bind=127.0.0.1 a.listen a.connect=127.0.0.1 a.reuseaddr=1 =>
+        a.connect=ECONNREFUSED a.bind=EINVAL a.listen=EINVAL a.connect=EINVAL
+    v6only after a refusal:
+        a=tcp6 a.connect=::1 a.v6only=1 => a.connect=ECONNREFUSED a.v6only=ECONNRESET
+    after a reset:
+        a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 a.close c.bind=127.0.0.2 c.listen c.reuseport=1 =>
+        c.bind=ECONNRESET|EINVAL c.listen=ECONNRESET|EINVAL
+    lone receiver:
+        a=udp4 a.bind=0.0.0.0 deliver=127.0.0.1 b=tcp6 b.bind=::1 b.listen deliver=::1 => deliver=a deliver=b
+    newest receives:
+        a=udp4 a.reuseport=1 a.bind=0.0.0.0 b=udp4 b.reuseport=1 b.bind=0.0.0.0 deliver=127.0.0.1 b.close
+        deliver=127.0.0.1 => deliver=b deliver=a
+    newest listener receives:
+        a=tcp4 a.reuseport=1 a.bind=127.0.0.1 a.listen b=tcp4 b.reuseport=1 b.bind=127.0.0.1 b.listen
+        deliver=127.0.0.1 => deliver=b
+    very address before the wildcard:
+        a=udp6 a.bind=::1 b=udp6 b.reuseport=1 b.bind=:: deliver=::1 => deliver=a
+    deaf socket swallows:
+        a=tcp4 a.reuseport=1 a.bind=127.0.0.1 a.listen b=tcp4 b.reuseport=1 b.bind=127.0.0.1 c=tcp4
+        c.connect=127.0.0.1 => c.connect=timeout
+    nobody there:
+        a=udp6 a.bind=::1 deliver=127.0.0.1 => deliver=refused
+    connection is for its peer alone:
+        a=udp4 a.bind=127.0.0.1 a.connect=127.0.0.2 deliver=127.0.0.1 => deliver=refused
+    connections to no address:
+        a=tcp4 a.bind=0.0.0.0 a.listen deliver=0.0.0.0 deliver=224.0.0.251 deliver=255.255.255.255 => deliver=EINVAL
+        deliver=none deliver=EINVAL
+    no mapped destination:
+        a=udp4 a.bind=0.0.0.0 deliver=::ffff:127.0.0.1 => deliver=EADDRNOTAVAIL
+    group copies:
+        a=udp4 a.reuseport=1 a.bind=0.0.0.0 b=udp4 b.reuseaddr=1 b.bind=224.0.0.251 b.join=224.0.0.251
+        deliver=224.0.0.251 => deliver=every:a,b
+    group ends at who shares with nobody:
+        a=udp4 a.reuseport=1 a.bind=0.0.0.0 a.join=224.0.0.251 b=udp4 b.reuseport=1 b.bind=0.0.0.0 b.reuseport=0
+        deliver=224.0.0.251 => deliver=b
+    group that nobody joined:
+        a=udp4 a.bind=224.0.0.251 deliver=224.0.0.251 => deliver=none
     """
 )
 

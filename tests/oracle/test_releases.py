@@ -59,7 +59,7 @@ def test_macos_12_refuses_as_12_0() -> None:
         ("freebsd", "15", ""),
         ("freebsd", "15.0-RELEASE", ""),
         ("freebsd", "11.4", "before 12.0"),
-        ("freebsd", "16", "past 15"),
+        ("freebsd", "16", "past 15.0"),
         ("gvisor", "release-20221219.0", ""),
         ("gvisor", "release-20240101.0", "past 20221219"),
         ("windows", "2000", "before 5.1"),

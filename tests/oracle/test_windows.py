@@ -77,6 +77,8 @@ def test_xp(not_ok: NotOk, first: str, second: str, expected: str) -> None:
 
 
 SERVED = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept"
+DUAL_EXCLUSIVE = "a=udp6 a.v6only=0 a.exclusive=1 a.bind=::"
+DUAL_SHARED = "a=udp6 a.v6only=0 a.reuseaddr=1 a.bind=::"
 DUAL = "a=tcp6 a.v6only=0 a.bind=::"
 EXCLUSIVE_DUAL = "a=tcp6 a.exclusive=1 a.v6only=0 a.bind=::"
 
@@ -161,6 +163,33 @@ CASES = [
         "user=1001 a=tcp4 a.bind=127.0.0.1 c=tcp4 c.bind=0.0.0.0 user=0 user=1002 b=tcp4 b.bind=127.0.0.1",
         "b.bind=EACCES|EADDRINUSE",
     ),
+    ("v6only-after-bind", "a=tcp6 a.v6only=1 a.bind=:: a.v6only=0", "a.v6only=refused"),
+    ("dual-datagrams-exclusive", f"{DUAL_EXCLUSIVE} b=udp6 b.v6only=0 b.exclusive=1 b.bind=::", "b.bind=refused"),
+    ("dual-datagrams-plain-after", f"{DUAL_EXCLUSIVE} b=udp6 b.v6only=0 b.bind=::", "b.bind=refused"),
+    ("dual-datagrams-reuse-after", f"{DUAL_EXCLUSIVE} b=udp6 b.v6only=0 b.reuseaddr=1 b.bind=::", "b.bind=refused"),
+    ("dual-datagrams-plain-first", "a=udp6 a.v6only=0 a.bind=:: b=udp6 b.v6only=0 b.exclusive=1 b.bind=::", "b.bind=?"),
+    ("dual-datagrams-share", f"{DUAL_SHARED} b=udp6 b.v6only=0 b.reuseaddr=1 b.bind=::", ""),
+    ("dual-datagrams-unasked", f"{DUAL_SHARED} b=udp6 b.v6only=0 b.bind=::", "b.bind=?"),
+    (
+        "dual-over-mapped",
+        "a=udp6 a.v6only=0 a.reuseaddr=1 a.bind=::ffff:127.0.0.1 b=udp6 b.v6only=0 b.reuseaddr=1 b.bind=::",
+        "",
+    ),
+    (
+        "ipv4-then-dual-exclusive",
+        "a=udp4 a.exclusive=1 a.bind=0.0.0.0 b=udp6 b.exclusive=1 b.v6only=0 b.bind=::",
+        "b.bind=refused",
+    ),
+    (
+        "exclusive-restart",
+        (
+            "a=tcp4 a.exclusive=1 a.bind=0.0.0.0 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept a.close x.close b=tcp4 "
+            "b.exclusive=1 b.bind=0.0.0.0 b.listen"
+        ),
+        "",
+    ),
+    ("to-unspecified", "a=tcp4 a.bind=0.0.0.0 a.listen deliver=0.0.0.0", "deliver=EADDRNOTAVAIL"),
+    ("lone-receiver", "a=udp4 a.bind=0.0.0.0 deliver=127.0.0.1", "deliver=a"),
     ("administrator", "a=tcp4 a.bind=0.0.0.0 user=1001 b=tcp4 b.bind=127.0.0.1", "b.bind=?"),
 ]
 

@@ -87,7 +87,7 @@ def test_a_rule_edit_shows_the_cells_that_it_changed(tmp_path: Path) -> None:
     source = Path(catalog.expectations("linux").file).read_text(encoding="utf-8")
     path = tmp_path / "linux.yaml"
     path.write_text(
-        source.replace("- {both.reuseaddr: yes, existing.listening: no}\n", "- {both.reuseaddr: yes}\n", 1),
+        source.replace("- both-reuseaddr-not-listening\n", "- {both.reuseaddr: yes}\n", 1),
         encoding="utf-8",
     )
     before, after = cells.render("linux").splitlines(), cells.render(str(path)).splitlines()

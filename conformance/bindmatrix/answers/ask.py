@@ -87,18 +87,19 @@ def answers(scenario: Scenario, systems: Iterable[str] = (), release: str = "") 
     for os in systems or catalog.names():
         expectations = catalog.expectations(os)
         if release:
-            chosen = [variant_of(expectations, catalog.release_of(expectations, release))]
-            every = chosen[0].stretches
+            found += of_variants(
+                scenario, expectations, [variant_of(expectations, catalog.release_of(expectations, release))]
+            )
         else:
-            chosen = variants(expectations)
-            every = stretches(expectations)
-        found += _of_system(scenario, expectations, chosen, every)
+            found += of_variants(scenario, expectations, variants(expectations), stretches(expectations))
     return found
 
 
-def _of_system(
-    scenario: Scenario, expectations: Expectations, chosen: Sequence[Variant], every: Sequence[Stretch]
+def of_variants(
+    scenario: Scenario, expectations: Expectations, chosen: Sequence[Variant], every: Sequence[Stretch] = ()
 ) -> list[SystemAnswer]:
+    """The answers of some variants of a system; ``every``: the releases in order, where they are several variants."""
+    every = every or chosen[0].stretches
     rows: dict[object, list[tuple[Variant, Stretch]]] = {}
     for variant in chosen:
         actual = variant.actual.predict(scenario)

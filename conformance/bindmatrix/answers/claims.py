@@ -13,7 +13,7 @@ from bindmatrix.judge import claim_check
 from bindmatrix.judge.claim_check import Claim, ClaimVerdict
 from bindmatrix.notation import Scenario
 from bindmatrix.observe.recordings import Observation
-from bindmatrix.oracle.variants import Variant, variant_of, variants
+from bindmatrix.oracle.variants import Variant, variant_of, variant_of_host, variants
 from bindmatrix.outcomes import Expected
 from bindmatrix.rules import catalog, confidence
 from bindmatrix.rules.boundaries import Stretch, ranges, stretches
@@ -173,8 +173,7 @@ def _like(os: str, scenario: Scenario) -> Sequence[Expected]:
 
 def _judge_here(found: Sequence[ClaimResult], observed: Sequence[Observation], host: Mapping[str, Any]) -> None:
     ran = {one.scenario: one.outcomes for one in observed}
-    expectations, release = catalog.of_host(host)
-    variant = variant_of(expectations, release)
+    variant = variant_of_host(host)
     for result in found:
         result.here = claim_check.find(result.claim, lambda scenario: ran.get(scenario.text), _like)
         result.expected_here = claim_check.find(result.claim, _predicts(variant), _like)

@@ -11,9 +11,10 @@ from bindmatrix.cli.main import OK, WRONG
 from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.notation import OPTIONS, SOCKET_KINDS, Scenario, parse, words_with_columns
 from bindmatrix.observe import scenario_input
+from bindmatrix.programs import runtimes
 from bindmatrix.report import ask_text, words
 from bindmatrix.report.console import show, width_of
-from bindmatrix.rules import confidence
+from bindmatrix.rules import catalog, confidence
 
 _EPILOG = """\
 The short form asks the most common question, what two sockets do to each other:
@@ -31,6 +32,10 @@ IPv4 or IPv6; /x or @x of unix and unixgram; cid:any, cid:local or cid:own of vs
   bindmatrix ask tcp dual :: / reuseaddr 127.0.0.1
   bindmatrix ask 'a=udp4 a.bind=0.0.0.0 b=udp4 b.reuseaddr=1 b.bind=127.0.0.1' --os freebsd --os macos
 
+--runtime asks for what a library or server of docs/runtimes.md does on each system; a SCENARIO is what follows it:
+
+  bindmatrix ask --runtime go-http 'other=tcp4 other.reuseaddr=1 other.bind=127.0.0.1' --os windows --os linux
+
 Only the steps that are not ok on every system are shown, and the last bind.  Releases that answer alike share a row;
 reason and confidence are those of the newest of them whose own code gave all of it, else of the newest.
 An outcome with a * is a known divergence: the kernel does so against the rules.
@@ -38,7 +43,8 @@ An outcome with a * is a known divergence: the kernel does so against the rules.
 --json prints a list of objects, one a row: scenario, os, releases (ranges), release (the one the rest is about),
 outcomes (aligned with the steps; a string, a list of accepted ones, "refused" for any error, null for unknown), rules
 (ids, aligned), step (counted from 0; the one that the reason is about), rule, reason, confidence (an object, as in
-'bindmatrix predict --help'); and where they apply divergences (ids), by_rules (outcomes without them), limit.
+'bindmatrix predict --help'); and where they apply divergences (ids), by_rules (outcomes without them), limit.  With
+--runtime: runtime (its id) and verified too.
 
 How an outcome is known, the strongest first; a confidence names the release on which it was obtained:
 
@@ -48,17 +54,20 @@ How an outcome is known, the strongest first; a confidence names the release on 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.usage = "bindmatrix ask [--os OS]... [--release RELEASE] [--json] SCENARIO|FILE|-|PROTOCOL ..."
+    parser.usage = (
+        "bindmatrix ask [--os OS]... [--release RELEASE] [--json] SCENARIO|FILE|-|PROTOCOL ... | --runtime ID [STEP...]"
+    )
     parser.epilog = _EPILOG + words.definitions(confidence.WORDS)
     parser.add_argument(
         "words",
-        nargs="+",
+        nargs="*",
         metavar="SCENARIO",
         help="a scenario, a file of them, - for standard input, or the short form",
     )
     parser.add_argument(
         "--os", action="append", default=[], help="only this system (repeatable), or an expectation file"
     )
+    parser.add_argument("--runtime", metavar="ID", help="what this runtime does, see below")
     parser.add_argument("--release", default="", help="only this release; needs one --os")
     parser.add_argument("--json", action="store_true", help="a list of objects, see below")
 
@@ -67,6 +76,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the answers; every bad scenario of a file is told, the others are still answered."""
     if arguments.release and len(arguments.os) != 1:
         raise Problem(Place("--release"), "needs exactly one --os: a release is one of a system")
+    if arguments.runtime is not None:
+        _ask_runtime(arguments)
+        return OK
+    if not arguments.words:
+        raise Problem(Place("question"), "expected a scenario, a file, a protocol or --runtime; see 'ask --help'")
     status = OK
     found = []
     asked = False
@@ -88,6 +102,36 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(found, indent=1))
     return status
+
+
+def _ask_runtime(arguments: argparse.Namespace) -> None:
+    """Print the answers for what a runtime does on each system, and for the steps that follow."""
+    row = runtimes.runtime(arguments.runtime)
+    systems = list(dict.fromkeys(arguments.os)) or catalog.names()
+    asked: dict[str, list[str]] = {}
+    silent = []
+    for system in systems:
+        name = catalog.expectations(system).os
+        scenario = row.scenario(name)
+        if scenario is None:
+            silent.append(f"{system}: {row.verified(name)}")
+        else:
+            asked.setdefault(parse(" ".join([scenario.text, *arguments.words])).text, []).append(system)
+    found = []
+    if not arguments.json:
+        print(f"{row.id}: {row.runtime} {row.version}, {row.call}")
+    for text, those in asked.items():
+        scenario = parse(text)
+        answers = ask.answers(scenario, those, arguments.release)
+        found += [one.as_dict(scenario) | {"runtime": row.id, "verified": row.verified(one.os)} for one in answers]
+        if not arguments.json:
+            known = dict.fromkeys(row.verified(catalog.expectations(system).os) for system in those)
+            print(f"\nwhat it does on {', '.join(those)} ({'; '.join(known)}):")
+            show(ask_text.lines(scenario, answers, width_of(sys.stdout)))
+    if arguments.json:
+        print(json.dumps(found, indent=1))
+    elif silent:
+        print("\n" + "\n".join(silent))
 
 
 def _asked(words: list[str]) -> list[scenario_input.ScenarioLine]:

@@ -185,7 +185,8 @@ def _recorded(word: str, recording: Recording, found: dict[str, Observation], no
         notes.append(f"{word}: no rules are named for it: {problem.message}")
         return RecordedSide(_host_name(recording) or word, found, None)
     known = divergences.of(expectations, release)
-    return RecordedSide(f"{expectations.os} {release}", found, expectations.at(release), known)
+    model = catalog.model_of_host(expectations, release, recording.host)
+    return RecordedSide(f"{expectations.os} {release}", found, model, known)
 
 
 def _host_name(recording: Recording) -> str:

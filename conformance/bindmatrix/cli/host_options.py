@@ -7,6 +7,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from bindmatrix.errors import Place, Problem
+from bindmatrix.execute import local
 from bindmatrix.execute.hosts import FILE, HostSpec, host_spec, read_hosts
 
 _UNFIT = re.compile(r"[^A-Za-z0-9._+]+")
@@ -20,6 +22,12 @@ def configure(parser: argparse.ArgumentParser, *, several: bool) -> None:
         metavar="HOST",
         help="local (default), python=PATH, ssh=[USER@]HOST, via=COMMAND that ends in a Python, or a name out of "
         f"{FILE}" + ("; once for each host, they run side by side" if several else ""),
+    )
+    parser.add_argument(
+        "--executor",
+        choices=("python", "c"),
+        default="python",
+        help="c: compile executor.c, once, and run that; on this machine only",
     )
     parser.add_argument("--hosts", type=Path, metavar="FILE", help=f"names of hosts (default ./{FILE})")
 
@@ -35,7 +43,9 @@ def chosen(arguments: argparse.Namespace) -> list[HostSpec]:
         spec = host_spec(word, named)
         name = next(name for count in range(1, 10_000) if folder_name(name := _numbered(spec.name, count)) not in taken)
         taken.add(folder_name(name))
-        specs.append(replace(spec, name=name, workers=arguments.workers or spec.workers))
+        if arguments.executor == "c" and (spec.ssh or spec.via or spec.python or not local.PIPES_CAN_BE_WATCHED):
+            raise Problem(Place("--executor c"), f"works on this machine alone, with POSIX; {spec.name} runs Python")
+        specs.append(replace(spec, name=name, workers=arguments.workers or spec.workers, executor=arguments.executor))
     return specs
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bindmatrix.errors import BindmatrixError, Place, Problem
+from bindmatrix.judge import literature
 from bindmatrix.judge.host_table import HostTable, of_recordings
 from bindmatrix.observe import recordings
 from bindmatrix.observe.run_folder import NAME
@@ -150,11 +151,16 @@ def _last(waiting: deque[int], lock: threading.Lock) -> int | None:
         return waiting.pop() if waiting else None
 
 
+def reading(path: str, facts: Mapping[str, Any]) -> recordings.Recording:
+    """The recording in a file, or the assertions of literature about the release in ``facts``."""
+    return literature.recording(path, facts) if literature.is_literature(path) else recordings.read(path)
+
+
 def _columns(source: Source) -> HostTable | str:
     """One host, or what is wrong with its files: problems do not travel between processes, their text does."""
     try:
         with no_collecting():
-            return of_recordings([recordings.read(path) for path in source.paths], facts=source.facts)
+            return of_recordings([reading(path, source.facts) for path in source.paths], facts=source.facts)
     except BindmatrixError as problem:
         return str(problem)
 

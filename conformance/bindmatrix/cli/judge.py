@@ -7,6 +7,7 @@ import json
 import sys
 import time
 
+from bindmatrix.cli import inputs
 from bindmatrix.cli.main import DIVERGES, OK, WRONG
 from bindmatrix.errors import Place, Problem
 from bindmatrix.judge.summary import Collector, Summary
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     summaries = []
     status = OK
     for name in arguments.observations:
-        recording = recordings.read(name)
+        recording = inputs.reading(name, {"os": arguments.os, "release": arguments.release})
         summary = judge(recording, arguments.os, arguments.release)
         summary.recording = None if name == "-" else name
         summaries.append(summary)
@@ -65,10 +66,7 @@ def judge(recording: recordings.Recording, os: str = "", release: str = "") -> S
     if collector is None:
         expected = 'holds no observations; expected JSON Lines of {"scenario": ..., "outcomes": [...]}'
         raise recording.problem or Problem(Place(recording.name), expected)
-    notes = []
-    limit = catalog.limit_of_host(collector.judge.model, collector.judge.host)
-    if limit:
-        notes.append(limit)
+    notes = catalog.notes_of_host(collector.judge.model, collector.judge.host)
     if recording.bad_lines:
         notes.append(f"{recording.bad_lines} lines of {recording.name} could not be read")
     return collector.summary(notes=notes, seconds=time.perf_counter() - started)
@@ -81,4 +79,6 @@ def _collector(recording: recordings.Recording, os: str, release: str) -> Collec
     if release:
         host["release"] = release
     expectations, version = catalog.of_host(host)
-    return Collector(Judge(expectations.at(version), divergences.of(expectations, version), host))
+    return Collector(
+        Judge(catalog.model_of_host(expectations, version, host), divergences.of(expectations, version), host)
+    )

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from bindmatrix.cli import scenario_options
 from bindmatrix.cli.main import DIVERGES, OK, WRONG
 from bindmatrix.errors import BindmatrixError, Place, Problem
-from bindmatrix.execute import kernel_images, vng
+from bindmatrix.execute import initramfs, kernel_images, vng
 from bindmatrix.execute.hosts import HostSpec, open_host
+from bindmatrix.execute.initramfs import InitramfsHost
 from bindmatrix.execute.kernel_images import Image
 from bindmatrix.execute.local import LocalHost
 from bindmatrix.execute.remote import RemoteHost
@@ -34,10 +35,12 @@ _EPILOG = f"""\
 Without a scenario: the images in {", ".join(kernel_images.PLACES)}, or those that --image names, each with the version
 that it says itself.
 
-With one (or a file of them): each image is booted with virtme-ng (vng) in QEMU, in emulation unless --kvm is given,
-which takes from 20 seconds up; nothing is installed, the files of this machine are its root, read only.  The kernel
-that runs here is asked too (--no-here leaves it out), and what was recorded of the scenario on other releases is shown
-beside.  Then: between which two versions the answer changes, and the rules that say so.
+With one (or a file of them): each image is booted in QEMU, in emulation unless --kvm is given; nothing is installed.
+With --executor c the C executor is all there is in it (an initramfs); that takes a few seconds and needs a C compiler
+that links statically.  With --executor python virtme-ng (vng) gives it the files of this machine, read only, and their
+Python; that takes from 20 seconds up.  Without --executor: c where that can be had.  The kernel that runs here is asked
+too (--no-here leaves it out), and what was recorded of the scenario on other releases is shown beside.  Then: between
+which two versions the answer changes, and the rules that say so.
 
 Exit status: 1 when a kernel that was run diverges from what is expected of it, 2 when one could not be run.
 
@@ -47,13 +50,16 @@ Exit status: 1 when a kernel that was run diverges from what is expected of it, 
 """
 
 
+_Host = LocalHost | RemoteHost | InitramfsHost
+
+
 class _Ask(NamedTuple):
     """A kernel to be asked; the fields are those of :class:`~bindmatrix.judge.by_release.KernelAnswer`."""
 
     how: str
     source: str
     release: str
-    spec: HostSpec
+    host: _Host
 
 
 #: the facts of a kernel and its observation of each scenario; in place of the facts why there are none
@@ -74,6 +80,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a kernel image or a folder of them (repeatable)",
     )
     parser.add_argument("--no-here", action="store_true", help="do not ask the kernel that runs here")
+    parser.add_argument(
+        "--executor", choices=("c", "python"), help="what runs in a booted kernel (default: c where it can be had)"
+    )
     parser.add_argument("--kvm", action="store_true", help="boot with the processor's virtualization: two seconds")
     parser.add_argument(
         "--jobs",
@@ -98,12 +107,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if not found:
             raise _nothing(arguments.image)
-        asks = [_Ask("booted", str(one.path), one.release, vng.host_spec(one, kvm=arguments.kvm)) for one in found]
+        asks = [_Ask("booted", str(one.path), one.release, host) for one, host in _booted(found, arguments)]
     except Problem as problem:  # what is known without booting anything is still told
         print(problem, file=sys.stderr)
         status = WRONG
     if not arguments.no_here:
-        asks.append(_Ask("this kernel", "", "", HostSpec("local", workers=1)))
+        asks.append(_Ask("this kernel", "", "", open_host(HostSpec("local", workers=1))))
     if asks and sys.stderr.isatty():
         print(f"asking {len(asks)} kernels", file=sys.stderr)
     heard = _ask_all(asks, asked, arguments.jobs)
@@ -137,6 +146,16 @@ def _images(places: Sequence[Path]) -> list[Image]:
     return sorted(found, key=lambda one: releases.sort_key(one.release))
 
 
+def _booted(found: Sequence[Image], arguments: argparse.Namespace) -> list[tuple[Image, _Host]]:
+    """A host for each image; raises :class:`Problem` where what boots them is not here."""
+    lacking = [] if arguments.executor == "python" else initramfs.missing()
+    if arguments.executor == "c" and lacking:
+        raise Problem(Place("--executor c"), f"kernels cannot be booted with it here, missing: {', '.join(lacking)}")
+    if arguments.executor == "python" or lacking:
+        return [(one, open_host(vng.host_spec(one, kvm=arguments.kvm))) for one in found]
+    return [(one, InitramfsHost(one, kvm=arguments.kvm)) for one in found]
+
+
 def _nothing(places: Sequence[Path]) -> Problem:
     where = ", ".join(map(str, places)) or ", ".join(kernel_images.PLACES)
     return Problem(
@@ -162,7 +181,7 @@ def _image(one: Image) -> dict[str, str]:
 
 def _ask_all(asks: Sequence[_Ask], asked: Sequence[Scenario], jobs: int) -> list[_Heard]:
     """What each kernel says, in their order; Ctrl-C ends those that boot."""
-    hosts = [open_host(one.spec) for one in asks]
+    hosts = [one.host for one in asks]
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         try:
             return list(pool.map(partial(_ask, asked=asked), hosts))
@@ -173,11 +192,12 @@ def _ask_all(asks: Sequence[_Ask], asked: Sequence[Scenario], jobs: int) -> list
             raise
 
 
-def _ask(host: LocalHost | RemoteHost, asked: Sequence[Scenario]) -> _Heard:
+def _ask(host: _Host, asked: Sequence[Scenario]) -> _Heard:
     try:
         with host:
-            facts = host.facts
-            return facts, {found.scenario: found for found in observed(host.run([scenario.text for scenario in asked]))}
+            # before the facts: an initramfs is booted once for its scenarios, and tells the facts with them
+            found = {one.scenario: one for one in observed(host.run([scenario.text for scenario in asked]))}
+            return host.facts, found
     except BindmatrixError as error:
         return str(error), {}
 

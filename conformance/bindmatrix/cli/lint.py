@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from bindmatrix.cli.main import OK, WRONG
-from bindmatrix.errors import Place, Problem, nearest
+from bindmatrix.errors import Place, Problem, Problems, nearest
 from bindmatrix.lint import checks, mutation_score
 from bindmatrix.lint.checks import Finding
 from bindmatrix.lint.checks_evidence import unmeasured
@@ -21,7 +22,10 @@ from bindmatrix.lint.mutation_score import Score, Survivor
 from bindmatrix.lint.replay import Recorded
 from bindmatrix.lint.suggest import POOL
 from bindmatrix.report.words import counted
-from bindmatrix.rules import catalog, confidence
+from bindmatrix.rules import catalog, confidence, divergences
+from bindmatrix.rules.formatter import formatted
+from bindmatrix.rules.loader import load, loads
+from bindmatrix.rules.model import Expectations, Rule
 
 _EPILOG = """\
 Exit status: 0 when nothing is wrong, 2 when something is (with --strict also when a mutant survives).
@@ -65,6 +69,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--decides", action="store_true", help="print how many recorded outcomes each rule decides, and its confidence"
     )
     parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="put the files, and the divergences beside them, into their one form before checking: order of keys and "
+        "blocks, named conditions and changes, evidence at the end, lines of 120 characters",
+    )
+    parser.add_argument(
         "--no-cache",
         action="store_true",
         help="verify everything anew, whatever an earlier call left in the cache folder (BINDMATRIX_CACHE)",
@@ -78,8 +88,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check every file; everything that is wrong is printed, not only the first of it."""
     status = _Status(enabled=not arguments.json)
+    paths = _paths(arguments.files, arguments.os)
+    if arguments.fix:
+        for path in paths:
+            _fix(path)
     cached = not arguments.no_cache
-    subjects = [Subject(path, status.replaying, cached=cached) for path in _paths(arguments.files, arguments.os)]
+    subjects = [Subject(path, status.replaying, cached=cached) for path in paths]
     _replay_in_processes([subject.path for subject in subjects if subject.replays_anew])
     results = []
     for subject in subjects:
@@ -240,6 +254,34 @@ def _summary(results: Sequence[_Result], found: int) -> None:
     said = counted(found, "problem") if found else "no problems"
     files = counted(len(results), "file")
     print(f"{files}, {rules} rules, {recorded} recorded observations of {counted(len(hosts), 'host')}: {said}")
+
+
+def _fix(path: Path) -> None:
+    """Put the file, and its divergences, into their form; one that cannot be read is left to the checks."""
+    try:
+        expectations = load(path)
+    except Problems:
+        return
+    _rewrite(path, lambda text: loads(text, str(path)))
+    beside = path.parent / "divergences" / f"{expectations.os}.yaml"
+
+    def read(text: str) -> list[Rule]:
+        return [one.rule for one in divergences.loads(text, str(beside), expectations)]
+
+    if beside.exists():
+        with contextlib.suppress(Problems):
+            _rewrite(beside, read)
+
+
+def _rewrite(path: Path, read: Callable[[str], Expectations | list[Rule]]) -> None:
+    before = path.read_text(encoding="utf-8")
+    try:
+        after = formatted(before, read)
+    except ValueError as error:
+        raise Problem(Place(str(path)), f"cannot be put into the form, nothing was changed: {error}") from error
+    if after != before:
+        path.write_text(after, encoding="utf-8")
+        print(f"wrote {path}", file=sys.stderr)
 
 
 class _Status:

@@ -1,6 +1,7 @@
 """The command `bindmatrix`: finds the verb, prints what goes wrong in one clear line.
 
-Exit status: 0 all conform, 1 something diverges, 2 the input or the set-up is wrong, 130 interrupted.  A verb is one
+Exit status: 0 all conform, 1 something diverges, 2 the input or the set-up is wrong, 70 a defect of bindmatrix itself,
+130 interrupted.  A verb is one
 module beside this one with ``configure(parser)`` and ``run(arguments) -> int``; only the verb that is asked for is
 imported, so that ``--help`` answers at once.
 """
@@ -13,14 +14,17 @@ import gc
 import importlib
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import TextIO
 
 from bindmatrix import __version__
 from bindmatrix.errors import BindmatrixError, nearest
+from bindmatrix.quoting import terminal
 
-OK, DIVERGES, WRONG, INTERRUPTED = 0, 1, 2, 130
+OK, DIVERGES, WRONG, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
 
 #: verb -> one line; the order is that of the help
 VERBS: dict[str, str] = {
@@ -30,6 +34,9 @@ VERBS: dict[str, str] = {
     "judge": "compare observations of any host with what is expected of it",
     "predict": "what a system returns, as JSON Lines",
     "ask": "what every system returns for one scenario, side by side",
+    "trace": "the socket calls of a real program as scenarios, and what every system would do with them",
+    "inspect": "the sockets of a running process or of a port, with their options, as scenarios",
+    "audit": "what a program does on the systems that its author does not have",
     "diff": "what differs between two or three expectation files, or two or three recordings",
     "claims": "what the literature says, and where it holds",
     "ports": "what happens with ports that the kernel chooses",
@@ -51,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     _open_what_is_closed()
     _forgive_letters()
+    _end_as_ctrl_c_does()
     try:
         return _told(arguments)
     except OSError as error:
@@ -60,11 +68,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif error.errno in _NOT_WRITTEN:
             _say(f"standard output: cannot be written: {error.strerror}")
         elif not gone:
-            raise
+            if os.environ.get("BINDMATRIX_TRACEBACK"):
+                raise
+            _say(_defect(error))
+            return DEFECT
         if error.filename is None:
             # the reader of our output has gone (EINVAL on Windows: bpo-19612), or there is no room for it
             _drop(sys.stdout)
         return WRONG
+
+
+def _defect(error: Exception) -> str:
+    """What to say of an exception that nothing expects."""
+    return (
+        f"bindmatrix: defect: {type(error).__name__}: {terminal(str(error))[:300]}; what was written so far is kept; "
+        "set BINDMATRIX_TRACEBACK=1 to see where it happens, and report that"
+    )
+
+
+def _end_as_ctrl_c_does() -> None:
+    """Let SIGTERM (docker stop, a CI time-out) and SIGHUP end a run as Ctrl-C does: with its summary."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 def _told(arguments: list[str]) -> int:
@@ -77,6 +106,13 @@ def _told(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         _say("interrupted")
         return INTERRUPTED
+    except OSError:
+        raise  # streams and files, see main()
+    except Exception as error:
+        if os.environ.get("BINDMATRIX_TRACEBACK"):
+            raise
+        _say(_defect(error))
+        return DEFECT
     except SystemExit:
         # argparse has printed a help or what is wrong with the arguments
         sys.stdout.flush()

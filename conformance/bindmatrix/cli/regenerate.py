@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bindmatrix.answers import cells, open_questions, reference
+from bindmatrix.answers import cells, open_questions, reference, runtimes_page
 from bindmatrix.cli import readme
 from bindmatrix.cli.main import DIVERGES, OK
 from bindmatrix.errors import Place, Problem, nearest
@@ -54,6 +54,10 @@ def _questions() -> Texts:
     return {"docs/open-questions.md": open_questions.render()}
 
 
+def _runtimes() -> Texts:
+    return {"docs/runtimes.md": runtimes_page.render()}
+
+
 def _reference() -> Texts:
     return {"docs/expectations.md": reference.render()}
 
@@ -72,6 +76,7 @@ GENERATED: tuple[Generated, ...] = (
     Generated("decided", "expectations/evidence/decided.json", "which recorded outcomes each rule decides", _decided),
     Generated("cells", "expectations/cells/*.txt", "the pair matrix of each system as grids", _cells),
     Generated("questions", "docs/open-questions.md", "what the rules leave unknown", _questions),
+    Generated("runtimes", "docs/runtimes.md", "what runtimes do before and after bind()", _runtimes),
     Generated("reference", "docs/expectations.md", "what an expectation file may say", _reference),
     Generated("findings", "findings/*", "the reports and programs of findings.yaml", _findings),
     Generated("readme", "README.md", "the table of answers, and what the examples print", _readme),

@@ -14,7 +14,7 @@ from bindmatrix.cli.main import OK, WRONG
 from bindmatrix.errors import Place, Problem, file_problems, nearest
 from bindmatrix.execute.hosts import this_host
 from bindmatrix.notation import Scenario
-from bindmatrix.observe import recordings, scenario_input
+from bindmatrix.observe import scenario_input
 from bindmatrix.reproduce import cases
 from bindmatrix.reproduce.files import files
 from bindmatrix.rules import catalog
@@ -126,7 +126,7 @@ def _of_results(
     damage = None
     said: dict[str, Any] = {}
     for name in found[0].paths:
-        recording = recordings.read(name)
+        recording = inputs.reading(name, found[0].facts)
         for observation in recording:
             if observation.scenario == scenario.text and observation.outcomes is not None:
                 outcomes = observation.outcomes

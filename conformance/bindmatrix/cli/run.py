@@ -16,7 +16,7 @@ from bindmatrix.cli import host_options, scenario_options
 from bindmatrix.cli.main import DIVERGES, INTERRUPTED, OK, WRONG
 from bindmatrix.errors import Place, Problem
 from bindmatrix.execute.hosts import open_host
-from bindmatrix.observe.run_folder import NAME
+from bindmatrix.observe.run_folder import NAME, give_back
 from bindmatrix.report import markdown, terminal
 from bindmatrix.report.progress import Progress
 from bindmatrix.run.fleet import HostRun, run_on, run_on_all
@@ -88,7 +88,9 @@ def _finish(outcome: HostRun, again: str) -> bool:
     if outcome.interrupted or outcome.lost:
         outcome.summary.notes.append(f"{'interrupted' if outcome.interrupted else 'not complete'}; go on with: {again}")
     verdicts = _write(outcome.folder / "verdicts.json", json.dumps(outcome.summary.as_dict(), indent=1) + "\n")
-    return _write(outcome.folder / "summary.md", markdown.render(outcome.summary)) and verdicts
+    written = _write(outcome.folder / "summary.md", markdown.render(outcome.summary)) and verdicts
+    give_back(outcome.folder, (NAME, "verdicts.json", "summary.md"))
+    return written
 
 
 def _show(outcome: HostRun, *, as_json: bool) -> None:
@@ -157,6 +159,7 @@ def _now() -> str:
 def _again(arguments: argparse.Namespace) -> str:
     """The arguments that make the same scenarios once more."""
     words = [f"--on {shlex.quote(word)}" for word in arguments.on or ()]
+    words += ["--executor c"] if arguments.executor == "c" else []
     words += [f"--hosts {shlex.quote(str(arguments.hosts))}"] if arguments.hosts else []
     words += ["--split"] if arguments.split else []
     words += ["--quick"] if arguments.quick else []

@@ -115,7 +115,7 @@ def _diverging(path: str, *, json_lines: bool) -> int:
         )
         raise read[0].problem or Problem(Place(path), nothing)
     expectations, release = catalog.of_host(host)
-    judge = Judge(expectations.at(release), divergences.of(expectations, release), host)
+    judge = Judge(catalog.model_of_host(expectations, release, host), divergences.of(expectations, release), host)
     texts: dict[str, None] = {}
     for batch in chain([first], batches):
         for verdict in judge.judge(batch):

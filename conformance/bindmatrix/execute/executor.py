@@ -2122,7 +2122,7 @@ def _scenario_of(line: str) -> Optional[str]:
     if line.startswith("{"):
         try:
             data = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return line
         text = data.get("scenario", None if "format" in data else line)
         return text if isinstance(text, str) or text is None else line

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from bindmatrix.errors import Place, Problem, Problems, file_problems, nearest
-from bindmatrix.execute import local
+from bindmatrix.execute import c_executor, local
 from bindmatrix.execute.local import LocalHost
 from bindmatrix.execute.remote import RemoteHost
 from bindmatrix.execute.remote_worker import BOOTSTRAP
@@ -54,6 +54,8 @@ class HostSpec:
     namespace: str = "auto"
     #: of a kernel that does not tell its release, or not the one that its expectation file goes by
     release: str = ""
+    #: "c" on this machine alone: the one of ``executor.c``, compiled here
+    executor: str = "python"
 
     @property
     def command(self) -> list[str]:
@@ -74,11 +76,12 @@ class HostSpec:
 
 
 def open_host(spec: HostSpec) -> LocalHost | RemoteHost:
-    """The host of ``spec``, not started yet."""
+    """The host of ``spec``, not started yet; raises :class:`Problem` where its executor cannot be compiled."""
     elsewhere = spec.ssh or spec.via
     workers = spec.workers or (1 if elsewhere else os.cpu_count() or 1)
     if not (elsewhere or spec.python) and local.PIPES_CAN_BE_WATCHED:
-        return LocalHost(workers, patience=spec.patience, namespace=spec.namespace)
+        command = [str(c_executor.program())] if spec.executor == "c" else None
+        return LocalHost(workers, patience=spec.patience, namespace=spec.namespace, command=command)
     return RemoteHost(
         spec.command,
         spec.name,

@@ -82,15 +82,17 @@ class Judges:
 
     def __init__(self, os: str) -> None:
         self._expectations = catalog.expectations(os)
-        self._judges: dict[str, Judge] = {}
+        self._judges: dict[tuple[str, int], Judge] = {}
 
     def answer(self, how: str, source: str, host: Mapping[str, Any], observation: Observation) -> KernelAnswer:
         """The answer that an observation on ``host`` is."""
-        release = catalog.release_of(self._expectations, str(host.get("release") or ""))
-        judge = self._judges.get(release)
+        release = catalog.of_host({**host, "os": self._expectations.os})[1]
+        model = catalog.model_of_host(self._expectations, release, host)
+        key = release, model.stack.v6only_default
+        judge = self._judges.get(key)
         if judge is None:
             in_force = divergences.of(self._expectations, release)
-            judge = self._judges[release] = Judge(self._expectations.at(release), in_force, host)
+            judge = self._judges[key] = Judge(model, in_force, host)
         verdict = judge.verdict(observation)
         prediction = judge.variant.actual.predict(observation.scenario)
         return KernelAnswer(release, how, source, observation.outcomes, verdict.kind, verdict.reason, prediction)

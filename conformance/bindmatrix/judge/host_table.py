@@ -25,7 +25,7 @@ from bindmatrix.judge.summary import Collector, Summary
 from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.observe.recordings import Observation, Recording
 from bindmatrix.oracle.oracle import Answer
-from bindmatrix.rules import catalog, confidence
+from bindmatrix.rules import catalog, confidence, provenance
 from bindmatrix.rules.model import Rule
 
 
@@ -201,7 +201,7 @@ class HostTableBuilder:
         rules = {rule.id: _described(rule) for rule in dict.fromkeys(chain.from_iterable(decided))}
         for one in self.judge.divergences:
             rules.setdefault(one.id, _described(one.rule))
-        limit = catalog.limit_of_host(self.judge.model, self.judge.host)
+        notes = [*catalog.notes_of_host(self.judge.model, self.judge.host), *notes]
         return HostTable(
             name=name,
             os=self.judge.model.os,
@@ -212,7 +212,7 @@ class HostTableBuilder:
             result=self.result,
             results=Results(self._results, self._known_answers()),
             rules=rules,
-            summary=self._summary(used, decided, [*([limit] if limit else []), *notes]),
+            summary=self._summary(used, decided, notes),
             problems=list(problems),
         )
 
@@ -256,7 +256,7 @@ class HostTableBuilder:
 
 
 def _described(rule: Rule) -> tuple[str, tuple[str, ...]]:
-    return rule.why, tuple(f"{one.kind}: {one.reference}" for one in rule.evidence)
+    return rule.why, tuple(provenance.cited(one) for one in rule.evidence)
 
 
 def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mapping[str, Any] | None = None) -> HostTable:
@@ -275,7 +275,7 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
                 raise _nameless(recording, first)
             expectations, release = catalog.of_host(host)
             known = divergences.of(expectations, release)
-            builder = HostTableBuilder(Judge(expectations.at(release), known, host))
+            builder = HostTableBuilder(Judge(catalog.model_of_host(expectations, release, host), known, host))
         builder.add(first)
         for batch in batches:
             builder.add(batch)

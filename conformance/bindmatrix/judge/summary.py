@@ -10,6 +10,7 @@ from typing import Any
 from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.notation import DELIVERS, step
 from bindmatrix.outcomes import Expected, in_words
+from bindmatrix.rules import catalog, provenance
 from bindmatrix.rules.model import UNKNOWN
 
 #: version of the JSON form of a summary (``verdicts.json``)
@@ -69,6 +70,8 @@ class Summary:
     host: Mapping[str, Any]
     system: str
     release: str
+    #: how the host was made to answer: ``run on 6.18.44``
+    method: str
     total: int
     verdicts: Mapping[str, int]
     rules: Mapping[str, int]
@@ -149,7 +152,7 @@ class Collector:
                 verdict.expected,
                 verdict.actual,
                 why=rule.why if rule else "",
-                evidence=[f"{one.kind}: {one.reference}" for one in rule.evidence] if rule else [],
+                evidence=[provenance.cited(one) for one in rule.evidence] if rule else [],
                 divergence=verdict.divergence,
             )
         group.add(verdict)
@@ -176,6 +179,7 @@ class Collector:
             host=self.judge.host,
             system=model.expectations.title,
             release=model.release,
+            method=catalog.method_of_host(self.judge.host),
             total=sum(counts.values()),
             verdicts=counts,
             rules=self.judge.rule_counts(),

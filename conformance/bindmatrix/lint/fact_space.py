@@ -344,8 +344,9 @@ def _memories() -> Iterator[dict[str, str]]:
 
 
 def _ports() -> Iterator[dict[str, str]]:
-    for empty, crowded in (("yes", "no"), ("no", "no"), ("no", "yes")):
-        yield {"port.empty": empty, "port.crowded": crowded}
+    yield {"port.empty": "yes", "port.crowded": "no", "port.unconnected": "none"}
+    for crowded, unconnected in product(("no", "yes"), ("none", "one", "several")):
+        yield {"port.empty": "no", "port.crowded": crowded, "port.unconnected": unconnected}
 
 
 #: section -> the calls that ask it, where that is not the one it is named after

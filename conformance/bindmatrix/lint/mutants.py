@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from bindmatrix.rules.model import ALLOW, CALL_SECTIONS, REFUSE, UNKNOWN, CallRule, Rule
+from bindmatrix.rules.model import ALLOW, CALL_SECTIONS, REFUSE, UNKNOWN, CallRule, Rule, label
 
 #: field of a rule -> value -> what it becomes
 _OTHER_VALUES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -78,7 +78,7 @@ def _fewer_alternatives(section: str, rule: Rule) -> Iterator[Mutant]:
     for name in ("unless", "among", "share", "stop"):
         listed = getattr(rule, name, ())
         for index in range(len(listed)):
-            change = f"{name} {index + 1}" if len(listed) > 1 else name
+            change = f"{name} {label(listed[index], index + 1)}" if len(listed) > 1 else name
             fewer = listed[:index] + listed[index + 1 :]
             yield Mutant(section, rule, f"without {change}", _with(rule, name, fewer))
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from bindmatrix.lint.fact_space import MAX_BOXES, Box, Worlds, subtract, within
-from bindmatrix.rules.model import ALLOW, Condition, Model, Rule
+from bindmatrix.rules.model import ALLOW, Condition, Model, Rule, label
 
 #: finding out what can occur takes longer than any proof: shared by the releases of a file
 _WORLDS: dict[tuple[object, ...], Worlds] = {}
@@ -67,12 +67,12 @@ class Reach:
                 whole = self._own(worlds, rule)
                 for place, excuse in enumerate(rule.unless, 1):
                     applies = bool(within(whole, worlds.box(excuse, rule.space)))
-                    yield section, rule, f"alternative {place} of 'unless'", excuse, applies
+                    yield section, rule, f"alternative {label(excuse, place)} of 'unless'", excuse, applies
                 if rule.ask == "every":
                     when = within(self._fitting(worlds, rule), worlds.box(rule.when, rule.space))
                     for place, one in enumerate(rule.among, 1):
                         applies = bool(within(when, worlds.box(one, rule.space)))
-                        yield section, rule, f"alternative {place} of 'among'", one, applies
+                        yield section, rule, f"alternative {label(one, place)} of 'among'", one, applies
 
     def _reads(self, slot: str) -> bool:
         """Whether a rule asks for what the port remembers in ``slot``."""

@@ -1,8 +1,7 @@
 """Replays recorded observations against an expectation file.
 
 ``expectations/evidence/<os>-<release>/<set>.jsonl.gz`` is one recorded *set* of one *host*.  A folder without a release
-in its name holds statements instead of runs (nobody ran that system): each line then says itself, under a key with the
-name of the system, which releases it is about, and lines marked ``contradicted`` are passed over.
+in its name holds assertions (``judge/literature.py``): each line then says itself which releases it is about.
 
 Every set is judged by ``Judge`` with the known divergences in force for the release of its host.  A difference is
 whatever neither conforms, nor is recorded as a divergence, nor is left unknown by the file.
@@ -10,20 +9,19 @@ whatever neither conforms, nor is recorded as a divergence, nor is left unknown 
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from bindmatrix.errors import Place, Problem
+from bindmatrix.errors import Problem
+from bindmatrix.judge import literature
 from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.lint.tracing import TracingOracle
 from bindmatrix.notation import step
 from bindmatrix.observe import recordings
-from bindmatrix.observe.recordings import Observation, Outcomes
+from bindmatrix.observe.recordings import Observation
 from bindmatrix.oracle.oracle import Edge
 from bindmatrix.rules import divergences as known_divergences
 from bindmatrix.rules.divergences import Divergence
@@ -51,7 +49,7 @@ class Recorded(NamedTuple):
 
 
 class Line(NamedTuple):
-    """An observation, the release it is about, and whether to count it (a statement may be about several)."""
+    """An observation, the release it is about, and whether to count it (an assertion may be about several)."""
 
     release: str
     observation: Observation
@@ -108,7 +106,7 @@ def recorded_sets(evidence: Path, os: str) -> list[Recorded]:
 def lines(recorded: Recorded, expectations: Expectations, problems: list[Problem]) -> Iterator[Line]:
     """The observations of a set; what cannot be read is added to ``problems``."""
     if not recorded.release:
-        yield from _statements(recorded, expectations, problems)
+        yield from _assertions(recorded, expectations, problems)
         return
     recording = recordings.read(recorded.path)
     for observation in recording:
@@ -117,22 +115,17 @@ def lines(recorded: Recorded, expectations: Expectations, problems: list[Problem
         problems.append(recording.problem)
 
 
-def _statements(recorded: Recorded, expectations: Expectations, problems: list[Problem]) -> Iterator[Line]:
+def _assertions(recorded: Recorded, expectations: Expectations, problems: list[Problem]) -> Iterator[Line]:
     try:
-        with gzip.open(recorded.path, "rt", encoding="utf-8") as stream:
-            for text in stream:
-                data = json.loads(text)
-                if data.get("contradicted"):
-                    continue
-                outcomes: Outcomes = tuple(data["outcomes"])
-                for first, release in enumerate(_releases(str(data.get(recorded.os, "")), expectations)):
-                    yield Line(release, Observation(data["scenario"], outcomes), counts=not first)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-        problems.append(Problem(Place(str(recorded.path)), f"cannot be read as statements: {error!r}"))
+        for one in literature.assertions(recorded.path, recorded.os):
+            for first, release in enumerate(_releases(one.about, expectations)):
+                yield Line(release, Observation(one.scenario, one.outcomes), counts=not first)
+    except Problem as problem:
+        problems.append(problem)
 
 
 def _releases(text: str, expectations: Expectations) -> list[str]:
-    """The releases to try a statement on: the newest it is about first.
+    """The releases to try an assertion on: the newest it is about first.
 
     ``<=XP`` is about XP (and what was before it), ``>=Vista`` about Vista and the newest, a name about itself;
     anything else (``all``, ``CI``, ``2017``) is about the newest.

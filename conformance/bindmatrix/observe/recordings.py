@@ -38,8 +38,12 @@ _BATCH = 1 << 16
 #: lists of outcomes that are remembered, at most
 _MOST = 100_000
 _START, _OUTCOMES = '{"scenario":', '","outcomes":'
+#: facts that a recording cannot give itself: ``provenance`` and ``judge/literature.py`` say them
+_OURS = ("recorded", "method", "literature")
 #: what JSON writes as it is
 _PLAIN = re.compile(r"[ -!#-\[\]-~]*\Z")
+#: the characters of an outcome: "EADDRINUSE", "errno 71", "a:15,b:17"
+_OUTCOME = re.compile(r"[A-Za-z0-9_:, ]{1,1000}\Z")
 _SYSTEM = re.compile(r"[a-z][a-z0-9_-]*\Z")
 
 
@@ -146,7 +150,7 @@ class Recording:
         try:
             header = json.loads(line)
             name, host = header["format"], header.get("host", {})
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return False
         if name != FORMAT:
             newer = isinstance(name, str) and name.startswith(_FORMAT_NAME)
@@ -155,7 +159,8 @@ class Recording:
         if not isinstance(host, dict):
             raise Problem(Place(self.name, 1), "expected 'host' to hold the facts of the host")
         check_system(host.get("os", ""), Place(self.name, 1))
-        self.host = {**host, **self.host}
+        # a recording cannot claim to be one of the evidence
+        self.host = {**{key: value for key, value in host.items() if key not in _OURS}, **self.host}
         return True
 
     def _observation(self, line: str) -> Observation | None:
@@ -194,7 +199,8 @@ class Recording:
         if outcomes is None:
             self._complain(self._line, "expected 'outcomes' as a list of errno names, 'ok' or null")
             return None
-        repeats = tuple(one for one in map(_outcomes, data.get("repeats") or ()) if one is not None)
+        listed = data.get("repeats") or []
+        repeats = tuple(one for one in map(_outcomes, listed) if one is not None) if isinstance(listed, list) else ()
         return Observation(scenario, outcomes, repeats=repeats)
 
     def _complain(self, line: int, message: str) -> None:
@@ -213,7 +219,7 @@ def _outcomes(values: object) -> Outcomes | None:
     if not isinstance(values, list):
         return None
     for value in values:
-        if value is not None and not isinstance(value, str):
+        if value is not None and not (isinstance(value, str) and _OUTCOME.match(value)):
             return None
     return tuple([None if value is None else sys.intern(value) for value in values])
 
@@ -279,9 +285,10 @@ def _undamaged(unzip: Any, piece: bytes) -> Iterator[bytes]:
 
 
 def _host_of_folder(path: Path) -> dict[str, str]:
-    """``{"os", "release"}`` from a folder named like ``freebsd-13.0``, as recorded evidence is kept."""
-    os, dash, release = path.resolve().parent.name.partition("-")
-    return {"os": os, "release": release} if dash and path.parent.parent.name == "evidence" else {}
+    """The host whose recorded evidence is kept in a folder named like ``freebsd-13.0``; ``recorded`` is that name."""
+    folder = path.resolve().parent
+    os, dash, release = folder.name.partition("-")
+    return {"os": os, "release": release, "recorded": folder.name} if dash and folder.parent.name == "evidence" else {}
 
 
 def header(host: Mapping[str, Any]) -> bytes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import os
 import signal
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,6 @@ class RunFolder:
                 self._stream.close()
         finally:
             self._file.close()
-            if os.environ.get("SUDO_UID"):
-                _give_back(self.folder)
 
 
 @contextmanager
@@ -100,8 +99,31 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _give_back(folder: Path) -> None:
-    """Results that root made for a user through sudo belong to that user."""
-    uid, gid = int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", "-1"))
-    for path in (folder, *folder.iterdir()):
-        os.chown(path, uid, gid)
+def give_back(folder: Path, names: Sequence[str]) -> None:
+    """Let the folder and the files ``names`` in it belong to the user who called sudo, where that made us root.
+
+    Anybody who may write beside the folder may put links in their places.  So it goes by descriptors, follows no link,
+    and gives away nothing but plain files that have this one name.
+    """
+    words = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if os.name == "nt" or os.geteuid() != 0 or not all(word.isascii() and word.isdigit() for word in words):
+        return
+    uid, gid = (int(word[:10]) for word in words)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        for name in names:
+            with suppress(OSError):  # it was not written
+                file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=descriptor)
+                try:
+                    status = os.fstat(file)
+                    if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == 0:
+                        os.fchown(file, uid, gid)
+                finally:
+                    os.close(file)
+        if os.fstat(descriptor).st_uid == 0:
+            os.fchown(descriptor, uid, gid)
+    finally:
+        os.close(descriptor)

@@ -75,7 +75,9 @@ def target(protocol: str, at: Address) -> Sock:
         return Sock("", protocol, "ipv6", 0, form="ipv6", kind=at.kind, v6=at.value)
     if at.form in ("path", "abstract", "cid"):
         return Sock("", protocol, "vsock" if at.form == "cid" else "unix", 0, form=at.form, kind=at.kind, v4=at.value)
-    return Sock("", protocol, "ipv4", 0, form="ipv4", kind=at.kind, v4=at.value)
+    # the client of a mapped destination is an AF_INET6 socket, which some systems do not let reach IPv4
+    family = "ipv6" if at.form == "mapped" else "ipv4"
+    return Sock("", protocol, family, 0, form="ipv4", kind=at.kind, v4=at.value)
 
 
 class _DeliveryRule(NamedTuple):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from bindmatrix.oracle.oracle import Oracle
-from bindmatrix.rules import boundaries, divergences
+from bindmatrix.rules import boundaries, catalog, divergences
 from bindmatrix.rules.boundaries import Stretch
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.model import Expectations, Model
@@ -57,6 +58,13 @@ class Variant:
 def variant_of(expectations: Expectations, release: str, port: int = 1) -> Variant:
     """The variant of one release, which must be readable (``catalog.release_of``)."""
     model = expectations.at(release).on_port(port)
+    return Variant(model, divergences.of(expectations, release), [Stretch("", release, release, release)])
+
+
+def variant_of_host(host: Mapping[str, Any], port: int = 1) -> Variant:
+    """The variant that the facts of a host mean; raises :class:`~bindmatrix.errors.Problem` for one not described."""
+    expectations, release = catalog.of_host(host)
+    model = catalog.model_of_host(expectations, release, host).on_port(port)
     return Variant(model, divergences.of(expectations, release), [Stretch("", release, release, release)])
 
 

@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
-from bindmatrix.errors import printable
+from bindmatrix.quoting import terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,13 +46,13 @@ def show(text: Iterable[StyledLine], stream: IO[str] | None = None) -> None:
     out = stream or sys.stdout
     if not out.isatty() or os.environ.get("NO_COLOR"):
         for line in text:
-            print(printable("".join(word for word, _ in line)), file=out)
+            print(terminal("".join(word for word, _ in line)), file=out)
         return
     from rich.text import Text
 
-    terminal = console_on(out, soft_wrap=True)
+    console = console_on(out, soft_wrap=True)
     for line in text:
-        terminal.print(Text.assemble(*((printable(word), style) for word, style in line)))
+        console.print(Text.assemble(*((terminal(word), style) for word, style in line)))
 
 
 def console_on(out: IO[str], *, soft_wrap: bool, width: int | None = None) -> Console:

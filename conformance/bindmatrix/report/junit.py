@@ -7,17 +7,14 @@ fails exactly when the command's exit status is 1.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
 from bindmatrix.judge.summary import Summary, VerdictGroup
 from bindmatrix.judge.verdicts import VerdictKind
+from bindmatrix.quoting import xml
 from bindmatrix.report.terminal import group_lines
 from bindmatrix.report.words import counted
-
-#: what XML 1.0 cannot hold, however it is written
-_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(summaries: Mapping[str, Summary]) -> str:
@@ -32,11 +29,11 @@ def render(summaries: Mapping[str, Summary]) -> str:
 
 
 def _suite(name: str, summary: Summary) -> ET.Element:
-    suite = ET.Element("testsuite", name=_clean(name), time=f"{summary.seconds:.3f}")
+    suite = ET.Element("testsuite", name=xml(name), time=f"{summary.seconds:.3f}")
     properties = ET.SubElement(suite, "properties")
     facts = {"system": summary.system, "release": summary.release, "scenarios": summary.total, **summary.verdicts}
     for key, value in {**facts, **{f"host.{key}": value for key, value in summary.host.items()}}.items():
-        ET.SubElement(properties, "property", name=_clean(str(key)), value=_clean(str(value)))
+        ET.SubElement(properties, "property", name=xml(str(key)), value=xml(str(value)))
     for group in summary.groups:
         if group.kind != VerdictKind.CONFORMS:
             _group(suite, name, group, summary.recording)
@@ -48,9 +45,9 @@ def _suite(name: str, summary: Summary) -> ET.Element:
     for kind, reasons in summary.reasons.items():
         for reason, count in reasons.items():
             case = _case(suite, name, f"{kind}: {reason}")
-            ET.SubElement(case, "skipped", message=_clean(f"{counted(count, 'scenario')}: {VerdictKind(kind).meaning}"))
+            ET.SubElement(case, "skipped", message=xml(f"{counted(count, 'scenario')}: {VerdictKind(kind).meaning}"))
     for note in summary.notes:
-        ET.SubElement(suite, "system-out").text = _clean(note)
+        ET.SubElement(suite, "system-out").text = xml(note)
     suite.set("tests", str(len(suite.findall("testcase"))))
     suite.set("failures", str(len(suite.findall("testcase/failure"))))
     suite.set("errors", "0")
@@ -61,8 +58,8 @@ def _suite(name: str, summary: Summary) -> ET.Element:
 def _group(suite: ET.Element, name: str, group: VerdictGroup, recording: str | None) -> None:
     what = group.divergence or group.rule or "no rule"
     case = _case(suite, name, f"{group.kind} {what}: {group.shortest}")
-    text = _clean("\n".join([*group_lines(group, recording), *(f"  evidence: {one}" for one in group.evidence)]))
-    message = _clean(f"{counted(group.count, 'scenario')}: {group.kind.meaning}")
+    text = xml("\n".join([*group_lines(group, recording), *(f"  evidence: {one}" for one in group.evidence)]))
+    message = xml(f"{counted(group.count, 'scenario')}: {group.kind.meaning}")
     if group.kind == VerdictKind.DIVERGES:
         ET.SubElement(case, "failure", message=message, type=group.kind).text = text
     else:
@@ -71,8 +68,4 @@ def _group(suite: ET.Element, name: str, group: VerdictGroup, recording: str | N
 
 
 def _case(suite: ET.Element, host: str, name: str) -> ET.Element:
-    return ET.SubElement(suite, "testcase", classname=_clean(f"bindmatrix.{host}"), name=_clean(name), time="0")
-
-
-def _clean(text: str) -> str:
-    return _FORBIDDEN.sub("\ufffd", text)
+    return ET.SubElement(suite, "testcase", classname=xml(f"bindmatrix.{host}"), name=xml(name), time="0")

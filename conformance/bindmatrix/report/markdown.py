@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from bindmatrix.judge.summary import Summary, VerdictGroup
 from bindmatrix.judge.verdicts import VerdictKind
+from bindmatrix.quoting import markdown, markdown_code
 from bindmatrix.report.terminal import heading, report_command
 
 #: groups of a kind that are shown
@@ -121,10 +122,9 @@ def _group(group: VerdictGroup, recording: str | None) -> list[str]:
 
 
 def escape(text: str) -> str:
-    """``text`` on one line, with nothing in it that is markup."""
-    table = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#&"})
-    return " ".join(text[:_LONGEST].split()).translate(table)
+    """``text`` on one line and not too long, with nothing in it that is markup."""
+    return markdown(text[:_LONGEST])
 
 
 def _code(text: str) -> str:
-    return " ".join(text[:_LONGEST].replace("`", "'").replace("|", "¦").split())
+    return markdown_code(text[:_LONGEST])

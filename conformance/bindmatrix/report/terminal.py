@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING
 
-from bindmatrix.errors import printable
 from bindmatrix.judge.summary import Summary, VerdictGroup
 from bindmatrix.judge.verdicts import VerdictKind
+from bindmatrix.quoting import shell, terminal
 from bindmatrix.report.console import console_on
 from bindmatrix.report.words import counted
 
@@ -37,7 +36,7 @@ def show(summary: Summary, stream: IO[str] | None = None, *, name: str = "") -> 
 
     out = stream or sys.stdout
     console = console_on(out, soft_wrap=not out.isatty(), width=None if out.isatty() else 200)
-    console.print(Text(printable(f"{name}: {heading(summary)}" if name else heading(summary)), style="bold"))
+    console.print(Text(terminal(f"{name}: {heading(summary)}" if name else heading(summary)), style="bold"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(justify="right")
     table.add_column()
@@ -47,17 +46,17 @@ def show(summary: Summary, stream: IO[str] | None = None, *, name: str = "") -> 
     console.print(table)
     for lack, reasons in summary.reasons.items():
         for reason, count in list(reasons.items())[:5]:
-            console.print(Text(printable(f"  {lack}: {count:,} x {reason}")))
+            console.print(Text(terminal(f"  {lack}: {count:,} x {reason}")))
     if not name:
         _show_rules(console, summary)
     for kind in VerdictKind:
         groups = summary.of(kind)
         for group in groups[:_GROUPS]:
-            console.print(Text("\n" + "\n".join(map(printable, group_lines(group, summary.recording)))))
+            console.print(Text("\n" + "\n".join(map(terminal, group_lines(group, summary.recording)))))
         if len(groups) > _GROUPS:
             console.print(Text(f"\n... and {len(groups) - _GROUPS} more groups of {kind}"))
     for note in summary.notes:
-        console.print(Text(printable(f"note: {note}"), style="yellow"))
+        console.print(Text(terminal(f"note: {note}"), style="yellow"))
 
 
 def show_hosts(summaries: Mapping[str, Summary], problems: Mapping[str, str], stream: IO[str] | None = None) -> None:
@@ -78,11 +77,11 @@ def show_hosts(summaries: Mapping[str, Summary], problems: Mapping[str, str], st
             Text(f"{one.verdicts.get(kind, 0):,}", style=_COLOURS.get(kind, "") if one.verdicts.get(kind) else "dim")
             for kind in kinds
         ]
-        table.add_row(Text(printable(name)), Text(printable(f"{one.system} {one.release}")), f"{one.total:,}", *counts)
+        table.add_row(Text(terminal(name)), Text(terminal(f"{one.system} {one.release}")), f"{one.total:,}", *counts)
     if summaries:
         console.print(table)
     for name, problem in problems.items():
-        console.print(Text(printable(f"{name}: could not run: {problem}"), style="bold red"))
+        console.print(Text(terminal(f"{name}: could not run: {problem}"), style="bold red"))
 
 
 def _show_rules(console: Console, summary: Summary) -> None:
@@ -103,8 +102,8 @@ def _show_rules(console: Console, summary: Summary) -> None:
 
 
 def heading(summary: Summary) -> str:
-    """One line: which system, how many scenarios, how long."""
-    text = f"{summary.system} {summary.release}: {counted(summary.total, 'scenario')}"
+    """One line: which system, how it was made to answer, how many scenarios, how long."""
+    text = f"{summary.system} {summary.release}, {summary.method}: {counted(summary.total, 'scenario')}"
     if summary.seconds:
         text += f" in {summary.seconds:.1f} s"
     return text
@@ -136,5 +135,5 @@ def group_lines(group: VerdictGroup, recording: str | None = "") -> list[str]:
 def report_command(group: VerdictGroup, recording: str) -> str:
     """The command that writes the bug report; what was recorded elsewhere is told as it is in the recording."""
     if recording:
-        return f"bindmatrix reproduce '{group.scenario}' --host {shlex.quote(recording)}"
+        return f"bindmatrix reproduce {shell(group.scenario)} --host {shell(recording)}"
     return f"bindmatrix reproduce '{group.shortest}'"

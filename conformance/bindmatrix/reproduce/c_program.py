@@ -10,6 +10,7 @@ import re
 
 from bindmatrix.notation import OPTIONS, Step
 from bindmatrix.outcomes import ANY_ERROR
+from bindmatrix.quoting import c_comment
 from bindmatrix.reproduce import c_text as texts
 from bindmatrix.reproduce.cases import Case, CaseStep, wrapped
 from bindmatrix.reproduce.program_plan import (
@@ -95,7 +96,7 @@ class _CWriter:
             headers = [name for name, pattern in _HEADERS.items() if re.search(pattern, body)]
         needs = f" * Needs {', '.join(self.plan.needs)}.\n" if self.plan.needs else ""
         return (
-            f"/*\n * {self.case.headline}\n *\n{steps} *\n * {self.dialect.build}\n{needs}"
+            f"/*\n * {c_comment(self.case.headline)}\n *\n{steps} *\n * {self.dialect.build}\n{needs}"
             " * Exit status: 0 as expected, 1 not, 2 the set-up failed.\n */\n"
             + features
             + "".join(f"#include <{name}>\n" for name in headers)

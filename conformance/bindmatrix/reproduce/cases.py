@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bindmatrix.answers.ask import answers
-from bindmatrix.errors import Place, Problem, nearest, printable
+from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.notation import SOCKET_KINDS, Scenario, Step
-from bindmatrix.oracle.variants import variant_of
+from bindmatrix.oracle.variants import variant_of_host
 from bindmatrix.outcomes import ANY_ERROR, Expected, accepts, alternatives, delivery_class, in_words
-from bindmatrix.rules import catalog
+from bindmatrix.quoting import terminal
+from bindmatrix.rules import catalog, confidence
+from bindmatrix.rules.confidence import Confidence
 from bindmatrix.rules.model import Rule
 
 ANYTHING, ANY_FAILURE = "?", "error"
@@ -33,6 +35,8 @@ class CaseStep:
     expected: Expected
     observed: str
     rules: tuple[Rule, ...]
+    #: how the outcome is known where it was not seen on the host
+    confidence: Confidence
 
     @property
     def accepted(self) -> tuple[str, ...]:
@@ -64,8 +68,10 @@ class Case:
     divergences: tuple[str, ...] = ()
     #: what to say where the release is beyond those that are described, or ""
     limit: str = ""
-    #: whether ``observed`` was seen on the host, or is what recorded runs and rules say of it
+    #: whether ``observed`` was seen on the host, or is what recordings and rules say of it
     seen: bool = False
+    #: how the host was made to answer, where it was seen
+    method: str = ""
     #: whether the expectation was given, instead of taken from the rules
     given: bool = False
     #: the port to use when the program is given none, 0 for any
@@ -79,6 +85,13 @@ class Case:
     def surprise(self) -> CaseStep | None:
         """The first step that did otherwise."""
         return next((line for line in self.lines if line.surprising), None)
+
+    @property
+    def known(self) -> str:
+        """How the outcomes are known, in words: the host's method, or the weakest confidence of a step."""
+        if self.seen:
+            return self.method
+        return confidence.weakest(line.confidence for line in self.lines if line.observed).text
 
     @property
     def host(self) -> str:
@@ -102,11 +115,9 @@ class Case:
 
     @property
     def headline(self) -> str:
-        """What a program says first."""
+        """What a program says first; it holds what a host says of itself, so quote it for the language."""
         expects = self.surprise is not None or self.given
-        text = f"{self.host}: {self.subject}." if expects else f"What {self.host} returns, as expected."
-        # what a host says of itself ends no comment
-        return text.replace("*/", "* /").replace("/*", "/ *").replace('"', "'").replace("\\", "/")
+        return f"{self.host}: {self.subject}." if expects else f"What {self.host} returns, as expected."
 
 
 def build(
@@ -124,17 +135,18 @@ def build(
     ``expect`` replaces what the rules say; without ``observed`` what is known of the release stands in for it.
     """
     facts = {key: _harmless(value) for key, value in facts.items()}
-    expectations, release = catalog.of_host(facts)
-    variant = variant_of(expectations, release, port or 1)
+    variant = variant_of_host(facts, port or 1)
+    expectations, release = variant.model.expectations, variant.model.release
     by_rules = variant.oracle.predict(scenario)
     actual = variant.actual.predict(scenario)
     shown = (
         tuple(_certain(one) for one in actual.outcomes)
         if observed is None
-        else tuple(printable(one or "") for one in observed)
+        else tuple(terminal(one or "") for one in observed)
     )
+    model = variant.model
     lines = tuple(
-        CaseStep(step, want, got, rules)
+        CaseStep(step, want, got, rules, confidence.of_rules(rules, model))
         for step, want, got, rules in zip(
             scenario.steps, by_rules.outcomes if expect is None else expect, shown, actual.rules, strict=True
         )
@@ -150,6 +162,7 @@ def build(
         divergences=tuple(one.id for one in variant.responsible(scenario.text)) if differs else (),
         limit=catalog.limit(expectations, release),
         seen=observed is not None,
+        method=catalog.method_of_host(facts) if observed is not None else "",
         given=expect is not None,
         port=port,
         because=because,
@@ -158,27 +171,31 @@ def build(
 
 
 def releases(case: Case) -> tuple[list[str], list[str], list[str]]:
-    """The releases of the system that are known to do as observed, to do otherwise, and those where it is unknown."""
+    """The releases of the system that do as observed, those that do otherwise, and those where it is unknown.
+
+    Each with how it is known: ``5.10 - 7.3.4 [emulated on 7.3.4, rest by rule]``.
+    """
     same: list[str] = []
     others: list[str] = []
     unknown: list[str] = []
     for row in answers(case.scenario, [case.os]):
+        listed = f"{', '.join(row.releases)} [{row.confidence_text}]"
         seen = [(expected, line) for expected, line in zip(row.outcomes, case.lines, strict=True) if line.observed]
         if not all(accepts(expected, line.observed, delivers=line.step.delivers) for expected, line in seen):
-            others.extend(row.releases)
+            others.append(listed)
         elif any(expected is None for expected, _ in seen):
             unknown.extend(row.releases)
         else:
-            same.extend(row.releases)
+            same.append(listed)
     return same, others, unknown
 
 
 def _harmless(fact: object) -> object:
     """A fact of a recording, of which no text has a line of its own or moves the cursor."""
     if isinstance(fact, str):
-        return printable(fact.replace("\t", " "))
+        return terminal(fact.replace("\t", " "))
     if isinstance(fact, Mapping):
-        return {printable(str(key)): _harmless(value) for key, value in fact.items()}
+        return {terminal(str(key)): _harmless(value) for key, value in fact.items()}
     return [_harmless(one) for one in fact] if isinstance(fact, list | tuple) else fact
 
 

@@ -9,6 +9,7 @@ import re
 
 from bindmatrix.notation import OPTIONS
 from bindmatrix.outcomes import ANY_ERROR
+from bindmatrix.quoting import python_docstring
 from bindmatrix.reproduce import python_text as texts
 from bindmatrix.reproduce.cases import Case, CaseStep, wrapped
 from bindmatrix.reproduce.program_plan import (
@@ -84,7 +85,8 @@ class _PythonWriter:
         imports += f"from socket import {', '.join(names)}\n" if names else ""
         steps = "\n".join(wrapped((step.text for step in self.plan.steps), 100))
         needs = f"Needs {', '.join(self.plan.needs)}.\n" if self.plan.needs else ""
-        fills = {"@TITLE@": self.case.headline, "@SCENARIO@": steps, "@NEEDS@": needs, "@IMPORTS@": imports}
+        title = python_docstring(self.case.headline)
+        fills = {"@TITLE@": title, "@SCENARIO@": steps, "@NEEDS@": needs, "@IMPORTS@": imports}
         return filled(texts.HEAD, fills)
 
     def _before_main(self, rows: str) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bindmatrix.reproduce.cases import Case, releases, wrapped
+from bindmatrix.rules.provenance import cited
 
 
 @dataclass(frozen=True)
@@ -170,18 +171,18 @@ def _what(case: Case) -> str:
     line = case.surprise
     shown = "\n".join(f"  {text}" for text in wrapped((step.text for step in case.scenario.steps), 90))
     known = (
-        "observed on that machine"
+        f"Method: {case.known}."
         if case.seen
-        else "known of that release from recorded runs and its rules, not run for this report"
+        else f"Nothing was executed for this report. Source of the outcomes: {case.known}."
     )
+    limit = f"({case.limit}.)\n" if case.limit and not case.seen else ""
     first = f"Sockets that share one port, step by step:\n\n{shown}\n\n"
     if line is None and not any(one.observed for one in case.lines):
         return first + "Nothing was observed yet: run the programs below.\n"
     if line is None:
-        return first + f"{case.host} does as expected ({case.limit if case.limit and not case.seen else known}).\n"
+        return first + f"{case.host} does as expected.\n({known})\n" + limit
     return first + (
-        f"On {case.host}, `{line.step.text}` gives {line.observed}; {line.wanted} was expected.\n"
-        f"(What the steps return is {known}.)\n" + (f"({case.limit}.)\n" if case.limit and not case.seen else "")
+        f"On {case.host}, `{line.step.text}` gives {line.observed}; {line.wanted} was expected.\n({known})\n" + limit
     )
 
 
@@ -215,8 +216,7 @@ def _why(case: Case) -> str:
         text += f"\n{label}: {rule.id}\n"
         text += "".join(f"  {part}\n" for part in wrapped(rule.why.split(), 96))
         for one in rule.evidence:
-            release = f" ({one.release})" if one.release else ""
-            text += f"  {one.kind}: {one.reference}{release}\n"
+            text += f"  {cited(one)}\n"
     if case.divergences:
         text += f"\nRecorded as a divergence: {', '.join(case.divergences)}\n"
     return text
@@ -228,10 +228,10 @@ def _since(case: Case) -> str:
     if not any(line.observed for line in case.lines):
         return "Unknown.\n"
     same, others, unknown = releases(case)
-    listed = ", ".join(same) or "none that is described"
-    text = f"Releases that do so, by their rules and recorded runs: {case.title} {listed}.\n"
-    text += f"Releases that do otherwise: {', '.join(others)}.\n" if others else ""
-    return text + (f"Releases where it is unknown: {', '.join(unknown)}.\n" if unknown else "")
+    listed = "; ".join(same) or "none that is described"
+    text = f"Releases that do so: {case.title} {listed}.\n"
+    text += f"Releases that do otherwise: {'; '.join(others)}.\n" if others else ""
+    return text + (f"Releases where it is unknown: {'; '.join(unknown)}.\n" if unknown else "")
 
 
 def _uname(case: Case) -> str:

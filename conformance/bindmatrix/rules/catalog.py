@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from bindmatrix.errors import Place, Problem, nearest
-from bindmatrix.rules import releases
+from bindmatrix.rules import provenance, releases
 from bindmatrix.rules.loader import load
 from bindmatrix.rules.model import Expectations, Model
 
@@ -21,7 +22,7 @@ def folder() -> Path:
 
 def names() -> list[str]:
     """The systems that have an expectation file."""
-    return sorted(path.stem for path in folder().glob("*.yaml") if path.stem not in ("claims", "ephemeral"))
+    return sorted(path.stem for path in folder().glob("*.yaml") if path.stem not in ("claims", "ephemeral", "misuse"))
 
 
 def expectations(os: str) -> Expectations:
@@ -57,6 +58,9 @@ def release_of(expectation: Expectations, release: str) -> str:
     """``release``, or the newest that the file covers when it is empty; raises :class:`Problem` when unreadable."""
     if not release:
         return expectation.covers[1]
+    wrong = releases.misread(expectation.os, release)
+    if wrong:
+        raise Problem(Place("--release"), wrong)
     try:
         releases.parse(expectation.resolve(release))
     except releases.ReleaseError as error:
@@ -85,14 +89,41 @@ def limit(expectation: Expectations, release: str) -> str:
     return ""
 
 
-def limit_of_host(model: Model, host: Mapping[str, Any]) -> str:
-    """What to say about judging ``host`` by ``model``, "" for nothing."""
-    if not host.get("release"):
-        return (
-            f"the host does not tell which release of {model.expectations.title} it is: judged as {model.release}, "
+def notes_of_host(model: Model, host: Mapping[str, Any]) -> list[str]:
+    """What to say about judging ``host`` by ``model``."""
+    expectations = model.expectations
+    release, note = releases.of_host(host)
+    found = [note] if note else []
+    if release:
+        found += [text for text in [limit(expectations, model.release)] if text]
+    else:
+        found.append(
+            f"the host does not tell which release of {expectations.title} it is: judged as {model.release}, "
             "the newest that is described; another one is named with --release or in hosts.toml"
         )
-    return limit(model.expectations, model.release)
+    if host.get("literature"):
+        found.append(str(host["literature"]))
+    default = expectations.stack.v6only_default
+    if model.stack.v6only_default != default:
+        found.append(
+            f"IPV6_V6ONLY is {model.stack.v6only_default} on a new socket of this host, and {default} by default on "
+            f"{expectations.title}: judged with the host's"
+        )
+    return found
+
+
+def model_of_host(expectation: Expectations, release: str, host: Mapping[str, Any]) -> Model:
+    """The model of ``release`` with the defaults that the sockets of ``host`` start with."""
+    model = expectation.at(release)
+    default = host.get("v6only_default")
+    if type(default) is int and default in (0, 1) and default != model.stack.v6only_default:
+        return replace(model, stack=replace(model.stack, v6only_default=default))
+    return model
+
+
+def method_of_host(host: Mapping[str, Any]) -> str:
+    """By which method a host answered, in words."""
+    return provenance.of_host(host, folder() / "evidence")
 
 
 def of_host(host: Mapping[str, Any]) -> tuple[Expectations, str]:
@@ -101,4 +132,4 @@ def of_host(host: Mapping[str, Any]) -> tuple[Expectations, str]:
     if not os:
         raise Problem(Place("--os"), "the observations do not say which system they are from; name it with --os")
     expectation = expectations(os)
-    return expectation, release_of(expectation, str(host.get("release") or ""))
+    return expectation, release_of(expectation, releases.of_host(host)[0])

@@ -155,6 +155,8 @@ def _candidates(
         row = provenance.row_of(host, rows)
         exact = not contradicted and any(_parts(release) == _parts(version) for release in stands_for)
         stretched = "" if exact else _stretch(stands_for[0], version)
+        if stretched and any(_parts(release) == _parts(version) for release in row.functions) and not contradicted:
+            stretched = f"what decides here is of {row.release}"
         recorded = row.method in provenance.EXECUTED
         level = (_EXACT if exact else _STRETCHED) if recorded else _NOT_RECORDED
         confidence = Confidence(

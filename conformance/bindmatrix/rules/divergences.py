@@ -1,17 +1,20 @@
 """Known divergences: where a kernel's measured behaviour is a bug or a quirk that the rules leave out on purpose.
 
-``expectations/divergences/<os>.yaml`` is a list.  Each entry is written as the rule that the kernel follows in place
-of one of the file's own, with the releases in which it does::
+Each entry of ``expectations/divergences/<os>.yaml`` is written as the rule that the kernel follows in place of one of
+the file's own, with the releases in which it does.  ``changes``, ``define`` and ``evidence`` are as in that file::
 
-    - id: linux.mapped-wildcard-overlooked
-      instead-of: linux.tcp-conflict
-      since: {"6.1": "6.1.168"}
-      ask: every
-      when: {...}
-      unless: [...]
-      refuse: EADDRINUSE
-      why: what the kernel does and why that is no rule
-      evidence: [{observed: linux-6.1.192/pairs}, {report: "..."}]
+    divergences:
+      - id: linux.mapped-wildcard-overlooked
+        instead-of: linux.tcp-conflict
+        since: "6.1"
+        ask: every
+        when: {...}
+        unless: [...]
+        refuse: EADDRINUSE
+        why: what the kernel does and why that is no rule
+
+    evidence:
+      linux.mapped-wildcard-overlooked: [{observed: linux-6.1.192/pairs}]
 
 So a divergence is exact: it says for every scenario what comes out, and :func:`apply` gives the model of a kernel
 that has it.  ``before: RULE`` puts the entry in front of that rule and keeps the rule.
@@ -22,6 +25,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import yaml
 
 from bindmatrix.rules.facts import port_class
 from bindmatrix.rules.model import Expectations, Model, Rule
@@ -58,7 +63,12 @@ def loads(text: str, name: str, expectations: Expectations) -> tuple[Divergence,
         return ()
     rules = expectations.by_id
     found = []
-    for node in reader.items(root, "divergences"):
+    listed = root
+    if isinstance(root, yaml.MappingNode):
+        top = reader.known(root, "a file of divergences", ("changes", "define", "divergences", "evidence"))
+        reader.terms(top)
+        listed = top.get("divergences", root)
+    for node in reader.items(listed, "divergences"):
         keys = {key: value for key, _, value in reader.mapping(node, "a divergence")}
         targets = [key for key in ("instead-of", "before") if key in keys]
         if len(targets) != 1:
@@ -70,6 +80,7 @@ def loads(text: str, name: str, expectations: Expectations) -> tuple[Divergence,
             continue
         rule = reader.rule(rules[target].section, node, extra=("instead-of", "before"))[0]
         found.append(Divergence(rule, target, targets[0] == "before"))
+    reader.check_terms(reader.ids)
     reader.finish()
     return tuple(found)
 

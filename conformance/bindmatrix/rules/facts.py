@@ -277,6 +277,13 @@ _FACTS: list[Fact] = [
     _yes_no("port.empty", CALL, "no socket has the port, the new one included", lambda q: not q.on_port),
     _yes_no("port.crowded", CALL, "more than ten sockets of the protocol have the port", lambda q: len(q.on_port) > 10),
     _one_of(
+        "port.unconnected",
+        CALL,
+        "how many sockets of the protocol have the port and no connection",
+        "none one several",
+        lambda q: ("none", "one", "several")[min(sum(not sock.connection for sock in q.on_port), 2)],
+    ),
+    _one_of(
         "port.number",
         CALL,
         "the number of the scenario's port, as far as a rule may care; runs keep away from multiples of 128",

@@ -19,7 +19,30 @@ from bindmatrix.rules.model import Expectations, SocketProfile, Stack
 from bindmatrix.rules.releases import Span
 from bindmatrix.rules.rule_reader import RuleReader
 
-_STACK_KEYS = (
+#: keys of a file, in the order of reading: what conflicts comes first
+TOP_KEYS = (
+    "os",
+    "title",
+    "covers",
+    "names",
+    "stack",
+    "changes",
+    "define",
+    "bind",
+    "listen",
+    "connect",
+    "accept",
+    "set",
+    "user",
+    "socket",
+    "chain",
+    "groups",
+    "remember",
+    "time-wait",
+    "deliver",
+    "evidence",
+)
+STACK_KEYS = (
     "local",
     "v6only-default",
     "options",
@@ -73,18 +96,16 @@ class _Loader:
         reader.finish()
         if reader.root is None:
             raise Problems([Problem(Place(reader.name), "expected an expectation file, got an empty one")])
-        top = reader.known(
-            reader.root, "an expectation file", ("os", "title", "covers", "names", "stack", *vocabulary.SECTIONS)
-        )
+        top = reader.known(reader.root, "an expectation file", TOP_KEYS)
         for key in ("os", "title", "covers", "stack", "bind", "listen", "set"):
             if key not in top:
                 reader.problem(reader.root, f"{key!r} is missing")
+        reader.terms(top)
         names = self.names(top["names"]) if "names" in top else {}
         covers, last = self.covers(top["covers"]) if "covers" in top else (("0", "0"), ())
         stack = self.stack(top["stack"]) if "stack" in top else Stack()
-        rules = {
-            section: self.reader.section(section, top[section]) for section in vocabulary.SECTIONS if section in top
-        }
+        rules = reader.sections(top)
+        reader.check_terms(reader.ids)
         os = reader.text(top["os"], "the name of the system") if "os" in top else ""
         title = reader.text(top["title"], "the title") if "title" in top else ""
         reader.finish()
@@ -106,7 +127,7 @@ class _Loader:
 
     def stack(self, node: yaml.Node) -> Stack:
         reader = self.reader
-        found = reader.known(node, "'stack'", _STACK_KEYS)
+        found = reader.known(node, "'stack'", STACK_KEYS)
         for key in ("local", "v6only-default", "options", "occupies"):
             if key not in found:
                 reader.problem(node, f"{key!r} is missing in 'stack'")

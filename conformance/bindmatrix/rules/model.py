@@ -21,6 +21,24 @@ from bindmatrix.rules.releases import EVER, Span
 #: a conjunction: each fact has one of its values
 Condition = tuple[tuple[str, tuple[str, ...]], ...]
 
+
+class NamedCondition(Condition):
+    """A condition that stands in ``define``; equal to the same condition without a name."""
+
+    name: str
+
+    def __new__(cls, terms: Condition, name: str) -> NamedCondition:
+        """``terms``, called ``name``."""
+        made = super().__new__(cls, terms)
+        made.name = name
+        return made
+
+
+def label(condition: Condition, number: int) -> str:
+    """What messages call an alternative: its name, else its ``number`` among the others."""
+    return condition.name if isinstance(condition, NamedCondition) else str(number)
+
+
 ALLOW, REFUSE, UNKNOWN = "allow", "refuse", "unknown"
 
 #: how long a TIME_WAIT lasts where the file does not say

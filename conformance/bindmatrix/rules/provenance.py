@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bindmatrix.errors import Place, Problem
-from bindmatrix.rules.model import Rule
+from bindmatrix.rules import releases
+from bindmatrix.rules.model import Evidence, Rule
 
 NAME = "hosts.json"
 
@@ -141,6 +142,37 @@ def _row(row: Any) -> RecordedHost:
 def row_of(host: str, hosts: Mapping[str, RecordedHost]) -> RecordedHost:
     """The row of ``host``; one that is not described counts as a report."""
     return hosts.get(host) or _undescribed(host)
+
+
+#: what a host says of itself where it was not described beforehand
+NOT_RECORDED = "method not recorded"
+#: kernels that run inside something that emulates or sandboxes them, by what their executor says
+_EMULATED = ("gvisor", "wine")
+
+
+def of_host(host: Mapping[str, Any], evidence: Path) -> str:
+    """By which method a host answered, in words: ``compiled from 11.5 with parts of 15.5``.
+
+    ``recorded`` names a folder of ``evidence``, ``method`` says it outright.  A host that described its own kernel
+    (``uname``) was run, or emulated where it says so.
+    """
+    if host.get("method"):
+        return str(host["method"])
+    if host.get("recorded"):
+        row = read(evidence).get(str(host["recorded"]))
+        return row.text if row else NOT_RECORDED
+    if not host.get("uname"):
+        return NOT_RECORDED
+    emulated = host.get("os") in _EMULATED or host.get("emulator")
+    return obtained(Method.EMULATED if emulated else Method.RUN, releases.of_host(host)[0])
+
+
+def cited(one: Evidence) -> str:
+    """A piece of evidence in words; a recording says how it was made: ``recorded: HOST/SET (run on 6.18.44)``."""
+    if one.kind != "observed":
+        return f"{one.kind}: {one.reference}" + (f" ({one.release})" if one.release else "")
+    row = read(Path(one.place.name).parent / "evidence").get(one.reference.partition("/")[0])
+    return f"recorded: {one.reference} ({row.text if row else NOT_RECORDED})"
 
 
 def releases_of(host: str, rule: Rule, hosts: Mapping[str, RecordedHost]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ fixes on stable branches too::
 A release belongs to the branch with its own prefix (``omnios``) or with the longest version it starts with (``6.1`` for
 ``6.1.192``), else to ``mainline``.  ``since`` is the first release that has the behaviour, ``until`` the first that has
 it no more.  ``12`` is ``12.0``, and ``release-20221219`` is ``20221219``: that prefix names no branch.
+OmniOS numbers its releases ``r151054``.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from bindmatrix.errors import BindmatrixError
 
 MAINLINE = "mainline"
 
-_RELEASE = re.compile(r"(?:release-)?(?:(?P<branch>[a-z][a-z0-9]*)-)?v?(?P<version>\d+(?:\.\d+)*)")
+_RELEASE = re.compile(r"(?:release-)?(?:(?P<branch>[a-z][a-z0-9]*)-)?[rv]?(?P<version>\d{1,18}(?:\.\d{1,18}){0,9})")
 
 
 class ReleaseError(BindmatrixError):
@@ -32,10 +34,15 @@ class ReleaseError(BindmatrixError):
 @lru_cache(maxsize=1024)
 def parse(text: str) -> tuple[str, tuple[int, ...]]:
     """Branch (often empty) and version numbers of a release; what follows them (``-RELEASE``, ``-rc7``) is dropped."""
-    match = _RELEASE.match(text.strip().lower())
-    if match is None:
-        raise ReleaseError(f"expected a release such as '6.12.43', got {text!r}")
+    match = _RELEASE.match(text.strip().lower()[:200])
+    if match is None or text.strip()[match.end() : match.end() + 1].isdigit():
+        raise ReleaseError(f"expected a release such as '6.12.43', got {text[:80]!r}")
     return match["branch"] or "", tuple(int(part) for part in match["version"].split("."))
+
+
+def is_release(text: str) -> bool:
+    """Whether ``text`` can be read as a release."""
+    return _RELEASE.match(text.strip().lower()) is not None
 
 
 def sort_key(text: str) -> tuple[str, tuple[int, ...]]:
@@ -98,3 +105,48 @@ def _bound(bound: Mapping[str, str], branch: str, version: tuple[int, ...]) -> t
     if chosen is not None:
         return chosen
     return parse(bound[MAINLINE])[1] if MAINLINE in bound and not branch else _NEVER
+
+
+# -- what a host says
+
+#: Darwin's major number -> macOS; from 25 on macOS has one more (xnu config/MasterVersion)
+_MACOS = {
+    **{number: f"10.{number - 4}" for number in range(10, 20)},
+    **{number: str(number - 9) for number in range(20, 25)},
+    25: "26",
+}
+#: what every distribution of illumos says in uname
+_SUNOS = "5.11"
+
+
+def of_host(host: Mapping[str, Any]) -> tuple[str, str]:
+    """The release that the facts of a host mean, "" where they tell none, and what to say of it, "" for nothing.
+
+    The release of a kernel is not that of its system: a host that gives only what uname says is looked up.
+    """
+    release = str(host.get("release") or "")
+    if host.get("os") == "macos" and host.get("kernel") == "Darwin" and release == host.get("uname"):
+        macos = macos_of_darwin(release)
+        return (
+            macos,
+            f"Darwin {release} is macOS {macos}; a more exact release is named with --release" if macos else "",
+        )
+    if host.get("os") == "illumos" and release == _SUNOS:
+        return "", ""
+    return release, ""
+
+
+def macos_of_darwin(number: str) -> str:
+    """The macOS of a release of Darwin, as far as the number says it: "" for one that is not known."""
+    try:
+        return _MACOS.get(parse(number)[1][0], "")
+    except ReleaseError:
+        return ""
+
+
+def misread(os: str, release: str) -> str:
+    """What ``release`` is where it cannot be one of the system, "" for nothing: there is no macOS 16 to 25."""
+    macos = macos_of_darwin(release) if os == "macos" else ""
+    if macos and 16 <= parse(release)[1][0] <= 25:
+        return f"{release} is a release of Darwin: say --release {macos}"
+    return ""

@@ -1,4 +1,4 @@
-"""Reads rules: the part that expectation files and divergences have in common."""
+"""Reads the rules of a file: their keys, the blocks of a call, and the rules that two calls share."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any
 import yaml
 
 from bindmatrix.outcomes import ANY_ERROR
-from bindmatrix.rules import releases, vocabulary
-from bindmatrix.rules.facts import EXISTING, FACTS
+from bindmatrix.rules import vocabulary
 from bindmatrix.rules.model import (
     ALLOW,
     CALL_SECTIONS,
@@ -22,14 +21,23 @@ from bindmatrix.rules.model import (
     UNKNOWN,
     Condition,
     Evidence,
-    Points,
     Rule,
 )
-from bindmatrix.rules.releases import EVER, MAINLINE, Span
-from bindmatrix.rules.yaml_source import Reader
+from bindmatrix.rules.term_reader import TermReader
 
 _RULE_KEYS = ("id", "when", "unless", "ask", "in", "among", "why", "evidence", "since", "until")
-_CALL_KEYS = ("refuse", "allow", "unknown", "otherwise", "repeat")
+_CALL_KEYS = ("refuse", "allow", "unknown", "otherwise", "also", "repeat")
+#: blocks of a call in the order in which they are asked, and what each is about
+BLOCKS: dict[str, str] = {
+    "unix": "Unix sockets; `new.protocol: unix` is part of every condition",
+    "vsock": "vsocks, likewise",
+    "socket": "the new socket alone: a table of checks that come before any conflict",
+    "tcp": "TCP; `new.protocol: tcp` is part of every condition",
+    "udp": "UDP, likewise",
+    "any": "whatever the protocol; it ends with `otherwise`",
+}
+#: what a block adds to the condition of its rules
+_PROTOCOL: dict[str, Condition] = {block: (("new.protocol", (block,)),) for block in ("unix", "vsock", "tcp", "udp")}
 #: section -> key that only its rules have -> the words that it takes
 _OWN_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     **{section: {"then": ("dead", "autobound", "tried")} for section in CALL_SECTIONS},
@@ -44,7 +52,11 @@ _OWN_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
             "refused",
             "timeout",
             "unknown",
+            "EACCES",
+            "EADDRNOTAVAIL",
+            "EAFNOSUPPORT",
             "EHOSTUNREACH",
+            "EINVAL",
             "ENETUNREACH",
             "ENOENT",
             "EPERM",
@@ -65,48 +77,70 @@ _ID = re.compile(r"[a-z][a-z0-9]*(\.[a-z0-9]+(-[a-z0-9]+)*)+\Z")
 _ERRNOS = frozenset(errno.errorcode.values()) | {"EOPNOTSUPP", "ENOTSUP"}
 
 
-class RuleReader(Reader):
-    """Reads rules, conditions, releases and evidence from nodes."""
+class RuleReader(TermReader):
+    """Reads the rules of a section, and who shares them."""
 
     def __init__(self, text: str, name: str) -> None:
         super().__init__(text, name)
         #: the rules read so far
         self.ids: dict[str, Rule] = {}
-
-    def release(self, node: yaml.Node) -> str:
-        text = self.text(node, "a release")
-        try:
-            releases.parse(text)
-        except releases.ReleaseError as error:
-            self.problem(node, str(error))
-            return "0"
-        return text
-
-    def points(self, node: yaml.Node) -> Points:
-        found = self.known(node, "a row of 'closest'", ("points", "when"))
-        points = self.number(found["points"], "'points'") if "points" in found else 0
-        when = self.condition(found["when"], existing=True) if "when" in found else ()
-        if not points or not when:
-            self.problem(node, "expected '{points: 1, when: {...}}'")
-        return Points(points, when, self.place(node))
+        #: rules with ``also``: (section, block, rule, calls); and the ids that each call has got so
+        self._shared: list[tuple[str, str, Rule, list[tuple[str, yaml.Node]]]] = []
+        self._also: dict[str, set[str]] = {section: set() for section in CALL_SECTIONS}
 
     # -- rules
 
-    def section(self, section: str, node: yaml.Node) -> tuple[Rule, ...]:
-        nodes = self.items(node, f"the rules of {section!r}")
-        rules = [rule for one in nodes for rule in self.rule(section, one)]
-        if section in CALL_SECTIONS and nodes:
-            for one, is_last in [(one, one is nodes[-1]) for one in nodes]:
-                has = isinstance(one, yaml.MappingNode) and any(key.value == "otherwise" for key, _ in one.value)
-                if is_last and not has:
-                    self.problem(
-                        one, f"the last rule of {section!r} must be 'otherwise: allow', an errno name or unknown"
+    def sections(self, top: Mapping[str, yaml.Node]) -> dict[str, tuple[Rule, ...]]:
+        """The rules of every section of a file; a rule with ``also`` is in those sections as well."""
+        blocks = {name: self.blocks(name, top[name]) for name in vocabulary.SECTIONS if name in top}
+        for section, block, rule, also in self._shared:
+            for word, node in also:
+                if word not in blocks or word == section:
+                    self.unknown(
+                        node,
+                        word,
+                        [one for one in CALL_SECTIONS if one in blocks and one != section],
+                        "as another call",
                     )
-                if has and not is_last:
-                    self.problem(one, "rules after 'otherwise' can never decide; move it to the end")
-        return tuple(rules)
+                    continue
+                shared = blocks[word].setdefault(block, [])
+                before = sum(one.id in self._also[word] for one in shared)
+                shared.insert(before, replace(rule, section=word))
+                self._also[word].add(rule.id)
+        return {
+            section: tuple(rule for block in BLOCKS for rule in listed.get(block, ()))
+            for section, listed in blocks.items()
+        }
 
-    def rule(self, section: str, node: yaml.Node, extra: tuple[str, ...] = ()) -> list[Rule]:
+    def blocks(self, section: str, node: yaml.Node) -> dict[str, list[Rule]]:
+        """Block -> rules of a section.  A plain list is the block ``socket``, but for its last rule."""
+        call = section in CALL_SECTIONS
+        if call and isinstance(node, yaml.MappingNode):
+            found = self.known(node, f"the blocks of {section!r}", BLOCKS)
+            nodes = {block: self.items(found[block], f"the rules of {block!r}") for block in BLOCKS if block in found}
+            if "any" not in nodes:
+                self.problem(node, "block 'any' is missing; it ends with 'otherwise: allow', an errno name or unknown")
+        else:
+            nodes = {"any": self.items(node, f"the rules of {section!r}")}
+            if call:
+                nodes = {"socket": nodes["any"][:-1], "any": nodes["any"][-1:]}
+        if call:
+            self.check_otherwise(section, [one for block in BLOCKS for one in nodes.get(block, ())])
+        return {
+            block: [rule for one in listed for rule in self.rule(section, one, block)]
+            for block, listed in nodes.items()
+        }
+
+    def check_otherwise(self, section: str, nodes: list[yaml.Node]) -> None:
+        """The last rule of a call, and no other, is ``otherwise``."""
+        for one in nodes:
+            has = isinstance(one, yaml.MappingNode) and any(key.value == "otherwise" for key, _ in one.value)
+            if one is nodes[-1] and not has:
+                self.problem(one, f"the last rule of {section!r} must be 'otherwise: allow', an errno name or unknown")
+            if has and one is not nodes[-1]:
+                self.problem(one, "rules after 'otherwise' can never decide; move it to the end")
+
+    def rule(self, section: str, node: yaml.Node, block: str = "any", extra: tuple[str, ...] = ()) -> list[Rule]:
         """The rule at ``node``, or the rules that it repeats; ``extra`` keys are read by the caller."""
         call = section in CALL_SECTIONS
         own = (*_OWN_KEYS[section], *(_CALL_KEYS if call else ()), *(_OWN_CONDITIONS if section == "deliver" else ()))
@@ -123,17 +157,18 @@ class RuleReader(Reader):
         if otherwise and (ask or "when" in found or "unless" in found):
             self.problem(node, "'otherwise' decides what is left; it takes no condition")
         asks = bool(ask) or section == "deliver"
+        when = self.condition(found["when"], existing=bool(ask)) if "when" in found else ()
         rule = KINDS[section](
             id=identity,
             section=section,
-            when=self.condition(found["when"], existing=bool(ask)) if "when" in found else (),
+            when=(*_PROTOCOL.get(block, ()), *when),
             unless=self.conditions(found["unless"], existing=asks) if "unless" in found else (),
             ask=ask,
             space=self.word(found["in"], "a space", vocabulary.SPACES) if "in" in found else "any",
             among=self.conditions(found["among"], existing=True) if "among" in found else (),
             span=self.span(found),
             why=" ".join(self.text(found["why"], "the reason").split()) if "why" in found else "",
-            evidence=self.evidence(found["evidence"]) if "evidence" in found else (),
+            evidence=self.evidence_at(identity, found),
             place=self.place(node),
             **self.decides(section, node, found),
         )
@@ -141,12 +176,25 @@ class RuleReader(Reader):
             self.problem(node, f"rule {identity!r} does not say why; add 'why: ...' in one line")
         if not rule.evidence:
             self.problem(
-                node, f"rule {identity!r} has no evidence; add 'evidence: [{{observed: HOST/SET}}]' or a source"
+                node,
+                f"rule {identity!r} has no evidence; add '{identity}: [{{observed: HOST/SET}}]' to 'evidence'",
             )
         if not (otherwise or rule.when or ask or rule.among) and section in CALL_SECTIONS:
             self.problem(node, f"rule {identity!r} has no condition; the rest is decided by 'otherwise'")
         self.ids.setdefault(identity, rule)
+        if "also" in found:
+            self._shared.append((section, block, rule, self.words(found["also"], "calls")))
         return [rule]
+
+    def evidence_at(self, identity: str, found: Mapping[str, yaml.Node]) -> tuple[Evidence, ...]:
+        """The evidence of a rule: at the end of the file, or in the rule itself."""
+        if "evidence" not in found:
+            return self.evidence_of.get(identity, ())
+        if identity in self.evidence_of:
+            self.problem(
+                found["evidence"], f"{identity!r} has evidence in the section 'evidence' too; keep one of them"
+            )
+        return self.evidence(found["evidence"])
 
     def identity(self, node: yaml.Node, found: Mapping[str, yaml.Node]) -> str:
         if "id" not in found:
@@ -206,50 +254,3 @@ class RuleReader(Reader):
             if key in found:
                 fields[key] = self.conditions(found[key], existing=True)
         return fields
-
-    def span(self, found: Mapping[str, yaml.Node]) -> Span:
-        if "since" not in found and "until" not in found:
-            return EVER
-        return Span(*(self.bound(found[key]) if key in found else {} for key in ("since", "until")))
-
-    def bound(self, node: yaml.Node) -> dict[str, str]:
-        if isinstance(node, yaml.MappingNode):
-            return {key: self.release(value) for key, _, value in self.mapping(node, "releases by branch")}
-        return {MAINLINE: self.release(node)}
-
-    def conditions(self, node: yaml.Node, *, existing: bool) -> tuple[Condition, ...]:
-        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
-        return tuple(self.condition(one, existing=existing) for one in nodes)
-
-    def condition(self, node: yaml.Node, *, existing: bool) -> Condition:
-        terms = []
-        for name, key_node, value in self.mapping(node, "facts"):
-            fact = FACTS.get(name)
-            if fact is None:
-                self.unknown(key_node, name, FACTS, "as a fact")
-                continue
-            if fact.scope == EXISTING and not existing:
-                self.problem(key_node, f"{name!r} is about an existing socket; the rule needs 'ask'")
-            values = []
-            for word, one in self.words(value, f"a value of {name}"):
-                if word in fact.values:
-                    values.append(word)
-                else:
-                    self.unknown(one, word, fact.values, f"as a value of {name}")
-            if len(values) == len(fact.values):
-                self.problem(key_node, f"{name!r} with every value says nothing; drop it")
-            terms.append((name, tuple(values)))
-        return tuple(terms)
-
-    def evidence(self, node: yaml.Node) -> tuple[Evidence, ...]:
-        rows = []
-        for one in self.items(node, "evidence"):
-            found = self.known(one, "evidence", (*vocabulary.EVIDENCE, "release"))
-            kinds = [kind for kind in vocabulary.EVIDENCE if kind in found]
-            if len(kinds) != 1:
-                self.problem(one, f"expected exactly one of {', '.join(vocabulary.EVIDENCE)}")
-                continue
-            release = self.release(found["release"]) if "release" in found else ""
-            text = self.text(found[kinds[0]], "a reference")
-            rows.append(Evidence(kinds[0], text, release, self.place(found[kinds[0]])))
-        return tuple(rows)

@@ -49,8 +49,8 @@ class Session:
         facts = host.facts
         expectations, release = catalog.of_host(facts)
         in_force = divergences.of(expectations, release)
-        self.judge = Judge(expectations.at(release), in_force, facts)
-        self.limit = catalog.limit_of_host(self.judge.model, facts)
+        self.judge = Judge(catalog.model_of_host(expectations, release, facts), in_force, facts)
+        self.notes = catalog.notes_of_host(self.judge.model, facts)
         self.collector = Collector(self.judge)
         self.interrupted = False
 
@@ -62,9 +62,7 @@ class Session:
             self._repeat()
         except KeyboardInterrupt:
             self.interrupted = True
-        summary = self.collector.summary(
-            notes=[*([self.limit] if self.limit else []), *notes], seconds=time.perf_counter() - started
-        )
+        summary = self.collector.summary(notes=[*self.notes, *notes], seconds=time.perf_counter() - started)
         if not self.interrupted:
             try:
                 self._shrink(summary.of(VerdictKind.DIVERGES))

@@ -26,7 +26,7 @@ function showDetail(model, row, hosts, close) {
     h("p", { class: "steps" }, ...words.map((word) => h("code", {}, word))),
     h("p", { class: "chips" }, copy("Copy scenario", () => text), copy("Copy link", () => location.href), status),
     ...apart.map(([, members]) => behaviour(model, row, words, members)),
-    groups.has("") ? h("p", { class: "quiet" }, "Not run on ", groups.get("").map((host) => short(model.hosts[host])).join(", ") + ".") : "",
+    groups.has("") ? h("p", { class: "quiet" }, "No outcome of ", groups.get("").map((host) => short(model.hosts[host])).join(", ") + ".") : "",
     h("h3", {}, "Reproduce"),
     h("pre", { tabindex: "0" }, `${command}\nbindmatrix ask '${text}'\nbindmatrix reproduce '${text}'`),
   ];
@@ -36,7 +36,7 @@ function showDetail(model, row, hosts, close) {
 function behaviour(model, row, words, members) {
   const result = model.at(row, members[0]);
   const section = h("section", { class: "behaviour k-edge-" + model.kind(row, members[0]) },
-    h("h3", {}, members.map((host) => short(model.hosts[host])).join(", ")),
+    h("h3", {}, members.map((host) => titled(model.hosts[host])).join(", ")),
     h("p", {}, h("span", { class: "chip v-" + result.kind }, `${MARKS[result.kind]?.[0] || ""} ${result.kind}`), " ",
       KINDS[model.kind(row, members[0])][1]));
   if (!result.outcomes) {
@@ -90,14 +90,14 @@ function reason(model, rules, confidence, divergence, hosts) {
     const [text, evidence] = model.info.rules[name] || model.info.divergences[name] || ["", []];
     out.append(h("p", {}, h("code", { class: "rule" }, name), " ", text), h("ul", { class: "evidence" }, ...evidence.map((one) => h("li", {}, one))));
   }
-  if (confidence) out.append(h("p", { class: "quiet" }, `Confidence: ${confidence}`));
+  if (confidence) out.append(h("p", { class: "quiet" }, `How the expectation is known: ${confidence}`));
   return out;
 }
 
 function repeats(result, words) {
   const runs = [result.outcomes, ...result.repeats];
   const differ = words.map((word, step) => step).filter((step) => new Set(runs.map((run) => run[step])).size > 1);
-  return h("div", { class: "again-list" }, h("h4", {}, `Run ${runs.length} times`),
+  return h("div", { class: "again-list" }, h("h4", {}, `Repeated: ${runs.length} outcomes`),
     differ.length ? h("ul", { class: "plain" }, ...differ.map((step) => h("li", {}, h("code", {}, words[step]), " ",
       ...runs.map((run) => h("span", { class: "again" }, outcome(run[step]))))))
       : h("p", { class: "quiet" }, "with the same outcomes each time"));

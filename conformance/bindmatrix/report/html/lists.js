@@ -58,16 +58,16 @@ function differences(model, hosts) {
 function showDifferences(model, want, open) {
   const hosts = want.hosts.slice(0, 3);
   const found = differences(model, hosts);
-  const names = hosts.map((host) => short(model.hosts[host]));
+  const names = hosts.map((host) => titled(model.hosts[host]));
   const out = [h("p", {}, want.hosts.length > 3 ? "The first three of the chosen hosts; choose others above. " : "",
     hosts.length < 2 ? "Choose two or three hosts above." :
-      `${number(found.differ)} of ${number(found.compared)} scenarios that at least two of them ran differ. `
+      `${number(found.differ)} of ${number(found.compared)} scenarios with outcomes of at least two of them differ. `
       + "The first step that differs counts; groups are those of the rules that decide it, each with its shortest scenario.")];
   if (!found.groups.length) return out;
   const body = h("tbody", {});
   const button = more(found.groups, (group) => h("tr", {}, h("td", { class: "num" }, number(group.count)),
     h("td", {}, h("code", {}, group.call)),
-    ...group.sides.map((one) => h("td", {}, ...(one ? [outcome(one[0]), h("small", {}, one[1].join(", "))] : ["not run"]))),
+    ...group.sides.map((one) => h("td", {}, ...(one ? [outcome(one[0]), h("small", {}, one[1].join(", "))] : ["no outcome"]))),
     h("td", {}, scenarioLink(model.text(group.row), open))), body);
   out.push(scroll("Differences", h("table", { class: "list" }, h("thead", {}, h("tr", {},
     ...["scenarios", "call", ...names, "shortest scenario"].map((text) => h("th", { scope: "col" }, text)))), body)), button);
@@ -98,10 +98,10 @@ function showFindings(model, want, open) {
   const told = (host) => model.hosts[host].summary.groups.filter((group) => group.kind !== "unknown");
   // hosts with findings first
   for (const host of [...want.hosts].sort((a, b) => (told(b).length > 0) - (told(a).length > 0))) {
-    const { summary, name } = model.hosts[host];
+    const { summary } = model.hosts[host];
     const groups = told(host);
     const counts = Object.entries(summary.verdicts).filter(([, count]) => count);
-    out.push(h("section", { class: "card" }, h("h3", {}, name),
+    out.push(h("section", { class: "card" }, h("h3", {}, titled(model.hosts[host])),
       h("p", { class: "chips" }, ...counts.map(([kind, count]) => h("span", { class: "chip v-" + kind },
         `${MARKS[kind]?.[0] || ""} ${number(count)} ${kind}`))),
       ...summary.notes.map((note) => h("p", { class: "note" }, note)),
@@ -132,8 +132,8 @@ function showDeliveries(model, want, open) {
     if (model.tails[model.tail[row]].text.includes("deliver") && want.hosts.some((host) => model.at(row, host)?.outcomes)) rows.push(row);
   }
   const out = [h("p", {}, rows.length
-    ? `${number(rows.length)} scenarios say who received what 32 clients sent. Below each bar are further runs; the counts of a balanced delivery vary.`
-    : "None of the chosen hosts ran a scenario with a delivery.")];
+    ? `${number(rows.length)} scenarios say who received what 32 clients sent. Below each bar are repeats; the counts of a balanced delivery vary.`
+    : "None of the chosen hosts has a scenario with a delivery.")];
   if (!rows.length) return out;
   const body = h("div", { class: "deliveries" });
   const button = more(rows, (row) => h("section", { class: "card" }, scenarioLink(model.text(row), open),
@@ -150,7 +150,7 @@ function received(model, row, host) {
     list.append(h("li", {}, h("code", {}, word.replace("=", " ")), " ", outcome(result.outcomes[step]),
       ...result.repeats.map((run) => h("span", { class: "again" }, outcome(run[step])))));
   });
-  return h("div", { class: "received" }, h("h3", {}, short(model.hosts[host])), list);
+  return h("div", { class: "received" }, h("h3", {}, titled(model.hosts[host])), list);
 }
 
 function showQuestions(model, want, open) {
@@ -174,11 +174,11 @@ function showQuestions(model, want, open) {
 
 function showHosts(model) {
   const kinds = Object.keys(model.info.verdicts).filter((kind) => model.hosts.some((host) => host.summary.verdicts[kind]));
-  const head = ["host", "system", "release", "scenarios", ...kinds];
+  const head = ["host", "system", "release", "method", "scenarios", ...kinds];
   return [scroll("Hosts", h("table", { class: "list" },
     h("thead", {}, h("tr", {}, ...head.map((text) => h("th", { scope: "col" }, text)))),
     h("tbody", {}, ...model.hosts.map(({ name, summary }) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, summary.system),
-      h("td", {}, summary.release), h("td", { class: "num" }, number(summary.total)),
+      h("td", {}, summary.release), h("td", {}, summary.method), h("td", { class: "num" }, number(summary.total)),
       ...kinds.map((kind) => h("td", { class: "num" }, number(summary.verdicts[kind] || 0)))))))),
   ...model.hosts.map(({ name, summary, problems }) => h("details", { class: "card" }, h("summary", {}, `${name}: facts`),
     h("dl", { class: "facts" }, ...Object.entries(summary.host).flatMap(([key, value]) => [h("dt", {}, key),

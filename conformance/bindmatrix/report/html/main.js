@@ -148,7 +148,8 @@ class Page {
         this.change({ hosts: event.target.checked ? [...others, host].sort((a, b) => a - b) : others });
       } });
       input.checked = want.hosts.includes(host);
-      return h("label", { class: "check", for: "h-" + host }, input, model.hosts[host].summary.release);
+      return h("label", { class: "check", for: "h-" + host }, input,
+        `${model.hosts[host].summary.release} ${model.hosts[host].summary.method.split(" ")[0]}`);
     };
     const all = model.hosts.map((_, host) => host);
     const set = (id, title, hosts) => h("button", { type: "button", id, onclick: () => this.change({ hosts }) }, title);

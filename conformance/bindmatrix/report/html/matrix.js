@@ -2,6 +2,8 @@
 
 const PANEL_ROWS = 8;
 const short = (host) => host.name;
+// With how the host was made to answer: wherever outcomes are read one by one.
+const titled = (host) => `${host.name} (${host.summary.method})`;
 
 function planShape(plan) {
   if (plan === "none") return "plain";

@@ -1,0 +1,1 @@
+"""What an author should know and do: a program on other systems, option sets that reach a goal, and misuse."""

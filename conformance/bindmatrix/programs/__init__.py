@@ -1,0 +1,1 @@
+"""What real programs do with sockets, as scenarios: traces, running processes, and the catalogue of runtimes."""

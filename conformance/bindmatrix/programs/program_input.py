@@ -1,0 +1,128 @@
+"""Programs as input: a scenario, a runtime of the catalogue, a trace, a process, or a command to trace."""
+
+from __future__ import annotations
+
+import gzip
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bindmatrix import notation
+from bindmatrix.errors import Place, Problem, file_problems, nearest
+from bindmatrix.notation import Scenario
+from bindmatrix.observe import scenario_input
+from bindmatrix.programs import process_sockets, strace_files, strace_run
+from bindmatrix.programs.port_scenarios import Found, scenarios_of
+from bindmatrix.programs.runtimes import Runtime, runtimes
+
+#: how long a command is traced: until it bound nothing new for so many seconds, at most so long
+_SETTLE, _TIMEOUT = 1.0, 30.0
+_HEAD = 4096
+#: the place of what stands on the command line
+SCENARIO = Place("scenario", 1)
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a program does with one port."""
+
+    #: ``go-http: Go net 1.27.3, net/http.ListenAndServe``, ``trace.txt, port 8080/tcp``
+    name: str
+    does: Scenario
+    #: the row of the catalogue, which says where it does something else
+    runtime: Runtime | None = None
+    #: options whose errors the program ignores
+    ignored: frozenset[str] = frozenset()
+    #: where it is written
+    place: Place = SCENARIO
+
+    def on(self, os: str) -> Scenario | None:
+        """What it does on a system; None where that is not known or it does not exist."""
+        return self.runtime.scenario(os) if self.runtime is not None else self.does
+
+
+def programs(word: str) -> list[Program]:
+    """The programs that ``word`` means; raises :class:`Problem` when it means none."""
+    if word.isascii() and word.isdigit():
+        found = scenarios_of(process_sockets.of_process(int(word)), Counter())
+        return _of_ports(found, f"process {word} ({process_sockets.command_of(int(word))})", Place(f"process {word}"))
+    if word != "-" and not scenario_input.is_there(word):
+        return [_of_runtime(word) if "=" not in word else Program("the scenario", notation.parse(word))]
+    if word == "-" or form(Path(word)) != "trace":
+        return of_scenarios(word)
+    return of_trace(Path(word))
+
+
+def of_scenarios(word: str) -> list[Program]:
+    """A program for each scenario of a file, a recording or standard input; raises :class:`Problem`."""
+    lines = list(scenario_input.given(word))
+    return [Program(f"the scenario of {line.place}", line.scenario(), place=line.place) for line in lines]
+
+
+def of_trace(path: Path) -> list[Program]:
+    """A program for each port of a saved trace; raises :class:`Problem` where it holds no socket with a port."""
+    calls = strace_files.read([path])
+    return _of_ports(scenarios_of(calls.sockets, calls.folded), str(path), Place(str(path)))
+
+
+def of_command(command: Sequence[str]) -> list[Program]:
+    """Run a command until it binds nothing new, in a network of its own; raises :class:`Problem`."""
+    with tempfile.TemporaryDirectory(prefix="bindmatrix-audit-") as folder:
+        path = Path(folder, "trace")
+        strace_run.run(command, path, _TIMEOUT, settle=_SETTLE)
+        if not path.exists() or not path.stat().st_size:
+            raise Problem(Place(command[0]), "strace wrote no call; is ptrace allowed here (containers, Yama)?")
+        calls = strace_files.read([path])
+    return _of_ports(scenarios_of(calls.sockets, calls.folded), " ".join(command), Place(command[0]))
+
+
+def form(path: Path) -> str:
+    """What a file holds: ``trace`` (of strace), ``scenarios`` (also as a recording), or ``python``."""
+    if path.suffix == ".py":
+        return "python"
+    with file_problems(path, "read"):
+        try:
+            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+                head = stream.read(_HEAD).decode("utf-8-sig", "replace")
+        except (gzip.BadGzipFile, EOFError) as error:
+            raise Problem(Place(str(path)), f"cannot be unpacked: {error}") from error
+    words = [line.split()[0] for line in head.splitlines() if line.strip() and not line.startswith("#")]
+    if not words or words[0].startswith("{"):
+        return "scenarios"
+    try:
+        notation.step(words[0])
+    except ValueError:
+        return "trace"
+    return "scenarios"
+
+
+def _of_runtime(word: str) -> Program:
+    row = runtimes().get(word)
+    if row is None:
+        raise Problem(
+            Place("program"),
+            f"{word!r} is no file and no runtime{nearest(word, runtimes())}; expected a scenario, a runtime of "
+            "docs/runtimes.md, a trace, the number of a process, or '-- COMMAND'",
+        )
+    return Program(
+        f"{row.id}: {row.runtime} {row.version}, {row.call}",
+        row.does,
+        runtime=row,
+        ignored=frozenset(row.ignores),
+        place=Place(row.id),
+    )
+
+
+def _of_ports(found: Found, name: str, place: Place) -> list[Program]:
+    if not found.scenarios:
+        raise Problem(place, "no socket is bound or listens there")
+    out = []
+    for one in found.scenarios:
+        failed = [step.what for step, end in zip(one.scenario.steps, one.outcomes, strict=True) if end != "ok"]
+        # the program went on without them
+        ignored = frozenset(option for option in failed if option in notation.OPTIONS)
+        port = ", ".join(one.ports[:4])
+        out.append(Program(f"{name}, port {port}", one.scenario, ignored=ignored, place=place))
+    return out
