@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,7 @@ def main() -> int:
         stamp.write_text(wanted, encoding="utf-8")
     command = [*COMMANDS.get(sys.argv[1], ("bindmatrix", sys.argv[1])), *sys.argv[2:]]
     command[0] = str(PROGRAMS / command[0])
+    os.environ["BINDMATRIX_COMMAND"] = f"{'py' if os.name == 'nt' else 'python3'} {shlex.quote(sys.argv[0])}"
     if os.name != "nt":  # there execv() would return to the shell at once
         os.execv(command[0], command)  # one process, so that Ctrl-C is its own affair
     return subprocess.call(command)

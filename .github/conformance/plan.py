@@ -2,7 +2,8 @@
 
     SYSTEMS='ubuntu-* freebsd-15.1' python3 plan.py >> "$GITHUB_OUTPUT"
 
-SYSTEMS holds names or patterns out of hosts.json; empty, every machine runs that need not be named.  Nothing of SYSTEMS
+SYSTEMS holds names or patterns out of hosts.json; empty, every machine runs that need not be named, and with CHECK (a
+file of a library's needs) those of DEFAULT_OF_CHECK.  Nothing of SYSTEMS
 is printed there: what goes on to the jobs is what stands in hosts.json.
 """
 
@@ -15,6 +16,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 HOSTS = Path(__file__).with_name("hosts.json")
+#: one of each system that most libraries are for; the newest, where runners differ little
+DEFAULT_OF_CHECK = "ubuntu-24.04 macos-15 windows-2025 freebsd-15.1"
 Host = dict[str, str]
 
 
@@ -37,7 +40,8 @@ def chosen(hosts: dict[str, list[Host]], systems: str) -> dict[str, list[Host]]:
 
 
 def main() -> int:
-    hosts = chosen(json.loads(HOSTS.read_text(encoding="utf-8")), os.environ.get("SYSTEMS", ""))
+    systems = os.environ.get("SYSTEMS", "").strip() or (DEFAULT_OF_CHECK if os.environ.get("CHECK") else "")
+    hosts = chosen(json.loads(HOSTS.read_text(encoding="utf-8")), systems)
     for kind, listed in hosts.items():
         print(f"{kind}={json.dumps(listed)}")
     print("names=" + " ".join(host["name"] for listed in hosts.values() for host in listed))

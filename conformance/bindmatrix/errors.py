@@ -89,6 +89,25 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     return f"; did you mean {names[match[0]]!r}?" if match else ""
 
 
+def defect(error: Exception) -> str:
+    """What to say of an exception that nothing expects."""
+    return (
+        f"bindmatrix: defect: {type(error).__name__}: {terminal(str(error))[:300]}; what was written so far is kept; "
+        "set BINDMATRIX_TRACEBACK=1 to see where it happens, and report that"
+    )
+
+
+@contextmanager
+def parsing(place: Place, form: str, advice: str = "") -> Iterator[None]:
+    """Raise as a :class:`Problem` what a parser of ``form`` raises, for too deep a nesting or too long a number too."""
+    try:
+        yield
+    except RecursionError:
+        raise Problem(place, f"not {form}: nested too deep{advice}") from None
+    except ValueError as error:
+        raise Problem(place, f"not {form}: {error}{advice}") from None
+
+
 @contextmanager
 def file_problems(path: object, done: str, advice: str = "") -> Iterator[None]:
     """Raise what the system says against a file as a :class:`Problem`; ``done`` is ``read`` or ``written``."""

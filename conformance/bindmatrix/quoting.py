@@ -22,7 +22,7 @@ _BIDI = dict.fromkeys(
 )
 #: what GitHub's runner takes for a command at the beginning of a line
 _COMMANDS = ("::", "##[")
-_MARKUP = str.maketrans({char: f"\\{char}" for char in "\\`*_[]{}()<>|#&~!$"})
+_MARKUP = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#&~$"})
 _LINKS = re.compile(r"(?i)@|:(?=//)|www(?=\.)")
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import bindmatrix
 import pytest
-from bindmatrix.cli.main import VERBS, main
+from bindmatrix.cli.main import DEFECT, VERBS, main
 from bindmatrix.execute.hosts import HostSpec, open_host
 from bindmatrix.rules import catalog
 
@@ -211,9 +211,9 @@ def test_run_quick_writes_its_results(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes and shells of POSIX")
-@pytest.mark.parametrize("arguments", [["predict", "--os", "linux", "-"], ["judge", "-"]])
-def test_a_reader_that_goes_away_is_neither_a_traceback_nor_a_divergence(arguments: list[str]) -> None:
-    """Failed first: rich ended the program with 1, the status of a divergence."""
+@pytest.mark.parametrize(("arguments", "status"), [(["predict", "--os", "linux", "-"], 0), (["judge", "-"], 2)])
+def test_a_reader_that_goes_away_is_neither_a_traceback_nor_a_divergence(arguments: list[str], status: int) -> None:
+    """Failed first: rich ended the program with 1, the status of a divergence; and 2 where nothing is judged."""
     recorded = gzip.decompress((EVIDENCE / "linux-6.18.44" / "pairs.jsonl.gz").read_bytes())
     recorded = b'{"format":"bindmatrix-observations/1","host":{"os":"linux","release":"6.18.44"}}\n' + recorded
     process = subprocess.Popen(
@@ -226,7 +226,7 @@ def test_a_reader_that_goes_away_is_neither_a_traceback_nor_a_divergence(argumen
     assert process.stdout is not None
     process.stdout.close()
     _, err = process.communicate(recorded, timeout=60)
-    assert process.returncode == 2
+    assert process.returncode == status
     assert b"Traceback" not in err
 
 
@@ -239,8 +239,7 @@ def test_a_reader_that_goes_away_on_windows(monkeypatch: pytest.MonkeyPatch) -> 
     null = os.open(os.devnull, os.O_WRONLY)
     monkeypatch.setattr("sys.stdout", os.fdopen(null, "w", encoding="utf-8"))
     monkeypatch.setattr("bindmatrix.cli.judge.run", gone)
-    with pytest.raises(OSError, match="Invalid argument"):
-        main(["judge", "-"])
+    assert main(["judge", "-"]) == DEFECT
     monkeypatch.setattr("bindmatrix.cli.main.os.name", "nt")
     assert main(["judge", "-"]) == 2
 

@@ -180,6 +180,7 @@ def test_what_nobody_knows_is_unknown_on_the_fast_path_too() -> None:
     one = judge()
     for _ in range(2):
         assert one.judge([observation]) == [Verdict(VerdictKind.UNKNOWN, observation)]
+        one.settle()
     assert one.verdict_counts()[VerdictKind.UNKNOWN] == 2
     assert one.verdict(observation) == Verdict(VerdictKind.UNKNOWN, observation)
     (rules,) = {answer.rules for answer in one.answers(observation) if answer.expected is None}
@@ -243,6 +244,7 @@ def test_the_fast_path_agrees_with_the_slow_one(name: str) -> None:
     expected = [verdict for one in turned if (verdict := slow.verdict(one)).kind != VerdictKind.CONFORMS]
     for _ in range(2):  # the second time everything is known
         found = fast.judge(turned)
+        fast.settle()
         assert {one.observation for one in found} == {one.observation for one in expected}
     counts = fast.verdict_counts()
     assert counts[VerdictKind.DIVERGES] == 2 * len([one for one in expected if one.kind == VerdictKind.DIVERGES])
@@ -276,9 +278,9 @@ def test_what_conforms_is_followed_once() -> None:
     assert one.new == [observation.scenario for observation in conforming]
     assert one.judge(conforming) == []
     assert (len(one.new), one.slow) == (3, [])
-    others = [conforming[0]._replace(repeats=(conforming[0].outcomes,)), observed(CLASSIC), Observation(CLASSIC, None)]
+    others = [conforming[0]._replace(repeats=(conforming[0].outcomes,)), observed(CLASSIC), Observation(three, None)]
     assert [verdict.kind for verdict in one.judge(others)] == [VerdictKind.DIVERGES, VerdictKind.NO_VERDICT]
-    assert one.slow == [CLASSIC] * 3
+    assert one.slow == [CLASSIC, CLASSIC, three]
     counts = one.verdict_counts()
     assert (counts[VerdictKind.CONFORMS], counts[VerdictKind.DIVERGES], counts[VerdictKind.NO_VERDICT]) == (7, 1, 1)
 

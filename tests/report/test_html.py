@@ -13,7 +13,7 @@ from bindmatrix.judge.matrix_view import matrix_view
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.report.html import page
 
-from tests.report.pages import BOUND, CLASSIC, DELIVERED, DUAL, host, predicted, two_hosts
+from tests.report.pages import ALIKE, BOUND, CLASSIC, DELIVERED, DUAL, host, predicted, two_hosts
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
@@ -94,6 +94,37 @@ def test_only_differences_dims_what_is_alike(tab: Tab) -> None:
     assert tab.page.locator(".cell.alike").count() == 1
 
 
+@pytest.fixture
+def partial(browser: Any, tmp_path: Path) -> Iterator[Tab]:
+    """Three hosts: one has a cell for itself, two are alike wherever both have an outcome, one cannot set V6ONLY."""
+    linux = host("linux", "6.18.44", predicted("linux", "6.18.44", [BOUND, ALIKE]))
+    older = host("linux", "6.1.192", predicted("linux", "6.1.192", [BOUND]))
+    openbsd = host("openbsd", "7.9", [Observation(DUAL, ("ok", "ok", "ok", "EINVAL", "ok", "ok"))])
+    file = tmp_path / "matrix.html"
+    file.write_text(page.render(matrix_view([linux, older, openbsd])), encoding="utf-8")
+    opened = Tab(browser, file)
+    yield opened
+    assert opened.complaints == []
+    opened.page.close()
+
+
+def test_a_cell_of_one_host_does_not_look_like_one_of_all(partial: Tab) -> None:
+    label = partial.cell("127.0.0.1, then 127.0.0.1").get_attribute("aria-label")
+    assert label.endswith("refused: EADDRINUSE on linux 6.18.44; no outcome of the other 2")
+    assert partial.page.locator(".cell.partial .of").first.inner_text() in ("1/3", "2/3")
+
+
+def test_hosts_are_alike_where_both_have_an_outcome(partial: Tab) -> None:
+    text = partial.page.locator(".alikeness").inner_text()
+    assert "linux 6.18.44 = linux 6.1.192" in text
+
+
+def test_a_dual_socket_that_could_not_be_made_shares_nothing(partial: Tab) -> None:
+    label = partial.cell("0.0.0.0, then :: dual").get_attribute("aria-label")
+    assert "an option of this cell could not be set" in label
+    assert "both share" not in label
+
+
 def test_a_cell_opens_its_scenario_with_reasons_and_closes_again(tab: Tab) -> None:
     tab.cell("0.0.0.0, then 127.0.0.1").click()
     detail = tab.page.locator("#detail")
@@ -142,7 +173,7 @@ def test_the_keyboard_walks_the_cells_and_opens_one(tab: Tab) -> None:
 
 
 def test_flaky_tells_how_often_it_ran_and_what_was_seen(tab: Tab) -> None:
-    tab.page.click("text=Findings")
+    tab.page.click("text=Verdicts")
     assert "of 2 runs 1 gave EADDRINUSE and 1 gave ok" in tab.page.locator("#area").inner_text()
     tab.page.locator(".finding.v-flaky a.scenario").click()
     assert "Repeated: 2 outcomes" in tab.page.locator("#detail").inner_text()
@@ -201,9 +232,9 @@ def test_nothing_sticks_out_on_a_phone(browser: Any, report: Path) -> None:
 def test_a_hostile_file_cannot_inject_anything(browser: Any, tmp_path: Path) -> None:
     lines = [
         Observation(EVIL, ("ok",)),
-        Observation(BOUND, ("ok", "ok", "ok", EVIL, "ok")),
+        Observation(BOUND, ("ok", "ok", "ok", "EWEIRD", "ok")),
         Observation(CLASSIC, None, "unsupported", EVIL),
-        Observation(DELIVERED, ("ok",) * 6 + (f"{EVIL}:3,b:2",), repeats=(("ok",) * 6 + (EVIL,),)),
+        Observation(DELIVERED, ("ok",) * 6 + ("a:3,b:2",), repeats=(("ok",) * 6 + ("none",),)),
     ]
     evil = host("linux", "6.18.44", lines, hostname=EVIL, __proto__={"x": EVIL})
     evil.name = f"linux {EVIL}"
@@ -216,7 +247,8 @@ def test_a_hostile_file_cannot_inject_anything(browser: Any, tmp_path: Path) -> 
         opened.page.evaluate("view => page.change({ view })", view)
     for scenario in (EVIL, BOUND, CLASSIC, DELIVERED):
         opened.page.evaluate("text => page.show(text)", scenario)
-        assert EVIL in opened.page.locator("#detail").inner_text()
+        shown = opened.page.locator("#detail").inner_text()
+        assert EVIL in shown
     assert opened.page.evaluate("[window.evil, document.images.length, document.scripts.length]") == [None, 0, 2]
     assert opened.complaints == []
     opened.page.close()

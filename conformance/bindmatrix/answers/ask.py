@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from bindmatrix.notation import OPTIONS, Scenario, Step
@@ -121,7 +122,7 @@ def _answer(
     expected = variant.oracle.predict(scenario)
     actual = variant.actual.predict(scenario)
     step = telling_step(scenario.steps, actual)
-    reason, rule = _reason(scenario.steps[step], actual.rules[step]), actual.rules[step][0].id
+    reason, rule = reason_of(scenario.steps[step], actual.rules[step]), actual.rules[step][0].id
     entries = variant.responsible(scenario.text) if actual.outcomes != expected.outcomes else []
     if entries:
         step = next(index for index, one in enumerate(actual.outcomes) if one != expected.outcomes[index])
@@ -149,6 +150,39 @@ def _confidence_of(scenario: Scenario, variant: Variant, stretch: Stretch) -> Co
     return confidence.of_rules([rule for rules in actual.rules for rule in rules], model)
 
 
+#: what the host of every scenario has: two IPv4 addresses and one IPv6 address on the loopback interface
+_OWN_ADDRESSES = ("127.0.0.1", "127.0.0.2", "::1")
+
+
+def foreign_note(scenario: Scenario) -> str:
+    """What to say where a scenario binds to an address that its host has not, "" where it does not."""
+    foreign = dict.fromkeys(
+        step.address for step in scenario.steps if step.kind == "bind" and _is_foreign(step.address)
+    )
+    if not foreign:
+        return ""
+    own = {4: iter(_OWN_ADDRESSES[:2]), 6: iter(_OWN_ADDRESSES[2:])}
+    instead = {text: next(own[ip_address(text).version], "127.0.0.1" if "." in text else "::1") for text in foreign}
+    steps = (
+        f"{step.socket}.bind={instead[step.address]}" if step.kind == "bind" and step.address in instead else step.text
+        for step in scenario.steps
+    )
+    return (
+        f"the host of a scenario has the addresses {', '.join(_OWN_ADDRESSES)}, and not {', '.join(foreign)}: that is "
+        f"what bind() says.  The same with addresses that it has: bindmatrix ask '{' '.join(steps)}'"
+    )
+
+
+def _is_foreign(text: str) -> bool:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False  # a name of a Unix socket, a CID, or a port beside the address
+    address = getattr(address, "ipv4_mapped", None) or address
+    known = address.is_loopback or address.is_unspecified or address.is_multicast
+    return not known and str(address) != "255.255.255.255"
+
+
 def telling_step(steps: Sequence[Step], prediction: Prediction) -> int:
     """The step whose rule is the reason: the first that is not ok, else the last bind, else the last step."""
     for index, outcome in enumerate(prediction.outcomes):
@@ -158,7 +192,8 @@ def telling_step(steps: Sequence[Step], prediction: Prediction) -> int:
     return binds[-1] if binds else len(steps) - 1
 
 
-def _reason(step: Step, rules: Sequence[Rule]) -> str:
+def reason_of(step: Step, rules: Sequence[Rule]) -> str:
+    """Why the rules that decided a step say what they say, on one line."""
     if rules[0].id == _ABSENT:
         return f"has no {OPTIONS[step.what]}"
     return "; or ".join(dict.fromkeys(_one_line(rule.why) for rule in rules))

@@ -43,8 +43,8 @@ An outcome with a * is a known divergence: the kernel does so against the rules.
 --json prints a list of objects, one a row: scenario, os, releases (ranges), release (the one the rest is about),
 outcomes (aligned with the steps; a string, a list of accepted ones, "refused" for any error, null for unknown), rules
 (ids, aligned), step (counted from 0; the one that the reason is about), rule, reason, confidence (an object, as in
-'bindmatrix predict --help'); and where they apply divergences (ids), by_rules (outcomes without them), limit.  With
---runtime: runtime (its id) and verified too.
+'bindmatrix predict --help'); and where they apply divergences (ids), by_rules (outcomes without them), limit,
+note.  With --runtime: runtime (its id) and verified too.
 
 How an outcome is known, the strongest first; a confidence names the release on which it was obtained:
 
@@ -93,7 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         rows = ask.answers(scenario, list(dict.fromkeys(arguments.os)), arguments.release)
         if arguments.json:
-            found += [row.as_dict(scenario) for row in rows]
+            note = {"note": ask.foreign_note(scenario)} if ask.foreign_note(scenario) else {}
+            found += [row.as_dict(scenario) | note for row in rows]
         else:
             if asked:
                 print()
@@ -150,6 +151,8 @@ def _asked(words: list[str]) -> list[scenario_input.ScenarioLine]:
 # -- the short form
 
 _PROTOCOLS = ("tcp", "udp", "mptcp", "udplite", *SOCKET_KINDS)
+#: kinds of sockets that have IPV6_V6ONLY
+_WITH_V6ONLY = tuple(kind for kind, row in SOCKET_KINDS.items() if row.family == "ipv6")
 #: option of the short form -> the step after ``a.``
 _OPTIONS: dict[str, str] = {**{option: f"{option}=1" for option in OPTIONS}, "dual": "v6only=0"}
 
@@ -198,9 +201,19 @@ def short_form(text: str) -> Scenario:
     if len(groups) == 2 and len(first.addresses) == 2:
         raise Problem(Place("question", 1, 1), "expected one address before the '/' and one after it", source=text)
     other = (second.addresses or first.addresses)[-1]
-    words = _socket("a", first.protocol, first.options, first.addresses[0], first.listens)
-    words += _socket("b", second.protocol or first.protocol, second.options, other, second.listens and len(groups) == 2)
+    _needs_ipv6(groups, other)
+    own = len(groups) == 2
+    words = _socket("a", first.protocol, first.options, first.addresses[0], first.listens, own=own)
+    words += _socket("b", second.protocol or first.protocol, second.options, other, second.listens and own, own=own)
     return parse(" ".join(words))
+
+
+def _needs_ipv6(groups: list[_AskedGroup], other: str) -> None:
+    """Raise :class:`Problem` where V6ONLY is asked of IPv4 sockets alone; beside an IPv6 socket it is that one's."""
+    asked = [option for option in groups[0].options if option.startswith("v6only")]
+    if len(groups) == 1 and asked and not any(":" in address for address in (*groups[0].addresses, other)):
+        message = "'dual' and 'v6only' are options of IPv6 sockets; expected an IPv6 address, such as '::'"
+        raise Problem(Place("question", 1, 1), message)
 
 
 def _unknown(word: str, is_first: bool) -> str:
@@ -212,7 +225,10 @@ def _unknown(word: str, is_first: bool) -> str:
     return f"expected an address or one of {', '.join(valid)}, got {word!r}" + nearest(word, valid)
 
 
-def _socket(name: str, protocol: str, options: list[str], address: str, listens: bool) -> list[str]:
+def _socket(name: str, protocol: str, options: list[str], address: str, listens: bool, *, own: bool) -> list[str]:
+    """The steps of one socket; ``own``: the options were written for it alone, and not for both sockets."""
     kind = protocol if protocol in SOCKET_KINDS else protocol + ("6" if ":" in address else "4")
+    if kind not in _WITH_V6ONLY and not own:
+        options = [option for option in options if not option.startswith("v6only")]
     steps = [f"{name}={kind}", *(f"{name}.{option}" for option in options), f"{name}.bind={address}"]
     return [*steps, f"{name}.listen"] if listens else steps

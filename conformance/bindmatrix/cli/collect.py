@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bindmatrix.cli import inputs
+from bindmatrix.cli import inputs, scenario_options
 from bindmatrix.cli.main import DIVERGES, OK, WRONG
 from bindmatrix.errors import Place, Problem, file_problems
 from bindmatrix.judge.evidence_sample import digest
@@ -51,12 +51,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
     parser.add_argument("results", nargs="+", metavar="RESULTS", help="folders of the results of many machines")
-    parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where to write")
+    parser.add_argument("--out", required=True, type=scenario_options.path, metavar="FOLDER", help="where to write")
     parser.add_argument(
         "--expected", default="", metavar="NAMES", help="the machines that should be there, separated by blanks"
     )
     parser.add_argument(
-        "--evidence", type=Path, metavar="FOLDER", help="the recordings that are kept; new ones are proposed"
+        "--evidence",
+        type=scenario_options.path,
+        metavar="FOLDER",
+        help="the recordings that are kept; new ones are proposed",
     )
     parser.add_argument("--json", action="store_true", help="print the summaries too")
     parser.add_argument("--run", default="", metavar="URL", help="where the run is to be seen, for the issues")

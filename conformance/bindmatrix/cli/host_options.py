@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 from dataclasses import replace
-from pathlib import Path
 
+from bindmatrix.cli import scenario_options
 from bindmatrix.errors import Place, Problem
 from bindmatrix.execute import local
 from bindmatrix.execute.hosts import FILE, HostSpec, host_spec, read_hosts
@@ -29,7 +29,9 @@ def configure(parser: argparse.ArgumentParser, *, several: bool) -> None:
         default="python",
         help="c: compile executor.c, once, and run that; on this machine only",
     )
-    parser.add_argument("--hosts", type=Path, metavar="FILE", help=f"names of hosts (default ./{FILE})")
+    parser.add_argument(
+        "--hosts", type=scenario_options.path, metavar="FILE", help=f"names of hosts (default ./{FILE})"
+    )
 
 
 def chosen(arguments: argparse.Namespace) -> list[HostSpec]:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bindmatrix.errors import BindmatrixError, Place, Problem
+from bindmatrix.errors import BindmatrixError, Place, Problem, defect, file_problems, parsing
 from bindmatrix.judge import literature
 from bindmatrix.judge.host_table import HostTable, of_recordings
 from bindmatrix.observe import recordings
@@ -54,24 +54,34 @@ class Source(NamedTuple):
 def find(words: Sequence[str]) -> list[Source]:
     """The hosts that the command line names; raises :class:`Problem`."""
     found: dict[str, list[str]] = {}
-    for word in words:
+    for word in [one for one in words if _is_observed(one)] or words:
         if word == "-":
             if len(words) > 1:
                 raise Problem(Place("-"), "standard input is the results of one host; name nothing beside it")
             return [Source("", ("-",), {})]
         for path in _files(recordings.named(word)):
-            paths = found.setdefault(str(path.resolve().parent), [])
+            paths = found.setdefault(os.path.dirname(os.path.realpath(path)), [])  # noqa: PTH120 - resolve() raises on loops
             if str(path) not in paths:
                 paths.append(str(path))
     return [Source(Path(folder).name, tuple(paths), _facts(Path(folder))) for folder, paths in found.items()]
 
 
+def files_of(word: str) -> list[str]:
+    """The observation files that a word of the command line means; raises :class:`Problem`."""
+    return [word] if word == "-" else [str(path) for path in _files(recordings.named(word))]
+
+
+def _is_observed(word: str) -> bool:
+    """Whether a file may hold observations: what stands beside them in a folder does not."""
+    return not word.endswith((".md", ".json", ".yaml", ".html", ".txt"))
+
+
 def _files(path: Path, depth: int = 1) -> list[Path]:
     if not path.is_dir():
         return [path]
-    if (path / NAME).exists():
+    if (path / NAME).is_file():
         return [path / NAME]
-    inside = sorted(path.glob("*.jsonl.gz")) or sorted(path.glob("*.jsonl"))
+    inside = _plain_files(path, "*.jsonl.gz") or _plain_files(path, "*.jsonl")
     if not inside and depth:
         inside = [file for folder in sorted(path.iterdir()) if folder.is_dir() for file in _files_or_none(folder)]
     if not inside and depth:
@@ -79,6 +89,11 @@ def _files(path: Path, depth: int = 1) -> list[Path]:
             Place(str(path)), f"a folder without {NAME} or other observation files; name one that a run wrote"
         )
     return inside
+
+
+def _plain_files(folder: Path, pattern: str) -> list[Path]:
+    """The files in the order of their names; a pipe would be waited for, a device never ends."""
+    return [path for path in sorted(folder.glob(pattern)) if path.is_file()]
 
 
 def _files_or_none(path: Path) -> list[Path]:
@@ -91,10 +106,8 @@ def _facts(folder: Path) -> dict[str, str]:
     path = folder / FACTS
     if not path.is_file():
         return facts
-    try:
+    with file_problems(path, "read"), parsing(Place(str(path)), "JSON"):
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise Problem(Place(str(path)), f"cannot be read: {error}") from error
     if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
         raise Problem(Place(str(path)), 'expected facts as words, such as {"release": "20221219"}')
     recordings.check_system(data.get("os", ""), Place(str(path)))
@@ -163,6 +176,8 @@ def _columns(source: Source) -> HostTable | str:
             return of_recordings([reading(path, source.facts) for path in source.paths], facts=source.facts)
     except BindmatrixError as problem:
         return str(problem)
+    except Exception as error:  # noqa: BLE001 - the other hosts are judged all the same
+        return defect(error)
 
 
 @contextmanager

@@ -34,13 +34,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Judge every file; exit status 2 when one could not be read to its end."""
     summaries = []
     status = OK
-    for name in arguments.observations:
+    names = [file for word in arguments.observations for file in inputs.files_of(word)]
+    for name in names:
         recording = inputs.reading(name, {"os": arguments.os, "release": arguments.release})
         summary = judge(recording, arguments.os, arguments.release)
         summary.recording = None if name == "-" else name
         summaries.append(summary)
         if not arguments.json:
-            if len(arguments.observations) > 1:
+            if len(names) > 1:
                 print(f"== {recording.name}")
             terminal.show(summary)
         if not summary.conforms:

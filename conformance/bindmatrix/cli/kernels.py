@@ -73,7 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scenario", nargs="?", metavar="SCENARIO|FILE", help="a scenario, a file of them, or -")
     parser.add_argument(
         "--image",
-        type=Path,
+        type=scenario_options.path,
         action="append",
         default=[],
         metavar="PATH",
@@ -168,7 +168,7 @@ def _nothing(places: Sequence[Path]) -> Problem:
 def _list(found: Sequence[Image], places: Sequence[Path], *, json_wanted: bool) -> int:
     if json_wanted:
         print(json.dumps({"images": [_image(one) for one in found], "scenarios": []}, indent=1))
-    elif not found:
+    if not found:
         raise _nothing(places)
     for one in [] if json_wanted else found:
         print(f"{one.release:<12}  {one.path}  ({one.banner})")

@@ -21,8 +21,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from bindmatrix import __version__
-from bindmatrix.errors import BindmatrixError, nearest
-from bindmatrix.quoting import terminal
+from bindmatrix.errors import BindmatrixError, defect, nearest
 
 OK, DIVERGES, WRONG, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
 
@@ -34,9 +33,11 @@ VERBS: dict[str, str] = {
     "judge": "compare observations of any host with what is expected of it",
     "predict": "what a system returns, as JSON Lines",
     "ask": "what every system returns for one scenario, side by side",
+    "check": "what a library relies on, on the systems that it is to run on",
     "trace": "the socket calls of a real program as scenarios, and what every system would do with them",
     "inspect": "the sockets of a running process or of a port, with their options, as scenarios",
     "audit": "what a program does on the systems that its author does not have",
+    "recipes": "the smallest option sets that reach a goal, on every system",
     "diff": "what differs between two or three expectation files, or two or three recordings",
     "claims": "what the literature says, and where it holds",
     "ports": "what happens with ports that the kernel chooses",
@@ -49,6 +50,8 @@ VERBS: dict[str, str] = {
 }
 
 
+#: verbs whose status says whether something diverges; of the others it is no fault that the reader had enough
+_JUDGES = ("run", "judge", "report", "collect", "kernels", "lint", "regenerate")
 #: what write() says of standard output, which has no name in the error
 _NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
@@ -70,20 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif not gone:
             if os.environ.get("BINDMATRIX_TRACEBACK"):
                 raise
-            _say(_defect(error))
+            _say(defect(error))
             return DEFECT
         if error.filename is None:
             # the reader of our output has gone (EINVAL on Windows: bpo-19612), or there is no room for it
             _drop(sys.stdout)
-        return WRONG
-
-
-def _defect(error: Exception) -> str:
-    """What to say of an exception that nothing expects."""
-    return (
-        f"bindmatrix: defect: {type(error).__name__}: {terminal(str(error))[:300]}; what was written so far is kept; "
-        "set BINDMATRIX_TRACEBACK=1 to see where it happens, and report that"
-    )
+        judges = bool(arguments) and arguments[0] in _JUDGES
+        return OK if gone and error.filename is None and not judges else WRONG
 
 
 def _end_as_ctrl_c_does() -> None:
@@ -111,7 +107,7 @@ def _told(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("BINDMATRIX_TRACEBACK"):
             raise
-        _say(_defect(error))
+        _say(defect(error))
         return DEFECT
     except SystemExit:
         # argparse has printed a help or what is wrong with the arguments

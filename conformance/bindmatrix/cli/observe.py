@@ -23,7 +23,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     host_options.configure(parser, several=False)
     parser.add_argument(
-        "--workers", type=scenario_options.whole, metavar="N", help="processes (default: one; the order is then kept)"
+        "--workers",
+        type=scenario_options.workers,
+        metavar="N",
+        help="processes (default: one; the order is then kept)",
     )
     parser.add_argument("--json", action="store_true", help="accepted for symmetry: the output is JSON Lines anyway")
 

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(_as_dict(table, here, host), indent=1))
     else:
         name = f"here, {os} {host.get('release')}"
-        print("\n".join(ephemeral_text.lines(rows, table.also, name, os, width_of(sys.stdout))))
+        print("\n".join(ephemeral_text.lines(rows, table.methods, table.also, name, os, width_of(sys.stdout))))
     return DIVERGES if any(row.differs for row in rows) else OK
 
 

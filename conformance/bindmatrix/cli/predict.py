@@ -47,8 +47,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the predictions; every bad line is told, the others are still answered."""
-    expectations = catalog.expectations(arguments.os)
-    release = catalog.release_of(expectations, arguments.release)
+    os, at, named = arguments.os.partition("@")
+    if at and arguments.release:
+        raise Problem(Place("--release"), f"the release is named twice: {named} and {arguments.release}")
+    expectations = catalog.expectations(os)
+    release = catalog.release_of(expectations, named or arguments.release)
     limit = catalog.limit(expectations, release)
     if limit:
         print(f"bindmatrix: {limit}", file=sys.stderr)

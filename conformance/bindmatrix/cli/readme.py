@@ -71,7 +71,9 @@ def head(oracle: Oracle, scenarios: Iterable[str]) -> str:
             release = f" {found.release}" if found.method in provenance.EXECUTED else ""
             known.add(f"{found.method}{release}{''.join(f' + {part}' for part in found.parts)}")
     methods = sorted(known, key=lambda text: next(i for i, word in enumerate(Method) if text.startswith(word)))
-    return "<br>".join([f"{SYSTEMS[oracle.model.os]} {oracle.model.release}", ", ".join(methods)])
+    return "<br>".join(
+        [f"{SYSTEMS[oracle.model.os]} {oracle.model.expectations.named(oracle.model.release)}", ", ".join(methods)]
+    )
 
 
 def answer(oracle: Oracle, text: str) -> str:

@@ -58,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     files = [os.path.realpath(one) for one in targets if one not in ("-", os.devnull)]
     if len(set(files)) < len(files):
         raise Problem(Place("report"), "two of the reports would go to one file; name another")
+    for target in files:
+        _check_writable(Path(target))
     found = inputs.find(arguments.results)
     if arguments.os or arguments.release:
         if len(found) > 1:
@@ -91,6 +93,14 @@ def _read(found: list[inputs.Source]) -> tuple[list[HostTable], list[str]]:
         raise BindmatrixError("\n".join(unread))
     read = [(one, source) for one, source in both if not isinstance(one, str)]
     return inputs.named([host for host, _ in read], [source for _, source in read]), unread
+
+
+def _check_writable(path: Path) -> None:
+    """Raise :class:`Problem` where the folder of a report is missing: before all is read, not after."""
+    if path.is_dir():
+        raise Problem(Place(str(path)), "is a folder; expected the name of a file to write")
+    if not path.parent.is_dir():
+        raise Problem(Place(str(path)), f"cannot be written: there is no folder {path.parent}; make it first")
 
 
 def _write_all(arguments: argparse.Namespace, hosts: list[HostTable]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from bindmatrix.cli import inputs
 from bindmatrix.cli.main import OK, WRONG
-from bindmatrix.errors import Place, Problem, file_problems, nearest
+from bindmatrix.errors import Place, Problem, file_problems, nearest, parsing
 from bindmatrix.execute.hosts import this_host
 from bindmatrix.notation import Scenario
 from bindmatrix.observe import scenario_input
@@ -147,10 +147,8 @@ def _read(path: Path) -> str:
 
 def _facts(text: str, name: str) -> Mapping[str, Any]:
     """The facts in a JSON text; raises :class:`Problem`."""
-    try:
+    with parsing(Place(name), "JSON"):
         data = json.loads(text)
-    except ValueError as error:
-        raise Problem(Place(name), f"not JSON: {error}") from None
     facts = data.get("host", data) if isinstance(data, dict) else None
     if not isinstance(facts, dict) or not facts.get("os"):
         raise Problem(Place(name), 'expected the facts of a host: {"os": "linux", "release": "6.18.44", ...}')

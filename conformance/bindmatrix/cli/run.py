@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bindmatrix.cli import host_options, scenario_options
 from bindmatrix.cli.main import DIVERGES, INTERRUPTED, OK, WRONG
-from bindmatrix.errors import Place, Problem
+from bindmatrix.errors import Place, Problem, file_problems
 from bindmatrix.execute.hosts import open_host
+from bindmatrix.observe.recordings import VERDICTS
 from bindmatrix.observe.run_folder import NAME, give_back
 from bindmatrix.report import markdown, terminal
 from bindmatrix.report.progress import Progress
@@ -34,18 +37,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", action="store_true", help="hosts of one kernel share the scenarios")
     parser.add_argument(
         "--results",
-        type=Path,
+        type=scenario_options.path,
         metavar="FOLDER",
         help="where to write (default results/HOST-TIME); a folder for each host",
     )
-    parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with a run that broke off")
+    parser.add_argument(
+        "--resume", type=scenario_options.path, metavar="FOLDER", help="go on with a run that broke off"
+    )
     parser.add_argument(
         "--workers",
-        type=scenario_options.whole,
+        type=scenario_options.workers,
         metavar="N",
         help="processes of each host (default: one a core here, one elsewhere)",
     )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+
+def _command() -> str:
+    """What this command was started by: ``start.py`` names itself."""
+    return os.environ.get("BINDMATRIX_COMMAND") or "bindmatrix"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -63,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
                 outcomes = [run_on(host, "scenarios", scenario_options.plan(arguments), folders, progress.add)]
             folder = outcomes[0].folder
         else:
-            folder = folder or Path("results") / f"hosts-{_now()}"
+            folder = folder or _new_folder("hosts")
             folders = partial(_folder_below, folder, resume=arguments.resume is not None)
             outcomes = run_on_all(specs, scenario_options.plan(arguments), folders, progress.add, split=arguments.split)
     written = True
@@ -72,7 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{outcome.folder}: there was no scenario to run: nothing is in this shard", file=sys.stderr)
         if outcome.summary is not None and arguments.on:
             outcome.summary.recording = str(outcome.folder)
-        written = _finish(outcome, f"bindmatrix run --resume {shlex.quote(str(folder))}{_again(arguments)}") and written
+        written = (
+            _finish(outcome, f"{_command()} run --resume {shlex.quote(str(folder))}{_again(arguments)}") and written
+        )
     if len(specs) == 1:
         _show(outcomes[0], as_json=arguments.json)
     else:
@@ -87,9 +99,11 @@ def _finish(outcome: HostRun, again: str) -> bool:
         return True
     if outcome.interrupted or outcome.lost:
         outcome.summary.notes.append(f"{'interrupted' if outcome.interrupted else 'not complete'}; go on with: {again}")
-    verdicts = _write(outcome.folder / "verdicts.json", json.dumps(outcome.summary.as_dict(), indent=1) + "\n")
+    if outcome.damage:
+        print(outcome.damage, file=sys.stderr)
+    verdicts = _write(outcome.folder / VERDICTS, json.dumps(outcome.summary.as_dict(), indent=1) + "\n")
     written = _write(outcome.folder / "summary.md", markdown.render(outcome.summary)) and verdicts
-    give_back(outcome.folder, (NAME, "verdicts.json", "summary.md"))
+    give_back(outcome.folder, (NAME, VERDICTS, "summary.md"))
     return written
 
 
@@ -127,7 +141,9 @@ def _status(outcomes: list[HostRun]) -> int:
     """2 as soon as a host did not run to its end: a run that is not complete must not look like one that is."""
     if any(outcome.interrupted for outcome in outcomes):
         return INTERRUPTED
-    if any(outcome.summary is None or outcome.lost or not outcome.summary.total for outcome in outcomes):
+    if any(
+        outcome.summary is None or outcome.lost or outcome.damage or not outcome.summary.total for outcome in outcomes
+    ):
         return WRONG
     return OK if all(outcome.summary and outcome.summary.conforms for outcome in outcomes) else DIVERGES
 
@@ -144,16 +160,23 @@ def _write(path: Path, text: str) -> bool:
 
 def _folder(given: Path | None, _name: str, facts: Mapping[str, Any], *, resume: bool) -> tuple[Path, bool]:
     host = host_options.folder_name(f"{facts.get('os')}-{facts.get('release')}")
-    return given or Path("results") / f"{host}-{_now()}", resume
+    return given or _new_folder(host), resume
+
+
+def _new_folder(name: str) -> Path:
+    """A folder of its own, for another run of the same second too."""
+    base = f"{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+    for count in range(1, 1_000):
+        folder = Path("results") / (base if count == 1 else f"{base}-{count}")
+        with file_problems(folder, "written", "; name another folder with --results"), suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder
+    raise Problem(Place("results"), "holds a thousand runs of this second; name another folder with --results")
 
 
 def _folder_below(folder: Path, name: str, _facts: Mapping[str, Any], *, resume: bool) -> tuple[Path, bool]:
     below = folder / host_options.folder_name(name)
     return below, resume and (below / NAME).exists()
-
-
-def _now() -> str:
-    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
 
 
 def _again(arguments: argparse.Namespace) -> str:

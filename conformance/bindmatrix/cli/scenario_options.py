@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
+from bindmatrix.execute.hosts import MOST_WORKERS
 from bindmatrix.run.plan import Plan
 
 _QUICK_EXAMPLES = 1000
@@ -55,6 +57,20 @@ def whole(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
     return int(text)
+
+
+def workers(text: str) -> int:
+    """A number of processes, for argparse."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MOST_WORKERS):
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to {MOST_WORKERS}, got {text!r}")
+    return int(text)
+
+
+def path(text: str) -> Path:
+    """A file or folder, for argparse; an empty word would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected the name of a file or folder, got nothing (is a variable empty?)")
+    return Path(text)
 
 
 def port(text: str) -> int:

@@ -13,11 +13,12 @@ from bindmatrix.cli import inputs, scenario_options
 from bindmatrix.cli.main import OK, WRONG
 from bindmatrix.errors import Place, Problem
 from bindmatrix.execute.hosts import this_host
-from bindmatrix.judge.verdicts import Judge, VerdictKind
+from bindmatrix.judge.evidence_sample import to_repeat
+from bindmatrix.judge.verdicts import Judge
 from bindmatrix.notation import parse
 from bindmatrix.observe import recordings, scenario_input
 from bindmatrix.rules import catalog, divergences
-from bindmatrix.run.session import MOST_REPEATED, REPEATS
+from bindmatrix.run.session import REPEATS
 
 _EPILOG = f"""\
 For a machine that has a Python (3.8 or later) and nothing else, three pipes do what 'bindmatrix run' does:
@@ -51,7 +52,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--host", metavar="OBSERVATIONS", help="a file whose first line says what the host is (default: this machine)"
     )
     which.add_argument(
-        "--diverging", metavar="RESULTS", help=f"print what diverges in a recording, {REPEATS} times each"
+        "--diverging",
+        metavar="RESULTS",
+        help=f"print what diverges in a recording or may become evidence, {REPEATS} times each",
     )
     scenario_options.configure(parser)
     parser.add_argument("--json", action="store_true", help='print {"scenario": ...} a line')
@@ -116,12 +119,9 @@ def _diverging(path: str, *, json_lines: bool) -> int:
         raise read[0].problem or Problem(Place(path), nothing)
     expectations, release = catalog.of_host(host)
     judge = Judge(catalog.model_of_host(expectations, release, host), divergences.of(expectations, release), host)
-    texts: dict[str, None] = {}
     for batch in chain([first], batches):
-        for verdict in judge.judge(batch):
-            if verdict.kind == VerdictKind.DIVERGES:
-                texts[parse(verdict.observation.scenario).text] = None
-    for text in list(texts)[:MOST_REPEATED]:
+        judge.judge(batch)
+    for text in dict.fromkeys(parse(one).text for one in to_repeat(judge)):
         for _ in range(REPEATS):
             _print(text, json_lines=json_lines)
     damage = [recording.problem for recording in read if recording.problem is not None]

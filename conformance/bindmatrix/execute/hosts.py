@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bindmatrix.errors import Place, Problem, Problems, file_problems, nearest
+from bindmatrix.errors import Place, Problem, Problems, file_problems, nearest, parsing
 from bindmatrix.execute import c_executor, local
 from bindmatrix.execute.local import LocalHost
 from bindmatrix.execute.remote import RemoteHost
@@ -31,6 +31,8 @@ from bindmatrix.execute.remote_worker import BOOTSTRAP
 
 FILE = "hosts.toml"
 _WAYS = ("python", "ssh", "via")
+#: processes of one host: the executor leases ports in 88 blocks of 250, and a run beside this one needs some too
+MOST_WORKERS = 64
 _NAMESPACES = ("auto", "own", "none")
 #: a name is also that of a folder of results
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}\Z")
@@ -78,7 +80,7 @@ class HostSpec:
 def open_host(spec: HostSpec) -> LocalHost | RemoteHost:
     """The host of ``spec``, not started yet; raises :class:`Problem` where its executor cannot be compiled."""
     elsewhere = spec.ssh or spec.via
-    workers = spec.workers or (1 if elsewhere else os.cpu_count() or 1)
+    workers = spec.workers or (1 if elsewhere else min(os.cpu_count() or 1, MOST_WORKERS))
     if not (elsewhere or spec.python) and local.PIPES_CAN_BE_WATCHED:
         command = [str(c_executor.program())] if spec.executor == "c" else None
         return LocalHost(workers, patience=spec.patience, namespace=spec.namespace, command=command)
@@ -138,13 +140,9 @@ def read_hosts(path: Path | None) -> dict[str, HostSpec]:
     try:
         with file_problems(path, "read"):
             text = path.read_text(encoding="utf-8")
-        tables = tomllib.loads(text)
     except UnicodeDecodeError:
         raise Problem(Place(str(path)), "is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
-        at = _AT.search(str(error))
-        place = Place(str(path), int(at[1]), int(at[2])) if at else Place(str(path))
-        raise Problem(place, f"not TOML: {_AT.sub('', str(error))}") from None
+    tables = _toml(text, str(path))
     lines = _Lines(str(path), text)
     problems: list[Problem] = []
     hosts = {}
@@ -158,13 +156,23 @@ def read_hosts(path: Path | None) -> dict[str, HostSpec]:
     return hosts
 
 
+def _toml(text: str, name: str) -> dict[str, Any]:
+    with parsing(Place(name), "TOML"):
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            at = _AT.search(str(error))
+            place = Place(name, int(at[1]), int(at[2])) if at else Place(name)
+            raise Problem(place, f"not TOML: {_AT.sub('', str(error))}") from None
+
+
 #: key -> its type, and how that is said
 _KEYS: dict[str, tuple[tuple[type, ...], str]] = {
     "local": ((bool,), "true"),
     "python": ((str,), "the path of a Python"),
     "ssh": ((str,), "what ssh is given, a text"),
     "via": ((str,), "a command, a text"),
-    "workers": ((int,), "a whole number from 1 on"),
+    "workers": ((int,), f"a whole number from 1 to {MOST_WORKERS}"),
     "patience": ((int, float), "seconds"),
     "start": ((int, float), "seconds"),
     "release": ((str,), "the release of its kernel, a text"),
@@ -176,7 +184,7 @@ def _problems(name: str, table: Any, lines: _Lines) -> Any:
     if not _NAME.match(name) or name == "local":
         yield Problem(lines.place(name), f"{name!r} is no name of a host: letters, digits, '.', '_', '-'; not 'local'")
     if not isinstance(table, dict):
-        yield Problem(lines.place(name), f"expected a table [{name}], got {table!r}")
+        yield Problem(lines.place(name), f"expected a table [{name}], got {_shown(table)}")
         return
     for key, value in table.items():
         place = lines.place(name, key)
@@ -184,17 +192,26 @@ def _problems(name: str, table: Any, lines: _Lines) -> Any:
             yield Problem(place, f"unknown key {key!r}{nearest(key, _KEYS)}; there are {', '.join(_KEYS)}")
             continue
         types, expected = _KEYS[key]
-        if type(value) not in types or (type(value) in (int, float) and not 0 < value < 1e6) or value is False:
-            yield Problem(place, f"{key}: expected {expected}, got {value!r}")
+        most = MOST_WORKERS if key == "workers" else 1e6
+        if type(value) not in types or (type(value) in (int, float) and not 0 < value <= most) or value is False:
+            yield Problem(place, f"{key}: expected {expected}, got {_shown(value)}")
         elif key in _WAYS and _wrong_words(value):
             yield Problem(place, f"{key}: {_wrong_words(value)}")
         elif key == "namespace" and value not in _NAMESPACES:
-            yield Problem(place, f"{key}: expected {expected}, got {value!r}{nearest(value, _NAMESPACES)}")
+            yield Problem(place, f"{key}: expected {expected}, got {_shown(value)}{nearest(value, _NAMESPACES)}")
     ways = [key for key in ("local", *_WAYS) if key in table]
     if not ways or (len(ways) > 1 and ways != ["python", "ssh"]):
         yield Problem(
             lines.place(name), f"[{name}] expected one of local, python, ssh, via (and python beside ssh), got {ways}"
         )
+
+
+def _shown(value: Any) -> str:
+    """A value in a message; TOML can hold numbers that Python does not write."""
+    try:
+        return repr(value)[:80]
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def _wrong_words(value: str) -> str:

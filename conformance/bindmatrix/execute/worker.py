@@ -84,7 +84,7 @@ class Worker:
         if lines and self.header is None:
             try:
                 self.header = json.loads(lines.pop(0))["host"]
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 self.closed = True  # whatever this is, it is not the executor
         for _ in lines:
             self.outstanding.popleft()

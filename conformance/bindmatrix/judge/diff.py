@@ -190,7 +190,7 @@ def of_recordings(sides: Sequence[RecordedSide]) -> Comparison:
 def _first_observed_difference(seen: Sequence[Observation]) -> int | None:
     if any(one.outcomes is None for one in seen):
         return None
-    runs = [(one.outcomes or (), *one.repeats) for one in seen]
+    runs = [(one.outcomes or (), *filter(None, one.repeats)) for one in seen]
     for place in range(min(len(run) for sides in runs for run in sides)):
         outcomes = [{run[place] for run in sides} for sides in runs]
         if any(None in some for some in outcomes):

@@ -4,7 +4,8 @@ A full run is some hundred thousand scenarios, but what it says of the rules is 
 and that this came out.  Of each such fact the shortest scenarios that show it are kept.  So a digest is some hundred
 scenarios, touches every rule that the run touched, and is the same for two runs that went alike.
 
-Kept is what conforms and what the expectation file leaves unknown: an answer to an open question is worth the most.
+Kept is what conforms and, once it was repeated, what the expectation file leaves unknown: an answer to an open question
+is worth the most, and nothing contradicts it where it was chance.
 What diverges, or wavers, is no evidence before somebody has looked at it.
 """
 
@@ -17,7 +18,7 @@ from collections.abc import Hashable, Iterator
 
 from bindmatrix.judge.host_table import HostTable
 from bindmatrix.judge.results import Result
-from bindmatrix.judge.verdicts import VerdictKind
+from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.notation import step
 from bindmatrix.observe.recordings import Observation
 
@@ -42,12 +43,29 @@ def digest(host: HostTable, each: int = EACH) -> list[Observation]:
     return sorted(kept, key=lambda one: one.scenario)
 
 
+def to_repeat(judge: Judge, each: int = EACH) -> list[str]:
+    """The scenarios that wait in ``judge`` for repeats: all that diverge, and the unknown ones that may be kept."""
+    found = []
+    unknown: dict[Hashable, list[tuple[int, str]]] = {}
+    for text, verdict in judge.waiting.items():
+        if verdict.observation.repeats:
+            continue
+        if verdict.kind == VerdictKind.DIVERGES:
+            found.append(text)
+        else:
+            rules = tuple(answer.rules for answer in judge.answers(verdict.observation))
+            unknown.setdefault((verdict.observation.outcomes, rules), []).append((len(text), text))
+    for texts in unknown.values():
+        found += [text for _, text in heapq.nsmallest(each, texts)]
+    return found
+
+
 def _candidates(host: HostTable, each: int) -> Iterator[tuple[int, str, int]]:
     """Length, text and result of the shortest scenarios of each result: what is longer shows nothing more."""
     rows: dict[int, list[tuple[int, str, int]]] = {}
     kinds = host.results.kinds()
     for row, number in enumerate(host.result):
-        if kinds[number] in KEPT:
+        if kinds[number] in KEPT and (kinds[number] != VerdictKind.UNKNOWN or host.results[number].repeats):
             text = host.text(row)
             rows.setdefault(number, []).append((len(text), text, number))
     for found in rows.values():

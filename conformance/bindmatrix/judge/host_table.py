@@ -23,7 +23,7 @@ from bindmatrix.judge.prefix_cache import CUT, PrefixText, Segment
 from bindmatrix.judge.results import Followed, Result, Results, Said, result
 from bindmatrix.judge.summary import Collector, Summary
 from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
-from bindmatrix.observe.recordings import Observation, Recording
+from bindmatrix.observe.recordings import MOST_REPEATS, Observation, Recording
 from bindmatrix.oracle.oracle import Answer
 from bindmatrix.rules import catalog, confidence, provenance
 from bindmatrix.rules.model import Rule
@@ -184,15 +184,10 @@ class HostTableBuilder:
     def _again(self, number: int, observation: Observation) -> int:
         """The result of a scenario that was met before: a line with repeats completes it, other outcomes repeat it."""
         before = self._results[number]
-        if before.outcomes is None:
-            return self._judged(observation)
-        if observation.outcomes is None:
+        repeats = before.repeats if isinstance(before, Result) else ()
+        if len(repeats) >= MOST_REPEATS:
             return number
-        seen = [before.outcomes, *(before.repeats if isinstance(before, Result) else ())]
-        repeats = observation.repeats
-        if not repeats or observation.outcomes != before.outcomes:
-            repeats = (*seen[1:], observation.outcomes, *repeats)
-        return self._judged(Observation(observation.scenario, before.outcomes, repeats=repeats))
+        return self._judged(Observation(observation.scenario, before.outcomes, repeats=repeats).again(observation))
 
     def columns(self, name: str, problems: Iterable[str] = (), notes: Iterable[str] = ()) -> HostTable:
         """Everything so far."""
@@ -285,7 +280,9 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
     if builder is None:
         raise ValueError("no recordings")
     notes = [f"{bad_lines} lines could not be read"] if bad_lines else []
-    summary_name = name or f"{builder.judge.model.os} {builder.judge.model.release}"
+    summary_name = (
+        name or f"{builder.judge.model.os} {builder.judge.model.expectations.named(builder.judge.model.release)}"
+    )
     columns = builder.columns(summary_name, problems, notes)
     # what judged the host is mostly larger than the columns
     builder.judge.prefixes.forget()

@@ -18,6 +18,7 @@ import gzip
 import io
 import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -57,7 +58,7 @@ def is_literature(path: str | Path) -> bool:
             packed = raw.read(2) == b"\x1f\x8b"
         with gzip.open(path, "rb") if packed else Path(path).open("rb") as stream:
             first = json.loads(stream.readline(1 << 20))
-    except (OSError, EOFError, ValueError, RecursionError):
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error):
         return False
     return isinstance(first, dict) and {"scenario", "strength", "source"} <= set(first)
 
@@ -73,7 +74,7 @@ def assertions(path: Path, os: str) -> Iterator[Assertion]:
                     yield Assertion(
                         data["scenario"], tuple(data["outcomes"]), STRENGTHS[data["strength"]], str(data.get(os, ""))
                     )
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error) as error:
         raise Problem(Place(str(path)), f"cannot be read as an assertion: {error!r}") from error
 
 

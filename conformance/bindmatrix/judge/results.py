@@ -32,7 +32,7 @@ class Result(NamedTuple):
     confidence: str = ""
     divergence: str = ""
     reason: str = ""
-    repeats: tuple[Outcomes, ...] = ()
+    repeats: tuple[Outcomes | None, ...] = ()
 
 
 class Followed(NamedTuple):

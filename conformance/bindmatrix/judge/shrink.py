@@ -106,7 +106,8 @@ def _candidates(steps: list[Step], length: int) -> Iterator[list[Step]]:
 
 def _plainer(steps: list[Step]) -> Iterator[list[Step]]:
     for index, one in enumerate(steps):
-        for address in _PLAINER.get(one.address, ()):
+        # a group to join has no plainer one: it is a multicast address
+        for address in _PLAINER.get(one.address, ()) if one.kind != "join" else ():
             port = ",0" if one.kind == "bind" and one.value else ""
             if one.socket:
                 yield [*steps[:index], step(f"{one.socket}.{one.kind}={address}{port}"), *steps[index + 1 :]]

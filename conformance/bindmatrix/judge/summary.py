@@ -13,6 +13,10 @@ from bindmatrix.outcomes import Expected, in_words
 from bindmatrix.rules import catalog, provenance
 from bindmatrix.rules.model import UNKNOWN
 
+#: groups, and reasons of a kind, that are told apart; a host that says more is making them up
+MOST_DIFFERENT = 10_000
+#: stands for the reasons and the outcomes beyond
+OTHERS = "another one"
 #: version of the JSON form of a summary (``verdicts.json``)
 FORMAT = "bindmatrix-verdicts/1"
 
@@ -84,6 +88,9 @@ class Summary:
     #: the folder or file that was judged, "" for this machine, None for standard input
     recording: str | None = ""
 
+    #: ``bytes`` and ``sha256`` of the file of observations, as the run wrote it; empty for what was only judged
+    observations: Mapping[str, Any] = field(default_factory=dict)
+
     def of(self, kind: VerdictKind) -> list[VerdictGroup]:
         """The groups of a verdict, the largest first."""
         return [group for group in self.groups if group.kind == kind]
@@ -123,18 +130,21 @@ class Collector:
             VerdictKind.UNSUPPORTED: Counter(),
             VerdictKind.NO_VERDICT: Counter(),
         }
-        #: scenarios that diverge, to be repeated
-        self.diverging: list[Verdict] = []
 
     def add(self, verdicts: Iterable[Verdict]) -> None:
-        """Take the verdicts that :meth:`Judge.judge` returned."""
+        """Take the verdicts that :meth:`Judge.judge` returned; those that wait for repeats are taken when settled."""
+        waiting = self.judge.waiting
         for verdict in verdicts:
-            if verdict.kind in self._reasons:
-                self._reasons[verdict.kind][verdict.reason] += 1
-            elif verdict.kind == VerdictKind.DIVERGES:
-                self.diverging.append(verdict)
-            else:
-                self.group(verdict)
+            if waiting.get(verdict.observation.scenario) is not verdict:
+                self._take(verdict)
+
+    def _take(self, verdict: Verdict) -> None:
+        if verdict.kind in self._reasons:
+            reasons = self._reasons[verdict.kind]
+            known = verdict.reason in reasons or len(reasons) < MOST_DIFFERENT
+            reasons[verdict.reason if known else OTHERS] += 1
+        else:
+            self.group(verdict)
 
     def group(self, verdict: Verdict) -> VerdictGroup:
         """Put a verdict into its group."""
@@ -142,7 +152,8 @@ class Collector:
         if verdict.kind == VerdictKind.UNKNOWN:
             rule = _unknown_rule(self.judge, verdict)
         call = _call(verdict.observation.scenario.split()[verdict.step]) if verdict.step >= 0 else ""
-        key = (verdict.kind, rule.id if rule else "", call, verdict.expected, verdict.actual, verdict.divergence)
+        actual = verdict.actual if len(self._groups) < MOST_DIFFERENT else OTHERS
+        key = (verdict.kind, rule.id if rule else "", call, verdict.expected, actual, verdict.divergence)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = VerdictGroup(
@@ -150,7 +161,7 @@ class Collector:
                 rule.id if rule else "",
                 call,
                 verdict.expected,
-                verdict.actual,
+                actual,
                 why=rule.why if rule else "",
                 evidence=[provenance.cited(one) for one in rule.evidence] if rule else [],
                 divergence=verdict.divergence,
@@ -160,9 +171,8 @@ class Collector:
 
     def settled(self) -> list[VerdictGroup]:
         """The groups so far, the worst verdict and the largest group first."""
-        for verdict in self.diverging:
-            self.group(verdict)
-        self.diverging = []
+        for verdict in self.judge.settle():
+            self._take(verdict)
         order = list(VerdictKind)
         return sorted(self._groups.values(), key=lambda group: (order.index(group.kind), -group.count, group.scenario))
 
@@ -178,7 +188,7 @@ class Collector:
         return Summary(
             host=self.judge.host,
             system=model.expectations.title,
-            release=model.release,
+            release=model.expectations.named(model.release),
             method=catalog.method_of_host(self.judge.host),
             total=sum(counts.values()),
             verdicts=counts,

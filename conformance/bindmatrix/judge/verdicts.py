@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from bindmatrix.errors import Problem
 from bindmatrix.judge.prefix_cache import CUT, PrefixCache
 from bindmatrix.notation import Step, parse
-from bindmatrix.observe.recordings import Observation, Outcomes
+from bindmatrix.observe.recordings import MOST_REPEATS, Observation, Outcomes
 from bindmatrix.oracle.oracle import Answer
 from bindmatrix.oracle.variants import Variant
-from bindmatrix.outcomes import Expected
+from bindmatrix.outcomes import Expected, alike
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.model import Model, Rule
 
@@ -44,6 +44,12 @@ class VerdictKind(StrEnum):
         member.meaning = meaning
         return member
 
+
+#: verdicts of a kind that wait for repeats, at most: a kernel that differs everywhere is known by then
+MOST_WAITING = 20_000
+
+#: characters of scenarios that are followed before the cache is emptied, a full run nearly: some 200 MB
+MOST_FOLLOWED = 10_000_000
 
 #: outcomes of a first bind that say that the port was not free
 _TAKEN = ("EADDRINUSE", "EACCES")
@@ -96,6 +102,12 @@ class Judge:
         #: the same kernel with its known divergences
         self.diverged = self.variant.diverged
         self.counts: Counter[str] = Counter()
+        #: scenario -> the verdict on what may come again with repeats, the first ``MOST_WAITING`` of each kind; repeats
+        #: complete it, they are no observation of their own
+        self.waiting: dict[str, Verdict] = {}
+        self._waiting_kinds: Counter[VerdictKind] = Counter()
+        #: characters of the scenarios that were followed since the cache was empty
+        self._followed = 0
         #: how many steps each rules decided of what took the slow path
         self._rules: Counter[tuple[Rule, ...]] = Counter()
 
@@ -107,12 +119,13 @@ class Judge:
     def judge(self, observations: Sequence[Observation]) -> list[Verdict]:
         """Count ``observations`` and return the verdicts of those that do not simply conform."""
         texts = self.prefixes.texts
+        waiting = self.waiting
         others = []
         for observation in observations:
             text, outcomes, _, _, repeats = observation
             first, _, second = text.partition(CUT)
             of_text = texts.get(first)
-            if of_text is not None and outcomes is not None and not repeats:
+            if of_text is not None and outcomes is not None and not repeats and text not in waiting:
                 length = of_text.length
                 prefix = of_text.prefixes.get(outcomes[:length])
                 if prefix is not None:
@@ -126,26 +139,43 @@ class Judge:
 
     def rule_counts(self) -> dict[str, int]:
         """How many steps each rule decided so far, by id, the most first."""
+        total: Counter[str] = Counter()
+        for rules, count in self._decided().items():
+            for one in rules:
+                total[one.id] += count
+        return dict(total.most_common())
+
+    def _decided(self) -> Counter[tuple[Rule, ...]]:
         counts = Counter(self._rules)
         for part in self.prefixes.segments():
             if part.count:
                 for number in part.said:
                     counts[self.prefixes.answers[number].rules] += part.count
-        total: Counter[str] = Counter()
-        for rules, count in counts.items():
-            for one in rules:
-                total[one.id] += count
-        return dict(total.most_common())
+        return counts
+
+    def _conforming(self) -> int:
+        """Each has gone one prefix; what was not certain is in the counts."""
+        return self.counts[VerdictKind.CONFORMS] + sum(prefix.count for prefix in self.prefixes.all_prefixes())
 
     def verdict_counts(self) -> dict[str, int]:
         """How many observations got each verdict so far."""
         total = Counter(self.counts)
-        # each has gone one prefix; what was not certain is in the counts
-        total[VerdictKind.CONFORMS] += sum(prefix.count for prefix in self.prefixes.all_prefixes())
+        total[VerdictKind.CONFORMS] = self._conforming()
         return {kind: total[kind] for kind in VerdictKind}
 
     def _other(self, observation: Observation) -> Verdict | None:
         """The verdict when the fast path had no answer; None when it conforms."""
+        before = self.waiting.pop(observation.scenario, None)
+        if before is not None:
+            self.counts[before.kind] -= 1
+            if len(before.observation.repeats) < MOST_REPEATS:
+                before = self._judged(before.observation.again(observation))[0]
+            self.counts[before.kind] += 1
+            self.waiting[observation.scenario] = before
+            return before
+        self._followed += len(observation.scenario)
+        if self._followed > MOST_FOLLOWED:
+            self._forget()
         parts = self.prefixes.followed(observation)
         if parts is None:
             verdict, answers = self._judged(observation)
@@ -158,8 +188,26 @@ class Judge:
             verdict = Verdict(VerdictKind.UNKNOWN, observation)
             answers = [self.prefixes.answers[number] for number in (*prefix.said, *suffix.said)]
         self._rules.update([answer.rules for answer in answers])
-        self.counts[verdict.kind] += 1
-        return None if verdict.kind == VerdictKind.CONFORMS else verdict
+        kind = verdict.kind
+        self.counts[kind] += 1
+        if kind in (VerdictKind.DIVERGES, VerdictKind.UNKNOWN) and self._waiting_kinds[kind] < MOST_WAITING:
+            self._waiting_kinds[kind] += 1
+            self.waiting[verdict.observation.scenario] = verdict
+        return None if kind == VerdictKind.CONFORMS else verdict
+
+    def _forget(self) -> None:
+        """Start with an empty cache, and keep what it has counted."""
+        self._rules, self.counts[VerdictKind.CONFORMS] = self._decided(), self._conforming()
+        self.prefixes.forget()
+        del self.prefixes
+        self._followed = 0
+
+    def settle(self) -> list[Verdict]:
+        """The verdicts that waited for repeats, which are final now."""
+        found = list(self.waiting.values())
+        self.waiting.clear()
+        self._waiting_kinds.clear()
+        return found
 
     def verdict(self, observation: Observation) -> Verdict:
         """The verdict on one observation, with everything a report needs; counts nothing."""
@@ -192,14 +240,20 @@ class Judge:
             return Verdict(VerdictKind.NO_VERDICT, observation, reason=reason), []
         answers = self.answers(observation)
         verdict = self._of_run(observation, steps, outcomes, answers)
-        for repeat in observation.repeats:
-            if len(repeat) != len(steps):
-                continue
+        complete = [repeat for repeat in observation.repeats if repeat is not None and len(repeat) == len(steps)]
+        for repeat in complete:
             again = self._of_run(observation, steps, repeat, self.oracle.follow(steps, repeat))
+            if again.kind == verdict.kind == VerdictKind.UNKNOWN:
+                # no rule to differ from, so the runs are compared with each other
+                again = again._replace(step=_first_difference(outcomes, repeat))
             if (again.kind, again.step) != (verdict.kind, verdict.step):
                 blames = max(verdict, again, key=lambda one: one.step)
-                seen = [run[blames.step] for run in (outcomes, *observation.repeats) if len(run) > blames.step]
+                seen = [run[blames.step] for run in (outcomes, *complete)]
                 return blames._replace(kind=VerdictKind.FLAKY, reason=_seen(seen)), answers
+        missing = len(observation.repeats) - len(complete)
+        if missing and verdict.kind == VerdictKind.DIVERGES:
+            reason = f"{missing} of {len(observation.repeats)} repeats of what diverged gave no outcomes"
+            return Verdict(VerdictKind.NO_VERDICT, observation, reason=reason), answers
         return verdict, answers
 
     def _of_run(
@@ -266,6 +320,12 @@ def _blamed(edges: Sequence[Answer], outcomes: Outcomes) -> int:
     last = len(edges) - 1
     outcome = outcomes[last]
     return last if outcome is not None and not edges[last].accepts(outcome) else -1
+
+
+def _first_difference(one: Outcomes, other: Outcomes) -> int:
+    """The first step that went otherwise, -1 for none."""
+    differs = (index for index, both in enumerate(zip(one, other, strict=True)) if not alike(*both))
+    return next(differs, -1)
 
 
 def _seen(outcomes: Sequence[str | None]) -> str:

@@ -34,7 +34,7 @@ def read(path: Path) -> Decided:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Problem(
             Place(str(path)), f"cannot be read: {error}; write it again with 'bindmatrix regenerate'"
         ) from error

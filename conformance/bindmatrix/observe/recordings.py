@@ -8,8 +8,9 @@ Every other line is one scenario with the outcome of each step, ``null`` where n
 
     {"scenario": "a=tcp4 a.bind=127.0.0.1", "outcomes": ["ok", "ok"]}
 
-``repeats`` holds outcomes of further runs of the same scenario; ``no_verdict`` or ``unsupported`` say why there are no
-outcomes.  A file may lack the first line (recorded evidence does); then its folder names the host.
+``repeats`` holds outcomes of further runs of the same scenario, ``null`` for a run that had none; ``no_verdict`` or
+``unsupported`` say why there are no outcomes.  A file may lack the first line (recorded evidence does); then its folder
+names the host.
 
 A file that breaks off or holds foreign lines is read as far as it goes: the lines that could not be read are counted,
 the first is described in ``Recording.problem``, and nothing that was readable is lost.
@@ -17,7 +18,9 @@ the first is described in ``Recording.problem``, and nothing that was readable i
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import sys
 import zlib
@@ -32,9 +35,15 @@ _FORMAT_NAME = "bindmatrix-observations/"
 
 Outcomes = tuple[str | None, ...]
 
+#: what a run says of its observations beside them
+VERDICTS = "verdicts.json"
 #: a line longer than this is not one of ours
-MAX_LINE = 1 << 20
+MAX_LINE = 1 << 18
+#: bytes of a recording, unpacked: twenty full runs; a gzip file can hold a thousand times its size
+MAX_BYTES = 1 << 30
 _BATCH = 1 << 16
+#: further runs of one scenario that count
+MOST_REPEATS = 100
 #: lists of outcomes that are remembered, at most
 _MOST = 100_000
 _START, _OUTCOMES = '{"scenario":', '","outcomes":'
@@ -55,7 +64,20 @@ class Observation(NamedTuple):
     #: "" or ``no-verdict`` or ``unsupported``
     lack: str = ""
     reason: str = ""
-    repeats: tuple[Outcomes, ...] = ()
+    #: outcomes of further runs, None for one that had none
+    repeats: tuple[Outcomes | None, ...] = ()
+
+    def again(self, later: Observation) -> Observation:
+        """What this and a ``later`` observation of its scenario say together; a line with repeats completes an earlier.
+
+        More repeats than ``MOST_REPEATS`` are left out.
+        """
+        if self.outcomes is None:
+            return later
+        if later.repeats and later.outcomes == self.outcomes:
+            return later
+        repeats = (*self.repeats, later.outcomes, *later.repeats)
+        return self._replace(repeats=repeats[:MOST_REPEATS])
 
 
 def check_system(os: object, place: Place) -> None:
@@ -82,6 +104,8 @@ class Recording:
         self._line = 0
         #: end of a line, from the list of outcomes on -> the tuple; a matrix has a few dozen different ones
         self._outcomes: dict[str, Outcomes] = {}
+        #: what the run said of the file, to be checked at its end
+        self._written: dict[str, Any] = {}
         #: outcomes that came before and are written in JSON as they are
         self._words: dict[str, str] = {}
 
@@ -117,7 +141,7 @@ class Recording:
         """The lines without their ends, in pieces; what a damaged file still holds comes before the complaint."""
         left = b""
         try:
-            for data in _pieces(self._stream):
+            for data in self._pieces():
                 whole, end, rest = data.rpartition(b"\n")
                 if end:
                     yield _decoded(left + whole).split("\n")
@@ -126,10 +150,47 @@ class Recording:
         except (EOFError, zlib.error) as error:
             self._complain(self._line, f"the file breaks off after this line ({error}); what came before counts")
             return
+        except _TooLong:
+            self._complain(self._line, f"holds more than {MAX_BYTES:,} bytes; what comes after this line is not read")
+            return
         except OSError as error:
             self._complain(self._line, f"cannot be read: {error.strerror or error}")
         if left:
             yield [_decoded(left)]
+
+    def _pieces(self) -> Iterator[bytes]:
+        """The bytes of the stream, unpacked; raises EOFError, zlib.error or _TooLong where they break off."""
+        given = 0
+        for data in _unpacked(self._packed()):
+            given += len(data)
+            if given > MAX_BYTES:
+                raise _TooLong
+            yield data
+
+    def _packed(self) -> Iterator[bytes]:
+        """The bytes of the stream; at its end they are compared with what the run wrote."""
+        sha256, size = hashlib.sha256(), 0
+        while piece := self._stream.read(_BATCH):
+            sha256.update(piece)
+            size += len(piece)
+            yield piece
+        self._compare({"bytes": size, "sha256": sha256.hexdigest()})
+
+    def check(self, written: Mapping[str, Any]) -> None:
+        """Read to the end without parsing; raises :class:`Problem` unless the file is what was ``written``."""
+        self._written = dict(written)
+        with self._stream:
+            for _ in self._packed():
+                pass
+        if self.problem is not None:
+            raise self.problem
+
+    def _compare(self, found: Mapping[str, Any]) -> None:
+        for key, expected in self._written.items():
+            if found[key] != expected:
+                message = f"is not what the run wrote: {key} {found[key]}, and {VERDICTS} beside it says {expected}"
+                self._complain(0, message)
+                return
 
     def _of_words(self, end: str) -> Outcomes | None:
         """The outcomes at the end of a line, where each of them came before; None for JSON to say."""
@@ -160,7 +221,7 @@ class Recording:
             raise Problem(Place(self.name, 1), "expected 'host' to hold the facts of the host")
         check_system(host.get("os", ""), Place(self.name, 1))
         # a recording cannot claim to be one of the evidence
-        self.host = {**{key: value for key, value in host.items() if key not in _OURS}, **self.host}
+        self.host = {**{key: value for key, value in _whole(host).items() if key not in _OURS}, **self.host}
         return True
 
     def _observation(self, line: str) -> Observation | None:
@@ -191,22 +252,31 @@ class Recording:
         if not isinstance(data, dict) or not isinstance(data.get("scenario"), str):
             self._complain(self._line, "expected an object with a 'scenario'")
             return None
-        scenario = data["scenario"]
+        scenario = _whole(data["scenario"])
         for lack in ("no_verdict", "unsupported"):
             if data.get(lack):
-                return Observation(scenario, None, lack.replace("_", "-"), str(data[lack]))
+                return Observation(scenario, None, lack.replace("_", "-"), _whole(str(data[lack])))
         outcomes = _outcomes(data.get("outcomes"))
         if outcomes is None:
             self._complain(self._line, "expected 'outcomes' as a list of errno names, 'ok' or null")
             return None
         listed = data.get("repeats") or []
-        repeats = tuple(one for one in map(_outcomes, listed) if one is not None) if isinstance(listed, list) else ()
+        repeats = tuple(map(_outcomes, listed[:MOST_REPEATS])) if isinstance(listed, list) else ()
         return Observation(scenario, outcomes, repeats=repeats)
 
     def _complain(self, line: int, message: str) -> None:
         self.bad_lines += 1
         if self.problem is None:
             self.problem = Problem(Place(self.name, line), message)
+
+
+def _whole(value: Any) -> Any:
+    """``value`` without halves of surrogate pairs, which JSON can write and no file can hold."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_whole(key): _whole(one) for key, one in value.items()}
+    return [_whole(one) for one in value] if isinstance(value, list) else value
 
 
 def _decoded(data: bytes) -> str:
@@ -243,22 +313,39 @@ def read(path: str | Path) -> Recording:
         path = inside
     with file_problems(path, "read"):
         stream = path.open("rb")
-    return Recording(stream, str(path), _host_of_folder(path))
+    recording = Recording(stream, str(path), _host_of_folder(path))
+    recording._written = _written(path)
+    return recording
 
 
-def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+def _written(path: Path) -> dict[str, Any]:
+    """What the run that wrote ``path`` says of its bytes; nothing where no run says it."""
+    beside = path.parent / VERDICTS
+    if path.name != "observations.jsonl.gz" or not beside.is_file():
+        return {}
+    try:
+        said = json.loads(beside.read_bytes())["observations"]
+        return {key: said[key] for key in ("bytes", "sha256")}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+class _TooLong(Exception):
+    """A recording holds more than ``MAX_BYTES``."""
+
+
+def _unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The bytes of a plain or gzip stream; raises EOFError at the end of one that was cut off."""
-    piece = stream.read(_BATCH)
+    piece = next(pieces, b"")
     if piece[:2] != b"\x1f\x8b":
-        while piece:
-            yield piece
-            piece = stream.read(_BATCH)
+        yield piece
+        yield from pieces
         return
     unzip = zlib.decompressobj(31)
     while piece:
         before = unzip.copy()
         try:
-            data = unzip.decompress(piece)
+            data = unzip.decompress(piece, _BATCH)
         except zlib.error:
             yield from _undamaged(before, piece)
             raise
@@ -268,7 +355,9 @@ def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
             # a second member: a file that was appended to
             piece, unzip = unzip.unused_data, zlib.decompressobj(31)
         else:
-            piece = stream.read(_BATCH)
+            piece = unzip.unconsumed_tail or next(pieces, b"")
+    if not unzip.eof:
+        yield unzip.flush()
     if not unzip.eof:
         raise EOFError("it was cut off")
 
@@ -286,9 +375,11 @@ def _undamaged(unzip: Any, piece: bytes) -> Iterator[bytes]:
 
 def _host_of_folder(path: Path) -> dict[str, str]:
     """The host whose recorded evidence is kept in a folder named like ``freebsd-13.0``; ``recorded`` is that name."""
-    folder = path.resolve().parent
-    os, dash, release = folder.name.partition("-")
-    return {"os": os, "release": release, "recorded": folder.name} if dash and folder.parent.name == "evidence" else {}
+    folder = Path(os.path.realpath(path)).parent
+    system, dash, release = folder.name.partition("-")
+    if not dash or folder.parent.name != "evidence":
+        return {}
+    return {"os": system, "release": release, "recorded": folder.name}
 
 
 def header(host: Mapping[str, Any]) -> bytes:

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import signal
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from bindmatrix.errors import Place, Problem, file_problems
-from bindmatrix.observe.recordings import Observation, header, line, read
+from bindmatrix.observe.recordings import VERDICTS, Observation, header, line, read
 
 NAME = "observations.jsonl.gz"
+#: observations that may wait before they are in the file, and seconds
+_MOST_UNSAVED, _FLUSH_SECONDS = 100, 2.0
 
 
 class RunFolder:
-    """Writes the observations of a run line by line; a run that dies loses at most the last instant.
+    """Writes the observations of a run line by line; a run that dies loses at most the last ``_MOST_UNSAVED``.
 
-    ``before`` holds what an earlier run left in the folder, when it is resumed.
+    ``before`` holds what an earlier run left in the folder, when it is resumed; ``problem`` says what of that could
+    not be read, "" for nothing.
     """
 
     def __init__(self, folder: Path, host: Mapping[str, Any], *, resume: bool = False) -> None:
         self.folder = folder
         self.path = folder / NAME
         self.before: list[Observation] = []
+        self.problem = ""
         if resume:
             self.before = self._earlier(host)
         elif self.path.exists():
@@ -35,19 +41,24 @@ class RunFolder:
             )
         with self._told("; name another folder with --results"):
             folder.mkdir(parents=True, exist_ok=True)
+            # it describes what the file held before
+            (folder / VERDICTS).unlink(missing_ok=True)
             if self.before:
                 self._write_again(host)
             # unbuffered below gzip: what the disk refuses must not come up once more when the file is forgotten
-            self._file = self.path.open("ab" if self.before else "wb", buffering=0)
-            self._stream = gzip.GzipFile(NAME, "wb", compresslevel=1, fileobj=self._file)
+            self._file = _HashedFile(self.path, again=bool(self.before))
+            self._stream = gzip.GzipFile(NAME, "wb", compresslevel=1, fileobj=self._file, mtime=0)
             if not self.before:
                 self._stream.write(header(host))
             self._stream.flush()
+        self._unsaved = 0
+        self._saved_at = time.monotonic()
 
     def _write_again(self, host: Mapping[str, Any]) -> None:
         """What there is, whole: under another name first, so that an interrupted resume never harms it."""
         new = self.path.with_suffix(".new")
-        with gzip.open(new, "wb", compresslevel=1) as stream:
+        # gzip knows no time before 1970, which a clock that was never set can say
+        with gzip.GzipFile(new, "wb", compresslevel=1, mtime=0) as stream:
             stream.write(header(host))
             stream.writelines(map(line, self.before))
         new.replace(self.path)
@@ -60,22 +71,29 @@ class RunFolder:
             raise Problem(Place(str(self.folder)), f"nothing to resume: there is no {NAME}")
         recording = read(self.path)
         # what had no verdict is run again: the host was lost, a port was taken
-        observations = [one for one in recording if one.lack != "no-verdict"]
+        found: dict[str, Observation] = {}
+        for one in recording:
+            if one.lack != "no-verdict":
+                before = found.get(one.scenario)
+                found[one.scenario] = one if before is None else before.again(one)
         for key in ("os", "release"):
             if recording.host.get(key) != host.get(key):
                 there, here = recording.host.get(key), host.get(key)
                 raise Problem(Place(str(self.folder)), f"was made on {key} {there}, this is {here}; start a new run")
-        return observations
+        if recording.problem is not None:
+            self.problem = f"{recording.bad_lines} lines of the earlier run could not be read: {recording.problem}"
+        # repeats that broke off are made again
+        return [one._replace(repeats=()) if None in one.repeats else one for one in found.values()]
 
-    def write(self, lines: Iterable[bytes]) -> None:
-        """Append raw lines; raises :class:`Problem` when the disk is full."""
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Append raw lines, and save them once they are many or old; raises :class:`Problem` when the disk is full."""
         with self._told(), _uninterrupted():
             self._stream.writelines(lines)
-
-    def flush(self) -> None:
-        """Bring what was written to the file, so that a run that is killed keeps it; :class:`Problem` as ``write``."""
-        with self._told():
-            self._stream.flush()
+            self._unsaved += len(lines)
+            now = time.monotonic()
+            if self._unsaved >= _MOST_UNSAVED or now - self._saved_at > _FLUSH_SECONDS:
+                self._stream.flush()
+                self._unsaved, self._saved_at = 0, now
 
     def close(self) -> None:
         """Finish the file; :class:`Problem` as ``write``."""
@@ -84,6 +102,43 @@ class RunFolder:
                 self._stream.close()
         finally:
             self._file.close()
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """What the file holds if nobody else wrote there: for ``verdicts.json``."""
+        return {"bytes": self._file.bytes, "sha256": self._file.sha256.hexdigest()}
+
+    def damage(self) -> str:
+        """What became of the file since it was written, "" when it holds that still."""
+        try:
+            read(self.path).check(self.written)
+        except Problem as problem:
+            return str(problem)
+        return ""
+
+
+class _HashedFile:
+    """A file for :class:`gzip.GzipFile` that knows the hash and the size of what it was given."""
+
+    def __init__(self, path: Path, *, again: bool) -> None:
+        before = path.read_bytes() if again else b""
+        self.sha256 = hashlib.sha256(before)
+        self.bytes = len(before)
+        self._file = path.open("ab" if again else "wb", buffering=0)
+
+    def write(self, data: bytes) -> int:
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
+        self.sha256.update(data)
+        self.bytes += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bindmatrix.errors import Place, Problem, file_problems
+from bindmatrix.errors import Place, Problem, file_problems, parsing
 from bindmatrix.notation import Scenario, parse
 from bindmatrix.observe import recordings
 
@@ -88,9 +88,10 @@ def _lines(stream: Iterable[str], name: str) -> Iterator[ScenarioLine]:
             yield ScenarioLine(text, place)
             continue
         try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            yield ScenarioLine("", place, Problem(place, f"not JSON: {error}"))
+            with parsing(place, "JSON"):
+                data = json.loads(text)
+        except Problem as problem:
+            yield ScenarioLine("", place, problem)
             continue
         if "format" in data:
             continue

@@ -14,10 +14,10 @@ from bindmatrix.programs.descriptors import FOLLOWED, MOST_SOCKETS, MOST_STEPS, 
 from bindmatrix.programs.strace_lines import Lines, SystemCall, ThreadExit
 
 #: option of a trace -> option of the notation
-_OPTIONS = {"SO_REUSEADDR": "reuseaddr", "SO_REUSEPORT": "reuseport", "IPV6_V6ONLY": "v6only"}
-_JOINS = ("IP_ADD_MEMBERSHIP", "IPV6_ADD_MEMBERSHIP", "IPV6_JOIN_GROUP", "MCAST_JOIN_GROUP")
+MODELLED = {"SO_REUSEADDR": "reuseaddr", "SO_REUSEPORT": "reuseport", "IPV6_V6ONLY": "v6only"}
+JOINS = ("IP_ADD_MEMBERSHIP", "IPV6_ADD_MEMBERSHIP", "IPV6_JOIN_GROUP", "MCAST_JOIN_GROUP")
 #: options that change who may bind or who receives, and that the notation does not have
-_MATTER = {
+MATTER = {
     "SO_BINDTODEVICE": "ties the socket to an interface",
     "SO_BINDTOIFINDEX": "ties the socket to an interface",
     "SO_ATTACH_REUSEPORT_CBPF": "a program of its own chooses who receives",
@@ -134,12 +134,12 @@ class SocketCalls:
         if len(call.arguments) < 4 or not socket.kind:
             return
         name = values.option(call.arguments[1], call.arguments[2])
-        if name in _JOINS:
+        if name in JOINS:
             self._join(call, socket, process)
-        elif name in _MATTER:
-            socket.marks[f"{name}: {_MATTER[name]}" + (f"; it failed: {call.error}" if call.error else "")] += 1
-        elif name in _OPTIONS:
-            self._modelled(call, socket, process, _OPTIONS[name])
+        elif name in MATTER:
+            socket.marks[f"{name}: {MATTER[name]}" + (f"; it failed: {call.error}" if call.error else "")] += 1
+        elif name in MODELLED:
+            self._modelled(call, socket, process, MODELLED[name])
 
     def _modelled(self, call: SystemCall, socket: Socket, process: Process, option: str) -> None:
         value = values.option_value(call.arguments[3])

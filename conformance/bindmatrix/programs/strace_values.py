@@ -180,9 +180,13 @@ def _unix(text: str) -> SocketAddress | None:
     found = _PATH.search(text)
     if found is None or not found[2]:
         return None
-    name = plain(found[2]).decode("utf-8", "replace")
+    return unix_address(found[1], plain(found[2]).decode("utf-8", "replace"))
+
+
+def unix_address(mark: str, name: str) -> SocketAddress:
+    """The name of a Unix socket as the notation writes it; ``mark`` is ``@`` for an abstract one, else ""."""
     short = re.sub(r"[^a-z0-9_]", "_", name.rsplit("/", 1)[-1].lower())[:32]
-    return SocketAddress(("@" if found[1] else "/") + (short or "_"), found[1] + name)
+    return SocketAddress((mark or "/") + (short or "_"), mark + name)
 
 
 def _vsock(text: str) -> SocketAddress | None:

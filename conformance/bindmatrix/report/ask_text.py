@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bindmatrix.answers.ask import SystemAnswer, telling_steps
+from bindmatrix.answers.ask import SystemAnswer, foreign_note, telling_steps
 from bindmatrix.notation import Scenario, Step
 from bindmatrix.outcomes import in_words
 from bindmatrix.report.console import PLAIN_WIDTH, StyledLine, wrapped
@@ -41,7 +41,8 @@ def lines(scenario: Scenario, found: Sequence[SystemAnswer], width: int = PLAIN_
         )
         out += [[(line, "")] for line in wrapped(under, "    ", width)]
         out += _notes(answer, scenario.steps[answer.step], width)
-    return out
+    foreign = foreign_note(scenario)
+    return out + [[(line, "yellow")] for line in wrapped(f"note: {foreign}" if foreign else "", "", width)]
 
 
 def _head(heads: Sequence[str]) -> list[str]:

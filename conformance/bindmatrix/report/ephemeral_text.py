@@ -8,11 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from bindmatrix.answers.port_table import PortRow
 
 
-def lines(rows: Iterable[PortRow], also: Mapping[str, str], name: str, os: str, width: int = 100) -> list[str]:
+def lines(
+    rows: Iterable[PortRow],
+    methods: Mapping[str, str],
+    also: Mapping[str, str],
+    name: str,
+    os: str,
+    width: int = 100,
+) -> list[str]:
     """For each question a row a group of systems that answer alike.
 
-    ``name`` is what to call this kernel and ``os`` the system of the table that it is compared with; ``also`` is what
-    the answers leave out, by system.
+    ``methods`` says by which method the answers of each system were obtained, ``name`` is what to call this kernel,
+    ``os`` the system of the table that it is compared with; ``also`` is what the answers leave out, by system.
     """
     found: list[str] = []
     for row in rows:
@@ -27,6 +34,10 @@ def lines(rows: Iterable[PortRow], also: Mapping[str, str], name: str, os: str, 
                 sign = f"   <- {os} was expected to answer {answer_text(row.expected)}"
             found.append(f"    {answer_text(row.here)}: {name}{sign}")
         found.append("")
+    found.append("How the answers were obtained:")
+    for system, text in methods.items():
+        found += textwrap.wrap(f"{system}: {text}", width, initial_indent="    ", subsequent_indent="      ")
+    found.append("")
     for system, text in also.items():
         found += textwrap.wrap(f"{system}: {text}", width)
     return found

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bindmatrix.answers.ask import answers
-from bindmatrix.errors import Place, Problem, nearest
+from bindmatrix.errors import Place, Problem, nearest, parsing
 from bindmatrix.notation import SOCKET_KINDS, Scenario, Step
 from bindmatrix.oracle.variants import variant_of_host
 from bindmatrix.outcomes import ANY_ERROR, Expected, accepts, alternatives, delivery_class, in_words
@@ -207,10 +207,8 @@ def given_outcomes(text: str, scenario: Scenario) -> tuple[Expected, ...]:
     """The outcomes of ``--expect``: one word a step, or a JSON list; raises :class:`Problem`."""
     place = Place("--expect", 1)
     if text.lstrip().startswith("["):
-        try:
+        with parsing(place, "JSON", "; write one word a step, such as 'ok ok EADDRINUSE'"):
             raw = json.loads(text)
-        except ValueError as error:
-            raise Problem(place, f"not JSON: {error}; write one word a step, such as 'ok ok EADDRINUSE'") from None
         words = [None if one is None else "|".join(one) if _is_list(one) else one for one in raw]
     else:
         words = list(text.split())

@@ -149,7 +149,9 @@ def report(case: Case, programs: dict[str, str]) -> str:
         "wsl": "not recorded" if wsl else "not WSL",
         "kernel": release if wsl else "not WSL",
     }
-    parts = [f"{_unsurprising(case)}# Send to: {form.where}\n{form.header.format(**words)}"]
+    nothing = _unsurprising(case)
+    header = form.header.replace("[BUG] ", "") if nothing else form.header
+    parts = [f"{nothing}# Send to: {form.where}\n{header.format(**words)}"]
     for heading, sections in form.parts:
         texts = [
             _programs(programs, form.markdown) if name == "programs" else _section(case, name, form.markdown)
@@ -211,10 +213,15 @@ def _why(case: Case) -> str:
         text += "\n" + "\n".join(wrapped(case.because.split(), 100)) + "\n"
     elif case.given:
         text += "\nThat expectation is the reporter's.\n"
+    # a call that passes although it should fail: what the kernel finds is not what there is
+    passes = line.observed == "ok" and line.surprising
     label = "What the kernel is known to follow" if case.given or case.divergences else "The rule"
+    if passes:
+        label = "The check of the kernel finds no conflict, and lets the call pass"
     for rule in line.rules:
         text += f"\n{label}: {rule.id}\n"
-        text += "".join(f"  {part}\n" for part in wrapped(rule.why.split(), 96))
+        if not passes:
+            text += "".join(f"  {part}\n" for part in wrapped(rule.why.split(), 96))
         for one in rule.evidence:
             text += f"  {cited(one)}\n"
     if case.divergences:

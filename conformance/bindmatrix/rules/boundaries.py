@@ -168,4 +168,4 @@ def _named(expectations: Expectations, release: str) -> str:
     if release.endswith(".x"):
         inside = [one for one in expectations.names.values() if one.startswith(release[:-1])]
         release = max(inside, key=releases.sort_key, default=release)
-    return next((name for name, version in expectations.names.items() if version == release), release)
+    return expectations.named(release)

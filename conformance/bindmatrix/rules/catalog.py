@@ -13,6 +13,15 @@ from bindmatrix.rules import provenance, releases
 from bindmatrix.rules.loader import load
 from bindmatrix.rules.model import Expectations, Model
 
+#: what people call a system -> what to say
+_OTHER_WORDS = {
+    **dict.fromkeys(("darwin", "osx", "mac"), "say macos"),
+    **dict.fromkeys(("ubuntu", "debian", "fedora", "rhel", "centos", "alpine", "android"), "say linux"),
+    **dict.fromkeys(("win", "win32", "nt"), "say windows"),
+    **dict.fromkeys(("omnios", "smartos", "openindiana"), "say illumos"),
+    "solaris": "Oracle Solaris is not described, illumos is",
+}
+
 
 def folder() -> Path:
     """The folder ``expectations``: beside the package in a checkout, inside it when installed."""
@@ -35,6 +44,10 @@ def expectations(os: str) -> Expectations:
     if os not in names():
         name, at, _ = os.partition("@")
         advice = "; the release is named with --release" if at and name in names() else nearest(os, names())
+        if os.lower() in _OTHER_WORDS:
+            advice = f"; {_OTHER_WORDS[os.lower()]}"
+        elif "," in os:
+            advice = "; name one system with each --os"
         raise Problem(Place("--os"), f"no expectations for {os!r}{advice}; there are {', '.join(names())}")
     return _current(folder() / f"{os}.yaml")
 
@@ -78,13 +91,13 @@ def limit(expectation: Expectations, release: str) -> str:
     newest = releases.parse(last)[1]
     if releases.before(newest, version) and version[: len(newest)] != newest:
         return (
-            f"{release} is past {last}, the newest release of {expectation.title} that is described: "
-            "nothing is known of it, and it is assumed to behave like the newest"
+            f"{release} is past {expectation.named(last)}, the newest release of {expectation.title} that is "
+            "described: nothing is known of it, and it is assumed to behave like the newest"
         )
     if releases.before(version, releases.parse(first)[1]):
         return (
-            f"{release} is before {first}, the oldest release of {expectation.title} that is described: "
-            "nothing is known of it, and it is assumed to behave like the oldest"
+            f"{release} is before {expectation.named(first)}, the oldest release of {expectation.title} that is "
+            "described: nothing is known of it, and it is assumed to behave like the oldest"
         )
     return ""
 

@@ -137,11 +137,12 @@ def _candidates(
     rule: Rule, expectations: Expectations, version: str, contradicted: bool
 ) -> Iterator[tuple[Confidence, tuple[int, ...]]]:
     """Everything that speaks for ``rule`` in the release ``version``, with the version that it is of."""
+    asked = expectations.named(version)
     for one in rule.evidence:
         method = provenance.OF_EVIDENCE.get(one.kind)
         if method is not None:
             release = one.release if _is_release(one.release) else ""
-            stretched = "" if not release or _within(version, release) else _stretch(release, version)
+            stretched = "" if not release or _within(version, release) else _stretch(release, version, asked)
             rank = (_NOT_RECORDED, method.strength, bool(stretched))
             yield Confidence(rank, method, one.release, (), stretched), _parts(release)[1] if release else ()
     folder = Path(expectations.file).parent / "evidence"
@@ -154,7 +155,7 @@ def _candidates(
             continue
         row = provenance.row_of(host, rows)
         exact = not contradicted and any(_parts(release) == _parts(version) for release in stands_for)
-        stretched = "" if exact else _stretch(stands_for[0], version)
+        stretched = "" if exact else _stretch(stands_for[0], version, asked)
         if stretched and any(_parts(release) == _parts(version) for release in row.functions) and not contradicted:
             stretched = f"what decides here is of {row.release}"
         recorded = row.method in provenance.EXECUTED
@@ -172,22 +173,22 @@ def _within(version: str, release: str) -> bool:
     return branch == its and (asked + (0,) * len(known))[: len(known)] == known
 
 
-def _stretch(obtained: str, version: str) -> str:
-    """How ``version`` lies to the release ``obtained``."""
+def _stretch(obtained: str, version: str, asked: str) -> str:
+    """How ``version``, which was ``asked`` for by that name, lies to the release ``obtained``."""
     branch, known = _parts(obtained)
-    its, asked = _parts(version)
+    its, numbers = _parts(version)
     if branch != its:
-        return f"{version} is another branch"
-    if asked == known:
-        return f"a known divergence of {version} says otherwise"
-    return f"{version} is {'older' if asked < known else 'newer'}"
+        return f"{asked} is another branch"
+    if numbers == known:
+        return f"a known divergence of {asked} says otherwise"
+    return f"{asked} is {'older' if numbers < known else 'newer'}"
 
 
 @lru_cache(maxsize=8)
 def _decided(path: Path) -> dict[str, dict[str, Any]]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from bindmatrix.errors import Place, Problem
 from bindmatrix.rules import catalog
+from bindmatrix.rules.provenance import EXECUTED
 from bindmatrix.rules.vocabulary import EVIDENCE
 from bindmatrix.rules.yaml_source import plain
 
@@ -37,7 +38,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class PortQuestion:
-    """A row: the answers of the systems that were measured; a system that is missing is unknown."""
+    """A row: the answers of the systems; a system that is missing is unknown."""
 
     id: str
     text: str
@@ -51,6 +52,15 @@ class Table:
     systems: tuple[str, ...]
     questions: tuple[PortQuestion, ...]
     also: Mapping[str, str]
+
+    @property
+    def methods(self) -> dict[str, str]:
+        """System -> how its answers were obtained: ``compiled: 13.0, ...``; a line for all its questions."""
+        found: dict[str, dict[str, None]] = {}
+        for question in self.questions:
+            for os, cell in question.cells.items():
+                found.setdefault(os, {}).update(dict.fromkeys(f"{kind}: {text}" for kind, text in cell.evidence))
+        return {os: "; ".join(texts) for os, texts in found.items()}
 
     def answers(self, os: str) -> dict[str, PortAnswer]:
         """Id -> answer for one system, without the unknown ones."""
@@ -89,7 +99,7 @@ def _cell(data: Mapping[str, Any], where: str) -> Cell:
     if isinstance(answer, str) and answer not in WORDS and not (answer.isupper() and answer.startswith("E")):
         raise Problem(Place(where), f"expected an errno name, a list or one of {', '.join(WORDS)}, got {answer!r}")
     evidence = tuple((kind, text) for one in data.get("evidence") or () for kind, text in one.items())
-    kinds = ("measured", *EVIDENCE)
+    kinds = (*EXECUTED, *EVIDENCE)
     if not evidence or any(kind not in kinds for kind, _ in evidence):
         raise Problem(Place(where), f"expected 'evidence': a list of {', '.join(kinds)}")
     return Cell(answer if isinstance(answer, str) else tuple(answer), evidence)

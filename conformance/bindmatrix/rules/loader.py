@@ -230,6 +230,9 @@ class _Loader:
         keys = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
         if "tcp" in keys or "udp" in keys:
             found = self.reader.known(node, "'occupies'", ("tcp", "udp"))
+            for protocol in ("tcp", "udp"):
+                if protocol not in found:
+                    self.reader.problem(node, f"{protocol!r} is missing in 'occupies'")
             return {protocol: self.spaces(value) for protocol, value in found.items()}
         spaces = self.spaces(node)
         return {"tcp": spaces, "udp": spaces}

@@ -315,6 +315,10 @@ class Expectations:
         """The release that a name such as ``xp`` stands for; anything else is returned as it is."""
         return self.names.get(release.lower(), release)
 
+    def named(self, release: str) -> str:
+        """The name of a release (``server-2025``), or the release where it has none: one word for one release."""
+        return next((name for name, version in self.names.items() if version == release), release)
+
     def at(self, release: str) -> Model:
         """The model of ``release``; raises :class:`~bindmatrix.rules.releases.ReleaseError` when that is unreadable."""
         version = self.resolve(release)

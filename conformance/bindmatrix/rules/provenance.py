@@ -114,7 +114,7 @@ def read(folder: Path) -> Mapping[str, RecordedHost]:
         return {host: _row(row) for host, row in data.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         executed = ", ".join(EXECUTED)
         raise Problem(
             Place(str(path)),

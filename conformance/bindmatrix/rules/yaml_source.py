@@ -6,16 +6,39 @@ file are collected in one pass.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bindmatrix.errors import Place, Problem, Problems, file_problems, nearest
+from bindmatrix.errors import Place, Problem, Problems, file_problems, nearest, parsing
 
 #: libyaml where PyYAML was built with it (about ten times faster), else the same in Python
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+#: a number that needs them is none of ours, and Python reads no number of 4,300
+_MOST_DIGITS = 20
+#: what may be an alias; within a text it is none
+_ALIAS = re.compile(r"(?:^|[\s\[{,:-])\*")
+
+
+#: nodes of a file with aliases, each alias written out
+_MOST_NODES = 1_000_000
+
+
+def _written_out(node: yaml.Node, counts: dict[int, int]) -> int:
+    """How many nodes ``node`` has where each alias is written out; too many where one contains itself."""
+    known = counts.get(id(node))
+    if known is None:
+        counts[id(node)] = _MOST_NODES
+        parts = chain.from_iterable(node.value) if isinstance(node, yaml.MappingNode) else node.value
+        inside = () if isinstance(node, yaml.ScalarNode) else parts
+        known = counts[id(node)] = 1 + sum(_written_out(one, counts) for one in inside)
+    return known
 
 
 class Reader:
@@ -27,12 +50,17 @@ class Reader:
         self.problems: list[Problem] = []
         self.root: yaml.Node | None = None
         try:
-            self.root = yaml.compose(text, Loader=_LOADER)
+            root = yaml.compose(text, Loader=_LOADER)
+            if root is not None and _ALIAS.search(text) and _written_out(root, {}) > _MOST_NODES:
+                raise yaml.YAMLError("its aliases stand for too much, or for themselves")
+            self.root = root
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             message = f"not YAML: {error.problem or error.context}"
             place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
             self.problems.append(Problem(place, message, source=self._line(place)))
+        except RecursionError:
+            self.problems.append(Problem(Place(name), "not YAML: nested too deep"))
         except yaml.YAMLError as error:
             self.problems.append(Problem(Place(name), f"not YAML: {error}"))
 
@@ -122,19 +150,19 @@ class Reader:
     def number(self, node: yaml.Node, what: str) -> int:
         """A whole number, not negative."""
         text = self.text(node, what)
-        if not (text.isascii() and text.isdigit()):
-            self.problem(node, f"expected {what} as a whole number, got {text!r}")
+        if not (text.isascii() and text.isdigit() and len(text) < _MOST_DIGITS):
+            self.problem(node, f"expected {what} as a whole number, got {text[:80]!r}")
             return 0
         return int(text)
 
 
 def plain(path: Path) -> Any:
     """The document of a file as lists, mappings and strings; raises :class:`Problem`."""
-    with file_problems(path, "read"):
+    with file_problems(path, "read"), parsing(Place(str(path)), "YAML"):
         text = path.read_text(encoding="utf-8")
-    try:
-        return yaml.load(text, yaml.BaseLoader)  # noqa: S506 - makes strings alone
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
-        raise Problem(place, f"not YAML: {error.problem}") from error
+        try:
+            return yaml.load(text, yaml.BaseLoader)  # noqa: S506 - makes strings alone
+        except yaml.YAMLError as error:
+            mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+            place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
+            raise Problem(place, f"not YAML: {getattr(error, 'problem', None) or error}") from error

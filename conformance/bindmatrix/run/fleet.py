@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from bindmatrix.errors import BindmatrixError
+from bindmatrix.errors import BindmatrixError, defect
 from bindmatrix.execute.host_pool import HostPool, HostThread, kernel
 from bindmatrix.execute.hosts import HostSpec, open_host
 from bindmatrix.execute.local import LocalHost
@@ -46,6 +46,8 @@ class HostRun:
     problem: str = ""
     #: why it was gone for good before the end, "" for a run that was complete
     lost: str = ""
+    #: what became of the file of observations while the run wrote it, "" for nothing
+    damage: str = ""
     interrupted: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,6 +57,7 @@ class HostRun:
             "folder": str(self.folder) if self.folder else None,
             "problem": self.problem,
             "lost": self.lost,
+            "damage": self.damage,
             "summary": self.summary.as_dict() if self.summary else None,
         }
 
@@ -69,9 +72,14 @@ def run_on(host: AnyHost, name: str, plan: Plan, folders: Folders, watch: StartP
     try:
         session = Session(host, results, watch(name, len(scenarios)))
         notes = [f"not run: {feature}: {reason}" for feature, reason in lacking(facts).items()]
+        notes += [results.problem] if results.problem else []
         outcome.summary = session.run(scenarios, notes)
     finally:
         results.close()
+    outcome.summary.observations = results.written
+    outcome.damage = results.damage()
+    if outcome.damage:
+        outcome.summary.notes.append(outcome.damage)
     outcome.interrupted = session.interrupted
     outcome.lost = host.lost
     if isinstance(host, HostPool):
@@ -119,6 +127,8 @@ def _work(threads: list[HostThread], plan: Plan, folders: Folders, watch: StartP
         return run_on(HostPool(threads), name, plan, folders, watch)
     except BindmatrixError as error:
         return HostRun(name, problem=str(error).removeprefix(f"{name}: "))
+    except Exception as error:  # noqa: BLE001 - the other hosts go on
+        return HostRun(name, problem=defect(error))
     except KeyboardInterrupt:
         return HostRun(name, problem="interrupted before it began", interrupted=True)
     finally:

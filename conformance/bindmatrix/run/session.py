@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Protocol
 
+from bindmatrix.judge.evidence_sample import to_repeat
 from bindmatrix.judge.shrink import shrink
 from bindmatrix.judge.summary import Collector, Summary, VerdictGroup
-from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
-from bindmatrix.observe.recordings import Observation, Recording, line
+from bindmatrix.judge.verdicts import Judge, VerdictKind
+from bindmatrix.observe.recordings import Observation, Outcomes, Recording, line
 from bindmatrix.observe.run_folder import RunFolder
 from bindmatrix.rules import catalog, divergences
 
 #: a divergence is believed after this many more runs
 REPEATS = 3
-#: divergences that are repeated, and groups that are shrunk, at most: a kernel that differs everywhere is known by then
-MOST_REPEATED, _MOST_SHRUNK = 20_000, 12
-_FLUSH_SECONDS = 2.0
+#: groups that are shrunk, at most
+_MOST_SHRUNK = 12
 
 
 class Host(Protocol):
@@ -80,40 +80,29 @@ class Session:
             scenarios = [text for text in scenarios if text not in have]
             done = len(have)
             self.progress(done)
-        flushed = time.monotonic()
         for lines in self.host.run(scenarios):
             if self.results is not None:
                 self.results.write(lines)
-                if time.monotonic() - flushed > _FLUSH_SECONDS:
-                    self.results.flush()
-                    flushed = time.monotonic()
             self.collector.add(self.judge.judge(_parsed(lines)))
             done += len(lines)
             self.progress(done)
 
     def _repeat(self) -> None:
-        """Run what diverges again on fresh ports: repeats that disagree make it flaky."""
-        diverging, self.collector.diverging = self.collector.diverging, []
-        first, rest = diverging[:MOST_REPEATED], diverging[MOST_REPEATED:]
-        repeats: dict[str, list[tuple[str | None, ...]]] = {}
-        if first:
-            texts = [verdict.observation.scenario for verdict in first]
+        """Run what diverges, and what may become evidence, again on fresh ports: repeats that disagree are flaky."""
+        texts = to_repeat(self.judge)
+        repeats: dict[str, list[Outcomes | None]] = {text: [] for text in texts}
+        if texts:
             for observation in chain.from_iterable(_parsed(lines) for lines in self.host.run(texts * REPEATS)):
-                if observation.outcomes is not None:
-                    repeats.setdefault(observation.scenario, []).append(observation.outcomes)
-        for verdict in first:
-            self._settle(verdict, tuple(repeats.get(verdict.observation.scenario, ())))
-        for verdict in rest:
-            self.collector.group(verdict)
-
-    def _settle(self, verdict: Verdict, repeats: tuple[tuple[str | None, ...], ...]) -> None:
-        observation = verdict.observation._replace(repeats=repeats)
-        again = self.judge.verdict(observation)
-        self.judge.counts[verdict.kind] -= 1
-        self.judge.counts[again.kind] += 1
-        if self.results is not None:
-            self.results.write([line(observation)])
-        self.collector.group(again)
+                if observation.scenario in repeats:
+                    repeats[observation.scenario].append(observation.outcomes)
+        for text, outcomes in repeats.items():
+            # a repeat without an answer counts as one without outcomes
+            missing = [None] * (REPEATS - len(outcomes))
+            first = self.judge.waiting[text].observation
+            observation = first._replace(repeats=(*outcomes, *missing))
+            if self.results is not None:
+                self.results.write([line(observation)])
+            self.collector.add(self.judge.judge([observation]))
 
     def _shrink(self, groups: list[VerdictGroup]) -> None:
         for group in groups[:_MOST_SHRUNK]:

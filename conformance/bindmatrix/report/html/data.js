@@ -37,13 +37,13 @@ class Model {
     this.heads = info.heads.map(([text, protocol, endpoint, state, users, plan]) => {
       const words = text.split(" ");
       const bind = words.findIndex((w) => /\.bind=/.test(w));
-      return { text, words, protocol, endpoint, state, users, plan, shape: plan && planShape(plan), bind, lists: [] };
+      return { text, words, protocol, endpoint, state, users, plan, shape: plan && planShape(plan), bind, sets: sets(words), lists: [] };
     });
     this.tails = info.tails.map(([text, protocol, endpoint, plan, late, listens]) => {
       const words = text ? ("b=" + text).split(" ") : [];
       const bind = words.findIndex((w) => w.startsWith("b.bind="));
       const listen = words.map((w, i) => i).filter((i) => i > bind && words[i].endsWith(".listen"));
-      return { text, words, protocol, endpoint, plan, late, listens, bind, listen };
+      return { text, words, protocol, endpoint, plan, late, listens, bind, listen, sets: sets(words) };
     });
     this.endpoints = info.endpoints.map(([label]) => label);
     this.address = new Map(info.endpoints);
@@ -113,6 +113,9 @@ class Model {
     if (!result.outcomes) return "lack";
     const head = this.heads[this.head[row]];
     const tail = this.tails[this.tail[row]];
+    // an option that could not be set: whatever the sockets did, they are not those of this cell
+    const failed = (i) => bad(result.outcomes[i]);
+    if (head.sets.some(failed) || tail.sets.some((i) => failed(head.words.length + i))) return "option";
     if (result.outcomes[head.bind] !== "ok") return "first";
     const outcome = result.outcomes[head.words.length + tail.bind];
     if (outcome === "ok") {
@@ -142,6 +145,8 @@ class Model {
   }
 }
 
+// The steps that set an option.
+const sets = (words) => words.map((word, i) => i).filter((i) => /\.\w+=[01]$/.test(words[i]));
 const bad = (outcome) => outcome != null && outcome !== "ok";
 
 // kind of behaviour -> symbol and gloss; the colours are in style.css
@@ -152,8 +157,9 @@ const KINDS = {
   listen: ["◐", "bind passes, listen is refused"],
   invalid: ["–", "refused for the socket itself (EINVAL, EAFNOSUPPORT, EADDRNOTAVAIL)"],
   first: ["∅", "the first socket could not be bound"],
+  option: ["¬", "an option of this cell could not be set"],
   lack: ["·", "no outcome: unsupported, or the set-up failed"],
-  absent: ["", "not run on this host"],
+  absent: ["", "no outcome of this host"],
 };
 // verdict -> symbol and gloss of the marks on a cell
 const MARKS = {

@@ -160,7 +160,9 @@ def _result(
     more: dict[str, Any] = {}
     if one.outcomes is None or one.expected != one.outcomes:
         more["expected"] = one.expected
-    for key in ("divergence", "reason", "repeats"):
+    for key in ("divergence", "reason"):
         if getattr(one, key):
             more[key] = getattr(one, key)
+    if any(one.repeats):
+        more["repeats"] = list(filter(None, one.repeats))
     return [*row, more] if more else row

@@ -12,7 +12,7 @@ function h(tag, attributes, ...children) {
 }
 
 const VIEWS = {
-  matrix: "Matrix", differences: "Differences", findings: "Findings", deliveries: "Who receives",
+  matrix: "Matrix", differences: "Differences", findings: "Verdicts", deliveries: "Who receives",
   questions: "Open questions", hosts: "Hosts",
 };
 const DEFAULTS = { view: "matrix", proto: "tcp", state: "bound", users: "one-user", track: "plain", second: "", diff: "", s: "" };
@@ -190,10 +190,12 @@ class Page {
 
   alikeness(firsts) {
     if (this.want.hosts.length < 2) return "";
-    const groups = alike(this.model, this.want, firsts);
-    if (groups.length === this.want.hosts.length) return h("p", { class: "alikeness" }, "No two of these hosts are alike in every cell below.");
-    return h("p", { class: "alikeness" }, h("b", {}, "Alike in every cell below: "), ...groups.map(([hash, hosts]) =>
-      h("span", { class: "chip" }, hosts.map((host) => short(this.model.hosts[host])).join(" = ") + (hash === "not run" ? " (not run)" : ""))));
+    const { groups, absent } = alike(this.model, this.want, firsts);
+    const listed = (hosts, sign) => hosts.map((host) => short(this.model.hosts[host])).join(sign);
+    const none = absent.length ? h("span", { class: "chip" }, `no outcome here: ${listed(absent, ", ")}`) : "";
+    if (groups.every((hosts) => hosts.length === 1)) return h("p", { class: "alikeness" }, "No two of these hosts are alike in every cell that both have below. ", none);
+    return h("p", { class: "alikeness" }, h("b", {}, "Alike in every cell below of which they have outcomes: "),
+      ...groups.map((hosts) => h("span", { class: "chip" }, listed(hosts, " = "))), none);
   }
 
   // -- one scenario

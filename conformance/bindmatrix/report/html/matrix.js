@@ -91,6 +91,10 @@ const colour = (kind) => `var(--${kind})`;
 
 function fill(button, cell) {
   const { kinds, there, differ } = cell;
+  if (there.length && there.length < kinds.length) {
+    button.classList.add("partial");
+    button.append(h("sub", { class: "of" }, `${there.length}/${kinds.length}`));
+  }
   if (kinds.length > 1 && kinds.length <= 3 && differ) {
     button.append(...kinds.map((kind) => h("span", { class: "part k-" + kind }, KINDS[kind][0])));
     button.classList.add("split");
@@ -112,10 +116,18 @@ function fill(button, cell) {
   if (cell.mark) button.append(h("i", { class: "mark m-" + cell.mark }, MARKS[cell.mark][0]));
 }
 
+// Which of the hosts a cell is about, where there is no outcome of the others.
+function coverage(model, cell, hosts) {
+  const { there, kinds } = cell;
+  if (!there.length || there.length === kinds.length) return "";
+  const names = hosts.filter((_, i) => kinds[i] !== "absent").map((host) => short(model.hosts[host]));
+  return ` on ${names.length > 3 ? `${names.length} hosts` : names.join(", ")}; no outcome of the other ${kinds.length - there.length}`;
+}
+
 function cellLabel(model, cell, hosts, first, second) {
   const words = cell.differ
     ? hosts.map((host, i) => `${short(model.hosts[host])}: ${KINDS[cell.kinds[i]][1]}`).join("; ")
-    : KINDS[cell.there[0] || "absent"][1];
+    : KINDS[cell.there[0] || "absent"][1] + coverage(model, cell, hosts);
   return `${model.address.get(first)}, then ${model.address.get(second)}: ${words}` + (cell.mark ? `; ${MARKS[cell.mark][1]}` : "");
 }
 
@@ -184,21 +196,30 @@ function focusCell(cell, area) {
   cell.focus();
 }
 
-// Hosts that gave the same kinds in every cell of the view.
+// Groups of hosts that gave the same kinds in every cell of the view of which two of them have an outcome; they share
+// one cell at least.  Cells of one host alone say nothing about how it is to another.
 function alike(model, want, firsts) {
   const rows = [...firsts.values()].flatMap((grids) => [...grids.values()].flatMap((cells) => [...cells.values()]));
-  const names = Object.keys(KINDS);
-  const groups = new Map();
-  for (const host of want.hosts) {
-    let hash = 7;
-    let ran = 0;
-    for (const row of rows) {
-      const kind = model.kind(row, host);
-      ran += kind !== "absent";
-      hash = (Math.imul(hash, 31) + names.indexOf(kind)) | 0;
+  const columns = new Map(want.hosts.map((host) => [host, rows.map((row) => model.kind(row, host))]));
+  const agree = (one, other) => {
+    let shared = 0;
+    const [a, b] = [columns.get(one), columns.get(other)];
+    for (let i = 0; i < a.length; i++) {
+      if (a[i] === "absent" || b[i] === "absent") continue;
+      if (a[i] !== b[i]) return false;
+      shared++;
     }
-    if (!ran) hash = "not run";
-    groups.set(hash, [...(groups.get(hash) || []), host]);
+    return shared > 0;
+  };
+  const groups = [];
+  const absent = [];
+  for (const host of want.hosts) {
+    if (columns.get(host).every((kind) => kind === "absent")) absent.push(host);
+    else {
+      const group = groups.find((members) => members.every((one) => agree(one, host)));
+      if (group) group.push(host);
+      else groups.push([host]);
+    }
   }
-  return [...groups].sort((a, b) => b[1].length - a[1].length);
+  return { groups: groups.sort((a, b) => b.length - a.length), absent };
 }

@@ -14,6 +14,7 @@ from importlib.resources import files
 from bindmatrix import __version__
 from bindmatrix.judge.matrix_view import MatrixView
 from bindmatrix.report.html.dataset import encode
+from bindmatrix.report.words import counted
 
 #: in the order in which they are put together
 SCRIPTS = ("data.js", "matrix.js", "lists.js", "detail.js", "main.js")
@@ -26,8 +27,8 @@ def render(view: MatrixView) -> str:
     page = _asset("page.html")
     for name, value in (
         ("VERSION", __version__),
-        ("HOSTS", f"{len(view.both.hosts)}"),
-        ("SCENARIOS", f"{len(view.both.vector):,}"),
+        ("HOSTS", counted(len(view.both.hosts), "host")),
+        ("SCENARIOS", counted(len(view.both.vector), "scenario")),
         ("STYLE_HASH", _hash(style)),
         ("SCRIPT_HASH", _hash(script)),
         ("STYLE", style),

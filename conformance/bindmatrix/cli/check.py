@@ -1,0 +1,152 @@
+"""``bindmatrix check``: what a library relies on, on the systems that it is to run on."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from pathlib import Path
+
+from bindmatrix.answers import needs, needs_file
+from bindmatrix.answers.needs_file import NeedsFile
+from bindmatrix.cli.main import DIVERGES, OK, WRONG
+from bindmatrix.errors import Place, Problem, file_problems
+from bindmatrix.execute.hosts import this_host
+from bindmatrix.observe import recordings
+from bindmatrix.report import needs_files, needs_text, words
+from bindmatrix.report.console import show
+from bindmatrix.rules import confidence, provenance
+
+_EPILOG = f"""\
+FILE holds a need a line: a scenario, '=>', and what its last step must return.
+
+  # a second copy is told that the port is taken
+  a=tcp4 a.bind=0.0.0.0 a.listen b=tcp4 b.bind=0.0.0.0 => EADDRINUSE
+
+  # two workers share what comes
+  on linux: ... deliver=127.0.0.1 => spread:a,b
+
+  a=tcp4 a.reuseaddr=1 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1 => refused except macos@15: ok
+
+Every step before the last must return ok; a delivery on the way may have any outcome.  What is needed is ok, the name
+of an error, 'refused' (any error), or several with 'or' between them ('EADDRINUSE or EACCES').  Of a delivery it is who
+receives: a socket, spread:a,b, every:a,b (a copy each), none, refused, timeout.
+
+  systems: linux, macos@15, windows     above the first need: the systems that the file is judged on
+  on SYSTEM, ...: NEED                  only these systems
+  ... except SYSTEM, ...: OUTCOME; SYSTEM: OUTCOME
+                                        something else is needed there
+  # ...                                 directly above a need: its title; anywhere else: a comment
+
+SYSTEM is a system, or a release of it: macos@15 is 15.5 too.  In 'systems:' and --os a system alone is the newest
+release described, and SYSTEM@all every one; the cell is then that of the worst.  Without --os and 'systems:' it is
+{", ".join(needs_file.DEFAULT_SYSTEMS)}.  --here and --recorded judge what was observed, and nothing else unless --os
+is given too.  examples/needs.txt of the source distribution is a whole file.
+
+A need is 'met', 'not met', 'unknown' (the rules do not know, or the host did not run it) or '-' (not asked of that
+system).  Exit status 1 when a need is not met; with --strict also when one is unknown.  2 when FILE cannot be read, or
+a recording; what could be read of recordings is still judged.
+
+--json prints one object: needs (line, title, scenario, needed, systems: for each system status, release, method,
+reason, rule, and step, call, outcome, needed of the step that decides) and counts.  How an outcome is known:
+
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the verb."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG + words.definitions(confidence.WORDS)
+    parser.add_argument("file", type=Path, metavar="FILE", help="the needs, see below")
+    parser.add_argument(
+        "--os", action="append", default=[], metavar="SYSTEM", help="judge by the rules of this system (repeatable)"
+    )
+    parser.add_argument("--here", action="store_true", help="run the scenarios on this kernel, and judge that")
+    parser.add_argument(
+        "--recorded", nargs="+", default=[], metavar="FOLDER|FILE", help="judge these recordings of other hosts"
+    )
+    parser.add_argument("--strict", action="store_true", help="fail when a need is unknown")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as Markdown too")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit XML too")
+    parser.add_argument("--scenarios", action="store_true", help="print the scenarios alone, to be run elsewhere")
+    parser.add_argument("--json", action="store_true", help="print one object, see below")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print and write the table."""
+    file = needs_file.read(arguments.file)
+    if arguments.scenarios:
+        for text in dict.fromkeys(need.scenario.text for need in file.needs):
+            print(text)
+        return OK
+    columns, problems = _columns(file, arguments)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if not columns:
+        return WRONG
+    table = needs.table(file, columns)
+    _write(arguments.markdown, needs_files.as_markdown(table, strict=arguments.strict))
+    _write(arguments.junit, needs_files.as_junit(table, strict=arguments.strict))
+    if arguments.json:
+        print(json.dumps(table.as_dict(), indent=1))
+    else:
+        show(needs_text.lines(table))
+    if problems:
+        return WRONG
+    return DIVERGES if table.fails(strict=arguments.strict) else OK
+
+
+def _write(path: Path | None, text: str) -> None:
+    if path is not None:
+        with file_problems(path, "written"):
+            path.write_text(text, encoding="utf-8")
+
+
+def _columns(file: NeedsFile, arguments: argparse.Namespace) -> tuple[list[needs.NeedsColumn], list[Problem]]:
+    """What the needs are judged on, and what is wrong with recordings."""
+    systems = needs_file.systems(arguments.os, Place("--os"))
+    if not (systems or arguments.here or arguments.recorded):
+        systems = file.systems or needs_file.systems(needs_file.DEFAULT_SYSTEMS, Place("--os"))
+    columns: list[needs.NeedsColumn] = [needs.ByRules(one) for one in systems]
+    problems: list[Problem] = []
+    if arguments.here:
+        columns.append(_here(file))
+    labels: dict[str, int] = {}
+    for name in arguments.recorded:
+        try:
+            recording = recordings.read(name)
+            column = _recorded(recording, recordings.named(name))
+            number = labels[column.label] = labels.get(column.label, 0) + 1
+            if number > 1:
+                column.label += f" #{number}"
+            columns.append(column)
+        except Problem as problem:
+            problems.append(problem)
+            continue
+        if recording.problem is not None:
+            problems.append(recording.problem)
+    return columns, problems
+
+
+def _here(file: NeedsFile) -> needs.ByObservation:
+    texts = list(dict.fromkeys(need.scenario.text for need in file.needs))
+    with this_host(workers=1) as host:
+        lines = [line for batch in host.run(texts) for line in batch]
+        if host.lost:
+            raise Problem(Place("--here"), f"the run was lost: {host.lost}")
+        facts = host.facts
+    recording = recordings.Recording(io.BytesIO(b"".join(lines)), "<this kernel>")
+    release = facts.get("release", "")
+    return needs.ByObservation(facts, recording, f"run on {release}", f"{facts.get('os')} {release} here")
+
+
+def _recorded(recording: recordings.Recording, path: Path) -> needs.ByObservation:
+    observations = list(recording)
+    if not observations:
+        raise recording.problem or Problem(Place(recording.name), "holds no observations")
+    host = recording.host
+    label = f"{host.get('os', '')} {host.get('release', '')}".strip()
+    folder = path.resolve().parent
+    row = provenance.read(folder.parent).get(folder.name)
+    return needs.ByObservation(host, observations, row.text if row else f"recorded on {label}", label)
