@@ -176,9 +176,8 @@ class ReferenceEvaluator:
             return _yes(any(group in one.joined for one in state.socks))
         if name == "port.crowded":
             return _yes(len(port) > 10)
-        if name == "port.unconnected":
-            unconnected = [one for one in port if one.connection == 0]
-            return ("none", "one", "several")[min(len(unconnected), 2)]
+        if name in ("port.unconnected", "port.wildcards"):
+            return _counted(name, port)
         return _call_fact(name, call)
 
     def _option_fact(self, scope: str, option: str, new: Sock, sock: Sock | None) -> bool:
@@ -191,6 +190,14 @@ class ReferenceEvaluator:
         if scope == "existing":
             return theirs
         return ours and theirs if scope == "both" else ours or theirs
+
+
+def _counted(name: str, port: list[Sock]) -> str:
+    if name == "port.wildcards":
+        wildcards = [one.form for one in port if one.kind == "wildcard"]
+        return "several" if len({form.replace("dual", "ipv6") for form in wildcards}) > 1 else "one"
+    unconnected = [one for one in port if one.connection == 0]
+    return ("none", "one", "several")[min(len(unconnected), 2)]
 
 
 def _copies(rule: DeliverRule, found: list[Sock], holds: Callable[..., bool]) -> list[Sock]:

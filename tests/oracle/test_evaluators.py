@@ -165,7 +165,7 @@ def socks(draw: st.DrawFn, name: str, protocol: str = "") -> Sock:
         joined=draw(st.sampled_from([(), ("224.0.0.251",), ("224.0.0.1", "224.0.0.251")])),
         socket=draw(st.sampled_from(SOCKETS)),
         ports=draw(st.sampled_from(PORTS)),
-        tried=draw(st.sampled_from(["", "ipv4", "ipv6"])),
+        tried=draw(st.sampled_from(["", "ipv4", "ipv6", "dual"])),
         remote=draw(st.booleans()),
     )
 
@@ -247,7 +247,7 @@ def _random_sock(name: str, chance: random.Random) -> Sock:
         group=pick([0, 1, 2]),
         socket=pick(SOCKETS),
         ports=pick(PORTS),
-        tried=pick(["", "ipv4", "ipv6"]),
+        tried=pick(["", "ipv4", "ipv6", "dual"]),
         remote=pick([True, False]),
     )
 
@@ -284,7 +284,14 @@ def _random_questions(seed: int, count: int) -> Iterator[tuple[Call, Sock, Sock,
         yield call, new, other, State(pick(USERS), socks, memory)
 
 
-POOL = [*_address_pairs(), *_random_questions(20, 300)]
+def _wildcard_pairs() -> Iterator[tuple[Call, Sock, Sock, State]]:
+    """Two sockets on wildcards of every form."""
+    for forms in itertools.product(IP_FORMS, repeat=2):
+        one, other = (Sock("a", "tcp", "ipv6", 0, port=1, form=form, kind="wildcard", v4=ANY) for form in forms)
+        yield Call("bind"), one._replace(name="n"), other, State(0, (one, other))
+
+
+POOL = [*_address_pairs(), *_wildcard_pairs(), *_random_questions(20, 300)]
 
 
 def _stacks() -> list[Stack]:

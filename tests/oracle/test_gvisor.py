@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog
 
 SERVED = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept a.close"
 
@@ -131,3 +133,49 @@ CASES = [
 @pytest.mark.parametrize(("scenario", "expected"), [row[1:] for row in CASES], ids=[row[0] for row in CASES])
 def test_gvisor(not_ok: Callable[[str, str, str], str], scenario: str, expected: str) -> None:
     assert not_ok("gvisor", "20221219", scenario) == expected
+
+
+#: scenario -> what its last step returns in which release
+CHANGES = {
+    # 7743f313c
+    (
+        "a=tcp4 a.reuseport=1 a.bind=127.0.0.1 b=tcp4 b.reuseport=1 b.bind=127.0.0.1 "
+        "a.connect=127.0.0.1 b.connect=127.0.0.1"
+    ): "20221219:EADDRINUSE 20230516:EADDRINUSE 20230517:EADDRNOTAVAIL 20260817:EADDRNOTAVAIL",
+    # f3b0a527c: abstract names, of which there is one table
+    "a=unix a.bind=@x": "20231009:? 20231016:ok",
+    "a=unix a.bind=@x b=unixgram b.bind=@x": "20240729:EADDRINUSE 20260817:EADDRINUSE",
+    "a=unix a.bind=@x a.bind=@x": "20240729:EADDRINUSE",
+    "a=unix a.bind=@x a.bind=@y": "20240729:EINVAL",
+    "a=unix a.bind=@x b=unix b.bind=@y a.bind=@y": "20240729:EADDRINUSE",
+    "a=unix a.bind=@x a.close b=unix b.bind=@x": "20240729:ok",
+    "a=unix a.bind=@x a.listen c=unix c.connect=@x x=a.accept a.close b=unix b.bind=@x": "20240729:ok",
+    "a=unix a.bind=@x b=unix b.connect=@x": "20240729:ECONNREFUSED",
+    # 066d932b8: a TCP client on a dual `::` gives the IPv4 half back, and no other half
+    "a=tcp6 a.v6only=0 a.bind=:: a.connect=::1 b=tcp4 b.bind=0.0.0.0": "20250421:EADDRINUSE 20250429:ok 20260817:ok",
+    "a=tcp6 a.v6only=0 a.bind=:: a.connect=::1 b=tcp4 b.bind=127.0.0.1": "20250421:EADDRINUSE 20250429:ok",
+    "a=tcp6 a.v6only=0 a.bind=:: a.connect=::1 b=tcp6 b.bind=::1": "20250421:EADDRINUSE 20250429:EADDRINUSE",
+    "a=tcp6 a.v6only=0 a.bind=:: a.connect=::1 b=tcp6 b.v6only=0 b.bind=::": "20250421:EADDRINUSE 20250429:EADDRINUSE",
+    "a=udp6 a.v6only=0 a.bind=:: a.connect=::1 b=udp4 b.bind=0.0.0.0": "20250421:EADDRINUSE 20260817:EADDRINUSE",
+    # 387f0682d
+    "a=unix a.v6only=0": "20260202:ENOPROTOOPT 20260209:EOPNOTSUPP",
+    "a=tcp4 a.v6only=0": "20260202:ENOPROTOOPT 20260209:ENOPROTOOPT",
+    # a port that the stack loses count of: nothing is claimed from there on
+    (
+        "a=udp4 a.reuseport=1 a.bind=127.0.0.1 a.connect=127.0.0.2 b=udp4 b.reuseport=1 b.bind=127.0.0.1 "
+        "b.connect=127.0.0.2 b.close c=udp4 c.bind=127.0.0.1"
+    ): "20221219:? 20260817:?",
+    "h=tcp4 h.bind=0.0.0.0 a=tcp6 a.v6only=0 a.bind=:: a.bind=::1 a.connect=::1 b=tcp4 b.bind=0.0.0.0": (
+        "20250421:EADDRINUSE 20250429:? 20260817:?"
+    ),
+    "h=tcp4 h.bind=0.0.0.0 a=tcp6 a.v6only=0 a.bind=:: a.bind=::1 b=tcp4 b.bind=0.0.0.0": "20260817:EADDRINUSE",
+}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "release", "outcome"),
+    [(scenario, *cell.split(":")) for scenario, cells in CHANGES.items() for cell in cells.split()],
+)
+def test_what_changed_with_which_release(scenario: str, release: str, outcome: str) -> None:
+    predicted = Oracle(catalog.expectations("gvisor").at(release)).predict(scenario).outcomes[-1]
+    assert predicted == {"?": None}.get(outcome, outcome)

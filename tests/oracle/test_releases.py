@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from bindmatrix.errors import Problems
 from bindmatrix.oracle.oracle import Oracle
 from bindmatrix.rules import catalog, releases
+from bindmatrix.rules.loader import loads
 from bindmatrix.rules.releases import Span
 
 
@@ -61,7 +63,8 @@ def test_macos_12_refuses_as_12_0() -> None:
         ("freebsd", "11.4", "before 12.0"),
         ("freebsd", "16", "past 15.0"),
         ("gvisor", "release-20221219.0", ""),
-        ("gvisor", "release-20240101.0", "past 20221219"),
+        ("gvisor", "release-20240101.0", ""),
+        ("gvisor", "release-20270101.0", "past 20260817"),
         ("windows", "2000", "before xp"),
         ("windows", "nt-4", "before xp"),
         ("windows", "xp", ""),
@@ -71,6 +74,13 @@ def test_macos_12_refuses_as_12_0() -> None:
         ("linux", "6.8", ""),
         ("linux", "7.4", "past 7.3.4"),
         ("linux", "4.19", "before 5.10"),
+        ("linux", "4.18.0-553.el8_10.x86_64", "Red Hat"),
+        ("linux", "5.14.0-427.13.1.el9_4.x86_64", "the number says little"),
+        ("linux", "6.12.0-55.9.1.el10_0.x86_64", "Red Hat"),
+        ("linux", "6.4.0-150600.23.17-default", "SUSE"),
+        ("linux", "6.6.0-28.0.0.34.oe2403.x86_64", "openEuler"),
+        ("linux", "6.1.134-152.225.amzn2023.x86_64", ""),
+        ("linux", "6.6.87.2-microsoft-standard-WSL2", ""),
         ("macos", "15", ""),
         ("macos", "26.0", "past 15.5"),
         ("openbsd", "5.8", "before 5.9"),
@@ -85,3 +95,31 @@ def test_a_release_outside_is_answered_with_that_said(os: str, release: str, sai
     limit = catalog.limit(expectations, catalog.release_of(expectations, release))
     assert said in limit if said else not limit
     assert Oracle(expectations.at(release)).predict("a=tcp4 a.bind=127.0.0.1").outcomes == ("ok", "ok")
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"uname": "5.14.0-427.13.1.el9_4.x86_64"}, "Red Hat"),
+        ({"uname": "6.1.0-41-amd64"}, ""),
+        ({"sysctls": {"net.ipv4.tcp_timestamps": "0"}}, "net.ipv4.tcp_timestamps is 0 on the host and 1 in the rules"),
+        ({"sysctls": {"net.ipv4.tcp_timestamps": "1", "net.ipv6.bindv6only": "0"}}, ""),
+    ],
+)
+def test_what_a_host_tells_of_itself_is_held_against_the_file(facts: dict[str, object], said: str) -> None:
+    model = catalog.expectations("linux").at("6.1.164")
+    notes = catalog.notes_of_host(model, {"os": "linux", "release": "6.1.164", **facts})
+    assert said in " ".join(notes) if said else not notes
+
+
+@pytest.mark.parametrize(
+    ("added", "expected"),
+    [
+        ("rebased: {Somebody: '['}", "expected a regular expression"),
+        ('assumes: {net.x: {value: "1"}}', "expected 'net.x: {value:"),
+    ],
+)
+def test_what_the_file_says_of_hosts_has_a_form(added: str, expected: str) -> None:
+    with pytest.raises(Problems) as raised:
+        loads(f"os: x\n{added}\n", "x.yaml")
+    assert expected in str(raised.value)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from bindmatrix.execute import executor
 from bindmatrix.execute.hosts import this_host
+from bindmatrix.notation import parse
 from bindmatrix.reproduce import cases, findings
 from bindmatrix.rules import catalog
 
@@ -84,7 +85,15 @@ def test_programs_on_this_kernel(tmp_path: Path) -> None:
 
 
 def test_where_it_is_unknown_a_report_does_not_claim_it() -> None:
-    case = next(one for one in LISTED if one.name == "linux-udp-crowded").case()
+    scenario = "a=tcp4 a.bind=0.0.0.0 v=tcp6 v.v6only=1 v.bind=:: v.listen b=tcp4 b.bind=127.0.0.1"
+    case = cases.build(parse(scenario), {"os": "linux", "release": "7.3.4"})
     same, others, unknown = cases.releases(case)
-    assert "6.18.16 - 6.18.43" in unknown
+    assert "6.1.21 - 6.1.84" in unknown
     assert not {*unknown} & {*same, *others}
+
+
+def test_a_recorded_finding_names_the_releases_and_no_rule_that_says_nothing() -> None:
+    """The rules leave it unknown: what was recorded tells which releases do so."""
+    case = next(one for one in LISTED if one.name == "gvisor-tcp-released").case()
+    assert cases.releases(case) == (["20260202", "20260817"], ["20221219", "20231009", "20250421"], [])
+    assert "lost-count" not in (FOLDER / "gvisor-tcp-released" / "report.txt").read_text(encoding="utf-8")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from bindmatrix.advice.audit_questions import AuditAnswer, Tenant, ask_all
+from bindmatrix.advice.misuse import findings
+from bindmatrix.advice.misuse_patterns import MisusePattern
+from bindmatrix.advice.parts import newest
 from bindmatrix.answers import ask
 from bindmatrix.answers.ask import SystemAnswer
 from bindmatrix.notation import Scenario
-from bindmatrix.oracle.variants import Variant, variant_of
+from bindmatrix.oracle.variants import Variant
 from bindmatrix.programs.program_input import Program
 from bindmatrix.rules import catalog
-from bindmatrix.rules.model import Expectations
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class AuditedSystem:
     rows: tuple[AuditRow, ...]
     #: questions that the rules do not answer there, and do where it was tried
     unknown: tuple[str, ...]
+    #: the patterns of misuse that hurt there
+    misuse: tuple[MisusePattern, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -67,6 +70,7 @@ class AuditedSystem:
             **({"without": self.without} if self.without else {}),
             "differs": [row.as_dict() for row in self.rows],
             "unknown": self.unknown,
+            "misuse": [{"pattern": one.id, "instead": one.instead} for one in self.misuse],
         }
 
 
@@ -87,24 +91,15 @@ class Audit:
 
 def audit(program: Program, systems: Iterable[str] = (), tried_on: str = "linux") -> Audit:
     """Ask every question of every system; raises :class:`~bindmatrix.errors.Problem` for an unknown system."""
-    first = _newest(tried_on)
+    first = newest(catalog.expectations(tried_on))
     answers = _answers(program, first)
     wanted = [os for os in systems or catalog.names() if os != tried_on]
+    kernels = [newest(catalog.expectations(os)) for os in wanted]
     return Audit(
         program,
         _system(program, first, answers, {}),
-        tuple(_system(program, variant, _answers(program, variant), answers) for variant in map(_newest, wanted)),
+        tuple(_system(program, variant, _answers(program, variant), answers) for variant in kernels),
     )
-
-
-def _newest(os: str) -> Variant:
-    return _newest_of(catalog.expectations(os))
-
-
-@lru_cache(maxsize=16)
-def _newest_of(expectations: Expectations) -> Variant:
-    """Kept, so that the audits of a program's ports share what the oracle worked out."""
-    return variant_of(expectations, expectations.covers[1])
 
 
 def _answers(program: Program, variant: Variant) -> dict[str, AuditAnswer]:
@@ -135,4 +130,5 @@ def _system(
         without=program.runtime.verified(expectations.os) if does is None and program.runtime is not None else "",
         rows=tuple(rows),
         unknown=tuple(unknown),
+        misuse=tuple(dict.fromkeys(one.pattern for one in findings([program], [expectations.os]))),
     )

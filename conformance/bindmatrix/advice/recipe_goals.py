@@ -75,6 +75,8 @@ class GoalSocket(NamedTuple):
         return " ".join(words)
 
 
+#: what may be wanted of sockets, see above; beside it there is ``ok``
+WANTED = ("refused", "listen refused", "to", SPREAD, EVERY, "keeps out")
 #: what is wanted -> the calls that may fail for it
 _REFUSING = {"refused": ("bind", "listen"), "listen refused": ("listen",)}
 

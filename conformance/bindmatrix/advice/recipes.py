@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import combinations, product
 from typing import Any
 
+from bindmatrix.advice.parts import newest
 from bindmatrix.advice.recipe_goals import Goal, GoalCheck, GoalPlace, OptionSet
 from bindmatrix.advice.snippets import NoSnippet, node_options, render
 from bindmatrix.notation import OPTIONS
-from bindmatrix.oracle.variants import Variant, variant_of
+from bindmatrix.oracle.variants import Variant
 from bindmatrix.rules import catalog, confidence
 from bindmatrix.rules.confidence import Confidence
-from bindmatrix.rules.model import Expectations
 
 #: options that a search sets; IPV6_V6ONLY says what a goal is about
 _TRIED = tuple(option for option in OPTIONS if option != "v6only")
@@ -92,13 +91,8 @@ def _as_dict(options: OptionSet) -> dict[str, Any]:
 
 def recipes(goals: Iterable[Goal], systems: Iterable[str] = ()) -> list[Recipe]:
     """For each place of each goal, and each system; raises :class:`~bindmatrix.errors.Problem`."""
-    kernels = [_newest(catalog.expectations(os)) for os in systems or catalog.names()]
+    kernels = [newest(catalog.expectations(os)) for os in systems or catalog.names()]
     return [_recipe(goal, place, kernel) for goal in goals for place in goal.places for kernel in kernels]
-
-
-@lru_cache(maxsize=16)
-def _newest(expectations: Expectations) -> Variant:
-    return variant_of(expectations, expectations.covers[1])
 
 
 def _recipe(goal: Goal, place: GoalPlace, kernel: Variant) -> Recipe:
@@ -189,7 +183,7 @@ def program(language: str, recipe: Recipe, options: OptionSet) -> str:
     if language == "node":
         own = {node_options(recipe.os, one, options) for one in sockets}
         for one in own - {options}:
-            if reaches(recipe.place, one, _newest(catalog.expectations(recipe.os))) is not True:
+            if reaches(recipe.place, one, newest(catalog.expectations(recipe.os))) is not True:
                 return f"{comment} not with Node, which sets: {one.words}\n"
     try:
         return render(language, recipe.os, sockets, options)

@@ -21,7 +21,7 @@ One file an operating system: `expectations/<os>.yaml`.  In each section the rul
 holds decides.  `linux.yaml` on bind():
 
     changes:                                             # fixes that stable branches got too: first release of each
-      linux.reuseport-inet-only: {mainline: "6.13", "6.12": "6.12.9", "6.1": "6.1.124"}
+      linux.v6only-beside-mapped: {mainline: "6.9", "6.8": "6.8.5"}
 
     define:                                              # conditions with a name
       both-reuseaddr-not-listening: {both.reuseaddr: yes, existing.listening: no}
@@ -52,6 +52,10 @@ that has the behaviour, `until` the first that has it no more: a release, or the
 of each first number: there is no 6.20.  Scalars are never converted: a release is a string, `yes` is the word yes.
 What is not known is `unknown: yes`.  That differs from `refuse: refused`: the call fails, with an error that nobody
 recorded.
+
+`rebased: {VENDOR: 'PATTERN'}`: kernels whose number does not say which patches they have, by what is found in their
+release.  `assumes: {SYSCTL: {value: "1", otherwise: ...}}`: settings of the host that the rules are about, and what
+differs under another value.  Reports on such a host say so.
 
 Known divergences (`expectations/divergences/<os>.yaml`) have the same `changes`, `define` and `evidence`.  Under
 `divergences` each entry is the rule that the kernel follows `before` or `instead-of` one of the file's.

@@ -20,6 +20,7 @@ PROGRAM is one of
   'a=tcp4 a.bind=0.0.0.0 a.listen'   a scenario, or a file of scenarios
   go-http                            a runtime or server of docs/runtimes.md, as it is on each system
   trace.txt                          what 'bindmatrix trace --save' or strace -f -y -o wrote
+  server.py                          a Python source, which is read and not run
   4711                               a process of this machine (Linux)
   -- COMMAND                         a command, which is traced for as long as it binds something new
 
@@ -27,11 +28,13 @@ Each port of a program is audited for itself.  Users in a scenario are left out:
 
 The answers are those of the rules for the newest release of each system that is described.  Shown is every answer of
 the system that the program was tried on (--tried-on), and for the others what differs, with the scenario that it was
-read from, the reason, the rule and how that is known.
+read from, the reason, the rule and how that is known; and what to do instead, where a pattern of 'bindmatrix misuse'
+hurts there.
 
 --json prints a list of objects, one a port: program, tried (os, release, scenario, answers) and others, a list of os,
 release, scenario, differs (question, answer,
-means, tried, scenario, rule, reason, confidence), unknown (questions).
+means, tried, scenario, rule, reason, confidence), unknown (questions), misuse (pattern,
+instead).
 
 questions:
 """

@@ -19,7 +19,7 @@ from bindmatrix.report.console import show
 from bindmatrix.rules import confidence, provenance
 
 _EPILOG = f"""\
-FILE holds a need a line: a scenario, '=>', and what its last step must return.
+Each line of FILE is a need: a scenario, '=>', and what the last step must return.
 
   # a second copy is told that the port is taken
   a=tcp4 a.bind=0.0.0.0 a.listen b=tcp4 b.bind=0.0.0.0 => EADDRINUSE
@@ -40,13 +40,13 @@ receives: a socket, spread:a,b, every:a,b (a copy each), none, refused, timeout.
   # ...                                 directly above a need: its title; anywhere else: a comment
 
 SYSTEM is a system, or a release of it: macos@15 is 15.5 too.  In 'systems:' and --os a system alone is the newest
-release described, and SYSTEM@all every one; the cell is then that of the worst.  Without --os and 'systems:' it is
-{", ".join(needs_file.DEFAULT_SYSTEMS)}.  --here and --recorded judge what was observed, and nothing else unless --os
-is given too.  examples/needs.txt of the source distribution is a whole file.
+release that is described; SYSTEM@all is every release, and the worst result counts.  Without --os and 'systems:' the
+systems are {", ".join(needs_file.DEFAULT_SYSTEMS)}.  --here and --recorded judge what was observed, and the rules only
+where --os is given too.  examples/needs.txt in the repository is a complete file.
 
 A need is 'met', 'not met', 'unknown' (the rules do not know, or the host did not run it) or '-' (not asked of that
-system).  Exit status 1 when a need is not met; with --strict also when one is unknown.  2 when FILE cannot be read, or
-a recording; what could be read of recordings is still judged.
+system).  Exit status 1: a need is not met; with --strict also when one is unknown.  Exit status 2: FILE or a recording
+cannot be read; recordings that can be read are still judged.
 
 --json prints one object: needs (line, title, scenario, needed, systems: for each system status, release, method,
 reason, rule, and step, call, outcome, needed of the step that decides) and counts.  How an outcome is known:

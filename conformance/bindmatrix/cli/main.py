@@ -38,6 +38,7 @@ VERBS: dict[str, str] = {
     "inspect": "the sockets of a running process or of a port, with their options, as scenarios",
     "audit": "what a program does on the systems that its author does not have",
     "recipes": "the smallest option sets that reach a goal, on every system",
+    "misuse": "socket options that a program uses in a way that hurts on some systems",
     "diff": "what differs between two or three expectation files, or two or three recordings",
     "claims": "what the literature says, and where it holds",
     "ports": "what happens with ports that the kernel chooses",

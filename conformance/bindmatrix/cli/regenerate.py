@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bindmatrix.advice import recipes_page
+from bindmatrix.advice import misuse_page, recipes_page
 from bindmatrix.answers import cells, open_questions, reference, runtimes_page
 from bindmatrix.cli import readme
 from bindmatrix.cli.main import DIVERGES, OK
@@ -63,6 +63,10 @@ def _recipes() -> Texts:
     return {"docs/recipes.md": recipes_page.render()}
 
 
+def _misuse() -> Texts:
+    return {"docs/misuse.md": misuse_page.render()}
+
+
 def _reference() -> Texts:
     return {"docs/expectations.md": reference.render()}
 
@@ -83,6 +87,7 @@ GENERATED: tuple[Generated, ...] = (
     Generated("questions", "docs/open-questions.md", "what the rules leave unknown", _questions),
     Generated("runtimes", "docs/runtimes.md", "what runtimes do before and after bind()", _runtimes),
     Generated("recipes", "docs/recipes.md", "the smallest option sets that reach a goal", _recipes),
+    Generated("misuse", "docs/misuse.md", "patterns of misuse, and the systems that they hurt", _misuse),
     Generated("reference", "docs/expectations.md", "what an expectation file may say", _reference),
     Generated("findings", "findings/*", "the reports and programs of findings.yaml", _findings),
     Generated("readme", "README.md", "the table of answers, and what the examples print", _readme),

@@ -248,6 +248,9 @@ def _other_addresses(section: str, stack: Stack, *, asks: bool) -> Iterator[dict
 def _new_addresses(section: str, stack: Stack, protocol: str) -> Iterator[tuple[Sock, dict[str, str]]]:
     binds = section in ("bind", "chain", "groups", "remember")
     socks = list(_socks(stack, protocol, second=False))
+    if stack.connected_dual:  # the address itself can be asked for, too
+        its = Sock("", protocol, "ipv4", 0, form="ipv4", kind="specific", v4=stack.connected_dual)
+        socks += [its._replace(socket=made) for made in _made_as(stack, protocol)]
     if not binds or section == "groups":  # the last is asked by connect() too
         socks += _connected_socks(stack, protocol)
         socks += [
@@ -343,10 +346,19 @@ def _memories() -> Iterator[dict[str, str]]:
             }
 
 
+#: ``port.unconnected`` and ``port.wildcards``: sockets on wildcards have no connection, mostly
+_SEVERAL = (("none", "one"), ("one", "one"), ("several", "one"), ("several", "several"))
+
+
 def _ports() -> Iterator[dict[str, str]]:
-    yield {"port.empty": "yes", "port.crowded": "no", "port.unconnected": "none"}
-    for crowded, unconnected in product(("no", "yes"), ("none", "one", "several")):
-        yield {"port.empty": "no", "port.crowded": crowded, "port.unconnected": unconnected}
+    yield {"port.empty": "yes", "port.crowded": "no", "port.unconnected": "none", "port.wildcards": "one"}
+    for crowded, (unconnected, wildcards) in product(("no", "yes"), _SEVERAL):
+        yield {
+            "port.empty": "no",
+            "port.crowded": crowded,
+            "port.unconnected": unconnected,
+            "port.wildcards": wildcards,
+        }
 
 
 #: section -> the calls that ask it, where that is not the one it is named after

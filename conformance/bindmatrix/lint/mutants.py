@@ -36,7 +36,7 @@ _OTHER_VALUES: dict[str, dict[str, tuple[str, ...]]] = {
         "ENETUNREACH": ("refused",),
     },
     "deaf": {"refused": ("timeout",), "timeout": ("refused",)},
-    "then": {"dead": ("",), "autobound": ("",), "tried": ("",)},
+    "then": {"dead": ("",), "autobound": ("",), "tried": ("",), "lost": ("",)},
 }
 _OTHER_ERROR = {"EACCES": "EADDRINUSE"}
 

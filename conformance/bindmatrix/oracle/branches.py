@@ -47,5 +47,8 @@ API = {
     "unknown": _api("not-described", "the expectation file does not describe this", UNKNOWN),
     "later": _api("closes-later", "when the kernel has worked off a closed connection is not known", UNKNOWN),
     "abroad": _api("socket-of-another-host", "a socket of another host only connects, reads and closes", UNKNOWN),
+    "lost": _api(
+        "lost-count", "the kernel has lost count of who has the port; nothing after that is described", UNKNOWN
+    ),
     "kind": _api("not-described-kind", "nobody described this kind of socket for this system", UNKNOWN),
 }

@@ -126,13 +126,19 @@ class Transitions:
         else:
             rules = self.decide("bind", call, new, state)
             # a Unix socket may get a name when it is connected already
-            bound = new._replace(port=SCENARIO_PORT, state=sock.state if sock.connection else "bound", tried="")
+            state_after = sock.state if sock.connection else "bound"
+            tried = "dual" if sock.tried == "dual" else ""  # a stack that keeps this does so whatever follows
+            bound = new._replace(port=SCENARIO_PORT, state=state_after, tried=tried)
             done = self._remember(call, bound, state, self._chained(call, state, sock, bound))
             done = self._grouped(call, bound, state, done)
-        tried = state
+        attempted = state
         if at.kind != "wildcard":
-            tried = put(state, sock, sock._replace(tried="ipv6" if at.form == "ipv6" else "ipv4"))
-        return self._branches(rules, self._left("bind", rules, state, tried=tried), done)
+            attempted = put(state, sock, sock._replace(tried="ipv6" if at.form == "ipv6" else "ipv4"))
+        elif new.form == "dual" and not sock.tried:
+            attempted = put(state, sock, sock._replace(tried="dual"))
+        gone = lost(state, "lost")
+        left = self._left("bind", rules, state, tried=attempted, lost=gone)
+        return self._branches(rules, left, gone if _loses(rules) else done)
 
     def _listen(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
@@ -159,9 +165,12 @@ class Transitions:
         call = Call("connect", state.user, fits=_fits(sock, at), again=again, destination=destination, ends=both)
         call = call._replace(destination_kind=asked.kind)
         rules = self.decide("connect", call, sock, state)
+        if _loses(rules) and rules[0].action != ALLOW:
+            gone = lost(state, "lost")
+            return self._branches(rules, [gone], gone)
         autobound = _autobound(state, sock)
         tried = put(state, sock, sock._replace(tried="ipv6" if destination == "ipv6" else "ipv4"))
-        left = self._left("connect", rules, state, autobound=autobound, tried=tried)
+        left = self._left("connect", rules, state, autobound=autobound, tried=tried, lost=lost(state, "lost"))
         if _fails(rules):
             return self._branches(rules, left, state)
         foreseen = {name for rule in rules for name, _ in rule.when}
@@ -393,6 +402,11 @@ _HANDLERS: dict[str, Callable[[Transitions, State, Step], list[Branch]]] = {
 def _fails(rules: tuple[CallRule, ...]) -> bool:
     """Whether the call cannot succeed: the first rule refuses it."""
     return bool(rules) and rules[0].action == REFUSE
+
+
+def _loses(rules: tuple[CallRule, ...]) -> bool:
+    """Whether the kernel loses count of the port, so that nothing that follows is described."""
+    return any(rule.then == "lost" for rule in rules)
 
 
 def _autobound(state: State, sock: Sock) -> State:

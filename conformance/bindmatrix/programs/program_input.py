@@ -5,15 +5,15 @@ from __future__ import annotations
 import gzip
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bindmatrix import notation
 from bindmatrix.errors import Place, Problem, file_problems, nearest
 from bindmatrix.notation import Scenario
 from bindmatrix.observe import scenario_input
-from bindmatrix.programs import process_sockets, strace_files, strace_run
+from bindmatrix.programs import process_sockets, python_source, strace_files, strace_run
 from bindmatrix.programs.port_scenarios import Found, scenarios_of
 from bindmatrix.programs.runtimes import Runtime, runtimes
 
@@ -37,10 +37,25 @@ class Program:
     ignored: frozenset[str] = frozenset()
     #: where it is written
     place: Place = SCENARIO
+    #: where each step is written, where that is known
+    places: tuple[Place, ...] = ()
+    #: socket -> what its source shows and no scenario does (``misuse_patterns.MARKS``) -> where
+    marks: Mapping[str, Mapping[str, Place]] = field(default_factory=dict)
+    #: system -> options that a source sets elsewhere alone
+    guarded: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def on(self, os: str) -> Scenario | None:
         """What it does on a system; None where that is not known or it does not exist."""
-        return self.runtime.scenario(os) if self.runtime is not None else self.does
+        if self.runtime is not None:
+            return self.runtime.scenario(os)
+        left_out = self.guarded.get(os)
+        if not left_out:
+            return self.does
+        return Scenario(tuple(step for step in self.does.steps if step.kind != "set" or step.what not in left_out))
+
+    def place_of(self, step: int) -> Place:
+        """Where a step of :attr:`does` is written."""
+        return self.places[step] if self.places else self.place
 
 
 def programs(word: str) -> list[Program]:
@@ -49,22 +64,49 @@ def programs(word: str) -> list[Program]:
         found = scenarios_of(process_sockets.of_process(int(word)), Counter())
         return _of_ports(found, f"process {word} ({process_sockets.command_of(int(word))})", Place(f"process {word}"))
     if word != "-" and not scenario_input.is_there(word):
-        return [_of_runtime(word) if "=" not in word else Program("the scenario", notation.parse(word))]
-    if word == "-" or form(Path(word)) != "trace":
-        return of_scenarios(word)
-    return of_trace(Path(word))
+        return [_of_runtime(word)] if "=" not in word else of_scenarios(word)
+    what = "scenarios" if word == "-" else form(Path(word))
+    return {"scenarios": of_scenarios, "recording": of_recording, "trace": of_trace, "python": of_python}[what](word)
 
 
 def of_scenarios(word: str) -> list[Program]:
     """A program for each scenario of a file, a recording or standard input; raises :class:`Problem`."""
-    lines = list(scenario_input.given(word))
-    return [Program(f"the scenario of {line.place}", line.scenario(), place=line.place) for line in lines]
+    return [_of_line(line) for line in scenario_input.given(word)]
 
 
-def of_trace(path: Path) -> list[Program]:
+def of_recording(path: str) -> list[Program]:
+    """A program for each scenario of a recording; raises :class:`Problem`."""
+    return [replace(_of_line(line), places=()) for line in scenario_input.given(path)]
+
+
+def _of_line(line: scenario_input.ScenarioLine) -> Program:
+    scenario = line.scenario()
+    columns = [column for column, _ in notation.words_with_columns(line.text)]
+    places = tuple(Place(line.place.name, line.place.line or 1, column) for column in columns)
+    name = "the scenario" if line.place == SCENARIO else f"the scenario of {line.place}"
+    return Program(name, scenario, place=line.place, places=places)
+
+
+def of_python(path: str) -> list[Program]:
+    """A program for each function of a Python source that makes sockets; raises :class:`Problem`."""
+    return [
+        Program(
+            f"{path}, {one.name}",
+            one.scenario,
+            ignored=one.forgiven,
+            place=one.places[0],
+            places=one.places,
+            marks=one.marks,
+            guarded=one.guarded,
+        )
+        for one in python_source.read(Path(path))
+    ]
+
+
+def of_trace(path: str) -> list[Program]:
     """A program for each port of a saved trace; raises :class:`Problem` where it holds no socket with a port."""
-    calls = strace_files.read([path])
-    return _of_ports(scenarios_of(calls.sockets, calls.folded), str(path), Place(str(path)))
+    calls = strace_files.read([Path(path)])
+    return _of_ports(scenarios_of(calls.sockets, calls.folded), path, Place(path))
 
 
 def of_command(command: Sequence[str]) -> list[Program]:
@@ -79,7 +121,7 @@ def of_command(command: Sequence[str]) -> list[Program]:
 
 
 def form(path: Path) -> str:
-    """What a file holds: ``trace`` (of strace), ``scenarios`` (also as a recording), or ``python``."""
+    """What a file holds: ``trace`` (of strace), ``scenarios``, ``recording`` or ``python``."""
     if path.suffix == ".py":
         return "python"
     with file_problems(path, "read"):
@@ -90,7 +132,7 @@ def form(path: Path) -> str:
             raise Problem(Place(str(path)), f"cannot be unpacked: {error}") from error
     words = [line.split()[0] for line in head.splitlines() if line.strip() and not line.startswith("#")]
     if not words or words[0].startswith("{"):
-        return "scenarios"
+        return "recording"
     try:
         notation.step(words[0])
     except ValueError:

@@ -51,6 +51,8 @@ def _system(system: AuditedSystem, tried: AuditedSystem, width: int) -> Iterator
         yield from _text(f"it does there: {system.does.text}", "  ", "", width)
     for row in system.rows:
         yield from _row(row, tried.os, width)
+    for pattern in system.misuse if system.rows else ():
+        yield from _text(f"instead of {pattern.what}: {pattern.instead} ({pattern.id})", "  ", "green", width)
     if system.unknown:
         yield from _text(f"not known there: {'; '.join(system.unknown)}", "  ", "yellow", width)
 

@@ -9,7 +9,7 @@ import errno
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bindmatrix.answers.ask import answers
@@ -80,6 +80,8 @@ class Case:
     because: str = ""
     #: what the report is about, instead of what the steps say
     about: str = ""
+    #: release -> what the steps returned there, where the scenario itself was recorded
+    recorded: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def surprise(self) -> CaseStep | None:
@@ -129,6 +131,7 @@ def build(
     port: int = 0,
     because: str = "",
     about: str = "",
+    recorded: Mapping[str, Sequence[str]] = {},
 ) -> Case:
     """The case of ``scenario`` on the host with ``facts``; raises :class:`Problem` for a host nobody describes.
 
@@ -167,6 +170,7 @@ def build(
         port=port,
         because=because,
         about=about,
+        recorded=recorded,
     )
 
 
@@ -178,6 +182,10 @@ def releases(case: Case) -> tuple[list[str], list[str], list[str]]:
     same: list[str] = []
     others: list[str] = []
     unknown: list[str] = []
+    if case.recorded:
+        for release, outcomes in case.recorded.items():
+            (same if tuple(outcomes) == tuple(line.observed for line in case.lines) else others).append(release)
+        return same, others, unknown
     for row in answers(case.scenario, [case.os]):
         listed = f"{', '.join(row.releases)} [{row.confidence_text}]"
         seen = [(expected, line) for expected, line in zip(row.outcomes, case.lines, strict=True) if line.observed]

@@ -6,6 +6,7 @@ never from what this machine does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from bindmatrix.reproduce.files import files
 from bindmatrix.rules import catalog
 from bindmatrix.rules.yaml_source import Reader
 
-_KEYS = ("title", "os", "release", "scenario", "expect", "because", "contrast", "port")
-_OPTIONAL = ("contrast", "port")
+_KEYS = ("title", "os", "release", "scenario", "expect", "because", "contrast", "port", "recorded")
+_OPTIONAL = ("contrast", "port", "recorded")
 
 #: marks of the index
 SHOWS, CLEAR, LACKS, UNKNOWN = "shows it", "does as one would think", "an earlier step fails", "unknown"
@@ -39,15 +40,27 @@ class KernelFinding:
     expect: str
     because: str
     port: int
+    #: release of ``os`` -> what the scenario returned there, of surprises that the rules leave unknown
+    recorded: Mapping[str, tuple[str, ...]]
 
     def case(self, os: str = "", release: str = "") -> Case:
         """The case on the host that the entry names, or on another; only the last step is expected to be otherwise."""
         facts = {"os": os or self.os, "release": release or self.release}
         plain = build(self.scenario, facts, port=self.port)
+        seen = self.recorded.get(facts["release"]) if facts["os"] == self.os else None
         first: list[Expected] = [line.observed or line.expected for line in plain.lines[:-1]]
+        if seen is not None:
+            first = list(seen[:-1])
         last = given_outcomes("? " * len(first) + self.expect, self.scenario)[-1]
         return build(
-            self.scenario, facts, expect=[*first, last], port=self.port, because=self.because, about=self.title
+            self.scenario,
+            facts,
+            expect=[*first, last],
+            observed=seen,
+            port=self.port,
+            because=self.because,
+            about=self.title,
+            recorded=self.recorded if seen else {},
         )
 
 
@@ -65,7 +78,8 @@ def findings(path: Path) -> list[KernelFinding]:
             if key not in nodes and key not in _OPTIONAL:
                 reader.problem(node, f"{name!r} needs {key!r}")
         reader.finish()
-        words = {key: reader.text(value, key) for key, value in nodes.items()}
+        words = {key: reader.text(value, key) for key, value in nodes.items() if key != "recorded"}
+        recorded = reader.mapping(nodes["recorded"], "releases") if "recorded" in nodes else []
         line = reader.place(nodes["scenario"]).line
         found.append(
             KernelFinding(
@@ -78,8 +92,12 @@ def findings(path: Path) -> list[KernelFinding]:
                 expect=words["expect"],
                 because=words["because"],
                 port=reader.number(nodes["port"], "a port") if "port" in nodes else 0,
+                recorded={release: tuple(reader.text(value, "outcomes").split()) for release, _, value in recorded},
             )
         )
+        for release, outcomes in found[-1].recorded.items():
+            if len(outcomes) != len(found[-1].scenario.steps):
+                reader.problem(nodes["recorded"], f"{release}: expected an outcome for each step of 'scenario'")
     reader.finish()
     return found
 
@@ -126,12 +144,23 @@ def _short(text: str) -> str:
 def _rows(one: KernelFinding) -> list[tuple[str, str, str, str]]:
     if one.port:
         return [_row_on_port(one, os) for os in catalog.names()]
-    rows = []
+    rows = _recorded_rows(one)
     delivers = one.scenario.steps[-1].delivers
-    for answer in answers(one.scenario):
+    for answer in answers(one.scenario, [os for os in catalog.names() if not one.recorded or os != one.os]):
         mark = _mark(one, answer)
         rows.append((answer.label, mark, in_words(answer.outcomes[-1], delivers=delivers), answer.confidence_text))
     return rows
+
+
+def _recorded_rows(one: KernelFinding) -> list[tuple[str, str, str, str]]:
+    """A row for each outcome of the releases on which the finding itself was recorded."""
+    by_outcome: dict[str, list[str]] = {}
+    for release, outcomes in one.recorded.items():
+        by_outcome.setdefault(outcomes[-1], []).append(release)
+    return [
+        (f"{one.os} {', '.join(releases)}", CLEAR if outcome == one.expect else SHOWS, outcome, "recorded")
+        for outcome, releases in by_outcome.items()
+    ]
 
 
 def _mark(one: KernelFinding, answer: SystemAnswer) -> str:

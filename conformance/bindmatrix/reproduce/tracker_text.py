@@ -218,7 +218,7 @@ def _why(case: Case) -> str:
     label = "What the kernel is known to follow" if case.given or case.divergences else "The rule"
     if passes:
         label = "The check of the kernel finds no conflict, and lets the call pass"
-    for rule in line.rules:
+    for rule in [one for one in line.rules if not (case.seen and one.is_unknown)]:
         text += f"\n{label}: {rule.id}\n"
         if not passes:
             text += "".join(f"  {part}\n" for part in wrapped(rule.why.split(), 96))

@@ -86,6 +86,12 @@ def release_of(expectation: Expectations, release: str) -> str:
 
 def limit(expectation: Expectations, release: str) -> str:
     """What to say about a release that the file does not cover, "" for one that it does."""
+    vendor = _vendor(expectation, release)
+    if vendor:
+        return (
+            f"{release} is a kernel of {vendor}, which takes patches of later releases under an old number: "
+            "the number says little, and rules that hold since or until some release may be wrong for it"
+        )
     first, last = expectation.covers
     version = releases.parse(expectation.resolve(release))[1]
     newest = releases.parse(last)[1]
@@ -107,13 +113,20 @@ def notes_of_host(model: Model, host: Mapping[str, Any]) -> list[str]:
     expectations = model.expectations
     release, note = releases.of_host(host)
     found = [note] if note else []
+    its_own = str(host.get("uname") or "")
     if release:
-        found += [text for text in [limit(expectations, model.release)] if text]
+        asked = its_own if _vendor(expectations, its_own) else model.release
+        found += [text for text in [limit(expectations, asked)] if text]
     else:
         found.append(
             f"the host does not tell which release of {expectations.title} it is: judged as {model.release}, "
             "the newest that is described; another one is named with --release or in hosts.toml"
         )
+    settings: Mapping[str, str] = host.get("sysctls") or {}
+    for name, (value, otherwise) in expectations.assumes.items():
+        actual = str(settings.get(name, value))
+        if actual != value:
+            found.append(f"{name} is {actual} on the host and {value} in the rules: {otherwise}")
     if host.get("literature"):
         found.append(str(host["literature"]))
     default = expectations.stack.v6only_default
@@ -137,6 +150,11 @@ def model_of_host(expectation: Expectations, release: str, host: Mapping[str, An
 def method_of_host(host: Mapping[str, Any]) -> str:
     """By which method a host answered, in words."""
     return provenance.of_host(host, folder() / "evidence")
+
+
+def _vendor(expectation: Expectations, release: str) -> str:
+    """Whose kernel ``release`` is, where the number does not say which patches it has; "" elsewhere."""
+    return next((name for name, pattern in expectation.rebased.items() if pattern.search(release)), "")
 
 
 def of_host(host: Mapping[str, Any]) -> tuple[Expectations, str]:

@@ -13,7 +13,7 @@ The tests state every fact a second time, from its documentation alone, and comp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from bindmatrix.notation import OPTIONS, PROTOCOLS
@@ -129,6 +129,12 @@ def _group(new: Sock) -> str | None:
 def _to_itself(ends: str) -> bool:
     here, _, there = ends.partition(">")
     return bool(ends) and here == there
+
+
+def _wildcards(on_port: Iterable[Sock]) -> str:
+    """The value of ``port.wildcards``; a dual ``::`` and a V6ONLY one are one address."""
+    found = {"ipv6" if sock.form == "dual" else sock.form for sock in on_port if sock.kind == "wildcard"}
+    return "several" if len(found) > 1 else "one"
 
 
 def port_class(number: int) -> str:
@@ -254,8 +260,8 @@ _FACTS: list[Fact] = [
     Fact(
         "new.tried",
         CALL,
-        "what a bind() that failed, or a connect(), has left in it: the space of its address",
-        {"nothing": "", "ipv4": "ipv4", "ipv6": "ipv6"},
+        "what a bind() that failed, or a connect(), has left in it: the space of its address; a dual `::` that failed",
+        {"nothing": "", "ipv4": "ipv4", "ipv6": "ipv6", "dual": "dual"},
         lambda q: q.new.tried,
     ),
     _yes_no("new.accepted", CALL, "made by accept()", lambda q: q.new.accepted),
@@ -276,6 +282,13 @@ _FACTS: list[Fact] = [
     ),
     _yes_no("port.empty", CALL, "no socket has the port, the new one included", lambda q: not q.on_port),
     _yes_no("port.crowded", CALL, "more than ten sockets of the protocol have the port", lambda q: len(q.on_port) > 10),
+    _one_of(
+        "port.wildcards",
+        CALL,
+        "its sockets of the protocol are on one wildcard at most, or on several of 0.0.0.0, ::ffff:0.0.0.0 and ::",
+        "one several",
+        lambda q: _wildcards(q.on_port),
+    ),
     _one_of(
         "port.unconnected",
         CALL,

@@ -8,6 +8,7 @@ rules *mean* is checked by ``lint``.
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 
 import yaml
@@ -25,6 +26,8 @@ TOP_KEYS = (
     "title",
     "covers",
     "names",
+    "rebased",
+    "assumes",
     "stack",
     "changes",
     "define",
@@ -102,6 +105,8 @@ class _Loader:
                 reader.problem(reader.root, f"{key!r} is missing")
         reader.terms(top)
         names = self.names(top["names"]) if "names" in top else {}
+        rebased = self.rebased(top["rebased"]) if "rebased" in top else {}
+        assumes = self.assumes(top["assumes"]) if "assumes" in top else {}
         covers, last = self.covers(top["covers"]) if "covers" in top else (("0", "0"), ())
         stack = self.stack(top["stack"]) if "stack" in top else Stack()
         rules = reader.sections(top)
@@ -109,12 +114,34 @@ class _Loader:
         os = reader.text(top["os"], "the name of the system") if "os" in top else ""
         title = reader.text(top["title"], "the title") if "title" in top else ""
         reader.finish()
-        return Expectations(os, title, covers, stack, rules, names, self.options, reader.name, last=last)
+        return Expectations(os, title, covers, stack, rules, names, self.options, reader.name, last, rebased, assumes)
 
     # -- settings
 
     def names(self, node: yaml.Node) -> dict[str, str]:
         return {key: self.reader.release(value) for key, _, value in self.reader.mapping(node, "names of releases")}
+
+    def rebased(self, node: yaml.Node) -> dict[str, re.Pattern[str]]:
+        patterns = {}
+        for name, _, value in self.reader.mapping(node, "rebased kernels"):
+            try:
+                patterns[name] = re.compile(self.reader.text(value, "a regular expression"))
+            except re.error as error:
+                self.reader.problem(value, f"expected a regular expression that is found in a release: {error}")
+        return patterns
+
+    def assumes(self, node: yaml.Node) -> dict[str, tuple[str, str]]:
+        settings = {}
+        for name, _, value in self.reader.mapping(node, "settings of the host"):
+            row = self.reader.known(value, "a setting", ("value", "otherwise"))
+            if len(row) == 2:
+                settings[name] = (
+                    self.reader.text(row["value"], "a value"),
+                    self.reader.text(row["otherwise"], "what is otherwise"),
+                )
+            else:
+                self.reader.problem(value, f"expected '{name}: {{value: \"1\", otherwise: what differs}}'")
+        return settings
 
     def covers(self, node: yaml.Node) -> tuple[tuple[str, str], tuple[str, ...]]:
         found = self.reader.known(node, "'covers'", ("from", "to", "last"))

@@ -8,6 +8,7 @@ The loader is ``loader.py``; the facts are in ``facts.py``, the other words in `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -125,7 +126,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CallRule(Rule):
-    """What a call returns.  ``then``: what else a refused call leaves: ``dead``, ``autobound`` or ``tried``."""
+    """What a call returns.  ``then``: what else a refused call leaves: ``dead``, ``autobound``, ``tried`` or ``lost``.
+
+    ``lost``: the kernel has lost count of the port, and nothing that happens afterwards is described.
+    """
 
     action: str = ALLOW
     errors: tuple[str, ...] = ()
@@ -296,6 +300,10 @@ class Expectations:
     file: str = ""
     #: ``covers: last``: the last releases before the first number counts on; there is no 6.20 after 6.19
     last: tuple[str, ...] = ()
+    #: vendor -> pattern found in the releases of its kernels, whose number does not say which patches they have
+    rebased: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
+    #: sysctl -> the value that the rules are about, and what a host with another one does otherwise
+    assumes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def all_rules(self) -> Iterator[Rule]:
         """Every rule once, in the order of the file."""

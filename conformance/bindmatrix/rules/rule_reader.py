@@ -40,7 +40,7 @@ BLOCKS: dict[str, str] = {
 _PROTOCOL: dict[str, Condition] = {block: (("new.protocol", (block,)),) for block in ("unix", "vsock", "tcp", "udp")}
 #: section -> key that only its rules have -> the words that it takes
 _OWN_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
-    **{section: {"then": ("dead", "autobound", "tried")} for section in CALL_SECTIONS},
+    **{section: {"then": ("dead", "autobound", "tried", "lost")} for section in CALL_SECTIONS},
     "chain": {"place": ("head", "tail")},
     "groups": {"group": ("joined", "own", "left")},
     "remember": {"memory": ("reuseaddr", "reuseport"), "write": ("yes", "address", "anywhere", "nothing", "keep")},
