@@ -169,9 +169,19 @@ def test_no_file_of_another_user_is_swept(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @linux
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_ends_a_run_with_its_summary(number: signal.Signals, tmp_path: Path) -> None:
-    """Failed first: SIGTERM and SIGHUP (docker stop, a CI time-out) left no summary."""
+@pytest.mark.parametrize(
+    ("number", "pauses"),
+    [
+        (signal.SIGTERM, []),
+        (signal.SIGHUP, []),
+        (signal.SIGINT, []),
+        (signal.SIGINT, [0.005, 0.005]),
+        (signal.SIGINT, [0.018, 0.018]),
+        (signal.SIGINT, [0.001, 0.001]),
+    ],
+)
+def test_a_signal_ends_a_run_with_its_summary(number: signal.Signals, pauses: list[float], tmp_path: Path) -> None:
+    """Failed first: SIGTERM and SIGHUP left no summary, and three Ctrl-C within 40 ms a traceback."""
     folder = tmp_path / "results"
     command = [sys.executable, "-m", "bindmatrix", "run", "--examples", "200000", "--results", str(folder)]
     default = (
@@ -188,6 +198,9 @@ def test_a_signal_ends_a_run_with_its_summary(number: signal.Signals, tmp_path: 
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(number)
+        for pause in pauses:
+            time.sleep(pause)
+            process.send_signal(number)
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()

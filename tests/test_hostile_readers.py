@@ -219,3 +219,32 @@ def test_a_clock_before_1970(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         Session(FakeKernel(), results).run([PAIR])
         results.close()
     assert [one.scenario for one in read(tmp_path)] == [PAIR]
+
+
+#: texts of strangers, and what must not come out of them
+STRANGE = "x\x1b[2J\x07\u202e@me https://x.invalid <b> `c` |\n::error::x"
+
+
+def test_names_and_reasons_of_strangers_are_plain_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Folders, files, facts and reasons: on standard error, in the terminal's summary and in summary.md."""
+    name = STRANGE.replace("/", "")
+    for suffix in ("good", "bad"):
+        folder = tmp_path / "in" / f"observations-{name}{suffix}"
+        folder.mkdir(parents=True)
+        lines = [header(distribution=STRANGE, release="6.18.44"), LINE]
+        lines += [json.dumps({"scenario": "a=tcp4", "no_verdict": STRANGE}), json.dumps({"scenario": STRANGE})]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) if suffix == "good" else STRANGE)
+    out = tmp_path / "out"
+    main(["collect", str(tmp_path / "in"), "--out", str(out), "--expected", "\x1b[2J"])
+    main(["judge", str(tmp_path / "in" / f"observations-{name}good" / f"{name}.jsonl")])
+    main(["judge", str(tmp_path / name)])
+    main(["run", "--quick", "--on", STRANGE])
+    main(["run", "--quick", "--hosts", name])
+    found = capsys.readouterr()
+    for text in (found.out, found.err, (out / "summary.md").read_text()):
+        assert not set("\x1b\x07\u202e") & set(text)
+        assert not any(line.startswith(("::", "##[")) for line in text.splitlines()), text
+    summary = (out / "summary.md").read_text()
+    assert "@me" not in summary
+    assert "https://x" not in summary
+    assert "<b>" not in summary

@@ -142,6 +142,26 @@ def test_leaving_early_drops_the_rest_and_leaves_nobody() -> None:
     assert open_files() == files
 
 
+@pytest.mark.parametrize(("deaths", "goes_on"), [(1, True), (2, True), (3, False)])
+def test_a_worker_that_dies_while_a_dead_one_is_replaced(tmp_path: Path, deaths: int, goes_on: bool) -> None:
+    """Failed first: one worker that did not come up in the place of another ended the whole run."""
+    count = tmp_path / "count"
+    count.write_text("0")
+    dies = f"import os\nfrom pathlib import Path\npath = Path({str(count)!r})\nn = int(path.read_text())\n"
+    dies += f"path.write_text(str(n + 1))\nif 1 <= n <= {deaths}: os._exit(4)\n"
+    path = tmp_path / "fake.py"
+    path.write_text(dies + FAKE, encoding="utf-8")
+    scenarios = [*[f"user={n}" for n in range(20)], "user=666"]
+    with LocalHost(1, command=[sys.executable, "-I", "-S", str(path)]) as host:
+        if not goes_on:
+            with pytest.raises(HostError, match="does not start here any more"):
+                answers(host, scenarios)
+            return
+        found = answers(host, scenarios)
+    assert sorted(one["scenario"] for one in found) == sorted(scenarios)
+    assert [one["scenario"] for one in found if "no_verdict" in one] == ["user=666"]
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 @pytest.mark.parametrize(
     "scenario", ["a=tcp4 a.bind=127.0.0.1", "a=tcp4 wait=60000", "user=0 user=1001 user=0 wait=60000"]

@@ -53,6 +53,39 @@ def test_why(folder: Folder, only: Only) -> None:
 
 
 @pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("why: inet_bind_conflict() finds it", "names 'inet_bind_conflict()'; add 'gloss: ...' in plain language"),
+        ("why: the last of local_wild stays", "names 'local_wild'"),
+        ("why: FASTREUSEPORT_ANY is set", "names 'FASTREUSEPORT_ANY'"),
+        ("why: since 4f02a7d739b3 it is", "names '4f02a7d739b3'"),
+        ("why: the same among the others", "starts with 'the same'"),
+        ("gloss: in the demuxer\n    why: it is taken", "names 'demuxer'; reword it"),
+        (
+            "gloss: it is taken" + " by far" * 30 + "\n    why: it is taken",
+            "'gloss' of 'demo.conflict' has 221 characters",
+        ),
+    ],
+)
+def test_gloss(folder: Folder, only: Only, reason: str, words: str) -> None:
+    folder.change("why: it is taken", reason)
+    assert words in only("gloss")
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "gloss: it is taken\n    why: inet_bind_conflict() finds it",
+        "why: bind() of SO_REUSEPORT gives EADDRINUSE on IPV6_V6ONLY",
+        "why: net.inet.ip.connect_inaddr_wild is 0",
+    ],
+)
+def test_a_gloss_may_name_what_programs_use(folder: Folder, reason: str) -> None:
+    folder.change("why: it is taken", reason)
+    assert folder.lint() == []
+
+
+@pytest.mark.parametrize(
     ("span", "words"),
     [
         ('    since: "1.5"\n    until: "1.5"\n', "'until' must be later"),

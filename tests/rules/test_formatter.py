@@ -161,7 +161,7 @@ def test_the_files_are_in_the_form(os: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert formatted(text, read) == text, f"run 'bindmatrix lint --fix {path}'"
     assert max(map(len, text.splitlines())) <= 120
-    assert not re.search(r"[&*][a-z-]+[ ,\]]", re.sub(r"#.*|why:.*|\".*?\"", "", text)), "an anchor"
+    assert not re.search(r"[&*][a-z-]+[ ,\]]", re.sub(r"#.*|(gloss|why):.*|\".*?\"", "", text)), "an anchor"
 
 
 @pytest.mark.parametrize("os", ["linux", "macos", "netbsd"])
@@ -205,6 +205,8 @@ def files(draw: st.DrawFn) -> tuple[str, int]:
             "why": "'" + draw(WORDS).replace("'", "''") + "'",
             "evidence": "[{source: 'a, b.c f()', release: '1.0'}]",
         }
+        if draw(st.booleans()):
+            keys["gloss"] = "'" + draw(WORDS).replace("'", "''") + "'"
         if asks:
             keys["ask"] = "every"
             listed = draw(st.lists(CONDITION.map(flow), max_size=3, unique=True))

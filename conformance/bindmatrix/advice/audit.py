@@ -37,8 +37,8 @@ class AuditRow:
         if scenario is not None and self.known is not None:
             data |= {
                 "scenario": scenario.text,
-                "rule": self.known.rule,
-                "reason": self.known.reason,
+                "rule": self.known.main_reason.rule,
+                "reason": self.known.main_reason.text,
                 "confidence": self.known.confidence.as_dict(),
             }
         return data

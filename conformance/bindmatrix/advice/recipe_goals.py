@@ -27,7 +27,10 @@ from bindmatrix.outcomes import EVERY, SPREAD, Expected, Receivers, alternatives
 
 _GROUP = "224.0.0.251"
 #: the second address of the loopback interface, from which a client binds a port that a listener has on 127.0.0.1
-_CLIENT = "127.0.0.2"
+_SOURCE = "127.0.0.2"
+
+#: where the clients of a restart are; those of another host need a kind of socket that stands for it
+_CLIENTS = ("this machine", "another host") if "remote4" in SOCKET_KINDS else ("this machine",)
 
 
 class OptionSet(NamedTuple):
@@ -149,10 +152,8 @@ def _check(what: str, wanted: str, *parts: str) -> GoalCheck:
 def _restart(socket: GoalSocket, client: str) -> Callable[[OptionSet], Iterator[GoalCheck]]:
     def checks(options: OptionSet) -> Iterator[GoalCheck]:
         first, second = socket.steps("a", options), socket.steps("b", options)
-        clients = {"this machine": (f"tcp{6 if ':' in client else 4}", client)}
-        if "remote4" in SOCKET_KINDS:
-            clients["another host"] = ("remote4", REMOTE["remote4"])
-        for where, (kind, address) in clients.items():
+        for where in _CLIENTS:
+            kind, address = ("remote4", REMOTE["remote4"]) if where == "another host" else ("tcp4", client)
             served = f"{first} c={kind} c.connect={address} x=a.accept"
             ended = "x.close c.read c.close a.close"
             yield _check(f"it starts again, the port in TIME_WAIT (client on {where})", "ok", served, ended, second)
@@ -262,14 +263,14 @@ _ANY4, _LOCAL4 = GoalSocket("tcp4", "0.0.0.0"), GoalSocket("tcp4", "127.0.0.1")
 _DUAL, _ANY6 = GoalSocket("tcp6", "::", v6only=0), GoalSocket("tcp6", "::", v6only=1)
 _UDP4 = GoalSocket("udp4", "0.0.0.0")
 _GROUP_WIDE, _GROUP_ONLY = GoalSocket("udp4", "0.0.0.0", joins=_GROUP), GoalSocket("udp4", _GROUP, joins=_GROUP)
-_FROM, _HELD = GoalSocket("tcp4", _CLIENT, listens=False), GoalSocket("tcp4", "127.0.0.1", listens=False)
+_FROM, _HELD = GoalSocket("tcp4", _SOURCE, listens=False), GoalSocket("tcp4", "127.0.0.1", listens=False)
 _HELD_WIDE = GoalSocket("tcp4", "0.0.0.0", listens=False)
 
 GOALS: tuple[Goal, ...] = (
     Goal(
         "restart",
         "restart at once",
-        "The old program and the new one need the same options.",
+        f"The old program and the new one need the same options. Tried with clients on {' and on '.join(_CLIENTS)}.",
         (
             GoalPlace("TCP on 0.0.0.0", (_ANY4,), _restart(_ANY4, "127.0.0.1")),
             GoalPlace("TCP on dual-stack ::", (_DUAL,), _restart(_DUAL, "127.0.0.1")),

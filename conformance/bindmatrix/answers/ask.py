@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
-from bindmatrix.notation import OPTIONS, Scenario, Step
-from bindmatrix.oracle.oracle import Prediction
+from bindmatrix.answers.reason import ABSENT, Reason, reasons, steps_to_explain
+from bindmatrix.notation import Scenario
 from bindmatrix.oracle.variants import Variant, variant_of, variants
 from bindmatrix.outcomes import Expected
 from bindmatrix.rules import catalog, confidence
 from bindmatrix.rules.boundaries import Stretch, ranges, stretches
 from bindmatrix.rules.confidence import Confidence
 from bindmatrix.rules.model import Expectations, Rule
-
-#: id of the rule of the socket interface that stands for an option that a platform lacks (``oracle/branches.py``)
-_ABSENT = "api.absent-option"
 
 
 @dataclass(frozen=True)
@@ -40,13 +37,18 @@ class SystemAnswer:
     rules: tuple[tuple[Rule, ...], ...]
     #: ids of the known divergences that make the difference
     divergences: tuple[str, ...]
-    #: the step that ``reason`` is about, from 0
+    #: the first step that is not ok, or that a known divergence changes; else the last bind
     step: int
-    rule: str
-    reason: str
+    #: of all steps that matter, in order
+    reasons: tuple[Reason, ...]
     confidence: Confidence
     #: what to say about a release that the file does not cover
     limit: str = ""
+
+    @property
+    def main_reason(self) -> Reason:
+        """The reason for ``step``."""
+        return next(one for one in self.reasons if one.step == self.step)
 
     @property
     def label(self) -> str:
@@ -68,8 +70,10 @@ class SystemAnswer:
             "outcomes": self.outcomes,
             "rules": [rules[0].id if len(rules) == 1 else [rule.id for rule in rules] for rules in self.rules],
             "step": self.step,
-            "rule": self.rule,
-            "reason": self.reason,
+            "rule": self.main_reason.rule,
+            "reason": self.main_reason.text,
+            "why": self.main_reason.why,
+            "reasons": [one._asdict() for one in self.reasons],
             "confidence": self.confidence.as_dict(),
         }
         if self.divergences:
@@ -104,7 +108,7 @@ def of_variants(
     rows: dict[object, list[tuple[Variant, Stretch]]] = {}
     for variant in chosen:
         actual = variant.actual.predict(scenario)
-        lacks = any(rule.id == _ABSENT for rules in actual.rules for rule in rules)
+        lacks = any(rule.id == ABSENT for rules in actual.rules for rule in rules)
         key = (actual.outcomes, variant.oracle.predict(scenario).outcomes == actual.outcomes, lacks)
         rows.setdefault(key, []).extend([(variant, stretch) for stretch in variant.stretches])
     place = {stretch: index for index, stretch in enumerate(every)}
@@ -121,12 +125,14 @@ def _answer(
     variant, stretch = newest_first[chosen]
     expected = variant.oracle.predict(scenario)
     actual = variant.actual.predict(scenario)
-    step = telling_step(scenario.steps, actual)
-    reason, rule = reason_of(scenario.steps[step], actual.rules[step]), actual.rules[step][0].id
+    explained = reasons(variant.actual, scenario)
+    steps = steps_to_explain(scenario, actual.outcomes)
+    step = next((index for index in steps if actual.outcomes[index] != "ok"), steps[-1])
     entries = variant.responsible(scenario.text) if actual.outcomes != expected.outcomes else []
     if entries:
         step = next(index for index, one in enumerate(actual.outcomes) if one != expected.outcomes[index])
-        reason, rule = _one_line(entries[0].rule.why), entries[0].id
+        explained[step] = Reason(step, entries[0].id, entries[0].rule.reason, entries[0].rule.why)
+        steps = sorted({*steps, step})
     return SystemAnswer(
         os=expectations.os,
         title=expectations.title,
@@ -137,8 +143,7 @@ def _answer(
         rules=actual.rules,
         divergences=tuple(one.id for one in entries),
         step=step,
-        rule=rule,
-        reason=reason,
+        reasons=tuple(explained[index] for index in steps),
         confidence=known[chosen],
         limit=catalog.limit(expectations, stretch.probe),
     )
@@ -181,26 +186,6 @@ def _is_foreign(text: str) -> bool:
     address = getattr(address, "ipv4_mapped", None) or address
     known = address.is_loopback or address.is_unspecified or address.is_multicast
     return not known and str(address) != "255.255.255.255"
-
-
-def telling_step(steps: Sequence[Step], prediction: Prediction) -> int:
-    """The step whose rule is the reason: the first that is not ok, else the last bind, else the last step."""
-    for index, outcome in enumerate(prediction.outcomes):
-        if outcome != "ok":
-            return index
-    binds = [index for index, step in enumerate(steps) if step.kind == "bind"]
-    return binds[-1] if binds else len(steps) - 1
-
-
-def reason_of(step: Step, rules: Sequence[Rule]) -> str:
-    """Why the rules that decided a step say what they say, on one line."""
-    if rules[0].id == _ABSENT:
-        return f"has no {OPTIONS[step.what]}"
-    return "; or ".join(dict.fromkeys(_one_line(rule.why) for rule in rules))
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def telling_steps(scenario: Scenario, found: Sequence[SystemAnswer]) -> list[int]:

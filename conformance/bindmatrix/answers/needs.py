@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from bindmatrix.answers.ask import reason_of
 from bindmatrix.answers.needs_file import ALL, Need, NeedsFile, SystemName
+from bindmatrix.answers.reason import of_rules, reasons
 from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.oracle.variants import Variant, variant_of
@@ -170,11 +170,11 @@ class ByRules:
         ]
         worst = max(found, key=lambda one: one.badness)
         step = len(steps) - 1 if worst == NeedStatus.MET else found.index(worst)
-        rules = actual.rules[step]
-        reason, rule = reason_of(steps[step], rules), rules[0].id
+        explained = reasons(variant.actual, need.scenario)[step]
+        reason, rule = explained.text, explained.rule
         if actual.outcomes[step] != variant.oracle.predict(need.scenario).outcomes[step]:
             entry = variant.responsible(need.scenario.text)[0]
-            reason, rule = " ".join(entry.rule.why.split()), entry.id
+            reason, rule = entry.rule.reason, entry.id
         decided = [one for rules in actual.rules[: step + 1] for one in rules]
         known = confidence.of_rules(decided, self._expectations.at(release))
         limit = catalog.limit(self._expectations, release)
@@ -244,7 +244,7 @@ class ByObservation:
         outcome = observation.outcomes[step]
         reason = rule = ""
         if step < len(answers) and outcome is not None and answers[step].accepts(outcome):
-            reason, rule = reason_of(steps[step], answers[step].rules), answers[step].rules[0].id
+            reason, rule = of_rules(steps[step], answers[step].rules), answers[step].rules[0].id
         elif verdict.step == step and verdict.expected is not None:
             reason = f"by the rules it is {in_words(verdict.expected, delivers=steps[step].delivers)} ({verdict.kind})"
         return NeedResult(

@@ -124,7 +124,7 @@ def _scenarios() -> list[str]:
 
 def _entry(one: OpenQuestion, expectations: Expectations, every: Sequence[Stretch]) -> str:
     where = ", ".join(ranges(expectations, one.stretches, every))
-    text = f"- **`{one.id}`** ({where}): {one.rule.why}\n"
+    text = f"- **`{one.id}`** ({where}): {one.rule.reason}\n"
     if one.scenario:
         text += f"  `{one.scenario}`: what `{one.step}` gives\n"
     return text
@@ -132,7 +132,7 @@ def _entry(one: OpenQuestion, expectations: Expectations, every: Sequence[Stretc
 
 def _vague(rule: Rule) -> str:
     words = " or ".join("fails" if one == ANY_ERROR else one for one in alternatives(rule.outcome))
-    return f"- **`{rule.id}`** ({rule.span}): {words}; {rule.why}\n"
+    return f"- **`{rule.id}`** ({rule.span}): {words}; {rule.reason}\n"
 
 
 def _ports() -> str:

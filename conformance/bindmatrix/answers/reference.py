@@ -37,9 +37,10 @@ holds decides.  `linux.yaml` on bind():
           when: {existing.overlaps: yes}                 # the rule holds when all of these facts do
           unless: [both-reuseaddr-not-listening, both-reuseport-same-user]     # and none of these conditions
           refuse: EADDRINUSE                             # or `allow: yes`, `unknown: yes`
-          why: one sentence for a person
+          gloss: one sentence for people who do not read the kernel's source; only where 'why' is not one
+          why: one sentence for those who do
       any:
-        - {id: linux.free, otherwise: allow, why: nobody is in the way}        # the last rule of a call
+        - {id: linux.free, otherwise: allow, why: no check found a conflict}        # the last rule of a call
 
     evidence:                                            # why each rule is believed
       linux.tcp-conflict:

@@ -42,8 +42,9 @@ An outcome with a * is a known divergence: the kernel does so against the rules.
 
 --json prints a list of objects, one a row: scenario, os, releases (ranges), release (the one the rest is about),
 outcomes (aligned with the steps; a string, a list of accepted ones, "refused" for any error, null for unknown), rules
-(ids, aligned), step (counted from 0; the one that the reason is about), rule, reason, confidence (an object, as in
-'bindmatrix predict --help'); and where they apply divergences (ids), by_rules (outcomes without them), limit,
+(ids, aligned), step (counted from 0; the one that the reason is about), rule, reason, why (the detail of
+--explain), reasons (a list of objects with step, rule, text and why: of each step that matters), confidence (an object,
+as in 'bindmatrix predict --help'); and where they apply divergences (ids), by_rules (outcomes without them), limit,
 note.  With --runtime: runtime (its id) and verified too.
 
 How an outcome is known, the strongest first; a confidence names the release on which it was obtained:
@@ -55,7 +56,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = (
-        "bindmatrix ask [--os OS]... [--release RELEASE] [--json] SCENARIO|FILE|-|PROTOCOL ... | --runtime ID [STEP...]"
+        "bindmatrix ask [--os OS]... [--release RELEASE] [--explain] [--json] "
+        "SCENARIO|FILE|-|PROTOCOL ... | --runtime ID [STEP...]"
     )
     parser.epilog = _EPILOG + words.definitions(confidence.WORDS)
     parser.add_argument(
@@ -69,6 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--runtime", metavar="ID", help="what this runtime does, see below")
     parser.add_argument("--release", default="", help="only this release; needs one --os")
+    parser.add_argument("--explain", action="store_true", help="with what the kernel does, for readers of its source")
     parser.add_argument("--json", action="store_true", help="a list of objects, see below")
 
 
@@ -98,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             if asked:
                 print()
-            show(ask_text.lines(scenario, rows, width_of(sys.stdout)))
+            show(ask_text.lines(scenario, rows, width_of(sys.stdout), explain=arguments.explain))
         asked = True
     if arguments.json:
         print(json.dumps(found, indent=1))
@@ -128,7 +131,7 @@ def _ask_runtime(arguments: argparse.Namespace) -> None:
         if not arguments.json:
             known = dict.fromkeys(row.verified(catalog.expectations(system).os) for system in those)
             print(f"\nwhat it does on {', '.join(those)} ({'; '.join(known)}):")
-            show(ask_text.lines(scenario, answers, width_of(sys.stdout)))
+            show(ask_text.lines(scenario, answers, width_of(sys.stdout), explain=arguments.explain))
     if arguments.json:
         print(json.dumps(found, indent=1))
     elif silent:

@@ -17,6 +17,7 @@ from bindmatrix.judge.host_table import HostTable
 from bindmatrix.judge.matrix_view import matrix_view
 from bindmatrix.observe import recordings
 from bindmatrix.observe.recordings import Observation
+from bindmatrix.quoting import terminal as plain
 from bindmatrix.report import junit, markdown
 from bindmatrix.report.html import page
 from bindmatrix.report.issues import issues
@@ -74,15 +75,15 @@ def run(arguments: argparse.Namespace) -> int:
         for source, columns in zip(found, inputs.read(found), strict=True):
             name = source.name.removeprefix(PREFIX)
             if isinstance(columns, str):
-                problems.append(f"{name}: {columns}")
+                problems.append(f"{plain(name)}: {columns}")
                 continue
             columns.name = f"{name} ({columns.name})".replace(",", ";")
             hosts[name] = columns
-            problems += [f"{name}: {problem}" for problem in columns.problems]
-        problems += [f"{name}: no observations came" for name in arguments.expected.split() if name not in hosts]
+            problems += [f"{plain(name)}: {problem}" for problem in columns.problems]
+        problems += [f"{plain(name)}: no observations came" for name in arguments.expected.split() if name not in hosts]
         if not found and not problems:
             problems.append(
-                f"{', '.join(arguments.results)}: no machine came; expected a folder with a folder for each"
+                f"{plain(', '.join(arguments.results))}: no machine came; expected a folder with a folder for each"
             )
         with file_problems(arguments.out, "written"):
             _write(arguments, hosts, problems)
@@ -107,16 +108,16 @@ def _machines(words: Sequence[str], problems: list[str]) -> Iterator[inputs.Sour
             try:
                 found = inputs.find([str(folder)])
             except Problem as problem:
-                problems.append(f"{name}: {problem}")
+                problems.append(f"{plain(name)}: {problem}")
                 continue
             except OSError as error:  # a folder that may not be entered
-                problems.append(f"{name}: {error.filename}: {error.strerror}")
+                problems.append(f"{plain(name)}: {plain(str(error.filename))}: {error.strerror}")
                 continue
             # a folder inside would carry a name that the machine chose itself
             if [source.name for source in found] == [folder.name]:
                 yield found[0]
             else:
-                problems.append(f"{name}: a folder without observation files")
+                problems.append(f"{plain(name)}: a folder without observation files")
 
 
 def _write(arguments: argparse.Namespace, hosts: Mapping[str, HostTable], problems: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from bindmatrix.errors import Place, Problem
 from bindmatrix.judge.summary import Collector, Summary
 from bindmatrix.judge.verdicts import Judge
 from bindmatrix.observe import recordings
+from bindmatrix.quoting import terminal as plain
 from bindmatrix.report import terminal
 from bindmatrix.rules import catalog, divergences
 
@@ -42,14 +43,14 @@ def run(arguments: argparse.Namespace) -> int:
         summaries.append(summary)
         if not arguments.json:
             if len(names) > 1:
-                print(f"== {recording.name}")
+                print(f"== {plain(recording.name)}")
             terminal.show(summary)
         if not summary.conforms:
             status = max(status, DIVERGES)
         if recording.problem is not None:
             print(recording.problem, file=sys.stderr)
             if recording.bad_lines > 1:
-                print(f"{recording.name}: {recording.bad_lines} lines could not be read", file=sys.stderr)
+                print(f"{plain(recording.name)}: {recording.bad_lines} lines could not be read", file=sys.stderr)
             status = WRONG
     if arguments.json:
         print(json.dumps([summary.as_dict() for summary in summaries], indent=1))

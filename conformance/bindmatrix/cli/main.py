@@ -17,11 +17,13 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from typing import TextIO
 
 from bindmatrix import __version__
 from bindmatrix.errors import BindmatrixError, defect, nearest
+from bindmatrix.quoting import terminal as plain
 
 OK, DIVERGES, WRONG, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
 
@@ -44,6 +46,7 @@ VERBS: dict[str, str] = {
     "ports": "what happens with ports that the kernel chooses",
     "kernels": "the kernel images that are here, and one scenario on each: between which versions the answer changes",
     "report": "results of one or several hosts as HTML, Markdown, JUnit XML and JSON",
+    "site": "the explorer and the pages around it, made from the rules",
     "collect": "the recordings of many machines as everything that a CI job publishes",
     "reproduce": "a C and a Python program and the text of a bug report for one scenario",
     "lint": "check the expectation files against each other and the evidence",
@@ -53,6 +56,8 @@ VERBS: dict[str, str] = {
 
 #: verbs whose status says whether something diverges; of the others it is no fault that the reader had enough
 _JUDGES = ("run", "judge", "report", "collect", "kernels", "lint", "regenerate")
+#: seconds within which several signals are one
+_AT_ONCE = 0.5
 #: what write() says of standard output, which has no name in the error
 _NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
@@ -68,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         gone = isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
         if error.filename is not None:
-            _say(f"{error.filename}: {error.strerror}")
+            _say(f"{plain(str(error.filename))}: {error.strerror}")
         elif error.errno in _NOT_WRITTEN:
             _say(f"standard output: cannot be written: {error.strerror}")
         elif not gone:
@@ -84,13 +89,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _end_as_ctrl_c_does() -> None:
-    """Let SIGTERM (docker stop, a CI time-out) and SIGHUP end a run as Ctrl-C does: with its summary."""
+    """Let SIGTERM (docker stop, a CI time-out) and SIGHUP end a run as Ctrl-C does: with its summary.
+
+    Several of them at once are one: the second would interrupt what the first one lets finish.
+    """
     if threading.current_thread() is not threading.main_thread():
         return
-    for name in ("SIGTERM", "SIGHUP"):
+    before = -_AT_ONCE
+
+    def interrupt(_number: int, _frame: object) -> None:
+        nonlocal before
+        now = time.monotonic()
+        if now - before >= _AT_ONCE:
+            before = now
+            raise KeyboardInterrupt
+
+    for name, usual in (
+        ("SIGINT", signal.default_int_handler),
+        ("SIGTERM", signal.SIG_DFL),
+        ("SIGHUP", signal.SIG_DFL),
+    ):
         number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)
+        if number is not None and signal.getsignal(number) == usual:
+            signal.signal(number, interrupt)
 
 
 def _told(arguments: list[str]) -> int:

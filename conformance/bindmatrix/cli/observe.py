@@ -11,6 +11,7 @@ from bindmatrix.cli.main import OK, WRONG
 from bindmatrix.errors import Problem
 from bindmatrix.execute.hosts import open_host
 from bindmatrix.observe import recordings, scenario_input
+from bindmatrix.quoting import terminal as plain
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +52,6 @@ def run(arguments: argparse.Namespace) -> int:
             out.writelines(lines)
             out.flush()
         if host.lost:
-            print(f"{spec.name}: lost: {host.lost}", file=sys.stderr)
+            print(f"{plain(f'{spec.name}: lost: {host.lost}')}", file=sys.stderr)
             status = WRONG
     return status

@@ -13,6 +13,7 @@ from bindmatrix.cli.main import DIVERGES, OK, WRONG
 from bindmatrix.errors import BindmatrixError, Place, Problem, file_problems
 from bindmatrix.judge.host_table import HostTable
 from bindmatrix.judge.matrix_view import matrix_view
+from bindmatrix.quoting import terminal as plain
 from bindmatrix.report import junit, markdown, terminal
 from bindmatrix.report.html import page
 
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not targets:
         for host in hosts:
             if len(hosts) > 1:
-                print(f"== {host.name}")
+                print(f"== {plain(host.name)}")
             terminal.show(host.summary)
     problems = [*unread, *(str(problem) for host in hosts for problem in host.problems)]
     if not problems and not any(host.summary.total for host in hosts):

@@ -20,6 +20,7 @@ from bindmatrix.errors import Place, Problem, file_problems
 from bindmatrix.execute.hosts import open_host
 from bindmatrix.observe.recordings import VERDICTS
 from bindmatrix.observe.run_folder import NAME, give_back
+from bindmatrix.quoting import terminal as plain
 from bindmatrix.report import markdown, terminal
 from bindmatrix.report.progress import Progress
 from bindmatrix.run.fleet import HostRun, run_on, run_on_all
@@ -79,7 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
     written = True
     for outcome in outcomes:
         if outcome.summary is not None and not (outcome.summary.total or outcome.interrupted or outcome.lost):
-            print(f"{outcome.folder}: there was no scenario to run: nothing is in this shard", file=sys.stderr)
+            print(
+                f"{plain(str(outcome.folder))}: there was no scenario to run: nothing is in this shard", file=sys.stderr
+            )
         if outcome.summary is not None and arguments.on:
             outcome.summary.recording = str(outcome.folder)
         written = (
@@ -153,7 +156,7 @@ def _write(path: Path, text: str) -> bool:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        print(f"{path}: cannot be written: {error.strerror}", file=sys.stderr)
+        print(f"{plain(str(path))}: cannot be written: {error.strerror}", file=sys.stderr)
         return False
     return True
 

@@ -27,6 +27,8 @@ from bindmatrix.execute.worker import Worker
 CHUNK = 512
 #: seconds after which a host looks up from waiting for answers
 BEAT = 0.2
+#: how often a worker is started in the place of one that ended
+_ATTEMPTS = 3
 #: select() knows no pipes on Windows: there this machine is reached as any other is, by threads (``hosts.this_host``)
 PIPES_CAN_BE_WATCHED = os.name != "nt"
 _WAITS = re.compile(r"wait=(\d+)")
@@ -130,16 +132,34 @@ class LocalHost:
             self._await_header(worker)
         self._facts = self._workers[0].header
 
+    def _started(self) -> Worker:
+        """A new worker that has said what the host is; one that dies before that is replaced too."""
+        for attempt in range(_ATTEMPTS):
+            worker = self._new()
+            words = self._header_problem(worker)
+            if not words:
+                return worker
+            if attempt == _ATTEMPTS - 1:
+                break
+        _end_all(self._workers)
+        raise HostError(f"the executor does not start here any more: {words}")
+
     def _await_header(self, worker: Worker) -> None:
+        words = self._header_problem(worker)
+        if words:
+            _end_all(self._workers)
+            raise HostError(f"the executor does not start here: {words}")
+
+    def _header_problem(self, worker: Worker) -> str:
+        """Wait until ``worker`` has said what the host is; why it does not, when it is ended, else ""."""
         end = time.monotonic() + self._patience
         while worker.header is None:
             readable, _, _ = select.select([worker.stdout], [], [], max(0.0, end - time.monotonic()))
             if readable:
                 worker.receive()
             if worker.closed or not readable:
-                words = worker.end() or ("it ended" if worker.closed else "it says nothing")
-                _end_all(self._workers)
-                raise HostError(f"the executor does not start here: {words}")
+                return worker.end() or ("it ended" if worker.closed else "it says nothing")
+        return ""
 
     def _feed(self, worker: Worker, source: Iterator[str]) -> None:
         if worker.careful:
@@ -176,12 +196,11 @@ class LocalHost:
         """A new worker gets what this one has not answered, one scenario at a time."""
         words = worker.end()
         left = [*worker.outstanding, *worker.careful]
-        new = self._new()
+        new = self._started()
         self._workers[self._workers.index(worker)] = new
         # One unanswered scenario: it is to blame.  With more of them the answers of some may have died with the worker.
         blamed = left.pop(0) if len(worker.outstanding) == 1 else None
         new.careful.extend(left)
-        self._await_header(new)
         if blamed is not None:
             reason = f"the host {how} in this scenario" + (f" ({words})" if words else "")
             yield [unanswered(blamed, reason)]

@@ -150,7 +150,7 @@ def _expected_by(edge: Edge) -> SideOutcome:
 
 
 def _why(rules: Sequence[Rule]) -> str:
-    return "; or ".join(dict.fromkeys(" ".join(rule.why.split()) for rule in rules))
+    return "; or ".join(dict.fromkeys(" ".join(rule.reason.split()) for rule in rules))
 
 
 def _releases(rules: Sequence[Rule]) -> str:

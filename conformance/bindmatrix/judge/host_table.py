@@ -44,8 +44,8 @@ class HostTable:
     tail: array[int]
     result: array[int]
     results: Results
-    #: id -> why and evidence of the rules and divergences that the results name
-    rules: dict[str, tuple[str, tuple[str, ...]]]
+    #: id -> reason, kernel's detail ("" for none) and evidence of the rules and divergences that the results name
+    rules: dict[str, tuple[str, str, tuple[str, ...]]]
     summary: Summary
     #: what could not be read, one line each
     problems: list[str] = field(default_factory=list)
@@ -250,8 +250,9 @@ class HostTableBuilder:
         )
 
 
-def _described(rule: Rule) -> tuple[str, tuple[str, ...]]:
-    return rule.why, tuple(provenance.cited(one) for one in rule.evidence)
+def _described(rule: Rule) -> tuple[str, str, tuple[str, ...]]:
+    """The reason in plain language, the kernel's detail where that is another one, and the evidence."""
+    return rule.reason, rule.why if rule.gloss else "", tuple(provenance.cited(one) for one in rule.evidence)
 
 
 def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mapping[str, Any] | None = None) -> HostTable:

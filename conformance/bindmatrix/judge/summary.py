@@ -35,6 +35,8 @@ class VerdictGroup:
     scenario: str = ""
     step: int = -1
     outcomes: tuple[str | None, ...] = ()
+    #: why the rule holds: in plain language, and the kernel's detail
+    gloss: str = ""
     why: str = ""
     evidence: list[str] = field(default_factory=list)
     divergence: str = ""
@@ -162,6 +164,7 @@ class Collector:
                 call,
                 verdict.expected,
                 actual,
+                gloss=rule.reason if rule else "",
                 why=rule.why if rule else "",
                 evidence=[provenance.cited(one) for one in rule.evidence] if rule else [],
                 divergence=verdict.divergence,

@@ -47,6 +47,7 @@ CHECKS: tuple[Check, ...] = (
     Check("file-name", checks_rules.file_name),
     Check("ids", checks_rules.ids),
     Check("why", checks_rules.why),
+    Check("gloss", checks_rules.gloss),
     Check("spans", checks_rules.spans),
     Check("complete", checks_rules.complete),
     Check("dead", checks_rules.dead),

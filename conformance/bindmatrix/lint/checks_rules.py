@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from bindmatrix.errors import Problem, nearest
@@ -13,6 +14,21 @@ from bindmatrix.rules.releases import EVER
 
 #: a reason is one line; this many characters at most
 MAX_WHY = 200
+
+#: names from a kernel's source: functions (but for socket calls), variables, types, macros, commits
+_SOURCE_NAMES = re.compile(
+    r"""
+    \b (?! (?:socket|bind|listen|connect|accept|close|read|send|setsockopt|unlink|umask|seteuid) \( ) \w+\(\)
+    | (?<! [\w.] ) [a-z][a-z0-9]* (?: _[a-z0-9]+ )+ \b
+    | \b (?! Omni|Open|Free|Net|Dragon ) [A-Z][a-z]+[A-Z]\w*
+    | \b (?! (?:SO|AF|IP|IPV6|IPPROTO|SOL|TIME|VMADDR)_ ) [A-Z][A-Z0-9]*_[A-Z0-9_]+ \b
+    | \b (?: pcb | fastreuse | demuxer | control\ block ) \b
+    | \b [0-9a-f]{12} \b
+    """,
+    re.VERBOSE,
+)
+#: a reason that starts so says nothing without the rule before it
+_LEANS = re.compile(r"(?:the same|the reverse|then|nor|and then|as for|as the reverse)\b")
 
 
 def file_name(subject: Subject) -> Iterator[Problem]:
@@ -42,6 +58,21 @@ def why(subject: Subject) -> Iterator[Problem]:
                 f"'why' of {rule.id!r} has {len(rule.why)} characters; expected at most {MAX_WHY}: "
                 "say what the kernel does, leave the history to the evidence",
             )
+
+
+def gloss(subject: Subject) -> Iterator[Problem]:
+    """the reason that people read names nothing of a kernel's source and needs no other rule to be understood"""
+    for rule in subject.rules:
+        named = _SOURCE_NAMES.search(rule.reason)
+        leans = _LEANS.match(rule.reason)
+        if len(rule.gloss) > MAX_WHY:
+            yield subject.problem(
+                rule.place, f"'gloss' of {rule.id!r} has {len(rule.gloss)} characters, over {MAX_WHY}"
+            )
+        elif named or leans:
+            found = f"names {named[0]!r}" if named else f"starts with {leans[0]!r}" if leans else ""
+            advice = "reword it" if rule.gloss else "add 'gloss: ...' in plain language, and keep the detail in 'why'"
+            yield subject.problem(rule.place, f"the reason of {rule.id!r} {found}; {advice}")
 
 
 def spans(subject: Subject) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ from typing import Literal, NamedTuple, Protocol, overload
 from bindmatrix.oracle.conditions import (
     Existing,
     Questions,
+    Relate,
     Test,
     always,
     choose,
@@ -206,14 +207,25 @@ def _in_order(rule: Rule, among: Test, applies: Test) -> Search:
 
 def _closest(rule: Rule, among: Test, applies: Test, rows: Sequence[Points]) -> Search:
     """``ask: closest``: the one with the fewest points; the first of the chain, the newest bind, on ties."""
-    points = [(row.points, conjunction(row.when)) for row in rows]
     relate = relater((*rule.conditions, *[row.when for row in rows]), rule.space)
     select = selection(among, relate)
+    closest = chooser(rows, relate)
 
     def search(q: Question, others: list[Existing]) -> bool:
         candidates = select(q, others)
         if not candidates:
             return False
+        choose(q, closest(q, candidates), relate)
+        return applies(q)
+
+    return search
+
+
+def chooser(rows: Sequence[Points], relate: Relate | None) -> Callable[[Question, list[Existing]], Existing]:
+    """Which of some sockets has the fewest points by ``rows``: the first on ties, and so the first without rows."""
+    points = [(row.points, conjunction(row.when)) for row in rows]
+
+    def choice(q: Question, candidates: list[Existing]) -> Existing:
         chosen, fewest = candidates[0], -1
         # who is alone needs no points
         for candidate in candidates if len(candidates) > 1 else ():
@@ -221,10 +233,9 @@ def _closest(rule: Rule, among: Test, applies: Test, rows: Sequence[Points]) -> 
             number = sum([count for count, when in points if when(q)])
             if fewest < 0 or number < fewest:
                 chosen, fewest = candidate, number
-        choose(q, chosen, relate)
-        return applies(q)
+        return chosen
 
-    return search
+    return choice
 
 
 def _each_address(among: Test, applies: Test) -> Search:

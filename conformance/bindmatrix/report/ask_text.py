@@ -13,8 +13,10 @@ _GAP = "  "
 _MARK = "*"
 
 
-def lines(scenario: Scenario, found: Sequence[SystemAnswer], width: int = PLAIN_WIDTH) -> list[StyledLine]:
-    """The scenario, the table, and under each row its reason."""
+def lines(
+    scenario: Scenario, found: Sequence[SystemAnswer], width: int = PLAIN_WIDTH, *, explain: bool = False
+) -> list[StyledLine]:
+    """The scenario, the table, and under each row its reasons; with ``explain`` what the kernel does too."""
     out: list[StyledLine] = [[(line, "bold")] for line in wrapped(scenario.text, "", width)]
     steps = telling_steps(scenario, found)
     heads = [scenario.steps[step].text for step in steps]
@@ -40,7 +42,7 @@ def lines(scenario: Scenario, found: Sequence[SystemAnswer], width: int = PLAIN_
             ]
         )
         out += [[(line, "")] for line in wrapped(under, "    ", width)]
-        out += _notes(answer, scenario.steps[answer.step], width)
+        out += _notes(answer, scenario.steps, width, explain=explain)
     foreign = foreign_note(scenario)
     return out + [[(line, "yellow")] for line in wrapped(f"note: {foreign}" if foreign else "", "", width)]
 
@@ -73,10 +75,19 @@ def _style(cell: str) -> str:
     return "yellow" if cell.startswith("unknown") else "red"
 
 
-def _notes(answer: SystemAnswer, step: Step, width: int) -> list[StyledLine]:
-    rule = "" if answer.rule.startswith("api.") else f" ({answer.rule})"
-    text = f"{answer.reason}{rule} [{answer.confidence_text}]"
-    found: list[StyledLine] = [[(line, "")] for line in wrapped(text, "    ", width)]
+def _notes(answer: SystemAnswer, steps: Sequence[Step], width: int, *, explain: bool) -> list[StyledLine]:
+    found: list[StyledLine] = []
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for one in answer.reasons:
+        alike.setdefault((one.text, one.rule, one.why), []).append(steps[one.step].text)
+    for number, ((text, rule, why), named) in enumerate(alike.items(), 1):
+        start = f"{', '.join(dict.fromkeys(named))}: " if len(alike) > 1 else ""
+        end = "" if rule.startswith("api.") else f" ({rule})"
+        known = f" [{answer.confidence_text}]" if number == len(alike) else ""
+        found += [[(line, "")] for line in wrapped(f"{start}{text}{end}{known}", "    ", width)]
+        if explain and why != text:
+            found += [[(line, "dim")] for line in wrapped(f"in the kernel: {why}", "      ", width)]
+    step = steps[answer.step]
     if answer.divergences:
         instead = in_words(answer.by_rules[answer.step], delivers=step.delivers)
         text = f"{_MARK} a known divergence ({', '.join(answer.divergences)}): the rules say {instead}"

@@ -62,8 +62,9 @@ def _row(row: AuditRow, tried: str, width: int) -> Iterator[StyledLine]:
     if row.before:
         yield from _text(f"{tried}: {row.before}", "    ", "", width)
     if row.known is not None and row.answer.scenario is not None:
-        rule = "" if row.known.rule.startswith("api.") else f" ({row.known.rule})"
-        yield from _text(f"why: {row.known.reason}{rule} [{row.known.confidence_text}]", "    ", "dim", width)
+        reason = row.known.main_reason
+        rule = "" if reason.rule.startswith("api.") else f" ({reason.rule})"
+        yield from _text(f"why: {reason.text}{rule} [{row.known.confidence_text}]", "    ", "dim", width)
         yield from _text(row.answer.scenario.text, "    ", "dim", width)
 
 

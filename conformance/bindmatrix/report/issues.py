@@ -64,7 +64,7 @@ def _issue(host: str, summary: Summary, group: VerdictGroup, run: str) -> Issue:
         "",
         "The rule, why it holds and what it rests on:",
         "",
-        _fenced("\n".join([group.rule or "none", group.why, *group.evidence])),
+        _fenced("\n".join([group.rule or "none", *dict.fromkeys((group.gloss, group.why)), *group.evidence])),
         "",
         "To see it on a machine of this kind, and to get the programs and the text of a report:",
         "",

@@ -65,5 +65,5 @@ def _change(scenario: Scenario, change: Change, width: int) -> list[str]:
     )
     found = wrapped(text, "", width)
     for rule in change.explained:
-        found += wrapped(f"{rule.id} ({rule.span}): {' '.join(rule.why.split())}", "    ", width)
+        found += wrapped(f"{rule.id} ({rule.span}): {' '.join(rule.reason.split())}", "    ", width)
     return found

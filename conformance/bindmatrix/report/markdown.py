@@ -113,7 +113,7 @@ def _group(group: VerdictGroup, recording: str | None) -> list[str]:
     if group.call:
         actual = escape(group.actual)
         lines.append(f"  {escape(group.call)}: expected {escape(group.wanted)}, got **{actual}**  ")
-    lines += [f"  {escape(text)}  " for text in (group.why, group.reason) if text]
+    lines += [f"  {escape(text)}  " for text in (group.gloss, group.reason) if text]
     if group.kind in (VerdictKind.DIVERGES, VerdictKind.FLAKY):
         lines.append(f"  reproduce: `bindmatrix observe '{_code(group.shortest)}'`  ")
         if recording is not None:

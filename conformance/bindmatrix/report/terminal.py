@@ -118,11 +118,11 @@ def group_lines(group: VerdictGroup, recording: str | None = "") -> list[str]:
         head += f" {group.rule}"
     lines = [head, f"  {group.shortest}"]
     if group.kind == VerdictKind.UNKNOWN:
-        return [*lines, f"  not known: {group.why}"] if group.why else lines
+        return [*lines, f"  not known: {group.gloss}"] if group.gloss else lines
     if group.call:
         lines.append(f"  {group.call}: expected {group.wanted}, got {group.actual}")
-    if group.why:
-        lines.append(f"  why: {group.why}")
+    if group.gloss:
+        lines.append(f"  why: {group.gloss}")
     if group.reason:
         lines.append(f"  {group.reason}")
     if group.kind in (VerdictKind.DIVERGES, VerdictKind.FLAKY):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bindmatrix.answers.ask import answers
+from bindmatrix.answers.reason import Reason, reasons
 from bindmatrix.errors import Place, Problem, nearest, parsing
 from bindmatrix.notation import SOCKET_KINDS, Scenario, Step
 from bindmatrix.oracle.variants import variant_of_host
@@ -35,6 +36,8 @@ class CaseStep:
     expected: Expected
     observed: str
     rules: tuple[Rule, ...]
+    #: why the rules decide so, in plain language, and the kernel's detail
+    reason: Reason
     #: how the outcome is known where it was not seen on the host
     confidence: Confidence
 
@@ -149,9 +152,14 @@ def build(
     )
     model = variant.model
     lines = tuple(
-        CaseStep(step, want, got, rules, confidence.of_rules(rules, model))
-        for step, want, got, rules in zip(
-            scenario.steps, by_rules.outcomes if expect is None else expect, shown, actual.rules, strict=True
+        CaseStep(step, want, got, rules, reason, confidence.of_rules(rules, model))
+        for step, want, got, rules, reason in zip(
+            scenario.steps,
+            by_rules.outcomes if expect is None else expect,
+            shown,
+            actual.rules,
+            reasons(variant.actual, scenario),
+            strict=True,
         )
     )
     differs = actual.outcomes != by_rules.outcomes

@@ -120,7 +120,7 @@ def index(listed: list[KernelFinding]) -> str:
         "`bindmatrix regenerate` from `findings.yaml` and the expectation files, so the tables are predictions;\n"
         "the confidence says what they rest on.\n"
     )
-    rows = [_rows(one) for one in listed]
+    rows = [table_rows(one) for one in listed]
     text += "\n| finding | shown by |\n|---|---|\n"
     for one, its in zip(listed, rows, strict=True):
         shown = "; ".join(label for label, mark, *_ in its if mark == SHOWS)
@@ -141,7 +141,8 @@ def _short(text: str) -> str:
     return text if len(text) < 300 else text[:120] + " ... " + text[-60:]
 
 
-def _rows(one: KernelFinding) -> list[tuple[str, str, str, str]]:
+def table_rows(one: KernelFinding) -> list[tuple[str, str, str, str]]:
+    """System with releases, whether it shows the finding, what the last step returns, how that is known."""
     if one.port:
         return [_row_on_port(one, os) for os in catalog.names()]
     rows = _recorded_rows(one)

@@ -213,17 +213,14 @@ def _why(case: Case) -> str:
         text += "\n" + "\n".join(wrapped(case.because.split(), 100)) + "\n"
     elif case.given:
         text += "\nThat expectation is the reporter's.\n"
-    # a call that passes although it should fail: what the kernel finds is not what there is
-    passes = line.observed == "ok" and line.surprising
     label = "What the kernel is known to follow" if case.given or case.divergences else "The rule"
-    if passes:
-        label = "The check of the kernel finds no conflict, and lets the call pass"
-    for rule in [one for one in line.rules if not (case.seen and one.is_unknown)]:
-        text += f"\n{label}: {rule.id}\n"
-        if not passes:
-            text += "".join(f"  {part}\n" for part in wrapped(rule.why.split(), 96))
-        for one in rule.evidence:
-            text += f"  {cited(one)}\n"
+    rules = [one for one in line.rules if not (case.seen and one.is_unknown)]
+    if rules:
+        text += f"\n{label}: {', '.join(rule.id for rule in rules)}\n"
+        for said in dict.fromkeys((line.reason.text, line.reason.why)):
+            text += "".join(f"  {part}\n" for part in wrapped(said.split(), 96))
+    for one in dict.fromkeys(one for rule in rules for one in rule.evidence):
+        text += f"  {cited(one)}\n"
     if case.divergences:
         text += f"\nRecorded as a divergence: {', '.join(case.divergences)}\n"
     return text

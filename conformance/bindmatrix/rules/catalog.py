@@ -122,7 +122,8 @@ def notes_of_host(model: Model, host: Mapping[str, Any]) -> list[str]:
             f"the host does not tell which release of {expectations.title} it is: judged as {model.release}, "
             "the newest that is described; another one is named with --release or in hosts.toml"
         )
-    settings: Mapping[str, str] = host.get("sysctls") or {}
+    said = host.get("sysctls")
+    settings: Mapping[str, str] = said if isinstance(said, Mapping) else {}
     for name, (value, otherwise) in expectations.assumes.items():
         actual = str(settings.get(name, value))
         if actual != value:

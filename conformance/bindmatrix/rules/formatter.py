@@ -26,8 +26,11 @@ KEYS = (
     *("ask", "in", "among", "when", "unless"),
     *("refuse", "allow", "unknown", "otherwise", "then"),
     *("place", "group", "write", "leaves", "milliseconds", "pick", "order", "lists", "share", "stop", "deaf", "moves"),
-    "why",
+    *("gloss", "why"),
 )
+
+#: keys whose value is a sentence; they end a rule
+_SENTENCES = ("gloss", "why")
 
 
 def formatted(text: str, read: Callable[[str], Expectations | list[Rule]]) -> str:
@@ -141,7 +144,7 @@ class _FormWriter(CommentedSource):
                     yield key, item.also[0] if len(item.also) == 1 else "[" + ", ".join(item.also) + "]"
             elif key in item.keys:
                 node = item.keys[key]
-                if key != "why" and not (key == "when" and _is_empty(node, item.block)):
+                if key not in _SENTENCES and not (key == "when" and _is_empty(node, item.block)):
                     yield key, self._condition(item, key, node) if key in CONDITIONS else self._plain(key, node)
 
     @staticmethod
@@ -179,13 +182,16 @@ class _FormWriter(CommentedSource):
                 value = "[" + ", ".join(self._alternative(one) for one in value) + "]"
             parts.append(f"{key}: {value if isinstance(value, str) else yaml_writer.flow(value)}")
         start = " " * indent + "- {"
-        why = "why: " + yaml_writer.scalar(_text(item.keys["why"]))
-        line = start + ", ".join([*parts, why]) + "}"
+        sentences = [f"{key}: {yaml_writer.scalar(_text(item.keys[key]))}" for key in _SENTENCES if key in item.keys]
+        line = start + ", ".join([*parts, *sentences]) + "}"
         lines = yaml_writer.comment(above, indent)
         if len(line) <= WIDTH:
             return [*lines, line]
         lines += yaml_writer.wrapped(start, parts, ",")
-        return [*lines, *yaml_writer.folded(" " * (indent + 3), why + "}", " " * (indent + 5))]
+        for number, sentence in enumerate(sentences, 1):
+            end = "," if number < len(sentences) else "}"
+            lines += yaml_writer.folded(" " * (indent + 3), sentence + end, " " * (indent + 5))
+        return lines
 
     def _block(self, item: Item, indent: int) -> list[str]:
         lines = []
@@ -204,10 +210,10 @@ class _FormWriter(CommentedSource):
                     lines.append(f"{inner}  - {self._alternative(one)}")
                 else:
                     lines += _value(f"{inner}  - ", one)
-        if "why" in keys:
-            lines += yaml_writer.comment(self.about(keys["why"]), indent + 2)
-        why = yaml_writer.scalar(_text(item.keys["why"]), flow=False)
-        lines += yaml_writer.folded(f"{inner}why: ", why, inner + "  ")
+        for key in (key for key in _SENTENCES if key in keys):
+            lines += yaml_writer.comment(self.about(keys[key]), indent + 2)
+            sentence = yaml_writer.scalar(_text(item.keys[key]), flow=False)
+            lines += yaml_writer.folded(f"{inner}{key}: ", sentence, inner + "  ")
         lines[0] = " " * indent + "- " + lines[0].lstrip()
         return lines
 

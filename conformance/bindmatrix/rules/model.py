@@ -64,7 +64,8 @@ class Rule:
     """What the rules of every section have; what one decides is in the class of its section (``KINDS``).
 
     It holds when ``when`` does and none of ``unless``; with ``ask`` also for an existing socket that matches one of
-    ``among`` (any does when that is empty).
+    ``among`` (any does when that is empty).  ``why`` is the reason for people who read the kernel's source, ``gloss``
+    the same for everybody else, "" where ``why`` serves both.
     """
 
     id: str
@@ -75,9 +76,15 @@ class Rule:
     space: str = "any"
     among: tuple[Condition, ...] = ()
     span: Span = EVER
+    gloss: str = ""
     why: str = ""
     evidence: tuple[Evidence, ...] = ()
     place: Place = NOWHERE
+
+    @property
+    def reason(self) -> str:
+        """The reason in plain language."""
+        return self.gloss or self.why
 
     @property
     def action(self) -> str:

@@ -25,7 +25,7 @@ from bindmatrix.rules.model import (
 )
 from bindmatrix.rules.term_reader import TermReader
 
-_RULE_KEYS = ("id", "when", "unless", "ask", "in", "among", "why", "evidence", "since", "until")
+_RULE_KEYS = ("id", "when", "unless", "ask", "in", "among", "gloss", "why", "evidence", "since", "until")
 _CALL_KEYS = ("refuse", "allow", "unknown", "otherwise", "also", "repeat")
 #: blocks of a call in the order in which they are asked, and what each is about
 BLOCKS: dict[str, str] = {
@@ -167,7 +167,8 @@ class RuleReader(TermReader):
             space=self.word(found["in"], "a space", vocabulary.SPACES) if "in" in found else "any",
             among=self.conditions(found["among"], existing=True) if "among" in found else (),
             span=self.span(found),
-            why=" ".join(self.text(found["why"], "the reason").split()) if "why" in found else "",
+            gloss=self.one_line(found, "gloss", "the reason in plain language"),
+            why=self.one_line(found, "why", "the reason"),
             evidence=self.evidence_at(identity, found),
             place=self.place(node),
             **self.decides(section, node, found),
@@ -185,6 +186,10 @@ class RuleReader(TermReader):
         if "also" in found:
             self._shared.append((section, block, rule, self.words(found["also"], "calls")))
         return [rule]
+
+    def one_line(self, found: Mapping[str, yaml.Node], key: str, what: str) -> str:
+        """The text of ``key`` in one line, "" where there is none."""
+        return " ".join(self.text(found[key], what).split()) if key in found else ""
 
     def evidence_at(self, identity: str, found: Mapping[str, yaml.Node]) -> tuple[Evidence, ...]:
         """The evidence of a rule: at the end of the file, or in the rule itself."""

@@ -128,7 +128,7 @@ def _header(
         "endpoints": view.endpoints,
         "states": view.states,
         "users": view.users,
-        "rules": {name: described.get(name, ["", []]) for name in listed},
+        "rules": {name: described.get(name, ["", "", []]) for name in listed},
         "divergences": {name: what for name, what in described.items() if name not in rule_number},
         "rule_ids": listed,
         "rule_sets": [[rule_number[name] for name in one] for one in sets],

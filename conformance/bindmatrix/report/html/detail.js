@@ -87,8 +87,9 @@ function reason(model, rules, confidence, divergence, hosts) {
   const out = h("div", { class: "reason" });
   if (hosts.length) out.append(h("h4", {}, hosts.map((host) => short(model.hosts[host])).join(", ")));
   for (const name of divergence ? [divergence, ...rules] : rules) {
-    const [text, evidence] = model.info.rules[name] || model.info.divergences[name] || ["", []];
-    out.append(h("p", {}, h("code", { class: "rule" }, name), " ", text), h("ul", { class: "evidence" }, ...evidence.map((one) => h("li", {}, one))));
+    const [text, kernel, evidence] = model.info.rules[name] || model.info.divergences[name] || ["", "", []];
+    out.append(h("p", {}, h("code", { class: "rule" }, name), " ", text),
+      kernel ? h("p", { class: "quiet" }, `In the kernel: ${kernel}`) : "", h("ul", { class: "evidence" }, ...evidence.map((one) => h("li", {}, one))));
   }
   if (confidence) out.append(h("p", { class: "quiet" }, `How the expectation is known: ${confidence}`));
   return out;

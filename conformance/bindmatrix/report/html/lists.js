@@ -122,7 +122,9 @@ function finding(group, open) {
     group.shrunk && group.shrunk !== group.scenario ? h("p", {}, "shrunk to ", h("code", {}, group.shrunk)) : "",
     group.call ? h("p", {}, h("code", {}, group.call), ": expected ", h("b", {}, expectedText(group.expected)), ", got ",
       h("b", {}, group.actual)) : "",
-    group.why ? h("p", {}, group.why) : "", group.reason ? h("p", {}, group.reason) : "",
+    group.gloss ? h("p", {}, group.gloss) : "",
+    group.why && group.why !== group.gloss ? h("p", { class: "quiet" }, `In the kernel: ${group.why}`) : "",
+    group.reason ? h("p", {}, group.reason) : "",
     group.evidence.length ? h("p", { class: "quiet" }, group.evidence.join(" · ")) : "");
 }
 
@@ -158,7 +160,7 @@ function showQuestions(model, want, open) {
   for (const host of want.hosts) {
     const { summary, os, name } = model.hosts[host];
     for (const group of summary.groups.filter((one) => one.kind === "unknown")) {
-      const key = JSON.stringify([os, group.rule, group.why]);
+      const key = JSON.stringify([os, group.rule, group.gloss]);
       const one = questions.get(key) || { os, group, hosts: [], count: 0 };
       questions.set(key, { ...one, hosts: [...new Set([...one.hosts, name])], count: one.count + group.count });
     }
@@ -167,7 +169,7 @@ function showQuestions(model, want, open) {
   return [h("p", {}, list.length ? "What the expectation files leave open, the most frequent first. An observation of it on a real host answers it."
     : "The expectation files of the chosen hosts leave nothing open here."),
     ...list.map(({ os, group, hosts, count }) => h("article", { class: "finding v-unknown" },
-      h("h3", {}, `? ${os}: ${group.why || group.rule || "no rule decides"}`),
+      h("h3", {}, `? ${os}: ${group.gloss || group.rule || "no rule decides"}`),
       h("p", { class: "quiet" }, `${number(count)} scenarios on ${hosts.join(", ")}`, group.rule ? ` · rule ${group.rule}` : ""),
       scenarioLink(group.scenario, open)))];
 }
