@@ -16,6 +16,8 @@ Rules:
   name.  Two names are two places, and what stays of a name when its socket is closed is part of the answer;
 * a vsock has the scenario's port and one of the CIDs ``cid:any`` (VMADDR_CID_ANY), ``cid:local`` (VMADDR_CID_LOCAL) and
   ``cid:own``, that of the machine;
+* ``remote4`` and ``remote6`` are TCP sockets of another host.  They only connect (to ``192.0.2.1`` or ``2001:db8::1``,
+  the address of this host there), read and close;
 * an address is of the kind of its socket: IP, a name, or a CID.  (IPv4 and IPv6 may be mixed: systems differ there.)
 
 More kinds of socket and more options are new rows of ``SOCKET_KINDS`` and ``OPTIONS``, nothing else.  The executor
@@ -61,11 +63,17 @@ SOCKET_KINDS: dict[str, SocketKind] = {
     "unix": SocketKind("unix", "unix", "stream"),
     "unixgram": SocketKind("unixgram", "unix", "datagram"),
     "vsock": SocketKind("vsock", "vsock", "stream"),
+    "remote4": SocketKind("remote", "ipv4", "stream"),
+    "remote6": SocketKind("remote", "ipv6", "stream"),
 }
 
 #: the protocols of SOCKET_KINDS, and those of stream sockets
 PROTOCOLS: tuple[str, ...] = tuple(dict.fromkeys(kind.protocol for kind in SOCKET_KINDS.values()))
 STREAMS: frozenset[str] = frozenset(kind.protocol for kind in SOCKET_KINDS.values() if kind.type == "stream")
+
+#: the protocol of the sockets of another host, and the addresses by which that knows this one (RFC 5737, RFC 3849)
+REMOTE = "remote"
+HERE: tuple[str, str] = ("192.0.2.1", "2001:db8::1")
 
 #: what may follow ``cid:``
 CIDS: tuple[str, ...] = ("any", "local", "own")
@@ -78,6 +86,7 @@ OPTIONS: dict[str, str] = {
     "exclusive": "SO_EXCLUSIVEADDRUSE",
     "exclbind": "SO_EXCLBIND",
     "v6only": "IPV6_V6ONLY",
+    "broadcast": "SO_BROADCAST",
 }
 
 #: verb after the dot -> what must follow the ``=`` ("" = nothing may)

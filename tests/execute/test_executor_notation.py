@@ -45,6 +45,11 @@ def test_tables_have_the_same_rows() -> None:
         for name, kind in notation.SOCKET_KINDS.items()
     } == executor.KINDS
     assert tuple(executor.CIDS) == notation.CIDS
+    assert executor.HERE == notation.HERE
+    assert (
+        tuple(name for name, kind in notation.SOCKET_KINDS.items() if kind.protocol == notation.REMOTE)
+        == executor.REMOTE
+    )
     assert list(notation.OPTIONS) == list(executor.OPTIONS)
     assert set(notation.VERBS) == set(executor.VERBS)
     assert set(notation.GLOBALS) == set(executor.GLOBALS)
@@ -89,7 +94,9 @@ def compare(text: str) -> None:
 def translated(step: notation.Step, word: str) -> executor.Step:
     """What the executor should make of a step; it keeps an address as it was written."""
     if step.kind == "socket":
-        code = executor.SOCKET if notation.SOCKET_KINDS[step.what].addresses == "ip" else executor.MAKE
+        kind = notation.SOCKET_KINDS[step.what]
+        plain = executor.ABROAD if kind.protocol == notation.REMOTE else executor.SOCKET
+        code = plain if kind.addresses == "ip" else executor.MAKE
         return (code, step.socket, executor.KINDS[step.what])
     if step.kind == "set":
         option = executor.OPTIONS[step.what]

@@ -65,7 +65,7 @@ def test_what_a_host_lacks_is_not_asked(feature: str, teams: tuple[Team, ...]) -
     signs = {
         "ipv6": "6 ", "127.0.0.2": "127.0.0.2", "multicast": "224.", "users": "user=", "mptcp": "=mptcp",
         "udplite": "=udplite", "unix": "=unix ", "unixgram": "=unixgram", "abstract": "@", "vsock": "=vsock",
-        "cid:own": "cid:",
+        "cid:own": "cid:", "remote": "=remote",
     }  # fmt: skip
     assert not any(signs[feature] in text for text in texts)
 

@@ -15,7 +15,7 @@ from bindmatrix.generate.group_id import GroupId
 from bindmatrix.generate.matrix import PROFILES, ScenarioGroup, matrix
 from bindmatrix.generate.matrix_spec import FAMILIES, OTHER_FAMILIES
 from bindmatrix.generate.option_plans import tracked_plans
-from bindmatrix.notation import PROTOCOLS, parse
+from bindmatrix.notation import PROTOCOLS, REMOTE, parse
 
 EVIDENCE = Path(__file__).parents[2] / "expectations" / "evidence"
 
@@ -119,7 +119,7 @@ def others() -> list[ScenarioGroup]:
 
 def test_other_kinds() -> None:
     found = [text for group in others() for text in group.scenarios]
-    assert len(found) == len(set(found)) == 12_125
+    assert len(found) == len(set(found)) == 15_625
     assert [text for text in found[::3] if parse(text).text != text] == []
     assert {group.needs & {*PROTOCOLS} for group in others()} == {one.needs for one in MEETINGS.values() if one.needs}
     # nothing but what the host has, and the groups of every host first
@@ -130,8 +130,10 @@ def test_other_kinds() -> None:
 
 
 def test_other_kinds_were_recorded() -> None:
-    with gzip.open(EVIDENCE / "linux-6.18.44" / "kinds.jsonl.gz", "rt", encoding="utf-8") as lines:
-        recorded = {json.loads(line)["scenario"] for line in lines}
+    recorded = set()
+    for name in ("kinds", "addresses"):
+        with gzip.open(EVIDENCE / "linux-6.18.44" / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
+            recorded |= {json.loads(line)["scenario"] for line in lines}
     made = {
         text
         for group in matrix("pairs", users=True, kinds=PROTOCOLS)
@@ -234,7 +236,8 @@ def test_families_are_uniform() -> None:
         like = MEETINGS[family.protocol].like
         assert len({STATE[state].moments for state in family.states}) == 1
         assert all(like in STATE[state].protocols for state in family.states)
-        assert all(like in ENDPOINT[label].protocols for label in family.first + family.second)
+        bound = "tcp" if like == REMOTE else like  # the clients are remote, the sockets that bind are not
+        assert all(bound in ENDPOINT[label].protocols for label in family.first + family.second)
         if any("peer" in STATE[state].steps or "client" in STATE[state].steps for state in family.states):
             assert all(ENDPOINT[label].peer for label in family.first)
 

@@ -237,13 +237,19 @@ def _new_fact(name: str, new: Sock, call: Call) -> str:
             return _yes(new.port > 0)
         case "socket":
             return new.socket or new.protocol
-        case "accepted":
-            return _yes(new.accepted)
-        case "privileged":
-            return _yes(not new.user)
+        case "accepted" | "privileged":
+            return _yes(new.accepted if name == "accepted" else not new.user)
         case "tried":
             return new.tried or "nothing"
+        case "peer":
+            return _peer(new)
     raise LookupError(f"new.{name}")
+
+
+def _peer(sock: Sock) -> str:
+    if sock.connection == 0:
+        return "none"
+    return {True: "remote", False: "local"}[sock.remote]
 
 
 def _joined(new: Sock, sock: Sock) -> str:
@@ -295,6 +301,8 @@ def _state_fact(name: str, sock: Sock, call: Call) -> str:
             return _yes(sock.ends != "" and sock.ends == call.ends)
         case "accepted":
             return _yes(sock.accepted)
+        case "peer":
+            return _peer(sock)
         case "queued":
             return _yes(sock.queued)
         case "listener":
@@ -343,6 +351,8 @@ def _call_fact(name: str, call: Call) -> str:
             return call.option
         case "destination":
             return call.destination
+        case "destination.address":
+            return call.destination_kind
         case "value":
             return str(call.value)
         case "user.now":

@@ -166,6 +166,7 @@ def socks(draw: st.DrawFn, name: str, protocol: str = "") -> Sock:
         socket=draw(st.sampled_from(SOCKETS)),
         ports=draw(st.sampled_from(PORTS)),
         tried=draw(st.sampled_from(["", "ipv4", "ipv6", "dual"])),
+        remote=draw(st.booleans()),
     )
 
 
@@ -190,6 +191,7 @@ calls = st.builds(
     st.booleans(),
     st.sampled_from(DESTINATIONS),
     st.sampled_from(["", "127.0.0.1>127.0.0.1", "127.0.0.1>127.0.0.2"]),
+    st.sampled_from(list(FACTS["destination.address"].values)),
 )
 
 
@@ -246,6 +248,7 @@ def _random_sock(name: str, chance: random.Random) -> Sock:
         socket=pick(SOCKETS),
         ports=pick(PORTS),
         tried=pick(["", "ipv4", "ipv6", "dual"]),
+        remote=pick([True, False]),
     )
 
 
@@ -265,6 +268,7 @@ def _random_questions(seed: int, count: int) -> Iterator[tuple[Call, Sock, Sock,
             pick([True, False]),
             pick(DESTINATIONS),
             pick(["", "1>2", "1>1"]),
+            pick(list(FACTS["destination.address"].values)),
         )
         new, other, third = (_random_sock(name, chance) for name in ("n", "a", "b"))
         crowd = tuple(other._replace(name="") for _ in range(pick([0, 0, 0, 0, 11])))

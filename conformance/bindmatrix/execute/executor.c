@@ -259,6 +259,7 @@ static int wait_for_one(sock_t sock, int writes, double seconds)
 #endif
 #define PROTOCOL_MPTCP 262   /* Linux's own number */
 #define PROTOCOL_UDPLITE 136 /* IANA's */
+#define PROTOCOL_REMOTE (-1) /* TCP sockets of another host, which executor.py alone makes */
 
 static const struct kind {
     const char *name;
@@ -275,6 +276,8 @@ static const struct kind {
     {"unix", FAMILY_UNIX, SOCK_STREAM, 0},
     {"unixgram", FAMILY_UNIX, SOCK_DGRAM, 0},
     {"vsock", FAMILY_VSOCK, SOCK_STREAM, 0},
+    {"remote4", AF_INET, SOCK_STREAM, PROTOCOL_REMOTE},
+    {"remote6", AF_INET6, SOCK_STREAM, PROTOCOL_REMOTE},
 };
 
 static const struct option {
@@ -303,6 +306,7 @@ static const struct option {
     {"exclbind", 0, 0, 0},
 #endif
     {"v6only", 1, IPPROTO_IPV6, IPV6_V6ONLY},
+    {"broadcast", 1, SOL_SOCKET, SO_BROADCAST},
 };
 
 #define CID_ANY 0xFFFFFFFFu
@@ -2599,6 +2603,8 @@ static void check_support(const struct step *step)
 {
     if (step->code == SOCKET_ && step->kind->family < 0)
         fail(UNSUPPORTED, "this system has no such sockets");
+    else if (step->code == SOCKET_ && step->kind->protocol == PROTOCOL_REMOTE)
+        fail(UNSUPPORTED, "sockets of another host need the executor in Python");
     else if (step->code == SOCKET_ && step->kind->family == AF_INET6 && !host.ipv6)
         fail(UNSUPPORTED, "this host has no IPv6");
     else if (step->code == USER && !host.privileged)

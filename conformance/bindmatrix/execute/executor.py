@@ -92,7 +92,12 @@ KINDS: Dict[str, Tuple[int, ...]] = {
     "mptcp4": (INET, STREAM, MPTCP), "mptcp6": (INET6, STREAM, MPTCP),
     "udplite4": (INET, DGRAM, UDPLITE), "udplite6": (INET6, DGRAM, UDPLITE),
     "unix": (UNIX, STREAM), "unixgram": (UNIX, DGRAM), "vsock": (VSOCK, STREAM),
+    "remote4": (INET, STREAM), "remote6": (INET6, STREAM),
 }  # fmt: skip
+#: TCP sockets of another host
+REMOTE = ("remote4", "remote6")
+#: this host as the other one sees it, and the other one: addresses for documentation (RFC 5737, RFC 3849)
+HERE, THERE = ("192.0.2.1", "2001:db8::1"), ("192.0.2.2", "2001:db8::2")
 
 #: word after ``cid:`` -> the CID, None for that of the machine
 CIDS: Dict[str, Optional[int]] = {"any": 0xFFFFFFFF, "local": 1, "own": None}
@@ -106,12 +111,14 @@ OPTIONS: Dict[str, Optional[Tuple[int, int]]] = {
     "exclusive": (SOL_SOCKET, ~_socket.SO_REUSEADDR) if WINDOWS else None,
     "exclbind": (SOL_SOCKET, 0x1015) if SUN else None,
     "v6only": (IPPROTO_IPV6, V6ONLY),
+    "broadcast": (SOL_SOCKET, _socket.SO_BROADCAST),
 }
 
 SET, BIND, LISTEN, SOCKET, CLOSE = range(5)  # what most scenarios are made of; Executor._steps has them inline
 MAPPED = 5  # bind() to an IPv4-mapped address: Python would pass it on to an AF_INET socket as the IPv4 one
 CHOSEN, CONNECT, ACCEPT, READ, JOIN, USER, WAIT, DELIVER, FLOW, LACKING = range(6, 16)
 MAKE, NAMED = 16, 17  # SOCKET and BIND outside of IP
+ABROAD = 18  # SOCKET on another host
 BINDS = (BIND, MAPPED, NAMED)
 ADDRESSED = (BIND, MAPPED, CHOSEN, CONNECT)
 VERBS = {"bind": BIND, "listen": LISTEN, "connect": CONNECT, "read": READ, "close": CLOSE, "join": JOIN}
@@ -148,7 +155,7 @@ def parse(text: str) -> Tuple[List[Step], bool]:
     for word in text.split():
         step = _known.get(word) or _learn(word)
         code, name, argument = step
-        if code in (SOCKET, ACCEPT, MAKE):
+        if code in (SOCKET, ACCEPT, MAKE, ABROAD):
             if made.get(name):
                 raise NotAScenario("%r makes a socket that is still open" % word)
             if code != SOCKET:
@@ -174,8 +181,8 @@ def _check_families(steps: List[Step]) -> None:
     """An IP address is for IP sockets, a name for Unix sockets, a CID for vsocks."""
     families: Dict[str, int] = {}
     for code, name, argument in steps:
-        if code in (SOCKET, MAKE):
-            families[name] = 0 if code == SOCKET else argument[0]
+        if code in (SOCKET, MAKE, ABROAD):
+            families[name] = argument[0] if code == MAKE else 0
         elif code == ACCEPT:
             families[name] = families[argument]
         elif code in (*ADDRESSED, NAMED, JOIN) and _family(argument) != families[name]:
@@ -196,6 +203,8 @@ def _learn(word: str) -> Step:
         step = (GLOBALS[head], "", _number(head, value) if head in MAXIMUM else _address(word, value))
     elif not _NAME.match(name) or (dot and name in GLOBALS):
         raise NotAScenario("%r is not a step" % word)
+    elif not dot and value in REMOTE:
+        step = (ABROAD, name, KINDS[value])
     elif not dot and value in KINDS:
         step = (MAKE if KINDS[value][0] in (UNIX, VSOCK) else SOCKET, name, KINDS[value])
     elif not dot and accept == "accept" and _NAME.match(source):
@@ -809,6 +818,101 @@ def _machine_cid() -> Optional[int]:
     return cid if 2 < cid < 0xFFFFFFFF else None
 
 
+# --- another host -------------------------------------------------------------------------------------------------
+
+
+class SecondHost:
+    """A network namespace that stands for another host, joined to ours by a pair of veth interfaces.
+
+    Made and spoken to by rtnetlink(7); the kernel removes the pair with the namespaces.
+    """
+
+    NEWNET = NamespacePorts.NEWNET
+    NAMES = (b"bindmatrix0", b"bindmatrix1")
+
+    def __init__(self) -> None:
+        self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        self._there = -1
+        try:
+            _libc("unshare", self.NEWNET)
+            try:
+                self._there = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+            finally:
+                _libc("setns", self._home, self.NEWNET)
+            self._join()
+        except OSError:
+            self.close()
+            raise
+
+    def socket(self, *arguments: int) -> socket:
+        """A socket of the other host."""
+        _libc("setns", self._there, self.NEWNET)
+        try:
+            return socket(*arguments)
+        finally:
+            _libc("setns", self._home, self.NEWNET)
+
+    def close(self) -> None:
+        for descriptor in (self._home, self._there):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._home = self._there = -1
+
+    def _join(self) -> None:
+        attribute = self._attribute
+        peer = bytes(16) + attribute(3, self.NAMES[1] + b"\0") + attribute(28, struct.pack("=I", self._there))
+        kind = attribute(1, b"veth\0") + attribute(2, attribute(1, peer))  # IFLA_INFO_KIND, IFLA_INFO_DATA
+        self._ask(16, 0x600, bytes(16) + attribute(3, self.NAMES[0] + b"\0") + attribute(18, kind))  # RTM_NEWLINK
+        self._furnish(self.NAMES[0], HERE)
+        _libc("setns", self._there, self.NEWNET)
+        try:
+            self._furnish(self.NAMES[1], THERE)
+            self._wait_until_up(self.NAMES[1])
+        finally:
+            _libc("setns", self._home, self.NEWNET)
+        self._wait_until_up(self.NAMES[0])
+
+    def _furnish(self, name: bytes, addresses: Tuple[str, str]) -> None:
+        """Give the interface its addresses, without duplicate address detection, and set it up."""
+        index = _socket.if_nametoindex(name.decode())
+        for address, family, length in zip(addresses, (INET, INET6), (24, 64)):  # noqa: B905
+            packed = _packed(address)
+            text = struct.pack("=BBBBI", family, length, 2, 0, index)  # IFA_F_NODAD
+            try:
+                self._ask(20, 0x600, text + self._attribute(2, packed) + self._attribute(1, packed))  # RTM_NEWADDR
+            except OSError:
+                if family == INET:
+                    raise  # a kernel without IPv6 has half of it
+        self._ask(16, 0, struct.pack("=BxHiII", 0, 0, index, 1, 1))  # IFF_UP
+
+    def _wait_until_up(self, name: bytes) -> None:
+        """The kernel drops every packet until it has seen the carrier; what is lost is sent again after a second."""
+        request = struct.pack("=BxHiII", 0, 0, _socket.if_nametoindex(name.decode()), 0, 0)
+        up = struct.pack("=HHB", 5, 16, 6)  # IFLA_OPERSTATE: IF_OPER_UP
+        end = time.monotonic() + 2
+        while up not in self._ask(18, 0, request):  # RTM_GETLINK
+            if time.monotonic() > end:
+                raise OSError(errno.ENETDOWN, os.strerror(errno.ENETDOWN))
+            time.sleep(0.001)
+
+    @staticmethod
+    def _attribute(number: int, value: bytes) -> bytes:
+        return struct.pack("=HH", 4 + len(value), number) + value + bytes(-len(value) % 4)
+
+    @staticmethod
+    def _ask(kind: int, flags: int, text: bytes) -> bytes:
+        """The answer to one request of NETLINK_ROUTE; OSError when the kernel refuses it."""
+        with closing(socket(16, _socket.SOCK_RAW, 0)) as netlink:
+            # NLM_F_REQUEST, and NLM_F_ACK where nothing else is answered
+            netlink.send(struct.pack("=IHHII", 16 + len(text), kind, flags | (1 if kind == 18 else 5), 1, 0) + text)
+            answer: bytes = netlink.recv(65536)
+        if struct.unpack_from("=H", answer, 4)[0] == 2:  # NLMSG_ERROR, with the number 0 for success
+            number: int = -struct.unpack_from("=i", answer, 16)[0]
+            if number:
+                raise OSError(number, os.strerror(number))
+        return answer
+
+
 # --- what the kernel says of connections --------------------------------------------------------------------------
 
 
@@ -820,6 +924,9 @@ class Link:
         self.questions = StateTable.question(local, peer), StateTable.question(peer, local)
         self.accepted = False
         self.closed = 0
+        self.remote = local[0] in THERE
+        #: of a connection with another host: which end was closed first, "" for none
+        self.first = ""
 
     @staticmethod
     def end(address: Address) -> Tuple[str, int]:
@@ -870,7 +977,7 @@ class StateTable:
     def works(self, link: Link) -> bool:
         """Whether a connection that is certainly there is found: not every kernel has the module."""
         try:
-            return self._netlink is not None and self.state(link.questions[0]) == self.ESTABLISHED
+            return self._netlink is not None and self.state(link.questions[link.remote]) == self.ESTABLISHED
         except OSError:
             return False
 
@@ -879,7 +986,8 @@ class StateTable:
         end = time.monotonic() + self.PATIENCE
         while True:
             try:
-                here, there = self.state(link.questions[0]), self.state(link.questions[1])
+                there = self.state(link.questions[1])
+                here = there if link.remote else self.state(link.questions[0])
             except OSError as error:  # must not be taken for the outcome of the step
                 raise NoVerdict("the states of connections cannot be looked up: %s" % error) from None
             if self._led_to(link, *sorted((here, there))):
@@ -890,6 +998,8 @@ class StateTable:
             settle()
 
     def _led_to(self, link: Link, low: int, high: int) -> bool:
+        if link.remote:
+            return low in self._alone(link)
         if (low, high) == (self.GONE, self.GONE):
             return not link.accepted  # reset, because its listener was closed
         if link.closed == 2:
@@ -898,6 +1008,14 @@ class StateTable:
             # closed here alone; the other end may delay its acknowledgement for 40 ms, and rules know one such state
             return low in (self.FIN_WAIT1, self.FIN_WAIT2) and high == self.CLOSE_WAIT
         return (low, high) == (self.ESTABLISHED, self.ESTABLISHED)
+
+    def _alone(self, link: Link) -> Tuple[int, ...]:
+        """The states of our end of a connection with another host, whose end cannot be asked for from here."""
+        if link.closed == 2:
+            return (self.TIME_WAIT,) if link.first == "here" else (self.GONE,)
+        if link.closed == 1:
+            return (self.FIN_WAIT1, self.FIN_WAIT2) if link.first == "here" else (self.CLOSE_WAIT, self.GONE)
+        return (self.ESTABLISHED,) if link.accepted else (self.ESTABLISHED, self.GONE)
 
 
 # --- the executor -------------------------------------------------------------------------------------------------
@@ -934,6 +1052,8 @@ class Executor:
         self._table_works = LINUX
         self._links: Dict[Any, Link] = {}  # by their ends, from the side of the client
         self._link_of: Dict[str, Link] = {}
+        self._second_host: Optional[SecondHost] = None
+        self._abroad: Tuple[str, ...] = ()  # the sockets of the scenario that are of the other host
         self._second = None if LINUX or WINDOWS or self._user != 0 else SecondAddress()
         self.facts = host_facts(self._ports.kind, self._cid)
         self._die_with_parent()  # the facts tried another user
@@ -953,6 +1073,7 @@ class Executor:
             READ: self._read, JOIN: self._join,
             USER: self._change_user, WAIT: self._wait, DELIVER: self._deliver, FLOW: self._deliver_flow,
             LACKING: self._lacking, MAKE: self._make, NAMED: self._bind_named,
+            ABROAD: self._make_abroad,
         }  # fmt: skip
 
     def __enter__(self) -> Executor:
@@ -971,6 +1092,9 @@ class Executor:
         if self._folder:
             self._folder.close()
             self._folder = None
+        if self._second_host:
+            self._second_host.close()
+            self._second_host = None
         if self._second:
             self._second.close()
         self._ports.close()
@@ -1047,7 +1171,7 @@ class Executor:
                     add("ok")
                 return outcomes
             except OSError as error:
-                if code in (SOCKET, ACCEPT, MAKE):
+                if code in (SOCKET, ACCEPT, MAKE, ABROAD):
                     sockets[name] = _CLOSED
                 if code in ADDRESSED and _other_family(error):
                     add(self._foreign(code, sockets[name], argument, len(outcomes)))
@@ -1079,8 +1203,12 @@ class Executor:
 
     def _run_special(self, steps: List[Step]) -> List[str]:
         connections = 0
-        for code, _, argument in steps:
-            self._supported(code, argument)
+        self._abroad = tuple([name for code, name, _ in steps if code == ABROAD])
+        for code, name, argument in steps:
+            if name in self._abroad:
+                self._supported_abroad(code, argument)
+            else:
+                self._supported(code, argument)
             connections += code in (CONNECT, DELIVER)
         if not any(code == SOCKET and argument[1] == STREAM for code, _, argument in steps):
             connections = 0  # a Unix or vsock connection leaves nothing on a port
@@ -1093,6 +1221,10 @@ class Executor:
             if self._table:
                 self._table.close()
                 self._table = None
+            if self._second_host:
+                self._second_host.close()
+                self._second_host = None
+            self._echo_in = self._ports.number
         self._made = next((step[2] for step in steps if step[0] in (SOCKET, MAKE)), (INET, STREAM))
         self._codes.clear()
         try:
@@ -1122,18 +1254,31 @@ class Executor:
         elif code in (NAMED, CHOSEN, CONNECT, DELIVER, FLOW) and _family(argument):
             self._supported_elsewhere(code, argument)
         elif code in ADDRESSED or code in (DELIVER, FLOW):
-            plain = argument.rpartition("ffff:")[2] if "." in argument else argument
-            if plain in ("127.0.0.1", "127.0.0.2", "::1") and plain not in self._addresses:
-                raise Unsupported("%s is not an address of this host" % plain)
-            if code >= CONNECT and not (_loopback(argument) or (code != CONNECT and _multicast(argument))):
-                if not _unspecified(argument):
-                    raise Unsupported("nothing is sent to %s: it is not a loopback address" % argument)
-                # Linux takes the loopback address (ip_route_output_key_hash_rcu(), ip6_datagram_connect()); others
-                # may take the address of any interface
-                if not LINUX:
-                    raise Unsupported("nothing is sent to %s: it may be an address of the network here" % argument)
+            self._supported_address(code, argument)
         elif code == USER and not self.facts["privileged"]:
             raise Unsupported("this process cannot become another user (CAP_SETUID)")
+
+    def _supported_address(self, code: int, argument: str) -> None:
+        plain = argument.rpartition("ffff:")[2] if "." in argument else argument
+        if plain in ("127.0.0.1", "127.0.0.2", "::1") and plain not in self._addresses:
+            raise Unsupported("%s is not an address of this host" % plain)
+        if plain in HERE and self._abroad:
+            raise Unsupported("%s is the address for sockets of another host to connect to" % argument)
+        if code >= CONNECT and not (_loopback(argument) or (code != CONNECT and _multicast(argument))):
+            if not _unspecified(argument):
+                raise Unsupported("nothing is sent to %s: it is not a loopback address" % argument)
+            # Linux takes the loopback address (ip_route_output_key_hash_rcu(), ip6_datagram_connect()); others
+            # may take the address of any interface
+            if not LINUX:
+                raise Unsupported("nothing is sent to %s: it may be an address of the network here" % argument)
+
+    def _supported_abroad(self, code: int, argument: Any) -> None:
+        if self._leased:
+            raise Unsupported("another host needs a network namespace of our own")
+        if code not in (ABROAD, CONNECT, READ, CLOSE):
+            raise Unsupported("a socket of another host only connects, reads and closes")
+        if code == CONNECT and argument not in HERE:
+            raise Unsupported("another host knows this one as %s or %s" % HERE)
 
     def _supported_elsewhere(self, code: int, address: str) -> None:
         if address[0] == "/":
@@ -1171,6 +1316,17 @@ class Executor:
 
     def _make(self, name: str, arguments: Any) -> None:
         self._sockets[name] = socket(*arguments)
+
+    def _make_abroad(self, name: str, arguments: Any) -> None:
+        if self._second_host is None:
+            try:
+                self._second_host = SecondHost()
+            except OSError as error:
+                raise Unsupported("no second network namespace: %s" % (error.strerror or error)) from None
+        try:
+            self._sockets[name] = self._second_host.socket(*arguments)
+        except PermissionError:
+            raise Unsupported("another user may not enter the namespace of the other host") from None
 
     def _bind_named(self, name: str, address: str) -> None:
         sock = self._sockets[name]
@@ -1248,6 +1404,7 @@ class Executor:
         link = self._link_of.pop(name, None)
         if link:
             link.closed += 1
+            link.first = link.first or ("there" if name in self._abroad else "here")
         if self._table:
             for one in [link] if link else self._links.values():
                 if link or not one.accepted:
@@ -1323,7 +1480,7 @@ class Executor:
             time.sleep(0.005)
         try:
             if self._echo is None:
-                self._echo, self._echo_in = socket(INET, DGRAM), self._ports.number
+                self._echo = socket(INET, DGRAM)
                 self._echo.bind(("127.0.0.1", 0))
                 self._echo.connect(self._echo.getsockname())
                 self._echo.settimeout(0.2)
@@ -1724,7 +1881,7 @@ def host_facts(namespace: str, cid: Optional[int] = None) -> Dict[str, Any]:
         "namespace": namespace,
         "ipv6": "::1" in addresses,
         "addresses": addresses,
-        "kinds": [name for name, kind in KINDS.items() if _makeable(kind)],
+        "kinds": [name for name, kind in KINDS.items() if (namespace != "none" if name in REMOTE else _makeable(kind))],
         "cids": [word for word, number in CIDS.items() if _has_cid(cid if number is None else number)],
         "abstract": LINUX and UNIX > 0 and _has_abstract_names(),
         "options": [name for name, option in OPTIONS.items() if option and _settable(option)],

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bindmatrix.notation import HERE, REMOTE
+
 #: the protocols that every system has
 PROTOCOLS: tuple[str, ...] = ("tcp", "udp")
 
@@ -43,6 +45,7 @@ MEETINGS: dict[str, Meeting] = {
     **_meetings("udp", ("udp", "udp"), ("udplite", "udplite"), ("udplite", "udp"), ("udp", "udplite")),
     **_meetings("unix", ("unix", "unix"), ("unixgram", "unixgram"), ("unix", "unixgram"), ("unixgram", "unix")),
     **_meetings("vsock", ("vsock", "vsock")),
+    "remote": Meeting("tcp", "tcp", REMOTE, frozenset({REMOTE})),
 }
 
 #: what a host may lack -> the reason that a skip prints
@@ -57,6 +60,7 @@ FEATURES: dict[str, str] = {
     "unixgram": "needs Unix datagram sockets",
     "abstract": "needs abstract names of Unix sockets (Linux)",
     "vsock": "needs vsock (Linux)",
+    REMOTE: "needs another host (Linux: a second network namespace)",
     "cid:own": "needs a CID of its own (a vsock device; not inside another network namespace from Linux 7.0 on)",
 }
 
@@ -65,7 +69,7 @@ DEFAULT_OPTIONS: tuple[str, ...] = ("reuseaddr", "reuseport")
 
 
 #: protocol -> the word by which endpoints and states say that they are for it
-LIKE: dict[str, str] = {one.first: one.like for one in MEETINGS.values() if one.first == one.second}
+LIKE: dict[str, str] = {label: one.like for label, one in MEETINGS.items() if label == one.first == one.second}
 
 
 class Endpoint(NamedTuple):
@@ -208,6 +212,21 @@ def _leftover(label: str, gloss: str, weight: int) -> FirstState:
     return FirstState(label, _TCP, f"{{a}}.listen {CONNECTION}{ENDINGS[label]} {{a}}.close", gloss, 1, weight=weight)
 
 
+def _remote(family: str, here: str) -> list[FirstState]:
+    """What connections of another host's clients leave; ``family`` is that of the clients."""
+    head = f"{{a}}.listen c=remote{family} c.connect={here} x={{a}}.accept"
+    rows = {
+        "child": ("", "an accepted connection of a remote client, its listener closed"),
+        "close-wait": (" c.close x.read", "the same, closed by the client"),
+        "time-wait": (" x.close c.read c.close", "TIME_WAIT on this host, the client is remote"),
+        "client-first": (" c.close x.read x.close", "the remote client closed first: TIME_WAIT is on the other host"),
+    }
+    return [
+        FirstState(f"remote{family}-{label}", (REMOTE,), f"{head}{steps} {{a}}.close", gloss, 1, weight=6)
+        for label, (steps, gloss) in rows.items()
+    ]
+
+
 STATES: tuple[FirstState, ...] = (
     FirstState("bound", (*_BOTH, "unix", "vsock"), "", "bound", 2),
     FirstState("listening", _STREAMS, "{a}.listen", "listening", 3),
@@ -227,6 +246,8 @@ STATES: tuple[FirstState, ...] = (
     _leftover("close-wait", "the same, closed by the client", 3),
     _leftover("time-wait", "TIME_WAIT on the server's side", 4),
     _leftover("client-time-wait", "TIME_WAIT on the client's side", 4),
+    *_remote("4", HERE[0]),
+    *_remote("6", HERE[1]),
 )
 
 STATE: dict[str, FirstState] = {state.label: state for state in STATES}

@@ -63,6 +63,7 @@ _DATAGRAM = _bindable("udp")
 _CONNECTABLE = tuple(one.label for one in ENDPOINTS if one.peer and one.label != "default6")
 _LEFT = ("any4", "lo4", "dual", "lo6", "mapped-lo", "default6")
 _AFTER = ("any4", "lo4", "lo4b", "dual", "any6", "lo6", "mapped-lo", "default6")
+_RESTARTED = ("any4", "lo4", "dual", "any6", "lo6", "mapped-any", "mapped-lo")
 _LEFTOVERS = ("child", "close-wait", "time-wait", "client-time-wait")
 _ONE = ("one-user",)
 _TWO = tuple(one.label for one in USERS if one.label != "one-user")
@@ -82,6 +83,7 @@ FAMILIES: tuple[Family, ...] = (
 )
 
 _CORE = ("any4", "lo4", "dual", "lo6", "mapped-lo")
+_REMOTE = ("child", "close-wait", "time-wait", "client-first")
 _UNIX = tuple(one.label for one in OTHER_ENDPOINTS if "unix" in one.protocols)
 _VSOCK = tuple(one.label for one in OTHER_ENDPOINTS if "vsock" in one.protocols)
 
@@ -103,6 +105,10 @@ def _other_families() -> Iterator[Family]:
         yield Family(label, ("bound",), _ONE, _UNIX, _UNIX, tracked=False, listens=False)
         yield Family(label, ("closed",), _ONE, _UNIX, _UNIX, tracked=False, listens=False)
     yield Family("unix", ("bound",), _TWO, ("path", "name"), ("path", "name"), tracked=False, listens=False)
+    # a server that remote clients reach is on a wildcard
+    for family, servers in (("4", ("any4", "dual", "mapped-any")), ("6", ("dual", "any6"))):
+        states = tuple(f"remote{family}-{label}" for label in _REMOTE)
+        yield Family("remote", states, _ONE, servers, _RESTARTED, tracked=False, listens=True)
 
 
 #: for hosts that have what ``Meeting.needs`` names

@@ -6,13 +6,18 @@ of datagrams nothing is known.
 
 from __future__ import annotations
 
-from bindmatrix.notation import Step, addresses_of
+from bindmatrix.notation import REMOTE, Step, addresses_of
 from bindmatrix.oracle import delivery
-from bindmatrix.oracle.branches import API, Branch
+from bindmatrix.oracle.branches import ANYTHING, API, Branch
 from bindmatrix.oracle.connections import Connections, receives
 from bindmatrix.oracle.evaluator import Evaluator
+from bindmatrix.oracle.unknown import failures
 from bindmatrix.outcomes import ANY_ERROR, alternatives
+from bindmatrix.rules.model import Rule
 from bindmatrix.rules.sockets import SCENARIO_PORT, Address, Call, Sock, State, address, on_port, put, with_socks
+
+#: forms of IP addresses
+_IP = ("ipv4", "mapped", "dual", "ipv6")
 
 
 class Arrivals:
@@ -23,61 +28,92 @@ class Arrivals:
         self.connections = connections
         self.stack = evaluator.model.stack
         self.sections = evaluator.model.rules.keys()
+        self._moves = any(rule.moves for rule in evaluator.model.deliveries)
 
     def offer(self, state: State, sock: Sock, done: Sock, at: Address, number: int) -> list[Branch]:
         """A connection looks for a listener."""
-        if "deliver" in self.sections:
+        if "deliver" in self.sections or at.form not in _IP:
             return self._delivered(state, sock, done, at, number)
         covering = [one for one in state.socks if one.port == SCENARIO_PORT and one.is_stream and receives(one, at)]
         listeners = [one for one in covering if one.state == "listening"]
         # a socket that is bound and does not listen swallows or refuses connections on some systems
         deaf = [one for one in covering if one.state == "bound"]
+        failed = put(state, sock, self.connections.failed(sock, sock.state, "dead"))
         if not listeners and not deaf:
-            return [
-                Branch(
-                    "ECONNREFUSED", API["refused"], put(state, sock, self.connections.failed(sock, sock.state, "dead"))
-                )
-            ]
+            return [Branch("ECONNREFUSED", API["refused"], failed)]
         branches = [
             Branch("ok", API["listener"], self._established(state, sock, done, listener, at, number), bool(deaf))
             for listener in listeners
         ]
-        if deaf:
-            branches.append(Branch(ANY_ERROR, API["unknown"], state, unknown=True))
-        return branches
+        return [*branches, *failures([failed])] if deaf else branches
 
     def _delivered(self, state: State, sock: Sock, done: Sock, at: Address, number: int) -> list[Branch]:
         """A connection goes where the rules of ``deliver`` say."""
         others = state
         if sock.family != "unix":
             others = with_socks(state, tuple([one for one in state.socks if one is not sock]))
-        target = delivery.target(sock.protocol, at)._replace(socket=sock.socket, ports=sock.ports)
+        if sock.protocol == REMOTE:
+            target = delivery.target("tcp", at)
+        else:
+            target = delivery.target(sock.protocol, at)._replace(socket=sock.socket, ports=sock.ports)
         found = self.evaluator.receivers(Call("deliver", state.user), target, others)
-        state = _in_front(state, found.moved)
         rules = found.rules or API["unknown"]
+        if not found.rules or (found.word == "unknown" and not found.receivers):
+            return self._by_anybody(state, others, sock, done, at, number, target, rules)
+        state = _in_front(state, found.moved)
         branches = [
             Branch("ok", rules, self._established(state, sock, done, listener, at, number))
             for listener in found.receivers
         ]
         failed = put(state, sock, self.connections.failed(sock, sock.state, "dead"))
-        if found.word == "unknown" and branches:
-            # one of them gets it, which is not known
-            return branches
-        if found.word == "unknown" or not found.rules:
-            # whoever listens there may get it
-            return [
-                Branch("ok", rules, put(state, sock, done), unknown=True),
-                Branch(ANY_ERROR, rules, failed, unknown=True),
-            ]
-        if found.word:
+        # unknown: one of them gets it, which is not known
+        if found.word not in ("", "unknown"):
             branches.append(Branch({"refused": "ECONNREFUSED"}.get(found.word, found.word), rules, failed))
         return branches
+
+    def _by_anybody(
+        self,
+        state: State,
+        others: State,
+        sock: Sock,
+        done: Sock,
+        at: Address,
+        number: int,
+        target: Sock,
+        rules: tuple[Rule, ...],
+    ) -> list[Branch]:
+        """A connection of which nobody knows who gets it: any listener there, or it fails."""
+        branches = []
+        for one in self._reordered(state, on_port(others, target)):
+            listeners = [
+                other
+                for other in on_port(one, target)
+                if other.state == "listening" and (at.form not in _IP or receives(other, at))
+            ]
+            if not sock.is_stream:
+                branches.append(Branch("ok", rules, self._established(one, sock, done, sock, at, number), unknown=True))
+            branches += [
+                Branch("ok", rules, self._established(one, sock, done, listener, at, number), unknown=True)
+                for listener in listeners
+                if sock.is_stream
+            ]
+            failed = put(one, sock, self.connections.failed(sock, sock.state, "dead"))
+            branches.append(Branch(ANY_ERROR, rules, failed, unknown=True))
+        return branches
+
+    def _reordered(self, state: State, socks: list[Sock]) -> list[State]:
+        """``state`` after one of ``socks`` was found, where that may change who is found first from then on."""
+        if not self._moves:
+            return [state]
+        return list(dict.fromkeys([state, *[_in_front(state, sock) for sock in socks]]))
 
     def _established(self, state: State, sock: Sock, done: Sock, listener: Sock, at: Address, number: int) -> State:
         """``state`` once ``listener`` has the connection: its end waits in the queue."""
         if not sock.is_stream:
             return self.connections.put_connected(state, sock, done)
-        child = self.connections.child(listener, at, number)._replace(ends=">".join(reversed(done.ends.split(">"))))
+        remote = sock.protocol == REMOTE
+        child = self.connections.child(listener, at, number, remote=remote)
+        child = child._replace(ends=">".join(reversed(done.ends.split(">"))))
         if child.made_as != sock.made_as:
             child = child._replace(socket="")  # it falls back to what both ends can
         after = self.connections.put_connected(state, sock, done)
@@ -85,10 +121,15 @@ class Arrivals:
 
     def deliver(self, state: State, step: Step) -> list[Branch]:
         at = address(step.address, self.stack.local)
-        found = self.evaluator.receivers(Call(step.kind, state.user), _client(state, step, at), state)
+        at = self.connections.destination(delivery.target("", at)._replace(kind=""), at)
+        client = _client(state, step, at)
+        found = self.evaluator.receivers(Call(step.kind, state.user), client, state)
         expected = found.expected(flow=step.kind == "deliver_flow")
         if expected is None:
-            return [Branch("ok", found.rules or API["unknown"], state, unknown=True)]
+            rules = found.rules or API["unknown"]
+            return [
+                Branch(ANYTHING, rules, after, unknown=True) for after in self._reordered(state, on_port(state, client))
+            ]
         after = _in_front(state, found.moved)
         return [Branch(one, found.rules, after) for one in alternatives(expected)]
 
@@ -102,7 +143,7 @@ def _client(state: State, step: Step, at: Address) -> Sock:
     open_socks = [
         sock
         for sock in state.socks
-        if sock.name and kinds == ("ip" if sock.family in ("ipv4", "ipv6") else sock.family)
+        if sock.name and sock.protocol != REMOTE and kinds == ("ip" if sock.family in ("ipv4", "ipv6") else sock.family)
     ]
     connects = step.kind == "deliver" and at.kind != "multicast"
     streams = [sock for sock in open_socks if sock.is_stream and connects]

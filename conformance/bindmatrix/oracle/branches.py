@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bindmatrix.outcomes import ANY_ERROR
 from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, Rule
 from bindmatrix.rules.sockets import State
 
+#: the outcome of a branch that every outcome may lead to
+ANYTHING = "anything"
+
 
 class Branch(NamedTuple):
-    """One way a step can go: ``outcome`` is ``ok``, an errno name, or ``refused`` for any error."""
+    """One way a step can go: ``outcome`` is ``ok``, an errno name, ``refused`` for any error, or ``ANYTHING``."""
 
     outcome: str
     rules: tuple[Rule, ...]
     state: State
     #: the outcome is not claimed: any other would do as well
     unknown: bool = False
+
+    def may_follow(self, outcome: str, *, delivers: bool) -> bool:
+        """Whether the step can have gone this way when ``outcome`` was observed."""
+        if self.outcome in (outcome, ANYTHING):
+            return True
+        return not delivers and ANY_ERROR in (outcome, self.outcome) and "ok" not in (outcome, self.outcome)
 
 
 def _api(name: str, why: str, action: str = ALLOW, error: str = "") -> tuple[CallRule, ...]:
@@ -36,6 +46,7 @@ API = {
     "reset": _api("reset", "the listener was closed before it accepted", REFUSE, "ECONNRESET"),
     "unknown": _api("not-described", "the expectation file does not describe this", UNKNOWN),
     "later": _api("closes-later", "when the kernel has worked off a closed connection is not known", UNKNOWN),
+    "abroad": _api("socket-of-another-host", "a socket of another host only connects, reads and closes", UNKNOWN),
     "lost": _api(
         "lost-count", "the kernel has lost count of who has the port; nothing after that is described", UNKNOWN
     ),

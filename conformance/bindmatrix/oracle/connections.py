@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from bindmatrix.notation import HERE, REMOTE
 from bindmatrix.oracle.evaluator import Decide, Evaluator
 from bindmatrix.rules.model import TIME_WAIT_MS, SocketProfile
 from bindmatrix.rules.sockets import (
@@ -20,6 +21,7 @@ from bindmatrix.rules.sockets import (
     Call,
     Sock,
     State,
+    address,
     plain,
     put,
     with_socks,
@@ -86,6 +88,19 @@ class Connections:
             return sock._replace(state=lost, connection=0, ends="", port=OTHER_PORT)
         return sock._replace(state=kept, connection=0, ends="")
 
+    def destination(self, sock: Sock, at: Address) -> Address:
+        """The address that a connect() of ``sock`` to ``at`` means: that of the host where ``at`` is unspecified."""
+        if sock.protocol == REMOTE:
+            return address(at.text, (*self.stack.local, *HERE))
+        form = "ipv6" if at.form == "dual" else at.form
+        if at.kind != "wildcard" or form not in self.stack.unspecified:
+            return at
+        if form == "ipv6" and sock.form != "mapped":
+            return address("::1", self.stack.local)
+        own = self.stack.unspecified[form] == "own" and sock.kind == "specific" and sock.form in ("ipv4", "mapped")
+        value = plain(sock.v4 or sock.v6) if own else "127.0.0.1"
+        return address(value if form == "ipv4" else f"::ffff:{value}", self.stack.local)
+
     def ends(self, sock: Sock, at: Address) -> str:
         """The two ends of a connection of ``sock`` to ``at`` where both are on the scenario's port, else ""."""
         if sock.port != SCENARIO_PORT or at.kind != "specific" or sock.family not in ("ipv4", "ipv6"):
@@ -124,10 +139,17 @@ class Connections:
         v6 = f"::ffff:{value}" if "ipv6" in spaces else None
         return sock._replace(kind="specific", form=form, v4=value if "ipv4" in spaces else None, v6=v6)
 
-    def child(self, listener: Sock, at: Address, number: int) -> Sock:
-        """The server's end of a connection to ``at``."""
+    def child(self, listener: Sock, at: Address, number: int, *, remote: bool) -> Sock:
+        """The server's end of a connection to ``at``; ``remote``: the client is on another host."""
         child = listener._replace(
-            name="", state="connected", connection=number, accepted=True, listener=listener.name, queued=True, group=0
+            name="",
+            state="connected",
+            connection=number,
+            accepted=True,
+            listener=listener.name,
+            queued=True,
+            group=0,
+            remote=remote,
         )
         keep = sum(BITS[option] for option in self.stack.inherits)
         child = child._replace(now=child.now & keep, at_bind=child.at_bind & keep, ever=child.ever & keep)

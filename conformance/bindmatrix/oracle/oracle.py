@@ -7,6 +7,9 @@ look-up in a dictionary.  This is the only memo of the engine.  Where a step can
 connection that one of two listeners gets) a node stands for a set of states, as in the usual construction of a
 deterministic automaton.  Following an observed run keeps the states that agree with it.
 
+The set holds every state that the step may have led to, so a later step claims no more than all of them agree on.
+Where the states cannot be listed, one of them is a state in which nothing is known (``unknown.py``).
+
 Nothing here knows a system, a rule or a fact.
 """
 
@@ -16,7 +19,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bindmatrix.notation import Scenario, Step, parse
-from bindmatrix.oracle.branches import Branch
+from bindmatrix.oracle.branches import ANYTHING, Branch
 from bindmatrix.oracle.evaluator import CompiledEvaluator, Evaluator
 from bindmatrix.oracle.transitions import Transitions
 from bindmatrix.outcomes import ANY_ERROR, Expected, accepts
@@ -80,11 +83,12 @@ class Prediction(NamedTuple):
 
 
 def said(branches: Sequence[Branch]) -> tuple[Expected, tuple[Rule, ...]]:
-    """What a step is expected to return that can go in these ways, and the rules that say so."""
+    """What a step is expected to return that can go in these ways, and the rules that say so, or that do not know."""
     if len(branches) == 1 and not branches[0].unknown:
         return branches[0].outcome, branches[0].rules
-    rules = tuple(dict.fromkeys(rule for branch in branches for rule in branch.rules))
-    if any(branch.unknown for branch in branches):
+    unknown = [branch for branch in branches if branch.unknown]
+    rules = tuple(dict.fromkeys(rule for branch in unknown or branches for rule in branch.rules))
+    if unknown:
         return None, rules
     outcomes = sorted({branch.outcome for branch in branches})
     return (outcomes[0] if len(outcomes) == 1 else tuple(outcomes)), rules
@@ -157,11 +161,14 @@ class Oracle:
         if len(branches) == 1:
             edge = Edge(expected, rules, self._node((branches[0].state,)), {})
         else:
-            outcomes = dict.fromkeys(branch.outcome for branch in branches)
+            outcomes = dict.fromkeys(branch.outcome for branch in branches if branch.outcome != ANYTHING)
             by_outcome = {
-                one: self._node_of([branch for branch in branches if branch.outcome == one]) for one in outcomes
+                one: self._node_of([branch for branch in branches if branch.may_follow(one, delivers=step.delivers)])
+                for one in outcomes
             }
-            edge = Edge(expected, rules, self._node_of(branches), by_outcome if len(by_outcome) > 1 else {})
+            node = self._node_of(branches)
+            tells = any(one is not node for one in by_outcome.values())
+            edge = Edge(expected, rules, node, by_outcome if tells else {})
         edge.delivers = step.delivers
         return edge
 

@@ -5,7 +5,8 @@ address, the end of a connection that closes first waits, a listener that is clo
 Everything on which systems differ is asked of the rules through ``decide``.
 
 A step leads to one or several :class:`Branch`: several where the file says ``unknown`` or cannot tell who received a
-connection.  Whoever follows a recorded run takes the branch that agrees with what was observed.
+connection.  Whoever follows a recorded run takes the branches that agree with what was observed.  The branches of an
+unknown outcome lead to every state that the call may leave, by any rule of its section (``unknown.py``).
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-from bindmatrix.notation import SOCKET_KINDS, Step
+from bindmatrix.notation import REMOTE, SOCKET_KINDS, Step
 from bindmatrix.oracle.arrivals import Arrivals
-from bindmatrix.oracle.branches import API, Branch
+from bindmatrix.oracle.branches import ANYTHING, API, Branch
 from bindmatrix.oracle.connections import Connections, to_itself
 from bindmatrix.oracle.evaluator import Decide, Evaluator
+from bindmatrix.oracle.unknown import beside, failures, lost, not_described, reason
 from bindmatrix.outcomes import ANY_ERROR
 from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, SocketProfile
 from bindmatrix.rules.sockets import (
@@ -58,16 +60,24 @@ class Transitions:
         facts |= {name for row in self.stack.closest for name, _ in row.when}
         self._at_bind |= sum(bit for option, bit in BITS.items() if f"existing.{option}-at-bind" in facts)
         self._moves = any(rule.moves for rule in evaluator.model.deliveries)
+        #: section -> what else a refused call leaves there
+        self._leaves = {
+            section: {rule.then for rule in rules if isinstance(rule, CallRule)} - {""}
+            for section, rules in evaluator.model.rules.items()
+        }
         self._counts_sockets = any(rule.order == "socket" for rule in evaluator.model.deliveries)
 
     def apply(self, state: State, step: Step) -> list[Branch]:
         """The ways in which ``step`` can go in ``state``."""
-        if step.socket and step.kind not in ("socket", "accept") and find(state, step.socket) is None:
+        sock = find(state, step.what if step.kind == "accept" else step.socket)
+        if step.socket and step.kind not in ("socket", "accept") and sock is None:
             return [Branch("EBADF", API["closed"], state)]
         if step.kind not in ("socket", "user", "wait"):
-            for sock in state.socks:
-                if not sock.protocol:
-                    return self._beside_undescribed(state, step)
+            why = reason(state)
+            if why:
+                return beside(state, step, why)
+            if step.kind not in _ABROAD and sock is not None and sock.protocol == REMOTE:
+                return [Branch(ANYTHING, API["abroad"], state, unknown=True)]
         handler = _HANDLERS.get(step.kind)
         return handler(self, state, step) if handler else [Branch("ok", API["unknown"], state, unknown=True)]
 
@@ -76,34 +86,19 @@ class Transitions:
     def _socket(self, state: State, step: Step) -> list[Branch]:
         kind = SOCKET_KINDS[step.what]
         family = kind.family
-        protocol, ports, _ = self.stack.sockets.get(kind.protocol, SocketProfile(kind.protocol))
+        plain = kind.protocol in ("tcp", "udp", REMOTE)
+        protocol, ports, _ = self.stack.sockets.get(kind.protocol, SocketProfile(kind.protocol if plain else ""))
         v6only = BITS["v6only"] if family == "ipv6" and self.stack.v6only_default else 0
         made = 1 + max([0, *[one.made for one in state.socks]]) if self._counts_sockets else 0
         sock = Sock(step.socket, protocol, family, state.user, now=v6only, made=made)
-        if protocol not in ("tcp", "udp") or kind.protocol in self.stack.sockets:
+        if not plain or kind.protocol in self.stack.sockets:
             sock = sock._replace(socket=kind.protocol, ports=kind.protocol if ports == "own" else "")
             rules = self.decide("socket", Call("socket", state.user), sock, state)
-            if any(rule.action == REFUSE for rule in rules):
-                return self._branches(rules, state, state)
-            if kind.protocol not in self.stack.sockets:
-                undescribed = with_socks(state, (*state.socks, sock._replace(protocol="")))
-                return [Branch("ok", API["kind"], undescribed, unknown=True)]
-            return [Branch("ok", rules or API["plain"], with_socks(state, (*state.socks, sock)))]
+            if kind.protocol not in self.stack.sockets and not any(rule.action == REFUSE for rule in rules):
+                undescribed = lost(state, "kind", made=step.socket)
+                return [Branch("ok", API["kind"], undescribed, unknown=True), *failures([state], API["kind"])]
+            return self._branches(rules or API["plain"], [state], with_socks(state, (*state.socks, sock)))
         return [Branch("ok", API["plain"], with_socks(state, (*state.socks, sock)))]
-
-    def _beside_undescribed(self, state: State, step: Step) -> list[Branch]:
-        """Any step where something is in the way that is not described: a kind of socket, what a connection leaves."""
-        sock = find(state, step.socket)
-        if sock is not None and step.kind == "close":
-            # it stays, without its name: what it leaves is not known either
-            state = put(state, sock, sock._replace(name=""))
-        elif sock is None and step.kind == "accept":
-            state = with_socks(state, (*state.socks, Sock(step.socket, "", "", state.user)))
-        undescribed = [one for one in state.socks if not one.protocol]
-        why = "kind" if any(one.socket for one in undescribed) else "later"
-        if any(one.state == "lost" for one in undescribed):
-            why = "lost"
-        return [Branch("ok", API[why], state, unknown=True)]
 
     def _set(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
@@ -115,7 +110,7 @@ class Transitions:
         ever = (sock.ever | now if sock.port else now) & self._ever
         at_bind = sock.at_bind if sock.port else now & self._at_bind
         done = sock.with_options(now, at_bind, ever)
-        return self._branches(self.decide("set", call, sock, state), state, put(state, sock, done))
+        return self._branches(self.decide("set", call, sock, state), [state], put(state, sock, done))
 
     def _bind(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
@@ -136,14 +131,14 @@ class Transitions:
             bound = new._replace(port=SCENARIO_PORT, state=state_after, tried=tried)
             done = self._remember(call, bound, state, self._chained(call, state, sock, bound))
             done = self._grouped(call, bound, state, done)
-        refused = state
-        if at.kind != "wildcard" and any(rule.then == "tried" for rule in rules):
-            refused = put(state, sock, sock._replace(tried="ipv6" if at.form == "ipv6" else "ipv4"))
-        elif new.form == "dual" and not sock.tried and any(rule.then == "tried" for rule in rules):
-            refused = put(state, sock, sock._replace(tried="dual"))
-        if any(rule.then == "lost" for rule in rules):
-            refused = done = _lost(state)
-        return self._branches(rules, refused, done)
+        attempted = state
+        if at.kind != "wildcard":
+            attempted = put(state, sock, sock._replace(tried="ipv6" if at.form == "ipv6" else "ipv4"))
+        elif new.form == "dual" and not sock.tried:
+            attempted = put(state, sock, sock._replace(tried="dual"))
+        gone = lost(state, "lost")
+        left = self._left("bind", rules, state, tried=attempted, lost=gone)
+        return self._branches(rules, left, gone if _loses(rules) else done)
 
     def _listen(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
@@ -155,57 +150,69 @@ class Transitions:
             after = self._rechained(call, state, after, done)
             after = self._remember(call, done, after, after)
             after = self._grouped(call, done, state, after)
-        refused = state
-        if any(rule.then == "dead" for rule in rules):
-            dead = sock._replace(state="dead", port=OTHER_PORT)
-            refused = self._forget(put(state, sock, dead))
-        return self._branches(rules, refused, after)
+        dead = self._forget(put(state, sock, sock._replace(state="dead", port=OTHER_PORT)))
+        return self._branches(rules, self._left("listen", rules, state, dead=dead), after)
 
     def _connect(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
-        at = address(step.address, self.stack.local)
+        asked = address(step.address, self.stack.local)
+        at = self.connections.destination(sock, asked)
+        if sock.protocol == REMOTE:
+            return self._connected(state, step, at, Call("connect", state.user, fits=_fits(sock, at)), (), set())
         destination = "ipv6" if at.form == "dual" else at.form
         both = self.connections.ends(sock, at)
         again = sock.port == SCENARIO_PORT and (sock.form, sock.v4, sock.v6) == (at.form, at.value, None)
         call = Call("connect", state.user, fits=_fits(sock, at), again=again, destination=destination, ends=both)
+        call = call._replace(destination_kind=asked.kind)
         rules = self.decide("connect", call, sock, state)
-        if rules and rules[0].action != ALLOW:
-            refused = state
-            if not sock.port and any(rule.then == "autobound" for rule in rules):
-                refused = put(state, sock, sock._replace(port=OTHER_PORT, state="bound"))
-            after = state
-            if any(rule.then == "lost" for rule in rules):
-                refused = after = _lost(state)
-            return self._branches(rules, refused, after)
+        if _loses(rules) and rules[0].action != ALLOW:
+            gone = lost(state, "lost")
+            return self._branches(rules, [gone], gone)
+        autobound = _autobound(state, sock)
+        tried = put(state, sock, sock._replace(tried="ipv6" if destination == "ipv6" else "ipv4"))
+        left = self._left("connect", rules, state, autobound=autobound, tried=tried, lost=lost(state, "lost"))
+        if _fails(rules):
+            return self._branches(rules, left, state)
         foreseen = {name for rule in rules for name, _ in rule.when}
+        if not any(rule.action == UNKNOWN for rule in rules):
+            return self._connected(left[0], step, at, call, rules, foreseen)
+        ways = [
+            branch._replace(unknown=True)
+            for one in left
+            for branch in self._connected(one, step, at, call, rules, foreseen)
+        ]
+        return [*ways, *failures(left, rules)]
+
+    def _connected(
+        self, state: State, step: Step, at: Address, call: Call, rules: tuple[CallRule, ...], foreseen: set[str]
+    ) -> list[Branch]:
+        """A connect() that no rule refuses: somebody has to be there."""
+        sock = get(state, step.socket)
+        failed = put(state, sock, self.connections.failed(sock, sock.state, "dead"))
         fits = call.fits or "new.fits-family" in foreseen
-        if at.kind != "specific" or sock.state not in ("open", "bound") or not fits:
-            return [Branch("ok", API["unknown"], state, unknown=True)]
-        if any(rule.then == "tried" for rule in rules):
-            tried = sock._replace(tried="ipv6" if destination == "ipv6" else "ipv4")
-            state, sock = put(state, sock, tried), tried
+        # a datagram socket may be connected to a broadcast address of the host's networks, where a rule says so
+        broadcast = at.kind == "broadcast" and at.own and not sock.is_stream and "destination.address" in foreseen
+        if not (at.kind == "specific" or broadcast) or sock.state not in ("open", "bound") or not fits:
+            return not_described(lost(state), state, failed, _autobound(state, sock))
         number = 1 + max(one.connection for one in state.socks)
         done = self.connections.connected(sock, at, number)
         if not sock.is_stream and sock.family != "unix":
             after = self.connections.put_connected(state, sock, done)
             return [Branch("ok", rules or API["plain"], self._grouped(call, sock, state, after))]
         if to_itself(call.ends):
-            unknown = "new.to-itself" not in foreseen
-            itself = self.connections.put_connected(state, sock, done)
-            return [Branch("ok", API["unknown"] if unknown else rules, itself, unknown=unknown)]
+            if "new.to-itself" not in foreseen:
+                return not_described(lost(state), state, failed)
+            return [Branch("ok", rules, self.connections.put_connected(state, sock, done))]
         return self.arrivals.offer(state, sock, done, at, number)
 
     def _join(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
         done = put(state, sock, sock._replace(joined=(*sock.joined, step.address)))
-        if sock.protocol != "udp" or step.address in sock.joined:
-            return [Branch("ok", API["unknown"], state, unknown=True)]
-        if (":" in step.address) != (sock.family == "ipv6"):
+        if step.address in sock.joined:
+            return [Branch(ANYTHING, API["unknown"], state, unknown=True)]
+        if sock.protocol != "udp" or (":" in step.address) != (sock.family == "ipv6"):
             # an AF_INET6 socket takes IPv4 options on some systems
-            return [
-                Branch("ok", API["unknown"], done, unknown=True),
-                Branch(ANY_ERROR, API["unknown"], state, unknown=True),
-            ]
+            return not_described(done, state)
         return [Branch("ok", API["plain"], done)]
 
     def _accept(self, state: State, step: Step) -> list[Branch]:
@@ -214,7 +221,7 @@ class Transitions:
             return [Branch("EBADF", API["closed"], state)]
         if listener.state != "listening":
             rules = self.decide("accept", Call("accept", state.user), listener, state)
-            return self._branches(rules, state, state)
+            return self._branches(rules, [state], lost(state, made=step.socket))
         waiting = [one for one in state.socks if one.queued and one.listener == step.what]
         if not waiting:
             return [Branch("timeout", API["empty"], state)]
@@ -232,13 +239,13 @@ class Transitions:
             return [Branch("ECONNRESET", API["reset"], state)]
         if sock.state == "connected" and sock.is_stream:
             return [Branch("timeout", API["silent"], state)]
-        return [Branch("ok", API["unknown"], state, unknown=True)]
+        return [Branch(ANYTHING, API["unknown"], state, unknown=True)]
 
     def _user(self, state: State, step: Step) -> list[Branch]:
         call = Call("user", state.user, next_user=step.value)
         nobody = Sock("", "", "", state.user)
         rules = self.decide("user", call, nobody, state) or API["plain"]
-        return self._branches(rules, state, state._replace(user=step.value))
+        return self._branches(rules, [state], state._replace(user=step.value))
 
     def _wait(self, state: State, step: Step) -> list[Branch]:
         socks = [
@@ -252,7 +259,7 @@ class Transitions:
         sock = get(state, step.socket)
         done = self.connections.closed(sock, state)
         if self.connections.closes_later(sock, state):
-            done = with_socks(done, (*done.socks, Sock("", "", "", state.user)))
+            done = lost(done, "later")
         return [Branch("ok", API["plain"], self._forget(done))]
 
     def _deliver(self, state: State, step: Step) -> list[Branch]:
@@ -340,27 +347,39 @@ class Transitions:
             return state._replace(memory=NOTHING)
         return state
 
+    def _left(self, section: str, rules: tuple[CallRule, ...], state: State, **variants: State) -> list[State]:
+        """What a call that fails leaves: as the rules say (``then``), or any of what some rule of the section leaves.
+
+        ``variants``: the state for each word of ``then``.
+        """
+        if any(rule.action == UNKNOWN for rule in rules) or not rules:
+            return [state, *[variants[word] for word in sorted(self._leaves.get(section, ())) if word in variants]]
+        return [next((variants[rule.then] for rule in rules if rule.then in variants), state)]
+
     def _refusals(self, rules: tuple[CallRule, ...], state: State) -> list[Branch]:
         """The branches of a call that cannot succeed: a file that allows it has only not thought of it."""
         if rules and all(rule.action == REFUSE for rule in rules):
-            return self._branches(rules, state, state)
-        return [Branch("ok", API["unknown"], state, unknown=True)]
+            return self._branches(rules, [state], state)
+        return not_described(lost(state), state)
 
-    def _branches(self, rules: tuple[CallRule, ...], refused: State, done: State) -> list[Branch]:
-        """One branch where the rules say what happens, two where they do not."""
+    def _branches(self, rules: tuple[CallRule, ...], refused: list[State], done: State) -> list[Branch]:
+        """The ways of a call that leads to ``done``, or fails and leaves one of ``refused``, as ``rules`` say."""
         if len(rules) == 1 and rules[0].action == ALLOW:
             return [Branch("ok", rules, done)]
         if not rules:
             rules = API["unknown"]
         if any(rule.action == UNKNOWN for rule in rules):
-            if any(rule.action == REFUSE for rule in rules):
-                return [Branch(ANY_ERROR, rules, refused)]
-            return [Branch("ok", rules, done, unknown=True), Branch(ANY_ERROR, rules, refused, unknown=True)]
+            if _fails(rules):
+                return [Branch(ANY_ERROR, rules, state) for state in refused]
+            return [Branch("ok", rules, done, unknown=True), *failures(refused, rules)]
         if rules[0].action == ALLOW:
             return [Branch("ok", rules, done)]
         errors = sorted({error for rule in rules for error in rule.errors})
-        return [Branch(error, rules, refused) for error in errors]
+        return [Branch(error, rules, refused[0]) for error in errors]
 
+
+#: what a socket of another host can do
+_ABROAD = ("socket", "connect", "read", "close")
 
 #: functions, not bound methods: a table of those in ``self`` would be a cycle, which only the garbage collector frees
 _HANDLERS: dict[str, Callable[[Transitions, State, Step], list[Branch]]] = {
@@ -380,13 +399,22 @@ _HANDLERS: dict[str, Callable[[Transitions, State, Step], list[Branch]]] = {
 }
 
 
+def _fails(rules: tuple[CallRule, ...]) -> bool:
+    """Whether the call cannot succeed: the first rule refuses it."""
+    return bool(rules) and rules[0].action == REFUSE
+
+
+def _loses(rules: tuple[CallRule, ...]) -> bool:
+    """Whether the kernel loses count of the port, so that nothing that follows is described."""
+    return any(rule.then == "lost" for rule in rules)
+
+
+def _autobound(state: State, sock: Sock) -> State:
+    return state if sock.port else put(state, sock, sock._replace(port=OTHER_PORT, state="bound"))
+
+
 def _fits(sock: Sock, at: Address) -> bool:
     return (at.form == "ipv4") == (sock.family == "ipv4")
-
-
-def _lost(state: State) -> State:
-    """``state`` from where on nothing is described: a socket that nobody described is in the way."""
-    return with_socks(state, (*state.socks, Sock("", "", "", state.user, state="lost")))
 
 
 def _elsewhere(state: State) -> State:

@@ -169,6 +169,16 @@ def _existing_group(q: Question) -> str:
     return "same" if q.existing.group == q.new.group else "other"
 
 
+def _peer(sock: Sock) -> str:
+    if not sock.connection:
+        return "none"
+    return "remote" if sock.remote else "local"
+
+
+def _new_peer(q: Question) -> str:
+    return _peer(q.new)
+
+
 def _same(equal: bool) -> str:
     return "same" if equal else "other"
 
@@ -176,6 +186,7 @@ def _same(equal: bool) -> str:
 _FORMS = "ipv4 mapped dual ipv6"
 _OTHER_FORMS = f"{_FORMS} path abstract cid"
 _FAMILIES = "ipv4 ipv6 unix vsock"
+_PEERS = "local remote none"
 _RELATIONS = "same wider narrower apart"
 
 _FACTS: list[Fact] = [
@@ -219,6 +230,13 @@ _FACTS: list[Fact] = [
         "ipv4 mapped ipv6 path abstract cid",
         lambda q: q.call.destination,
     ),
+    _one_of(
+        "destination.address",
+        CALL,
+        "the kind of the address of a connect(); broadcast: of every network, or of one of the host's own",
+        "wildcard specific multicast broadcast not-local",
+        lambda q: q.call.destination_kind,
+    ),
     _yes_no(
         "new.to-itself",
         CALL,
@@ -247,6 +265,9 @@ _FACTS: list[Fact] = [
         lambda q: q.new.tried,
     ),
     _yes_no("new.accepted", CALL, "made by accept()", lambda q: q.new.accepted),
+    _one_of(
+        "new.peer", CALL, "where the other end of its connection is; none: it has no connection", _PEERS, _new_peer
+    ),
     _yes_no("new.privileged", CALL, "made by root (effective user at socket())", lambda q: q.new.user == 0),
     _one_of("user.now", CALL, "who makes the step", "root ordinary", lambda q: "ordinary" if q.call.user else "root"),
     _one_of("user.next", CALL, "whom a `user=` step asks for", "same root ordinary", _next_user),
@@ -381,6 +402,13 @@ _FACTS: list[Fact] = [
         EXISTING,
         "it has, or had, another end: connected, TIME_WAIT...",
         lambda q: q.existing.connection != 0,
+    ),
+    _one_of(
+        "existing.peer",
+        EXISTING,
+        "where the other end of its connection, TIME_WAIT too, is; none: it has no connection",
+        _PEERS,
+        lambda q: _peer(q.existing),
     ),
     _yes_no(
         "existing.same-connection",

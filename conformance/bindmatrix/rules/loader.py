@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from bindmatrix.errors import Place, Problem, Problems
-from bindmatrix.notation import OPTIONS, PROTOCOLS
+from bindmatrix.notation import OPTIONS, PROTOCOLS, REMOTE
 from bindmatrix.rules import vocabulary
 from bindmatrix.rules.model import Expectations, SocketProfile, Stack
 from bindmatrix.rules.releases import Span
@@ -59,6 +59,7 @@ STACK_KEYS = (
     "newest",
     "reset",
     "source",
+    "unspecified",
     "connected-dual",
     "several",
     "closest",
@@ -66,6 +67,8 @@ STACK_KEYS = (
 )
 #: what a kind of socket may be to the rules
 _ROLES = ("tcp", "udp", "unix", "vsock")
+#: kinds of socket beside TCP and UDP; those of another host are the same on every system
+_KINDS = tuple(protocol for protocol in PROTOCOLS[2:] if protocol != REMOTE)
 _FORMS = ("ipv4", "mapped", "dual", "ipv6")
 
 
@@ -176,6 +179,7 @@ class _Loader:
             if "reset" in found
             else "keeps",
             owner=reader.word(found["owner"], "'owner'", ("listener", "acceptor")) if "owner" in found else "listener",
+            unspecified=self.unspecified(found["unspecified"]) if "unspecified" in found else {},
             source=reader.text(found["source"], "an address") if "source" in found else "",
             connected_dual=reader.text(found["connected-dual"], "an address") if "connected-dual" in found else "",
             several=reader.word(found["several"], "'several'", ("first-rule", "any"))
@@ -189,7 +193,7 @@ class _Loader:
 
     def sockets(self, node: yaml.Node) -> dict[str, SocketProfile]:
         sockets = {}
-        for protocol, value in self.reader.known(node, "'sockets'", PROTOCOLS[2:]).items():
+        for protocol, value in self.reader.known(node, "'sockets'", _KINDS).items():
             row = self.reader.known(value, "a row of 'sockets'", ("as", "ports", "closes"))
             if "as" not in row:
                 self.reader.problem(value, f"'as' is missing; write '{protocol}: {{as: tcp}}'")
@@ -225,6 +229,8 @@ class _Loader:
                 )
             self.options[key] = tuple(rows)
             times[key] = rows[-1][1] if rows else "absent"
+        # every system has it, and it is a plain bit everywhere
+        times.setdefault("broadcast", "now")
         for option in OPTIONS:
             if option not in times:
                 self.reader.problem(
@@ -235,6 +241,10 @@ class _Loader:
     def connections(self, node: yaml.Node) -> dict[str, str]:
         found = self.reader.known(node, "'connections'", OPTIONS)
         return {key: self.reader.word(value, "'connections'", ("always", "accepted")) for key, value in found.items()}
+
+    def unspecified(self, node: yaml.Node) -> dict[str, str]:
+        found = self.reader.known(node, "'unspecified'", ("ipv4", "mapped", "ipv6"))
+        return {key: self.reader.word(value, "'unspecified'", ("own", "loopback")) for key, value in found.items()}
 
     def inherited(self, node: yaml.Node) -> list[str]:
         words = self.reader.words(node, "options")

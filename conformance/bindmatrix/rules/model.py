@@ -250,6 +250,9 @@ class Stack:
     ``reset``: what becomes of a client whose connection was refused or reset: it ``keeps`` its port and its use,
     ``keeps-asked``: after a refusal it has only the port that a bind() asked for, or it ``loses`` both.
     ``source``: the IPv4 source that a connection within the host gets, "" where it is the destination.
+    ``unspecified``: which address of the host a connect() to 0.0.0.0 (``ipv4``), ``::ffff:0.0.0.0`` (``mapped``) or
+    ``::`` (``ipv6``) means: ``loopback``, or the socket's ``own`` where it is bound to one, else loopback.  A form that
+    is not listed is not described.
     ``connected_dual``: what the IPv4 half of a dual socket holds once it is connected over IPv6, "" for nothing.
     ``several``: when several existing sockets refuse with different errors: ``first-rule`` or ``any``.
     ``closest``: points, for ``ask: closest``.
@@ -271,6 +274,7 @@ class Stack:
     newest: str = "bind"
     reset: str = "keeps"
     source: str = ""
+    unspecified: Mapping[str, str] = field(default_factory=dict)
     connected_dual: str = ""
     owner: str = "listener"
     several: str = "first-rule"

@@ -75,6 +75,8 @@ class Sock(NamedTuple):
     socket: str = ""
     #: whose ports it takes; "" for those of ``protocol``
     ports: str = ""
+    #: of a connection: its other end is on another host
+    remote: bool = False
 
     @property
     def made_as(self) -> str:
@@ -124,16 +126,18 @@ class Address(NamedTuple):
     value: str
     #: a link-local address that would need a scope id
     needs_scope: bool
+    #: it lies in one of the host's own networks
+    own: bool
 
 
 @lru_cache(maxsize=4096)
 def address(text: str, local: tuple[str, ...]) -> Address:
     """The address written ``text`` on a host whose own addresses lie in the networks ``local``."""
     if addresses_of(text) == "unix":
-        return Address(text, "abstract" if text[0] == "@" else "path", "specific", text, False)
+        return Address(text, "abstract" if text[0] == "@" else "path", "specific", text, False, True)
     if addresses_of(text) == "vsock":
         everywhere = text == "cid:any"
-        return Address(text, "cid", "wildcard" if everywhere else "specific", ANY if everywhere else text, False)
+        return Address(text, "cid", "wildcard" if everywhere else "specific", ANY if everywhere else text, False, True)
     ip = ipaddress.ip_address(text)
     form = "ipv4"
     needs_scope = False
@@ -144,17 +148,18 @@ def address(text: str, local: tuple[str, ...]) -> Address:
         else:
             form = "dual" if ip.is_unspecified else "ipv6"
             needs_scope = ip.is_link_local or (ip.is_multicast and ip.packed[1] & 0x0F in (1, 2))
+    own = [network for network in _networks(local) if network.version == ip.version and ip in network]
     if ip.is_unspecified:
         kind = "wildcard"
     elif ip.is_multicast:
         kind = "multicast"
-    elif str(ip) == "255.255.255.255":
+    elif str(ip) == "255.255.255.255" or (
+        ip.version == 4 and any(ip == network.broadcast_address for network in own if network.prefixlen < 31)
+    ):
         kind = "broadcast"
-    elif any(ip in network for network in _networks(local) if network.version == ip.version):
-        kind = "specific"
     else:
-        kind = "not-local"
-    return Address(text, form, kind, ANY if kind == "wildcard" else str(ip), needs_scope)
+        kind = "specific" if own else "not-local"
+    return Address(text, form, kind, ANY if kind == "wildcard" else str(ip), needs_scope, bool(own))
 
 
 @lru_cache(maxsize=64)
@@ -219,6 +224,8 @@ class Call(NamedTuple):
     destination: str = ""
     #: as ``Sock.ends``, of the connection that a connect() asks for
     ends: str = ""
+    #: as ``Sock.kind``, of the address of a connect()
+    destination_kind: str = ""
 
 
 def on_port(state: State, new: Sock) -> list[Sock]:

@@ -1,0 +1,50 @@
+"""What is left to say once something is not known.
+
+A step whose outcome is unknown leads to every state that it may leave (``Branch``).  Some cannot be listed: a kind of
+socket that nobody described, a connection to an address of which nobody says whose it is.  Then a socket without a
+protocol stands in the state, and from there on every step is unknown.  Only the names of the open sockets still
+count, since a call on a closed one is EBADF everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bindmatrix.notation import Step
+from bindmatrix.oracle.branches import ANYTHING, API, Branch
+from bindmatrix.outcomes import ANY_ERROR
+from bindmatrix.rules.model import CallRule
+from bindmatrix.rules.sockets import Sock, State
+
+
+def lost(state: State, why: str = "unknown", *, made: str = "") -> State:
+    """``state`` from where on nothing is known, because of ``why`` (a key of ``API``).
+
+    ``made``: a socket that may be open now.
+    """
+    names = {sock.name for sock in state.socks} | {made}
+    marker = Sock("", "", "", 0, state=reason(state) or why)
+    return State(state.user, (marker, *[Sock(name, "", "", 0) for name in sorted(names) if name]))
+
+
+def reason(state: State) -> str:
+    """Why nothing is known in ``state``, a key of ``API``; "" where something is."""
+    return next((sock.state for sock in state.socks if not sock.protocol and not sock.name), "")
+
+
+def beside(state: State, step: Step, why: str) -> list[Branch]:
+    """Any step but socket(), a change of user and a wait, in a ``state`` where nothing is known because of ``why``."""
+    if step.kind == "close":
+        state = state._replace(socks=tuple([sock for sock in state.socks if sock.name != step.socket]))
+    after = lost(state, made=step.socket if step.kind == "accept" else "")
+    return [Branch(ANYTHING, API[why], after, unknown=True)]
+
+
+def not_described(done: State, *failed: State) -> list[Branch]:
+    """A call of which no rule says anything: it leads to ``done``, or fails and leaves one of ``failed``."""
+    return [Branch("ok", API["unknown"], done, unknown=True), *failures(failed)]
+
+
+def failures(states: Iterable[State], rules: tuple[CallRule, ...] = API["unknown"]) -> list[Branch]:
+    """A call that may fail, with an error that is not known, and leaves one of ``states`` then."""
+    return [Branch(ANY_ERROR, rules, state, unknown=True) for state in dict.fromkeys(states)]
