@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from bindmatrix.advice.recipe_goals import GOALS
+from bindmatrix.advice.recipes import Recipe, recipes
 from bindmatrix.advice.runtime_questions import RuntimeQuestion, runtime_questions
 from bindmatrix.answers import claims, explorer, open_questions, release_changes
 from bindmatrix.answers.claims import ClaimResult
@@ -23,8 +25,8 @@ from bindmatrix.rules import catalog, confidence, provenance
 
 _EPILOG = """\
 index.html is the explorer: one file of its own that needs no network.  The other pages are claims, findings, releases,
-runtimes, open questions, and how we know; they link back to it with the scenario filled in.  Findings are there where
-their list is: in a checkout.  It takes about two minutes of one processor.
+runtimes, recipes, open questions, and how we know; they link back to it with the scenario filled in.  Findings are
+there where their list is: in a checkout.  It takes about four minutes of one processor.
 
 Exit status: 0 done, 2 the folder cannot be written.
 
@@ -61,7 +63,8 @@ def made(*, alone: bool) -> dict[str, str]:
     claimed = claims.results(claim_check.read(), catalog.names())
     surprises = _findings()
     unknown = {os: open_questions.questions(catalog.expectations(os)) for os in catalog.names()}
-    asked += [AskedScenario(text) for text in _texts(claimed, surprises, list(unknown.values()))]
+    advised = recipes(GOALS)
+    asked += [AskedScenario(text) for text in _texts(claimed, surprises, list(unknown.values()), advised)]
     listed = list(dict.fromkeys(asked))
     systems = _tables(listed)
     titles = {system.os: system.title for system in systems}
@@ -99,6 +102,11 @@ def made(*, alone: bool) -> dict[str, str]:
             "runtimes.html",
             "What libraries and servers do before and after bind(). 'bindmatrix audit ID' says what that leads to.",
             pages.runtimes(runtimes().values()),
+        ),
+        "recipes.html": pages.page(
+            "recipes.html",
+            "What must I set? The smallest sets of options that reach a goal, on the newest release of each system.",
+            pages.recipes(advised, titles),
         ),
         "open.html": pages.page(
             "open.html",
@@ -141,10 +149,14 @@ def _findings() -> list[KernelFinding]:
 
 
 def _texts(
-    claimed: Sequence[ClaimResult], surprises: Sequence[KernelFinding], unknown: Sequence[list[OpenQuestion]]
+    claimed: Sequence[ClaimResult],
+    surprises: Sequence[KernelFinding],
+    unknown: Sequence[list[OpenQuestion]],
+    advised: Sequence[Recipe],
 ) -> list[str]:
     """The scenarios that the pages link to."""
     texts = [case.scenario.text for one in claimed for case in one.claim.cases]
     texts += [one.scenario.text for one in surprises]
+    texts += [bad.check.scenario.text for one in advised for bad in one.refuted]
     texts += [one.scenario for questions in unknown for one in questions if one.scenario]
     return texts

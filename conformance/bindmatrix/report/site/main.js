@@ -184,6 +184,7 @@ function showAdvice() {
     if (one.works.length && !covered && shown.length < 5) shown.push(one);
   }
   byId("advice-lead").textContent = shown.length ? (shown[0].works.length === data.systems.length ? "The fewest options that make it work on every release of every system:" : "No set of options makes it work everywhere. The best, on every release of:") : "No set of options makes it work on any system.";
+  if (document.querySelector("nav a[href='recipes.html']")) byId("advice-lead").append(" See also the ", element("a", { href: "recipes.html" }, "recipes"), ".");
   byId("options").replaceChildren(...shown.map((one) => element("li", {}, link(one.choice, one.text), ` — ${one.works.map((system) => system.title).join(", ")}`)));
 }
 

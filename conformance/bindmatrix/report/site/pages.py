@@ -7,6 +7,7 @@ from html import escape
 from urllib.parse import quote
 
 from bindmatrix import __version__
+from bindmatrix.advice.recipes import Recipe
 from bindmatrix.answers.claims import ClaimResult
 from bindmatrix.answers.explorer import KINDS, Band, SystemTable
 from bindmatrix.answers.open_questions import OpenQuestion
@@ -21,6 +22,7 @@ PAGES: dict[str, str] = {
     "findings.html": "Findings",
     "releases.html": "Releases",
     "runtimes.html": "Runtimes",
+    "recipes.html": "Recipes",
     "open.html": "Open questions",
     "known.html": "How we know",
 }
@@ -129,6 +131,36 @@ def _does(row: Runtime) -> str:
     return text
 
 
+def recipes(found: Sequence[Recipe], titles: Mapping[str, str]) -> str:
+    """The smallest option sets that reach a goal; each set that fails links to the check that says so."""
+    order = list(titles)
+    goals = list(dict.fromkeys(one.goal.id for one in found))
+    name = {one.goal.id: one.goal.title for one in found}
+    parts = [_contents((goal, name[goal]) for goal in goals)]
+    for goal in goals:
+        body = ""
+        for place in dict.fromkeys(one.place.title for one in found if one.goal.id == goal):
+            rows = [
+                (
+                    f"{escape(titles[one.os])} {escape(one.release)}",
+                    escape(one.words),
+                    "<br>".join(
+                        f"{escape(bad.options.words)}: {ask_link(bad.check.scenario.text, bad.check.what)}"
+                        for bad in one.refuted
+                    ),
+                    escape(one.confidence.text),
+                )
+                for one in sorted(found, key=lambda one: order.index(one.os))
+                if (one.goal.id, one.place.title) == (goal, place)
+            ]
+            table = _table(
+                ("System", "Set", "Not enough, because it fails that ...", "How it is known"), rows, html=(0, 1, 2, 3)
+            )
+            body += f"<h3>{escape(place)}</h3>{table}"
+        parts.append(_section(goal, name[goal], body))
+    return "".join(parts)
+
+
 def open_questions(listed: Sequence[tuple[SystemTable, Sequence[OpenQuestion]]]) -> str:
     """What is not known, each with the shortest scenario that asks."""
     parts = [_contents((system.os, system.title) for system, _ in listed)]
@@ -158,11 +190,12 @@ def known(methods: Mapping[str, str], hosts: Sequence[tuple[str, str, str]]) -> 
     return _section("methods", "Methods, the strongest first", words) + _section("hosts", "Recorded hosts", table)
 
 
-def ask_link(text: str) -> str:
-    """A scenario, as a link that fills it into the explorer."""
+def ask_link(text: str, words: str = "") -> str:
+    """A scenario, or ``words`` for it, as a link that fills it into the explorer."""
     target = quote(text.replace(" ", "+"), safe="+=.:,/@")
     shown = text if len(text) < 400 else f"{text[:200]} ... {text[-100:]}"
-    return f'<a class="scenario-link" href="index.html#s={target}"><code>{escape(shown)}</code></a>'
+    inside = escape(words) if words else f"<code>{escape(shown)}</code>"
+    return f'<a href="index.html#s={target}">{inside}</a>'
 
 
 def _contents(listed: Iterable[tuple[str, str]]) -> str:
