@@ -122,6 +122,6 @@ function systemRows(row, words) {
     const open = event.target.getAttribute("aria-expanded") !== "true";
     event.target.setAttribute("aria-expanded", open);
     older.forEach((one) => { one.hidden = !open; });
-  } }, `${older.length} other${older.length > 1 ? "s" : ""}`, element("span", { class: "unseen" }, ` of the releases of ${system.title} differ`)) : null;
+  } }, "other releases", element("span", { class: "unseen" }, ` of ${system.title} that differ`)) : null;
   return [bandRow(system, bands[0], words, false, button), ...older];
 }
