@@ -743,7 +743,6 @@ static int is_unspecified(const struct place *place)
 }
 
 /* The broadcast address of the loopback network, mapped or not. */
-static int is_broadcast(const struct place *place) { return is_ipv4(place, 127, 255, 255, 255); }
 
 static int is_multicast(const struct place *place)
 {
@@ -2437,8 +2436,6 @@ static int direct(sock_t client, const struct place *place, const union any_addr
     union any_address address = *target;
     int group = is_multicast(place);
 
-    if (is_broadcast(place) && set_number(client, SOL_SOCKET, SO_BROADCAST, 1))
-        return last_error();
     if (group && address.any.sa_family == AF_INET6) {
         if (set_number(client, IPPROTO_IPV6, IPV6_MULTICAST_IF, (int)host.loopback_index) ||
             set_number(client, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 1))
@@ -2463,7 +2460,7 @@ static int direct(sock_t client, const struct place *place, const union any_addr
 static void deliver_datagrams(const struct place *place, int protocol, const union any_address *target,
                               size_of_address size, int flow)
 {
-    int group = is_multicast(place) || is_broadcast(place); /* every member gets a copy */
+    int group = is_multicast(place); /* every member gets a copy */
     sock_t clients[DELIVERIES];
     size_t count = 0;
     double patience = LIMIT / 2;
@@ -2484,14 +2481,16 @@ static void deliver_datagrams(const struct place *place, int protocol, const uni
         }
         if (number == OK && send(clients[count - 1], ".", 1, 0) < 0)
             number = last_error();
-        if (number != OK)
+        if (number != OK) {
             add_datagram_failure(number);
-        else if (flow)
+            if (flow && count && !has_peer(clients[count - 1]))
+                close_socket(clients[--count]); /* it is not connected: the next datagram tries again */
+        } else if (flow)
             patience = hear_one(clients[0], patience);
         if (place->family == FAMILY_UNIX) {
             drain(1); /* Linux keeps eleven (net.unix.max_dgram_qlen), others less */
-            if (flow && tally.other_count)
-                close_socket(clients[--count]); /* it is not connected: the next datagram tries again */
+            if (flow && count && tally.other_count)
+                close_socket(clients[--count]); /* its queue is full */
         }
     }
     collect_datagrams(clients, count, group);

@@ -267,10 +267,6 @@ def _unspecified(address: str) -> bool:
     return address in ("0.0.0.0", "::", "::ffff:0.0.0.0")
 
 
-def _broadcast(address: str) -> bool:
-    return address in ("127.255.255.255", "::ffff:127.255.255.255")
-
-
 def _loopback(address: str) -> bool:
     packed = _packed(address)
     return packed == bytes(15) + b"\1" or packed[:-3] in (b"\x7f", bytes(10) + b"\xff\xff\x7f")
@@ -1706,7 +1702,7 @@ def _deliver_datagrams(
 ) -> str:
     """A refusal (ICMP) shows as an error of the client's connected socket.  ``kind``: arguments of socket()."""
     family = kind[0]
-    group = family in (INET, INET6) and (_multicast(target[0]) or _broadcast(target[0]))
+    group = family in (INET, INET6) and _multicast(target[0])
     tally = _Tally(receivers)
     for _, sock in receivers:
         sock.setblocking(False)
@@ -1722,13 +1718,15 @@ def _deliver_datagrams(
                 clients[-1].send(b".")
             except OSError as error:
                 tally.fail_datagram(_number_of(error))
+                if flow and clients and not _has_peer(clients[-1]):
+                    clients.pop().close()  # it is not connected: the next datagram tries again
             else:
                 if flow:
                     patience = _hear(receivers, clients[-1], tally, patience)
             if family == UNIX:
                 _drain(receivers, tally.received)  # Linux keeps eleven (net.unix.max_dgram_qlen), others less
-                if flow and tally.others:
-                    clients.pop().close()  # it is not connected: the next datagram tries again
+                if flow and clients and tally.others:
+                    clients.pop().close()  # its queue is full
         _collect_datagrams(receivers, clients, tally, group, settle)
     finally:
         for client in clients:
@@ -1739,8 +1737,6 @@ def _deliver_datagrams(
 def _direct(client: socket, family: int, target: Address, interface: int) -> None:
     """Connect the client; a group is reached over the loopback interface only, whose index ``interface`` is."""
     if family not in (INET, INET6) or not _multicast(target[0]):
-        if family in (INET, INET6) and _broadcast(target[0]):
-            client.setsockopt(SOL_SOCKET, _socket.SO_BROADCAST, 1)
         client.connect(target)
     elif family == INET6:
         client.setsockopt(IPPROTO_IPV6, MULTICAST_IF6, struct.pack("@I", interface))
