@@ -306,7 +306,7 @@ def test_a_kind_without_a_row_is_one_clear_line(
 
 def test_rows_of_sockets_are_those_of_the_notation() -> None:
     """A kind without a row is told to have none (see above)."""
-    assert set(SOCKET_KINDS) - set(program_plan.SOCKETS) == {"unix", "unixgram", "vsock"}
+    assert set(SOCKET_KINDS) - set(program_plan.SOCKETS) == {"unix", "unixgram", "vsock", "remote4", "remote6"}
     for kind, row in program_plan.SOCKETS.items():
         family = {"ipv4": "AF_INET", "ipv6": "AF_INET6"}[SOCKET_KINDS[kind].family]
         assert row[:2] == (family, {"stream": "SOCK_STREAM", "datagram": "SOCK_DGRAM"}[SOCKET_KINDS[kind].type])

@@ -57,7 +57,6 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         (["predict", "--os", "linux", "--release", "new", CLASSIC], "expected a release"),
         (["predict", "--os", "linux", "--release", "new", CLASSIC], "Linux is described from 5.10 to "),
         (["predict", "--os", "windows", "--release", "new", CLASSIC], ", by name "),
-        (["predict", "--os", "linux@6.1", CLASSIC], "the release is named with --release"),
         (["predict", "--os", "linux", "a=tcp4 a.bnd=::"], "did you mean 'bind'"),
         (["predict", "--os", "linux", "no-such-file"], "cannot be read"),
         (["judge", "no-such-file"], "cannot be read"),
@@ -245,7 +244,7 @@ def test_a_reader_that_goes_away_on_windows(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_no_more_workers_than_scenarios(monkeypatch: pytest.MonkeyPatch, capsysbinary: object) -> None:
-    """Failed first: a hundred thousand processes for one scenario."""
+    """Failed first: as many processes as were asked for, for one scenario."""
     asked = []
 
     def opened(spec: HostSpec) -> object:
@@ -253,7 +252,7 @@ def test_no_more_workers_than_scenarios(monkeypatch: pytest.MonkeyPatch, capsysb
         return open_host(spec)
 
     monkeypatch.setattr("bindmatrix.cli.observe.open_host", opened)
-    assert main(["observe", "--workers", "100000", "a=tcp4"]) == 0
+    assert main(["observe", "--workers", "64", "a=tcp4"]) == 0
     assert asked == [1]
 
 

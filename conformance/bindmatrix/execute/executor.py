@@ -111,7 +111,7 @@ OPTIONS: Dict[str, Optional[Tuple[int, int]]] = {
     "exclusive": (SOL_SOCKET, ~_socket.SO_REUSEADDR) if WINDOWS else None,
     "exclbind": (SOL_SOCKET, 0x1015) if SUN else None,
     "v6only": (IPPROTO_IPV6, V6ONLY),
-    "broadcast": (SOL_SOCKET, _socket.SO_BROADCAST),
+    "broadcast": (SOL_SOCKET, _constant("SO_BROADCAST", 6, 0x20, 0x20)),
 }
 
 SET, BIND, LISTEN, SOCKET, CLOSE = range(5)  # what most scenarios are made of; Executor._steps has them inline
@@ -1863,6 +1863,7 @@ def host_facts(namespace: str, cid: Optional[int] = None) -> Dict[str, Any]:
     addresses = [text for text in ("127.0.0.1", "127.0.0.2", "::1") if _bindable(INET6 if ":" in text else INET, text)]
     system = _system(release, version)
     wine = _wine()
+    second_host = namespace != "none" and system != "gvisor"  # which has no pairs of interfaces
     told = _distribution(system) or wine
     facts = {
         "os": "wine" if wine else system,
@@ -1877,7 +1878,7 @@ def host_facts(namespace: str, cid: Optional[int] = None) -> Dict[str, Any]:
         "namespace": namespace,
         "ipv6": "::1" in addresses,
         "addresses": addresses,
-        "kinds": [name for name, kind in KINDS.items() if (namespace != "none" if name in REMOTE else _makeable(kind))],
+        "kinds": [name for name, kind in KINDS.items() if (second_host if name in REMOTE else _makeable(kind))],
         "cids": [word for word, number in CIDS.items() if _has_cid(cid if number is None else number)],
         "abstract": LINUX and UNIX > 0 and _has_abstract_names(),
         "options": [name for name, option in OPTIONS.items() if option and _settable(option)],
