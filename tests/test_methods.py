@@ -118,7 +118,7 @@ def test_the_page_and_the_summary_of_a_recorded_host() -> None:
     assert host.summary.method == "compiled from 13.0 with parts of 15"
     header, _ = dataset._header(matrix_view([host]), [], [], [])
     assert header["hosts"][0]["summary"]["method"] == host.summary.method
-    cited = [one for _, evidence in host.rules.values() for one in evidence if one.startswith("recorded: ")]
+    cited = [one for *_, evidence in host.rules.values() for one in evidence if one.startswith("recorded: ")]
     assert cited
     for one in cited:
         assert "(compiled from 13.0" in one
