@@ -473,14 +473,14 @@ def test_every_recorded_run_is_accepted(path: Path) -> None:
     runs = 0
     for record in records(path):
         steps = parse(record["scenario"]).steps
-        for outcomes in (record["outcomes"], *record["repeats"]):
+        for outcomes in (record["outcomes"], *record.get("repeats", ())):
             edges = oracle.follow(steps, outcomes)
             shown = (record["scenario"], outcomes, edges[-1].expected, [rule.id for rule in edges[-1].rules])
             assert len(edges) == len(steps), shown
             assert edges[-1].accepts(outcomes[-1]), shown
             assert all(edge.expected is not None for edge in edges), shown
             runs += 1
-    assert runs > 1000
+    assert runs > 400  # the newer recordings have no repeats
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.parent.name)
