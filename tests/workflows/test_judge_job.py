@@ -306,7 +306,7 @@ def git(folder: Path, *words: str) -> str:
     return subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.xfail(strict=False, reason="open: the recorded gVisor is among the evidence now; needs another new host")
+@pytest.mark.xfail(strict=True, reason="open: the recorded gVisor is among the evidence now; needs another new host")
 def test_new_recordings_become_a_pull_request(judged: Runner, repository: Path, tmp_path: Path) -> None:
     job = Runner(repository, package=repository / "conformance")
     (repository / "judged").symlink_to(judged.folder / "judged")
