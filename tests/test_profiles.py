@@ -23,6 +23,7 @@ def shown(tmp_path: Path, profile: str | None) -> subprocess.CompletedProcess[st
     (tmp_path / "conftest.py").write_bytes((ROOT / "tests" / "conftest.py").read_bytes())
     (tmp_path / "test_shows.py").write_text(SHOWS, encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if name != "HYPOTHESIS_PROFILE"}
+    environment["CI"] = "true"  # there Hypothesis would choose other defaults
     if profile is not None:
         environment["HYPOTHESIS_PROFILE"] = profile
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "test_shows.py"]

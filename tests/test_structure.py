@@ -11,6 +11,7 @@ from pathlib import Path
 import bindmatrix
 import pytest
 
+ROOT = Path(__file__).parents[1]
 PACKAGE = Path(bindmatrix.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -55,7 +56,7 @@ def test_every_room_says_what_happens_there(room: str) -> None:
 
 def test_the_layers_name_every_room() -> None:
     """``exhaustive = true`` of import-linter does, where it is installed; this does everywhere."""
-    project = (PACKAGE.parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     layers = project.split("layers = [")[1].split("]")[0].replace('"', " ").replace("|", " ").replace(",", " ").split()
     rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
     assert set(layers) == rooms - {"__init__"}
@@ -67,6 +68,6 @@ def test_modules_that_are_named_in_texts_are_there() -> None:
         f"{path.relative_to(PACKAGE).as_posix()}: {name}"
         for path in MODULES
         for name in re.findall(r"``([\w/]+\.py)``", path.read_text(encoding="utf-8"))
-        if not any(one.endswith(f"/{name}") for one in there) and not (PACKAGE.parents[1] / name).is_file()
+        if not any(one.endswith(f"/{name}") for one in there) and not (ROOT / name).is_file()
     }
     assert gone == set()
