@@ -825,6 +825,8 @@ class SecondHost:
 
     NEWNET = NamespacePorts.NEWNET
     NAMES = (b"bindmatrix0", b"bindmatrix1")
+    #: of both ends, which have IFF_NOARP: a first packet that had to ask for it could be lost for a second
+    LINK_ADDRESS = b"\x02\0\0\0\0\1"
 
     def __init__(self) -> None:
         self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
@@ -856,57 +858,68 @@ class SecondHost:
 
     def _join(self) -> None:
         attribute = self._attribute
-        peer = bytes(16) + attribute(3, self.NAMES[1] + b"\0") + attribute(28, struct.pack("=I", self._there))
+        same = attribute(1, self.LINK_ADDRESS)
+        peer = bytes(16) + same + attribute(3, self.NAMES[1] + b"\0") + attribute(28, struct.pack("=I", self._there))
         kind = attribute(1, b"veth\0") + attribute(2, attribute(1, peer))  # IFLA_INFO_KIND, IFLA_INFO_DATA
-        self._ask(16, 0x600, bytes(16) + attribute(3, self.NAMES[0] + b"\0") + attribute(18, kind))  # RTM_NEWLINK
-        self._furnish(self.NAMES[0], HERE)
+        self._ask(
+            16, 0x600, bytes(16) + same + attribute(3, self.NAMES[0] + b"\0") + attribute(18, kind)
+        )  # RTM_NEWLINK
+        addresses = self._furnish(self.NAMES[0], HERE)
         _libc("setns", self._there, self.NEWNET)
         try:
             self._furnish(self.NAMES[1], THERE)
-            self._wait_until_up(self.NAMES[1])
         finally:
             _libc("setns", self._home, self.NEWNET)
-        self._wait_until_up(self.NAMES[0])
+        for address in addresses:
+            self._wait_until_reached(address)
 
-    def _furnish(self, name: bytes, addresses: Tuple[str, str]) -> None:
-        """Give the interface its addresses, without duplicate address detection, and set it up."""
+    def _furnish(self, name: bytes, addresses: Tuple[str, str]) -> List[str]:
+        """Set the interface up with its addresses, without duplicate address detection; the addresses that it has."""
+        given = []
         index = _socket.if_nametoindex(name.decode())
         for address, family, length in zip(addresses, (INET, INET6), (24, 64)):  # noqa: B905
             packed = _packed(address)
             text = struct.pack("=BBBBI", family, length, 2, 0, index)  # IFA_F_NODAD
             try:
                 self._ask(20, 0x600, text + self._attribute(2, packed) + self._attribute(1, packed))  # RTM_NEWADDR
+                given.append(address)
             except OSError:
                 if family == INET:
                     raise  # a kernel without IPv6 has half of it
-        self._ask(16, 0, struct.pack("=BxHiII", 0, 0, index, 1, 1))  # IFF_UP
+        self._ask(16, 0, struct.pack("=BxHiII", 0, 0, index, 0x81, 0x81))  # IFF_UP, IFF_NOARP
+        return given
 
-    def _wait_until_up(self, name: bytes) -> None:
-        """The kernel drops every packet until it has seen the carrier; what is lost is sent again after a second."""
-        request = struct.pack("=BxHiII", 0, 0, _socket.if_nametoindex(name.decode()), 0, 0)
-        up = struct.pack("=HHB", 5, 16, 6)  # IFLA_OPERSTATE: IF_OPER_UP
+    def _wait_until_reached(self, address: str) -> None:
+        """Connect to a port without a listener until it is refused.
+
+        The kernel sees the carrier and puts the routes to an IPv6 address in place some time after it has said yes; a
+        packet that comes before is dropped, and sent again after a second only.
+        """
         end = time.monotonic() + 2
-        while up not in self._ask(18, 0, request):  # RTM_GETLINK
-            if time.monotonic() > end:
-                raise OSError(errno.ENETDOWN, os.strerror(errno.ENETDOWN))
-            time.sleep(0.001)
+        while time.monotonic() < end:
+            with closing(self.socket(INET6 if ":" in address else INET, _socket.SOCK_STREAM, 0)) as probe:
+                probe.settimeout(0.01)
+                try:
+                    probe.connect((address, 9))
+                except ConnectionRefusedError:
+                    return
+                except OSError:  # timeout, ENETUNREACH
+                    time.sleep(0.001)
+        raise OSError(errno.ENETDOWN, os.strerror(errno.ENETDOWN))
 
     @staticmethod
     def _attribute(number: int, value: bytes) -> bytes:
         return struct.pack("=HH", 4 + len(value), number) + value + bytes(-len(value) % 4)
 
     @staticmethod
-    def _ask(kind: int, flags: int, text: bytes) -> bytes:
-        """The answer to one request of NETLINK_ROUTE; OSError when the kernel refuses it."""
+    def _ask(kind: int, flags: int, text: bytes) -> None:
+        """Make one request of NETLINK_ROUTE; OSError when the kernel refuses it."""
         with closing(socket(16, _socket.SOCK_RAW, 0)) as netlink:
-            # NLM_F_REQUEST, and NLM_F_ACK where nothing else is answered
-            netlink.send(struct.pack("=IHHII", 16 + len(text), kind, flags | (1 if kind == 18 else 5), 1, 0) + text)
-            answer: bytes = netlink.recv(65536)
-        if struct.unpack_from("=H", answer, 4)[0] == 2:  # NLMSG_ERROR, with the number 0 for success
-            number: int = -struct.unpack_from("=i", answer, 16)[0]
-            if number:
-                raise OSError(number, os.strerror(number))
-        return answer
+            # NLM_F_REQUEST, NLM_F_ACK
+            netlink.send(struct.pack("=IHHII", 16 + len(text), kind, flags | 5, 1, 0) + text)
+            number: int = -struct.unpack_from("=i", netlink.recv(65536), 16)[0]  # NLMSG_ERROR, 0 for success
+        if number:
+            raise OSError(number, os.strerror(number))
 
 
 # --- what the kernel says of connections --------------------------------------------------------------------------
