@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import NamedTuple
 
-from bindmatrix.answers.questions import FAMILIES, first_part, last_part, second_part
 from bindmatrix.answers.question_walk import Found, Part, Question, QuestionGroup, Walk, grouped
+from bindmatrix.answers.questions import FAMILIES, first_part, last_part, second_part
 from bindmatrix.answers.reason import ABSENT, of_rules
 from bindmatrix.notation import Step, parse
 from bindmatrix.oracle.joint import Members
