@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from bindmatrix.lint import mutation_score
 from bindmatrix.lint.mutants import Mutant, of_section
 from bindmatrix.lint.suggest import Proposals, outcomes

@@ -83,7 +83,7 @@ def test_only_options_that_a_release_has() -> None:
 
 
 def test_a_rule_edit_shows_the_cells_that_it_changed(tmp_path: Path) -> None:
-    """A rule of every release refuses less: the same lines, in which only letters differ; the header says nothing new."""
+    """A rule of every release refuses less: the same lines, in which only letters differ."""
     source = Path(catalog.expectations("openbsd").file).read_text(encoding="utf-8")
     old = "when: {new.address: [wildcard, specific, broadcast], both.reuseport: no}"
     assert source.count(old) == 1

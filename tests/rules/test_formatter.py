@@ -244,8 +244,8 @@ def test_one_name_stands_for_a_condition_in_any_order() -> None:
         f"{{{values.format('multicast, specific')}, {term}}}",
     ]
     rules = "".join(
-        f"  - {{id: demo.r{number}, ask: every, when: {{existing.overlaps: yes}}, unless: [{one}], refuse: EADDRINUSE,\n"
-        "     why: x, evidence: [{test: t}]}\n"
+        f"  - {{id: demo.r{number}, ask: every, when: {{existing.overlaps: yes}}, unless: [{one}],\n"
+        "     refuse: EADDRINUSE, why: x, evidence: [{test: t}]}\n"
         for number, one in enumerate(orders)
     )
     text = OLD.replace("  - id: demo.unix\n", rules + "  - id: demo.unix\n", 1)
