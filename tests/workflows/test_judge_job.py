@@ -99,7 +99,7 @@ def judged(artefacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Runner:
     runner = Runner(tmp_path_factory.mktemp("judge"))
     (runner.folder / "bindmatrix").symlink_to(ROOT)
     shutil.copytree(artefacts, runner.folder / "artifacts")
-    runner.values["needs.plan.outputs.names"] = " ".join(MACHINES)
+    runner.values |= {"needs.plan.outputs.names": " ".join(MACHINES), "needs.plan.outputs.prefix": ""}
     done = runner.step("conformance.yml", "judge", "judge")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -148,15 +148,15 @@ def test_a_machine_that_sent_nothing_or_nonsense_is_told_and_the_others_are_judg
     runner = Runner(tmp_path)
     (tmp_path / "bindmatrix").symlink_to(ROOT)
     good = "observations-gvisor-debian-13"
-    shutil.copytree(artefacts / good, tmp_path / "artifacts" / good)
+    shutil.copytree(artefacts / good, tmp_path / "artifacts" / f"nightly-{good}")
     for name, text in {"cut": b'{"format": "bindmatrix-', "empty": b"", "foreign": b"root:x:0:0\n"}.items():
-        folder = tmp_path / "artifacts" / f"observations-{name}"
+        folder = tmp_path / "artifacts" / f"nightly-observations-{name}"
         folder.mkdir()
         (folder / "observations.jsonl").write_bytes(text)
-    (tmp_path / "artifacts" / "observations-bare").mkdir()
-    inside = tmp_path / "artifacts" / "observations-nested" / "observations-ubuntu-24.04"
+    (tmp_path / "artifacts" / "nightly-observations-bare").mkdir()
+    inside = tmp_path / "artifacts" / "nightly-observations-nested" / "observations-ubuntu-24.04"
     artefact(inside, "linux-6.12.117", {"os": "linux", "release": "6.12.117"}, ("users",))
-    runner.values["needs.plan.outputs.names"] = "gvisor-debian-13 silent"
+    runner.values |= {"needs.plan.outputs.names": "gvisor-debian-13 silent", "needs.plan.outputs.prefix": "nightly-"}
     done = runner.step("conformance.yml", "judge", "judge")
     assert done.returncode == 0
     assert runner.outputs()["status"] == "2"
@@ -170,7 +170,7 @@ def test_a_machine_that_sent_nothing_or_nonsense_is_told_and_the_others_are_judg
 def test_no_machine_at_all_is_no_success(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
     (tmp_path / "bindmatrix").symlink_to(ROOT)
-    runner.values["needs.plan.outputs.names"] = "ubuntu-24.04"
+    runner.values |= {"needs.plan.outputs.names": "ubuntu-24.04", "needs.plan.outputs.prefix": ""}
     assert runner.step("conformance.yml", "judge", "judge").returncode == 0
     assert runner.outputs()["status"] == "2"
     assert "no observations came" in (tmp_path / "summary").read_text(encoding="utf-8")
@@ -360,7 +360,7 @@ def test_what_is_recorded_already_is_no_news(repository: Path, tmp_path: Path) -
     (runner.folder / "bindmatrix").symlink_to(repository)
     recorded = "gvisor-20221219"
     artefact(runner.folder / "artifacts" / "observations-x", recorded, {"os": "gvisor", "release": "20221219"})
-    runner.values["needs.plan.outputs.names"] = "x"
+    runner.values |= {"needs.plan.outputs.names": "x", "needs.plan.outputs.prefix": ""}
     assert runner.step("conformance.yml", "judge", "judge").returncode == 0
     assert runner.outputs()["status"] == "0"
     assert not (runner.folder / "judged" / "evidence").exists()
