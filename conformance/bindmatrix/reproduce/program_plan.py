@@ -55,7 +55,8 @@ _WRITTEN = frozenset(
 LEVELS = {"v6only": "IPPROTO_IPV6"}
 #: options that every system with sockets has
 _EVERYWHERE = ("reuseaddr", "v6only")
-WINDOWS = "windows"
+#: systems whose programs are for Winsock
+WINSOCK = ("windows", "wine")
 #: what interface of loopback the systems have; others call it lo0, and it has no other IPv4 address than 127.0.0.1
 LOOPBACK = {"linux": "lo", "gvisor": "lo"}
 #: addresses that a host may have to be given first
@@ -155,7 +156,7 @@ class ProgramPlan:
     @cached_property
     def needs(self) -> list[str]:
         """What the host has to be given first, in words."""
-        alias = [] if self.case.os in LOOPBACK or self.case.os == WINDOWS else ["127.0.0.2"]
+        alias = [] if self.case.os in LOOPBACK or self.case.os in WINSOCK else ["127.0.0.2"]
         found = [f"{one} (ifconfig lo0 alias {one})" for one in alias if any(one == where for _, where in self.probes)]
         return ["root"] * ("user" in self.kinds) + found
 

@@ -16,7 +16,7 @@ from bindmatrix.reproduce.program_plan import (
     LEVELS,
     PROTOCOLS,
     SOCKETS,
-    WINDOWS,
+    WINSOCK,
     ProgramPlan,
     condition,
     filled,
@@ -58,7 +58,7 @@ class _PythonWriter:
     def __init__(self, plan: ProgramPlan) -> None:
         self.plan = plan
         self.case = plan.case
-        self.windows = plan.case.os == WINDOWS  # no SIGALRM, and other errors
+        self.windows = plan.case.os in WINSOCK  # no SIGALRM, and other errors
         #: sockets that certainly are there and open
         self.open: set[str] = set()
 
