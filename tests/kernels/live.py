@@ -21,7 +21,9 @@ def run(spec: HostSpec, *, examples: int, deliveries: int, part: int = 1) -> tup
         return on(host, examples=examples, deliveries=deliveries, part=part)
 
 
-def on(host: LocalHost | RemoteHost, *, examples: int, deliveries: int, part: int = 1) -> tuple[dict[str, Any], Summary]:
+def on(
+    host: LocalHost | RemoteHost, *, examples: int, deliveries: int, part: int = 1
+) -> tuple[dict[str, Any], Summary]:
     """The same on a host that is open."""
     plan = Plan("quick", examples, shard=(1, 1), deliveries=deliveries)
     scenarios = list(islice(plan.scenarios(host.facts), None, None, part))

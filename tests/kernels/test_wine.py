@@ -11,6 +11,7 @@ import json
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from typing import Any
 import pytest
 from bindmatrix.execute.hosts import HostSpec, open_host
 from bindmatrix.execute.local import LocalHost
+from bindmatrix.notation import parse
+from bindmatrix.reproduce import c_program, cases, python_program
 from bindmatrix.rules import catalog, releases
 
 from tests.execute import namespaces
@@ -131,3 +134,55 @@ def test_deliveries_and_connections(by_c: LocalHost) -> None:
     }
     answers = [json.loads(line) for batch in by_c.run(list(scenarios)) for line in batch]
     assert {one["scenario"]: one["outcomes"] for one in answers} == scenarios
+
+
+#: TCP that shares and that is refused, both kinds of deliveries, groups, a read that waits, two wrong expectations
+REPRODUCED = [
+    "a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1 a.listen b.listen",
+    "a=tcp6 a.v6only=0 a.exclusive=1 a.bind=:: a.listen b=tcp6 b.reuseaddr=1 b.bind=::1 b.listen",
+    "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept x.close c.read",
+    "a=tcp4 a.bind=0.0.0.0 a.listen deliver=127.0.0.1 a.close deliver=127.0.0.1",
+    "a=tcp4 a.close a.bind=127.0.0.1 b=udp4 b.reuseport=1 b.exclusive=1 b.reuseaddr=1",
+    "a=udp6 a.v6only=0 a.bind=:: deliver=::ffff:127.0.0.1 deliver_flow=::1 a.close deliver=::1 deliver_flow=127.0.0.1",
+    "a=udp4 a.reuseaddr=1 a.bind=0.0.0.0 b=udp4 b.reuseaddr=1 b.bind=0.0.0.0 a.join=224.0.0.251 deliver=224.0.0.251",
+]
+OTHERWISE = {
+    "a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1": "ok ok ok ok",
+    "a=udp4 a.bind=127.0.0.1 deliver=127.0.0.1": "ok ok refused",
+}
+
+
+def case_on(facts: dict[str, Any], scenario: str) -> cases.Case:
+    steps = parse(scenario)
+    expect = OTHERWISE.get(scenario)
+    return cases.build(steps, facts, expect=cases.given_outcomes(expect, steps) if expect else None)
+
+
+def outcome(words: list[str]) -> tuple[int, str]:
+    """Exit status and output of a program under Wine; its standard streams have to be pipes."""
+    done = subprocess.run(words, input="", capture_output=True, text=True, check=False, timeout=120)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("scenario", [*REPRODUCED, *OTHERWISE])
+def test_a_c_program_for_winsock(wine: str, by_c: LocalHost, scenario: str, tmp_path: Path) -> None:
+    source, program = tmp_path / "repro.c", tmp_path / "repro.exe"
+    source.write_text(c_program.program(case_on(by_c.facts, scenario), winsock=True), encoding="utf-8")
+    compiled(program, ["x86_64-w64-mingw32-gcc", *STRICT, "-pedantic"], source)
+    status, text = outcome([wine, str(program)])
+    assert (status, text.splitlines()[-1]) == (
+        (1, "NOT as expected") if scenario in OTHERWISE else (0, "as expected")
+    ), text
+
+
+@pytest.mark.parametrize("scenario", [*REPRODUCED, *OTHERWISE])
+def test_a_python_program(wine: str, by_c: LocalHost, python: HostSpec, scenario: str, tmp_path: Path) -> None:
+    """Failed first: strerror() knows no error of Winsock, and a refused datagram was no error."""
+    source = tmp_path / "repro.py"
+    source.write_text(python_program.program(case_on(by_c.facts, scenario)), encoding="utf-8")
+    status, text = outcome([*shlex.split(python.via), str(source)])
+    assert (status, text.splitlines()[-1]) == (
+        (1, "NOT as expected") if scenario in OTHERWISE else (0, "as expected")
+    ), text
+    assert "Unknown error" not in text
+    assert "EADDRINUSE" in text or "b.bind=127.0.0.1" not in scenario or "b.reuseaddr" in scenario

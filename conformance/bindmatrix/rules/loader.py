@@ -186,7 +186,9 @@ class _Loader:
             else "yes",
             owner=reader.word(found["owner"], "'owner'", ("listener", "acceptor")) if "owner" in found else "listener",
             unspecified=self.unspecified(found["unspecified"]) if "unspecified" in found else {},
-            becomes_wildcard=tuple(self.substitutions(found["becomes-wildcard"])) if "becomes-wildcard" in found else (),
+            becomes_wildcard=tuple(self.substitutions(found["becomes-wildcard"]))
+            if "becomes-wildcard" in found
+            else (),
             source=reader.text(found["source"], "an address") if "source" in found else "",
             connected_dual=reader.text(found["connected-dual"], "an address") if "connected-dual" in found else "",
             several=reader.word(found["several"], "'several'", ("first-rule", "any"))
