@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -27,6 +28,19 @@ def folder() -> Path:
     """The folder ``expectations``: beside the package in a checkout, inside it when installed."""
     inside = Path(__file__).parent.parent / "expectations"
     return inside if inside.is_dir() else Path(__file__).parents[3] / "expectations"
+
+
+def data_version() -> str:
+    """What identifies the rules that are installed: 12 hexadecimal digits of a SHA-256 over every YAML file.
+
+    Evidence is not part of it: it does not change an answer.  Line ends are read as a newline, so that a checkout on
+    Windows has the version of the wheel.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder().rglob("*.yaml"), key=lambda path: path.relative_to(folder()).as_posix()):
+        text = path.read_text(encoding="utf-8")
+        digest.update(f"{path.relative_to(folder()).as_posix()}\0{len(text)}\0{text}".encode())
+    return digest.hexdigest()[:12]
 
 
 def names() -> list[str]:
