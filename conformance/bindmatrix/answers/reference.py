@@ -54,9 +54,10 @@ of each first number: there is no 6.20.  Scalars are never converted: a release 
 What is not known is `unknown: yes`.  That differs from `refuse: refused`: the call fails, with an error that nobody
 recorded.
 
-`rebased: {VENDOR: 'PATTERN'}`: kernels whose number does not say which patches they have, by what is found in their
-release.  `assumes: {SYSCTL: {value: "1", otherwise: ...}}`: settings of the host that the rules are about, and what
-differs under another value.  Reports on such a host say so.
+`kernel-releases: {"20": "11"}`: the release of the system by that of its kernel, which uname gives (`none`: it tells
+none). `rebased: {VENDOR: 'PATTERN'}`: kernels whose number does not say which patches they have, by what is found in
+their release. `assumes: {SYSCTL: {value: "1", otherwise: ...}}`: settings of the host that the rules are about, and
+what differs under another value. Reports on such a host say so.
 
 Known divergences (`expectations/divergences/<os>.yaml`) have the same `changes`, `define` and `evidence`.  Under
 `divergences` each entry is the rule that the kernel follows `before` or `instead-of` one of the file's.

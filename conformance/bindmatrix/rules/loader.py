@@ -29,6 +29,7 @@ TOP_KEYS = (
     "names",
     "rebased",
     "assumes",
+    "kernel-releases",
     "stack",
     "changes",
     "define",
@@ -110,6 +111,7 @@ class _Loader:
         names = self.names(top["names"]) if "names" in top else {}
         rebased = self.rebased(top["rebased"]) if "rebased" in top else {}
         assumes = self.assumes(top["assumes"]) if "assumes" in top else {}
+        kernels = self.kernel_releases(top["kernel-releases"]) if "kernel-releases" in top else {}
         covers, last = self.covers(top["covers"]) if "covers" in top else (("0", "0"), ())
         stack = self.stack(top["stack"]) if "stack" in top else Stack()
         rules = reader.sections(top)
@@ -117,12 +119,22 @@ class _Loader:
         os = reader.text(top["os"], "the name of the system") if "os" in top else ""
         title = reader.text(top["title"], "the title") if "title" in top else ""
         reader.finish()
-        return Expectations(os, title, covers, stack, rules, names, self.options, reader.name, last, rebased, assumes)
+        return Expectations(
+            os, title, covers, stack, rules, names, self.options, reader.name, last, rebased, assumes, kernels
+        )
 
     # -- settings
 
     def names(self, node: yaml.Node) -> dict[str, str]:
         return {key: self.reader.release(value) for key, _, value in self.reader.mapping(node, "names of releases")}
+
+    def kernel_releases(self, node: yaml.Node) -> dict[str, str]:
+        found = {}
+        for key, key_node, value in self.reader.mapping(node, "releases of kernels"):
+            self.reader.release(key_node)
+            none = isinstance(value, yaml.ScalarNode) and value.value == "none"
+            found[key] = "" if none else self.reader.release(value)
+        return found
 
     def rebased(self, node: yaml.Node) -> dict[str, re.Pattern[str]]:
         patterns = {}

@@ -324,6 +324,8 @@ class Expectations:
     rebased: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
     #: sysctl -> the value that the rules are about, and what a host with another one does otherwise
     assumes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    #: the kernel's own release (what it begins with) -> the system's, "" for one that tells none
+    kernel_releases: Mapping[str, str] = field(default_factory=dict)
 
     def all_rules(self) -> Iterator[Rule]:
         """Every rule once, in the order of the file."""
@@ -346,6 +348,15 @@ class Expectations:
     def named(self, release: str) -> str:
         """The name of a release (``server-2025``), or the release where it has none: one word for one release."""
         return next((name for name, version in self.names.items() if version == release), release)
+
+    def of_kernel(self, number: str) -> str | None:
+        """The release of the system whose kernel calls itself ``number``, "" where that tells none, None if not known.
+
+        A number that is a release of the system as well (macOS 11, Darwin 11) is looked up all the same.
+        """
+        if not releases.is_release(number):
+            return None
+        return next((own for kernel, own in self.kernel_releases.items() if releases.starts_with(number, kernel)), None)
 
     def at(self, release: str) -> Model:
         """The model of ``release``; raises :class:`~bindmatrix.rules.releases.ReleaseError` when that is unreadable."""
