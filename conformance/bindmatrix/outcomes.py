@@ -4,8 +4,8 @@ An outcome is ``ok`` or an errno name.  ``refused`` is a failure with an unknown
 delivers is how many each socket received, ``a:15,b:17``, or, when nobody did, ``none``, ``refused`` (the senders got an
 error) or ``timeout``.
 
-An expected outcome is one outcome, a tuple of accepted outcomes, or None for unknown.  A delivery is expected to be of a
-class: ``a`` (all to a), ``spread:a,b``, ``every:a,b`` (a copy each), ``spread:a,refused``, or a word for nobody.  A
+An expected outcome is one outcome, a tuple of accepted outcomes, or None for unknown.  A delivery is expected to be of
+a class: ``a`` (all to a), ``spread:a,b``, ``every:a,b`` (a copy each), ``spread:a,refused``, or a word for nobody.  A
 spread is as expected when only the named sockets received and **at least two of them did**.  When two sockets share 32
 deliveries evenly, all go to one of them with the probability 2 / 2**32 = 4.7e-10, and more rarely with more sockets:
 that is the chance of a false alarm.
