@@ -57,7 +57,7 @@ def noticed(scenarios: Sequence[str]) -> set[tuple[str, ...]]:
         passes.add(text, suggest.outcomes(passes.oracle, text))
     passes.walk()
     changes = (one for section, rules in passes.model.rules.items() for one in of_section(section, rules))
-    return {(one.section, one.original.id, one.change) for one in changes if passes.noticing(one)}
+    return {(one.section, one.original.id, one.change) for one in changes if any(passes.noticing(one))}
 
 
 def test_the_most_telling_come_first(chosen: tuple[list[str], int]) -> None:

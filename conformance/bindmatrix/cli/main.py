@@ -174,6 +174,16 @@ def _forgive_letters() -> None:
             stream.reconfigure(errors=errors)
 
 
+class _Version(argparse.Action):
+    """Print the version of the program and that of the rules, which are read for it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        from bindmatrix.rules.catalog import data_version
+
+        print(f"bindmatrix {__version__} (rules {data_version()})")
+        parser.exit()
+
+
 def _main(arguments: list[str]) -> int:
     top = argparse.ArgumentParser(
         prog="bindmatrix",
@@ -182,7 +192,7 @@ def _main(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="bindmatrix [-h] [--version] VERB ...",
     )
-    top.add_argument("--version", action="version", version=f"bindmatrix {__version__}")
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version of the program and of its rules")
     top.add_argument("verb", metavar="VERB", help="one of the verbs below; 'bindmatrix VERB --help' says more")
     if not arguments:
         top.print_help()

@@ -139,8 +139,8 @@ def _of_rules(model: Model, changes: Sequence[Mutant], pool: Sequence[str]) -> I
         passes.add(text, suggest.outcomes(passes.oracle, text))
     passes.walk()
     for mutant in changes:
-        run = passes.noticing(mutant)
-        yield [" ".join(run[0])] if run is not None else []
+        run = next(passes.noticing(mutant), None)
+        yield [] if run is None else [" ".join(run[0])]
 
 
 def _of_claims(os: str) -> Iterator[str]:
