@@ -48,6 +48,8 @@ VERBS: dict[str, str] = {
     "report": "results of one or several hosts as HTML, Markdown, JUnit XML and JSON",
     "site": "the explorer and the pages around it, made from the rules",
     "collect": "the recordings of many machines as everything that a CI job publishes",
+    "kit": "one file that records a machine in less than a minute",
+    "contribute": "what such a recording settles, and how to hand it in",
     "reproduce": "a C and a Python program and the text of a bug report for one scenario",
     "lint": "check the expectation files against each other and the evidence",
     "regenerate": "write the generated files of a checkout anew, or check that they are up to date",
@@ -55,7 +57,7 @@ VERBS: dict[str, str] = {
 
 
 #: verbs whose status says whether something diverges; of the others it is no fault that the reader had enough
-_JUDGES = ("run", "judge", "report", "collect", "kernels", "lint", "regenerate")
+_JUDGES = ("run", "judge", "report", "collect", "contribute", "kernels", "lint", "regenerate")
 #: seconds within which several signals are one
 _AT_ONCE = 0.5
 #: what write() says of standard output, which has no name in the error
