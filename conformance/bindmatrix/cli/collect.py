@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bindmatrix.cli import inputs, scenario_options
 from bindmatrix.cli.main import DIVERGES, OK, WRONG
 from bindmatrix.errors import Place, Problem, file_problems
+from bindmatrix.judge import evidence_folder
 from bindmatrix.judge.evidence_sample import digest
 from bindmatrix.judge.host_table import HostTable
 from bindmatrix.judge.matrix_view import matrix_view
@@ -21,7 +21,6 @@ from bindmatrix.quoting import terminal as plain
 from bindmatrix.report import junit, markdown
 from bindmatrix.report.html import page
 from bindmatrix.report.issues import issues
-from bindmatrix.rules import releases
 
 #: the workflow's prefix of a machine's name, which distinguishes its artefacts from others
 PREFIX = "observations-"
@@ -150,42 +149,19 @@ def _propose(evidence: Path, out: Path, hosts: Mapping[str, HostTable]) -> None:
     kept: dict[str, dict[str, Observation]] = {}
     names: dict[str, list[str]] = {}
     for name, host in hosts.items():
-        folder = _folder(host, evidence)
+        folder = evidence_folder.name_of(host, evidence)
         names.setdefault(folder, []).append(name)
         for one in digest(host):
             kept.setdefault(folder, {}).setdefault(one.scenario, one)
     rows = []
     for folder, found in sorted(kept.items()):
-        before = _recorded(evidence / folder)
+        before = evidence_folder.scenarios(evidence / folder)
         new = [one for text, one in sorted(found.items()) if text not in before]
         if new:
-            _set(out / "evidence" / folder / SET, [*_own(evidence / folder / SET), *new])
+            proposed = out / "evidence" / folder / SET
+            if (evidence / folder / SET).exists():
+                evidence_folder.write_set(proposed, recordings.read(evidence / folder / SET))
+            evidence_folder.write_set(proposed, new)
             rows.append(f"| {folder} | {len(new):,} | {markdown.escape(', '.join(names[folder]))} |")
     if rows:
         _text(out / "evidence.md", "\n".join(["| host | new scenarios | observed on |", "|---|---:|---|", *rows, ""]))
-
-
-def _folder(host: HostTable, evidence: Path) -> str:
-    """The folder of its kernel: an existing one, or ``linux-6.11.0``, without the build of a distribution."""
-    release = releases.parse(host.summary.release)
-    for path in sorted(evidence.glob(f"{host.os}-*")):
-        if releases.parse(path.name.removeprefix(f"{host.os}-")) == release:
-            return path.name
-    branch, version = release
-    return "-".join(word for word in (host.os, branch, ".".join(map(str, version))) if word)
-
-
-def _recorded(folder: Path) -> set[str]:
-    """The scenarios that are recorded of a host."""
-    return {one.scenario for path in sorted(folder.glob("*.jsonl.gz")) for one in recordings.read(path)}
-
-
-def _own(path: Path) -> Iterable[Observation]:
-    return recordings.read(path) if path.exists() else ()
-
-
-def _set(path: Path, found: Iterable[Observation]) -> None:
-    """The same observations give the same bytes: the gzip header has no name and no time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = b"".join(recordings.line(one) for one in sorted(found, key=lambda one: one.scenario))
-    path.write_bytes(gzip.compress(data, mtime=0))

@@ -47,6 +47,8 @@ VERBS: dict[str, str] = {
     "report": "results of one or several hosts as HTML, Markdown, JUnit XML and JSON",
     "site": "the explorer and the pages around it, made from the rules",
     "collect": "judge the recordings of many machines and write what a CI job publishes",
+    "kit": "one file that records a machine in less than a minute",
+    "contribute": "what such a recording settles, and how to hand it in",
     "reproduce": "write a C program, a Python program and a bug report for one scenario",
     "lint": "check the expectation files against each other and the evidence",
     "regenerate": "write the generated files of a checkout, or check that they are up to date",
@@ -54,7 +56,7 @@ VERBS: dict[str, str] = {
 
 
 #: verbs whose status says whether something diverges; for the others a closed pipe is no error
-_JUDGES = ("run", "judge", "report", "collect", "kernels", "lint", "regenerate")
+_JUDGES = ("run", "judge", "report", "collect", "contribute", "kernels", "lint", "regenerate")
 #: seconds within which several signals count as one
 _AT_ONCE = 0.5
 #: errors of write() on standard output, which carry no file name
