@@ -21,15 +21,18 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bindmatrix.errors import Place, Problem, Problems, file_problems, nearest, parsing
 from bindmatrix.execute import c_executor, local
 from bindmatrix.execute.local import LocalHost
-from bindmatrix.execute.remote import RemoteHost
-from bindmatrix.execute.remote_worker import BOOTSTRAP
+
+if TYPE_CHECKING:
+    from bindmatrix.execute.remote import RemoteHost
 
 FILE = "hosts.toml"
+#: the program text of ``python -c``; any Python from 2.6 on reads it and the first line that comes
+BOOTSTRAP = "import sys;exec(eval(sys.stdin.readline()))"
 _WAYS = ("python", "ssh", "via")
 #: processes of one host: the executor leases ports in 88 blocks of 250, and a run beside this one needs some too
 MOST_WORKERS = 64
@@ -84,6 +87,9 @@ def open_host(spec: HostSpec) -> LocalHost | RemoteHost:
     if not (elsewhere or spec.python) and local.PIPES_CAN_BE_WATCHED:
         command = [str(c_executor.program())] if spec.executor == "c" else None
         return LocalHost(workers, patience=spec.patience, namespace=spec.namespace, command=command)
+    # here, because it imports execnet: only a verb that starts a remote host loads that
+    from bindmatrix.execute.remote import RemoteHost
+
     return RemoteHost(
         spec.command,
         spec.name,
