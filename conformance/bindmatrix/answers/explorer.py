@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import NamedTuple
 
-from bindmatrix.answers.question_walk import Found, Part, Question, QuestionGroup, Walk, grouped
+from bindmatrix.answers.question_walk import AskedSteps, QuestionGroup, Walk, WalkAnswer, WalkPart, grouped
 from bindmatrix.answers.questions import FAMILIES, first_part, last_part, second_part
 from bindmatrix.answers.reason import ABSENT, of_rules
 from bindmatrix.notation import Step, parse
@@ -92,17 +92,17 @@ def systems() -> list[str]:
 
 def tables(listed: Sequence[AskedScenario] = ()) -> Iterator[SystemTable]:
     """The table of every system, one after the other; ``listed`` follow the questions of the families."""
-    asked = [Question(parse(one.text).steps, one.ignores) for one in listed]
+    asked = [AskedSteps(parse(one.text).steps, one.ignores) for one in listed]
     questions = [*_composed(), *asked]
     groups = grouped(questions)
     for os in systems():
         yield _table(os, groups, len(questions))
 
 
-def _composed() -> list[Question]:
+def _composed() -> list[AskedSteps]:
     """Every question of the families."""
     return [
-        Question(_steps(first_part(choice)) + _steps(second_part(choice)) + _steps(last_part(choice)))
+        AskedSteps(_steps(first_part(choice)) + _steps(second_part(choice)) + _steps(last_part(choice)))
         for family in FAMILIES
         for choice in family.choices()
     ]
@@ -129,7 +129,7 @@ def _table(os: str, groups: Sequence[QuestionGroup], count: int) -> SystemTable:
     for group in groups:
         walk = Walk(chosen, group)
         bands: dict[tuple[tuple[Members, int], ...], list[_WalkedBand]] = {}
-        numbers: dict[tuple[Part, ...], int] = {}
+        numbers: dict[tuple[WalkPart, ...], int] = {}
         for place, parts in zip(group.places, walk.parts, strict=True):
             if parts not in numbers:
                 row = tuple([(part.members, part.found) for part in parts])
@@ -157,12 +157,12 @@ class _WalkedBand(NamedTuple):
 
 
 def _bands(
-    expectations: Expectations, walk: Walk, parts: Sequence[Part], models: Mapping[Stretch, Model]
+    expectations: Expectations, walk: Walk, parts: Sequence[WalkPart], models: Mapping[Stretch, Model]
 ) -> Iterator[_WalkedBand]:
     """The bands of one answer, the newest releases first; ``models``: of every stretch, in order of release."""
     every = list(models)
     place = {stretch: index for index, stretch in enumerate(every)}
-    groups: dict[object, list[tuple[int, Found, Stretch]]] = {}
+    groups: dict[object, list[tuple[int, WalkAnswer, Stretch]]] = {}
     for number, part in walk.of_variants(parts).items():
         found = walk.found[part.found]
         key = (found.step, found.expected, found.receives, found.divergence, _is_absent(walk, found))
@@ -199,11 +199,11 @@ def _bands(
         yield _WalkedBand(band, variant, found.expected == "ok" and not found.divergence)
 
 
-def _is_absent(walk: Walk, found: Found) -> bool:
+def _is_absent(walk: Walk, found: WalkAnswer) -> bool:
     return any(rule.id == ABSENT for rule in walk.rules_of(found.rules))
 
 
-def _kind(walk: Walk, found: Found) -> str:
+def _kind(walk: Walk, found: WalkAnswer) -> str:
     accepted = alternatives(found.expected)
     if not accepted:
         return "unknown"

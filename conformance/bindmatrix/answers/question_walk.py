@@ -21,14 +21,14 @@ from bindmatrix.outcomes import Expected
 from bindmatrix.rules.model import Model, Rule
 
 
-class Question(NamedTuple):
+class AskedSteps(NamedTuple):
     """The steps of a question; ``ignores``: options whose errors the program ignores."""
 
     steps: tuple[Step, ...]
     ignores: tuple[str, ...] = ()
 
 
-class Found(NamedTuple):
+class WalkAnswer(NamedTuple):
     """What one variant answers; rules are numbers of :attr:`Walk.rules`."""
 
     #: the step that decides: the first that does not return ok, else the last bind
@@ -62,7 +62,7 @@ class _Position(NamedTuple):
 class QuestionGroup:
     """Questions whose sockets have one ``protocol`` ("": several, or a protocol with rules of its own)."""
 
-    def __init__(self, protocol: str, questions: Sequence[Question], places: Sequence[int]) -> None:
+    def __init__(self, protocol: str, questions: Sequence[AskedSteps], places: Sequence[int]) -> None:
         self.protocol = protocol
         words = {place: [step.text for step in questions[place].steps] for place in places}
         #: the places of the questions among all, in the order of the walk
@@ -79,7 +79,7 @@ class QuestionGroup:
             self.shared.append(sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
-def grouped(questions: Sequence[Question]) -> list[QuestionGroup]:
+def grouped(questions: Sequence[AskedSteps]) -> list[QuestionGroup]:
     """All questions, by protocol."""
     places: dict[str, list[int]] = {}
     known: dict[tuple[str, ...], str] = {}
@@ -92,7 +92,7 @@ def grouped(questions: Sequence[Question]) -> list[QuestionGroup]:
     return [QuestionGroup(protocol, questions, those) for protocol, those in places.items()]
 
 
-class Part(NamedTuple):
+class WalkPart(NamedTuple):
     """What some variants answer to a question: numbers of :attr:`Walk.found` and of the last bind."""
 
     members: Members
@@ -105,8 +105,8 @@ class Walk:
 
     def __init__(self, variants: Sequence[Variant], group: QuestionGroup) -> None:
         self.variants = variants
-        self.found: list[Found] = []
-        self._numbers: dict[Found, int] = {}
+        self.found: list[WalkAnswer] = []
+        self._numbers: dict[WalkAnswer, int] = {}
         self.rules: list[Rule] = []
         #: identity of a rule -> its number; comparing two rules takes long
         self._rule_numbers: dict[int, int] = {}
@@ -125,7 +125,7 @@ class Walk:
         if self._by_rules:
             self._name_divergences(group)
 
-    def of_variants(self, parts: Sequence[Part]) -> dict[int, Part]:
+    def of_variants(self, parts: Sequence[WalkPart]) -> dict[int, WalkPart]:
         """The number of each variant -> its part."""
         by_member = {member: part for part in parts for member in part.members}
         return {number: by_member[number] for number in range(len(self.variants))}
@@ -143,11 +143,13 @@ class Walk:
             self._successes[variant, bind] = text
         return self._successes[variant, bind]
 
-    def _walk(self, models: Sequence[Model], those: Sequence[int], group: QuestionGroup) -> Iterator[tuple[Part, ...]]:
+    def _walk(
+        self, models: Sequence[Model], those: Sequence[int], group: QuestionGroup
+    ) -> Iterator[tuple[WalkPart, ...]]:
         oracle = JointOracle([models[number] for number in those])
         way = [[(oracle.members, _Position(oracle.start))]]
         ended = False
-        answer: tuple[Part, ...] = ()
+        answer: tuple[WalkPart, ...] = ()
         for question, shared in zip(group.questions, group.shared, strict=True):
             if ended and shared >= len(way) - 1:
                 yield answer
@@ -160,7 +162,7 @@ class Walk:
                 if ended:
                     break
             answer = tuple(
-                Part(
+                WalkPart(
                     frozenset([those[member] for member in members]),
                     self._succeeded(position) if position.end is None else position.end,
                     position.bind,
@@ -188,7 +190,7 @@ class Walk:
             return position._replace(end=self._succeeded(position, edge.expected, rules))
         used = position.used.union(rules)
         if edge.expected != "ok" and step.what not in ignores:
-            end = self._number(Found(step, edge.expected, rules, tuple(sorted(used))))
+            end = self._number(WalkAnswer(step, edge.expected, rules, tuple(sorted(used))))
             return _Position(position.node, position.bind, used, end)
         bind = position.bind
         if step.kind == "bind":
@@ -201,11 +203,11 @@ class Walk:
         bind = self._binds[position.bind]
         rules = tuple([self._rule_number(rule) for rule in bind.edge.rules]) if bind else ()
         step = bind.step if bind else None
-        return self._number(Found(step, "ok", rules, tuple(sorted(position.used)), receives, receives_rules))
+        return self._number(WalkAnswer(step, "ok", rules, tuple(sorted(position.used)), receives, receives_rules))
 
     def _name_divergences(self, group: QuestionGroup) -> None:
         """Where the rules alone say otherwise, name the known divergence that makes the difference."""
-        alike: dict[tuple[Part, ...], bool] = {}
+        alike: dict[tuple[WalkPart, ...], bool] = {}
         for index, parts in enumerate(self.parts):
             if alike.get(parts):
                 continue
@@ -218,11 +220,11 @@ class Walk:
                 text = " ".join(step.text for step in group.questions[index].steps)
                 divergent = found._replace(divergence=self.variants[number].responsible(text)[0].id)
                 named = [part._replace(members=part.members - {number}) for part in named]
-                named.append(Part(frozenset([number]), self._number(divergent), by_member[number].bind))
+                named.append(WalkPart(frozenset([number]), self._number(divergent), by_member[number].bind))
             alike[parts] = named == list(parts)
             self.parts[index] = tuple(named)
 
-    def _number(self, found: Found) -> int:
+    def _number(self, found: WalkAnswer) -> int:
         number = self._numbers.setdefault(found, len(self.found))
         if number == len(self.found):
             self.found.append(found)
