@@ -45,8 +45,11 @@ _ORACLE = tuple(
     if path.stem not in _LONG
 )
 #: the comparison with the reference evaluator, without the walks over every system
-_REFERENCE = ("tests/oracle/test_evaluators.py", "--deselect=tests/oracle/test_evaluators.py::test_they_agree_on_every_system",
-              "--deselect=tests/oracle/test_evaluators.py::test_they_agree_on_recorded_runs")
+_REFERENCE = (
+    "tests/oracle/test_evaluators.py",
+    "--deselect=tests/oracle/test_evaluators.py::test_they_agree_on_every_system",
+    "--deselect=tests/oracle/test_evaluators.py::test_they_agree_on_recorded_runs",
+)
 #: module -> the tests that are meant to notice; few and quick ones, since each survivor is run through all of them
 TESTS = {
     "judge/shrink.py": ("tests/judge/test_shrink.py",),
@@ -69,7 +72,7 @@ TESTS = {
 #: recorded observations of which those are taken that show something new: every third
 SAMPLE = 3
 #: in place of mutmut's trampoline, which would look up the mutant at each call
-_KEEP = '''
+_KEEP = """
 from typing import Any as _Any, Callable as _Callable, TypeVar as _TypeVar
 _Function = _TypeVar("_Function")
 def _mutmut_mutated(mutants: dict[str, _Any], is_classmethod: bool = False) -> _Callable[[_Function], _Function]:
@@ -78,13 +81,13 @@ def _mutmut_mutated(mutants: dict[str, _Any], is_classmethod: bool = False) -> _
         return function
     return keep
 MutantDict = dict[str, _Any]
-'''
+"""
 #: as in pyproject.toml
-_MYPY = '''
+_MYPY = """
 [mypy]
 strict = true
 warn_unreachable = true
-'''
+"""
 _TRAMPOLINE = "from mutmut.mutation.trampoline import wrap_in_trampoline as _mutmut_mutated, MutantDict"
 
 
@@ -160,6 +163,7 @@ def evidence() -> Callable[[], bool]:
         for recorded in recorded_sets(folder / "evidence", name)
         for line in list(lines(recorded, one, []))[::SAMPLE]
     ]
+
     def results(sample: Sequence[tuple[str, Any]]) -> Iterator[tuple[Any, ...]]:
         replays = {name: Replay(one, known[name]) for name, one in expectations.items()}
         for name, line in sample:

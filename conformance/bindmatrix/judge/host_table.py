@@ -22,7 +22,7 @@ from itertools import chain
 from typing import Any
 
 from bindmatrix.errors import Place, Problem
-from bindmatrix.judge.prefix_cache import CUT, PrefixText, Segment
+from bindmatrix.judge.prefix_cache import CUT, Segment
 from bindmatrix.judge.results import Followed, Result, Results, Said, result
 from bindmatrix.judge.summary import Collector, Summary
 from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
@@ -295,8 +295,10 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
             builder = HostTableBuilder(Judge(catalog.model_of_host(expectations, release, host), known, host))
         for batch in chain([first], batches):
             if builder.full:
-                message = f"holds more than is kept of a host ({len(builder.result):,} scenarios so far); the rest is not read"
-                problems.append(str(Problem(Place(recording.name), f"{message}; 'judge' reads all of it")))
+                limit = (
+                    f"holds more than is kept of a host; what comes after {len(builder.result):,} scenarios is not read"
+                )
+                problems.append(str(Problem(Place(recording.name), f"{limit} ('judge' reads all of it)")))
                 break
             builder.add(batch)
         bad_lines += recording.bad_lines
