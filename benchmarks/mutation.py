@@ -1,17 +1,20 @@
 """Mutation scores: how many small changes of a module its tests notice.
 
-    pip install "mutmut>=3.8"
-    python benchmarks/mutation.py [MODULE ...] [--survivors] [--first-only]
+    pip install --group mutation
+    python benchmarks/mutation.py [MODULE ...] [--every N] [--survivors] [--first-only]
 
 MODULE is a row of ``TESTS``, such as ``judge/shrink.py`` (default: all of them, some hours).  mutmut makes the mutants,
 one changed expression each; it does not change decorated functions (properties) and what is outside of functions
 (tables).  They are run in a copy of the package, never in the checkout: one process imports everything, and each mutant
 is a fork of it in which the changed function takes the place of the original.
 
-A mutant that mypy objects to counts as noticed.  Mutants of ``oracle/`` first replay a sample of the recorded evidence and stop at the first observation that gets another
-verdict or other rules than by the unchanged module: ``tests/oracle/test_evidence.py`` asserts both for all evidence.
-What is not noticed there is run through the tests of its row.  A mutant that needs ten times the processor time of the
-unchanged module counts as noticed.
+A mutant is noticed when
+
+1. mypy objects to it ("mistyped");
+2. a sample of the recorded evidence gets another verdict or is decided by other rules than without it: for all of the
+   evidence ``tests/oracle/test_evidence.py`` asserts both (modules of ``oracle/`` only);
+3. a test of its row fails;
+4. it needs ten times the processor time of the unchanged module.
 """
 
 from __future__ import annotations
@@ -185,7 +188,7 @@ def evidence() -> Callable[[], bool]:
 
 
 def in_fork(work: Callable[[], bool], seconds: float) -> str:
-    """Run ``work`` in a fork: "survived" if it is true, "timeout" after ``seconds`` of processor time, else "killed"."""
+    """Run ``work`` in a fork: "survived" if it is true, "timeout" after ``seconds`` of processor time; or "killed"."""
     child = os.fork()
     if not child:
         status = 1
@@ -226,20 +229,19 @@ def main() -> None:
 
 def run(modules: list[str], chosen: argparse.Namespace) -> None:
     """Run the mutants of ``modules``, in a process that has imported nothing of the package."""
-    import hypothesis
     import pytest
 
     os.environ["HYPOTHESIS_PROFILE"] = "ci"
     changes = {module: write_mutants(Path.cwd(), module) for module in modules}
     wrong = mistyped(modules)
-    sys.path.insert(0, os.getcwd())
+    sys.path.insert(0, str(Path.cwd()))
     replayed = evidence() if any(module.startswith("oracle/") for module in modules) else lambda: True
     gc.disable()
     gc.freeze()
     baselines: dict[tuple[str, ...], float] = {}
     for module in modules:
         mutated = importlib.import_module("bindmatrix." + module.removesuffix(".py").replace("/", "."))
-        assert hypothesis and mutated.__file__ == str(Path("bindmatrix", module).absolute()), mutated.__file__
+        assert mutated.__file__ == str(Path("bindmatrix", module).absolute()), mutated.__file__
         words = ["-x", "-q", "--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:xdist", *TESTS[module]]
 
         def work(mutant: str = "", mutated: Any = mutated, words: list[str] = words) -> bool:

@@ -131,8 +131,8 @@ def read(sources: Sequence[Source]) -> list[HostTable | str]:
 def _side_by_side(sources: Sequence[Source], others: int) -> list[HostTable | str]:
     """The hosts in order; whoever is done takes the next one, this process from the end.
 
-    When a process dies, the hosts that were being read are read again, each in a process of its own.  Ctrl-C is for this
-    process to tell of: it ends the others.
+    When a process dies, the hosts that were being read are read again, each in a process of its own.  On Ctrl-C this
+    process ends the others.
     """
     waiting = deque(range(len(sources)))
     futures: dict[int, Future[HostTable | str]] = {}
