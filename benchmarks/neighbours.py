@@ -60,7 +60,10 @@ def neighbour(count: int, seed: int) -> None:
     """Hold ``count`` sockets until the process is ended."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, count + 100))
     draw = random.Random(seed)
-    held = [one for _ in range(count * 3) if (one := taken(draw))][:count]
+    held: list[socket.socket] = []
+    while len(held) < count:
+        other = taken(draw)
+        held += [other] if other is not None else []
     print(len(held), flush=True)
     while True:
         for _ in range(20):

@@ -6,14 +6,19 @@ import ast
 import importlib.metadata
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+import textwrap
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import bindmatrix
 import pytest
+from bindmatrix.cli.main import main
+from bindmatrix.rules import catalog
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "conformance" / "bindmatrix"
@@ -33,6 +38,7 @@ def test_the_version_is_the_newest_entry_of_the_changelog() -> None:
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert newest
     assert newest[1] == bindmatrix.__version__
+    assert f"\nversion: {bindmatrix.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
 def test_the_installed_distribution_has_the_version_of_the_package() -> None:
@@ -92,6 +98,67 @@ def test_the_wheel_holds_nothing_else(wheel: Path) -> None:
 
 def test_the_tests_run_against_the_installed_wheel(wheel: Path) -> None:
     assert Path(bindmatrix.__file__).is_relative_to(sys.prefix), f"{wheel} is installed, the checkout was imported"
+
+
+# --- what is installed with it, and what is not
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ask 'a=udp4 a.bind=127.0.0.1' --os linux",
+        "predict --os linux 'a=udp4 a.bind=127.0.0.1'",
+        "check needs.txt",
+    ],
+)
+def test_an_answer_needs_no_test_runner_and_no_other_host(words: str, tmp_path: Path) -> None:
+    (tmp_path / "needs.txt").write_text("a=udp4 a.bind=127.0.0.1 => ok\n", encoding="utf-8")
+    done = without_extras(f"sys.exit(main({shlex.split(words)}))", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "ok" in done.stdout
+
+
+def test_only_verbs_that_reach_other_hosts_import_execnet(tmp_path: Path) -> None:
+    program = """
+    for verb in VERBS:
+        try:
+            importlib.import_module(f"bindmatrix.cli.{verb}")
+        except ModuleNotFoundError as error:
+            print(verb, error.name)
+    """
+    done = without_extras(textwrap.dedent(program), tmp_path)
+    assert set(done.stdout.split()) == {"run", "kernels", "execnet.gateway_base"}, done.stderr
+
+
+def without_extras(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program in a Python that finds neither execnet nor what the extra ``suite`` installs."""
+    start = (
+        "import importlib, sys\n"
+        "sys.modules.update(dict.fromkeys(['execnet', 'hypothesis', 'pytest', 'xdist']))\n"
+        "from bindmatrix.cli.main import VERBS, main\n"
+    )
+    return subprocess.run([sys.executable, "-c", start + program], cwd=folder, capture_output=True, text=True)
+
+
+def test_the_version_of_the_rules_is_that_of_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = catalog.data_version()
+    copied = shutil.copytree(catalog.folder(), tmp_path / "expectations", ignore=shutil.ignore_patterns("*.gz"))
+    monkeypatch.setattr(catalog, "folder", lambda: copied)
+    text = (copied / "linux.yaml").read_bytes()
+    (copied / "linux.yaml").write_bytes(text.replace(b"\n", b"\r\n"))
+    assert catalog.data_version() == version, "line ends of a checkout on Windows"
+    (copied / "linux.yaml").write_bytes(text + b"# a comment\n")
+    assert catalog.data_version() != version
+    (copied / "linux.yaml").write_bytes(text)
+    (copied / "netbsd.yaml").rename(copied / "other.yaml")
+    assert catalog.data_version() != version
+
+
+def test_the_command_tells_both_versions(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"bindmatrix {bindmatrix.__version__} (rules {catalog.data_version()})\n"
 
 
 # --- what the layers cannot say

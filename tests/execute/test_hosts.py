@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from bindmatrix.errors import BindmatrixError, Problem
 from bindmatrix.execute import local
-from bindmatrix.execute.hosts import HostSpec, host_spec, open_host, read_hosts
+from bindmatrix.execute.hosts import BOOTSTRAP, HostSpec, host_spec, open_host, read_hosts
 from bindmatrix.execute.local import LocalHost
 from bindmatrix.execute.remote import RemoteHost
-from bindmatrix.execute.remote_worker import BOOTSTRAP
 
 PROGRAM = ["-u", "-c", BOOTSTRAP]
 

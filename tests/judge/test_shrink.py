@@ -179,6 +179,12 @@ def test_v6only_goes_with_ipv6() -> None:
     assert shrunk(text, allows(lambda text: ("tcp6" in text) == ("v6only" in text))).text == CONFLICT
 
 
+def test_an_ipv4_socket_gets_an_ipv4_address() -> None:
+    """EISCONN because it listens already: the family of the address does not matter."""
+    found = shrunk("a=tcp4 a.listen a.connect=::1", allows(refusal="EISCONN"))
+    assert found.text == "a=tcp4 a.listen a.connect=127.0.0.1"
+
+
 @pytest.mark.parametrize("word", ["wait=5", "user=0", "user=1001"])
 def test_what_is_plain_already_stays(word: str) -> None:
     text = f"{word} {CONFLICT}"

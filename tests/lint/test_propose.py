@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from bindmatrix.lint import mutation_score
 from bindmatrix.lint.mutants import Mutant, of_section
 from bindmatrix.lint.suggest import Proposals, outcomes
@@ -18,7 +17,6 @@ def mutant(section: str, identity: str, change: str) -> Mutant:
     return found
 
 
-@pytest.mark.xfail(strict=True, reason="open: remote kinds changed which scenario is found first")
 def test_the_shortest_scenario_that_tells_them_apart(folder: Folder) -> None:
     score = mutation_score.score(folder.subject(), propose=200)
     found = {f"{one.mutant.original.id}: {one.mutant.change}": one.proposal for one in score.survivors}

@@ -58,7 +58,6 @@ def decisions(os: str) -> Iterator[tuple[Model, Decision]]:
                     yield at, decision
 
 
-@pytest.mark.xfail(strict=False, reason="open: the combinations of port.wildcards and port.unconnected are too few")
 @pytest.mark.slow
 @pytest.mark.parametrize("os", catalog.names())
 def test_what_occurs_in_recorded_runs_is_in_the_worlds(os: str) -> None:

@@ -18,6 +18,7 @@ STEPS = list(steps())
 RUN_STEPS = [(place, job, step) for place, job, step in STEPS if "run" in step]
 #: every permission to write that a job has; all others read at most
 WRITES = {
+    ("release.yml", "publish"): {"id-token"},
     ("weekly.yml", "pages"): {"pages", "id-token"},
     ("weekly.yml", "issues"): {"issues"},
     ("weekly.yml", "propose"): {"contents", "pull-requests"},
@@ -44,8 +45,25 @@ def checked(*command: str | Path, text: str | None = None) -> str:
 
 @pytest.mark.parametrize("schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"])
 def test_the_workflows_follow_the_schema(schema: str) -> None:
-    paths = PATHS if schema.startswith("vendor") else [path for path in PATHS if path.name != "weekly.yml"]
+    paths = (
+        PATHS
+        if schema.startswith("vendor")
+        else [path for path in PATHS if path.name not in ("release.yml", "weekly.yml")]
+    )
     checked(tool("check-jsonschema"), "--builtin-schema", schema, *paths)
+
+
+def test_the_forms_and_the_citation_follow_their_schemas() -> None:
+    forms = ROOT / ".github" / "ISSUE_TEMPLATE"
+    config = forms / "config.yml"
+    others = sorted(set(forms.glob("*.yml")) - {config})
+    assert len(others) == 4
+    for schema, paths in (
+        ("vendor.github-issue-forms", others),
+        ("vendor.github-issue-config", [config]),
+        ("vendor.citation-file-format", [ROOT / "CITATION.cff"]),
+    ):
+        checked(tool("check-jsonschema"), "--builtin-schema", schema, *paths)
 
 
 def test_the_schema_check_can_fail(tmp_path: Path) -> None:

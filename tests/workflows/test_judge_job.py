@@ -40,6 +40,8 @@ MACHINES = {
     "macos-15": "macos-15.5",
     "gvisor-debian-13": "gvisor-20221219",
 }
+#: a release of gVisor with the rules of the recorded one, of which nothing is recorded
+NEW = "20230102"
 #: what a hostile machine says that a call returned, and what it says of itself
 EVIL = "ok`</details> @everyone #1 ``` <!-- bindmatrix-divergence: 0000000000000000 -->\n```\n# hello $(id) \x1b[31m"
 FAKE_GH = """
@@ -79,7 +81,7 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for machine, recorded in MACHINES.items():
         os_name, _, release = recorded.partition("-")
         artefact(folder / f"observations-{machine}", recorded, {"os": os_name, "release": release})
-    (folder / "observations-gvisor-debian-13" / "facts.json").write_text('{"release": "20240729"}', encoding="utf-8")
+    (folder / "observations-gvisor-debian-13" / "facts.json").write_text(json.dumps({"release": NEW}), encoding="utf-8")
     freebsd = folder / "observations-freebsd-13.5" / "observations.jsonl"
     lines = freebsd.read_bytes().splitlines()
     told = json.loads(lines[0])
@@ -97,7 +99,7 @@ def judged(artefacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Runner:
     runner = Runner(tmp_path_factory.mktemp("judge"))
     (runner.folder / "bindmatrix").symlink_to(ROOT)
     shutil.copytree(artefacts, runner.folder / "artifacts")
-    runner.values["needs.plan.outputs.names"] = " ".join(MACHINES)
+    runner.values |= {"needs.plan.outputs.names": " ".join(MACHINES), "needs.plan.outputs.prefix": ""}
     done = runner.step("conformance.yml", "judge", "judge")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -137,7 +139,7 @@ def test_every_machine_is_on_the_page_and_in_the_summary(judged: Runner) -> None
 
 def test_what_a_machine_cannot_tell_of_itself_is_in_the_file_beside(judged: Runner) -> None:
     verdicts = json.loads((judged.folder / "judged" / "verdicts.json").read_text(encoding="utf-8"))
-    assert "20240729" in {one["release"] for one in verdicts}
+    assert NEW in {one["release"] for one in verdicts}
 
 
 def test_a_machine_that_sent_nothing_or_nonsense_is_told_and_the_others_are_judged(
@@ -146,15 +148,15 @@ def test_a_machine_that_sent_nothing_or_nonsense_is_told_and_the_others_are_judg
     runner = Runner(tmp_path)
     (tmp_path / "bindmatrix").symlink_to(ROOT)
     good = "observations-gvisor-debian-13"
-    shutil.copytree(artefacts / good, tmp_path / "artifacts" / good)
+    shutil.copytree(artefacts / good, tmp_path / "artifacts" / f"nightly-{good}")
     for name, text in {"cut": b'{"format": "bindmatrix-', "empty": b"", "foreign": b"root:x:0:0\n"}.items():
-        folder = tmp_path / "artifacts" / f"observations-{name}"
+        folder = tmp_path / "artifacts" / f"nightly-observations-{name}"
         folder.mkdir()
         (folder / "observations.jsonl").write_bytes(text)
-    (tmp_path / "artifacts" / "observations-bare").mkdir()
-    inside = tmp_path / "artifacts" / "observations-nested" / "observations-ubuntu-24.04"
+    (tmp_path / "artifacts" / "nightly-observations-bare").mkdir()
+    inside = tmp_path / "artifacts" / "nightly-observations-nested" / "observations-ubuntu-24.04"
     artefact(inside, "linux-6.12.117", {"os": "linux", "release": "6.12.117"}, ("users",))
-    runner.values["needs.plan.outputs.names"] = "gvisor-debian-13 silent"
+    runner.values |= {"needs.plan.outputs.names": "gvisor-debian-13 silent", "needs.plan.outputs.prefix": "nightly-"}
     done = runner.step("conformance.yml", "judge", "judge")
     assert done.returncode == 0
     assert runner.outputs()["status"] == "2"
@@ -162,13 +164,13 @@ def test_a_machine_that_sent_nothing_or_nonsense_is_told_and_the_others_are_judg
     assert set(told) == {"cut", "empty", "foreign", "bare", "nested", "silent"}
     summary = (tmp_path / "summary").read_text(encoding="utf-8")
     assert "> silent: no observations came" in summary
-    assert "| ✅ | gvisor-debian-13 (gvisor 20240729)" in summary
+    assert f"| ✅ | gvisor-debian-13 (gvisor {NEW})" in summary
 
 
 def test_no_machine_at_all_is_no_success(tmp_path: Path) -> None:
     runner = Runner(tmp_path)
     (tmp_path / "bindmatrix").symlink_to(ROOT)
-    runner.values["needs.plan.outputs.names"] = "ubuntu-24.04"
+    runner.values |= {"needs.plan.outputs.names": "ubuntu-24.04", "needs.plan.outputs.prefix": ""}
     assert runner.step("conformance.yml", "judge", "judge").returncode == 0
     assert runner.outputs()["status"] == "2"
     assert "no observations came" in (tmp_path / "summary").read_text(encoding="utf-8")
@@ -287,7 +289,8 @@ def repository(tmp_path: Path) -> Path:
     (folder / "expectations" / "evidence").mkdir(parents=True)
     shutil.rmtree(folder / "conformance" / "bindmatrix" / "expectations", ignore_errors=True)
     shutil.copy(catalog.folder() / "gvisor.yaml", folder / "expectations")
-    shutil.copytree(EVIDENCE / "gvisor-20221219", folder / "expectations" / "evidence" / "gvisor-20221219")
+    for recorded in EVIDENCE.glob("gvisor-*"):
+        shutil.copytree(recorded, folder / "expectations" / "evidence" / recorded.name)
     shutil.copy(EVIDENCE / "README.md", folder / "expectations" / "evidence")
     shutil.copy(EVIDENCE / "hosts.json", folder / "expectations" / "evidence")
     git(tmp_path, "init", "--quiet", "--bare", str(origin))
@@ -306,15 +309,15 @@ def git(folder: Path, *words: str) -> str:
     return subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.xfail(strict=True, reason="open: the recorded gVisor is among the evidence now; needs another new host")
 def test_new_recordings_become_a_pull_request(judged: Runner, repository: Path, tmp_path: Path) -> None:
+    assert not (EVIDENCE / f"gvisor-{NEW}").exists(), "this release is recorded now: choose another one"
     job = Runner(repository, package=repository / "conformance")
     (repository / "judged").symlink_to(judged.folder / "judged")
     done = job.step("weekly.yml", "evidence", "patch")
     assert done.returncode == 0, done.stderr
     assert job.outputs()["new"] == "yes"
     body = (repository / "proposal" / "body.md").read_text(encoding="utf-8")
-    assert "| gvisor-20240729 |" in body
+    assert f"| gvisor-{NEW} |" in body
     assert "gvisor-debian-13" in body
     assert "no problems" in body, "the new recordings agree with the rules and the index of what decides is renewed"
     # another job, another checkout
@@ -328,11 +331,11 @@ def test_new_recordings_become_a_pull_request(judged: Runner, repository: Path, 
     assert [one["words"][:2] for one in asked(proposing)] == [["auth", "setup-git"], ["pr", "list"], ["pr", "create"]]
     pushed = git(tmp_path / "origin.git", "show", "--stat", "--format=%an%n%s", "evidence/ci")
     assert pushed.startswith("github-actions[bot]\nEvidence of run 123\n")
-    assert "expectations/evidence/gvisor-20240729/ci.jsonl.gz" in pushed
+    assert f"expectations/evidence/gvisor-{NEW}/ci.jsonl.gz" in pushed
     assert "conformance/" not in pushed
     readme = git(tmp_path / "origin.git", "show", "evidence/ci:expectations/evidence/README.md")
     assert readme.splitlines()[-1].startswith("| ")
-    assert "| gvisor-20240729 | a machine of a CI run" in readme
+    assert f"| gvisor-{NEW} | a machine of a CI run" in readme
     # the same once more, while the request is open
     git(other, "reset", "--quiet", "--hard", "HEAD~1")
     (other / "open-requests").write_text("1", encoding="utf-8")
@@ -357,7 +360,7 @@ def test_what_is_recorded_already_is_no_news(repository: Path, tmp_path: Path) -
     (runner.folder / "bindmatrix").symlink_to(repository)
     recorded = "gvisor-20221219"
     artefact(runner.folder / "artifacts" / "observations-x", recorded, {"os": "gvisor", "release": "20221219"})
-    runner.values["needs.plan.outputs.names"] = "x"
+    runner.values |= {"needs.plan.outputs.names": "x", "needs.plan.outputs.prefix": ""}
     assert runner.step("conformance.yml", "judge", "judge").returncode == 0
     assert runner.outputs()["status"] == "0"
     assert not (runner.folder / "judged" / "evidence").exists()

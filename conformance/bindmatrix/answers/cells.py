@@ -2,11 +2,12 @@
 
 Rows are where the first socket is bound, columns where the second one binds, one grid for each pair of option sets;
 the grids of one option set of the first socket stand side by side.  The files are generated and checked in, so that an
-edit of a rule shows in the diff which cells it changed; a test regenerates them.  The layout depends on nothing but the
-options that the system has, so a changed cell is a changed letter and moves no other one.
+edit of a rule shows in the diff which cells it changed; a test regenerates them.
 
-The newest releases are given in full, of the others only the cells that differ.  Known divergences are left out: the
-grids say what the rules say.  ``symbol`` and the table above it are the legend, which every file repeats.
+The newest releases are given in full.  The layout of their grids depends on nothing but the options that the system
+has, so a changed cell is a changed letter and moves no other one.  Of the other releases only the cells that differ are
+given, and releases with the same cells share their grids.  Known divergences are left out: the grids say what the rules
+say.  ``symbol`` and the table above it are the legend, which every file repeats.
 """
 
 from __future__ import annotations

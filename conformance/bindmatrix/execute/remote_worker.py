@@ -21,8 +21,6 @@ from bindmatrix.execute.local import HostError
 from bindmatrix.execute.wire_check import Answers, Misconduct, facts, plain
 from bindmatrix.execute.worker import plain_line
 
-#: the program text of ``python -c``; any Python from 2.6 on reads it and the first line that comes
-BOOTSTRAP = "import sys;exec(eval(sys.stdin.readline()))"
 _MARK = b"bindmatrix: the executor is here"
 _FIRST = """
 import sys

@@ -116,11 +116,12 @@ def _plainer(steps: list[Step]) -> Iterator[list[Step]]:
     for kind, plain in _KINDS.items():
         if any(one.what == kind for one in steps):
             yield _as_ipv4([step(f"{one.socket}={plain}") if one.what == kind else one for one in steps])
+    yield _as_ipv4(steps)
     yield _renamed(steps)
 
 
 def _as_ipv4(steps: list[Step]) -> list[Step]:
-    """Addresses that fit the new families; V6ONLY goes with IPv6."""
+    """AF_INET sockets with IPv4 addresses only; V6ONLY goes with IPv6."""
     families = {one.socket: one.what[-1] for one in steps if one.kind == "socket"}
     plain = {"::1": "127.0.0.1", "::": "0.0.0.0", "::ffff:127.0.0.1": "127.0.0.1", "::ffff:0.0.0.0": "0.0.0.0"}
     result = []

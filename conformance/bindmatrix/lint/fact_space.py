@@ -172,7 +172,8 @@ def _connected_socks(stack: Stack, protocol: str) -> Iterator[Sock]:
     """Addresses that only connect() and accept() make."""
     for base in [Sock("", protocol, "ipv6", 0, socket=made) for made in _made_as(stack, protocol)]:
         if stack.connected_dual:
-            yield base._replace(form="dual", kind="specific", v4=stack.connected_dual, v6="::1")
+            for v6 in ("::1", "::2"):  # of this host, and the one on which another host reached it
+                yield base._replace(form="dual", kind="specific", v4=stack.connected_dual, v6=v6)
         yield base._replace(form="ipv4", kind="wildcard", v4=ANY)
         yield base._replace(form="ipv6", kind="wildcard", v6=ANY)
         yield base._replace(form="ipv4", kind="specific", v4="127.0.0.1")
@@ -298,11 +299,15 @@ def _relations(new: Sock, sock: Sock) -> dict[str, str]:
     return facts
 
 
+#: states of a Unix socket that connected without a name of its own
+_UNNAMED = ("connected", "close-wait", "reset")
+
+
 def _states() -> Iterator[dict[str, str]]:
     for accepted in ("yes", "no"):
         for state in FACTS["new.state"].values:
-            bound = "no" if state == "open" else "yes"
-            yield {"new.state": state, "new.bound": bound, "new.accepted": accepted}
+            for bound in ("no",) if state == "open" else ("yes", "no") if state in _UNNAMED else ("yes",):
+                yield {"new.state": state, "new.bound": bound, "new.accepted": accepted}
 
 
 def _existing_states(*, grouped: bool) -> Iterator[dict[str, str]]:
@@ -346,13 +351,10 @@ def _memories() -> Iterator[dict[str, str]]:
             }
 
 
-#: ``port.unconnected`` and ``port.wildcards``: sockets on wildcards have no connection, mostly
-_SEVERAL = (("none", "one"), ("one", "one"), ("several", "one"), ("several", "several"))
-
-
 def _ports() -> Iterator[dict[str, str]]:
     yield {"port.empty": "yes", "port.crowded": "no", "port.unconnected": "none", "port.wildcards": "one"}
-    for crowded, (unconnected, wildcards) in product(("no", "yes"), _SEVERAL):
+    counts = FACTS["port.unconnected"].values
+    for crowded, unconnected, wildcards in product(("no", "yes"), counts, FACTS["port.wildcards"].values):
         yield {
             "port.empty": "no",
             "port.crowded": crowded,

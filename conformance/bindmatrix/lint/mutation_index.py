@@ -86,8 +86,8 @@ class Passes:
             for decision in self.oracle.decisions[edge]:
                 self._asked.setdefault(decision.section, []).append((edge, decision))
 
-    def noticing(self, mutant: Mutant) -> Run | None:
-        """The first run that notices ``mutant``."""
+    def noticing(self, mutant: Mutant) -> Iterator[Run]:
+        """The runs that notice ``mutant``."""
         rules = self.model.rules[mutant.section]
         index = rules.index(mutant.original)
         changed = (*rules[:index], *([mutant.rule] if mutant.rule else []), *rules[index + 1 :])
@@ -99,8 +99,7 @@ class Passes:
                 if run not in tried:
                     tried.add(run)
                     if not _as_before(self.oracle, oracle, run):
-                        return run
-        return None
+                        yield run
 
     def _changed_edges(
         self, mutant: Mutant, rules: tuple[Rule, ...], index: int, evaluator: Evaluator

@@ -83,7 +83,8 @@ def score(subject: Subject, progress: Callable[[str, int, int], None] | None = N
         if progress is not None:
             progress(result.os, done, len(mutants))
         if not any(
-            mutant.original in group.model.rules.get(mutant.section, ()) and group.noticing(mutant) for group in groups
+            mutant.original in group.model.rules.get(mutant.section, ()) and next(group.noticing(mutant), None)
+            for group in groups
         ):
             proposal = (proposals.scenario(mutant) if proposals else None) or ""
             result.survivors.append(Survivor(mutant, rests_on_recordings(mutant.original), proposal))

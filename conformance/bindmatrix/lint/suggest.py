@@ -15,7 +15,7 @@ from bindmatrix.generate.many_sockets import random_crowds
 from bindmatrix.generate.matrix import matrix
 from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.judge.shrink import shrink
-from bindmatrix.judge.verdicts import Judge, VerdictKind
+from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.lint.context import Subject
 from bindmatrix.lint.mutants import Mutant
 from bindmatrix.lint.mutation_index import Passes
@@ -42,13 +42,21 @@ class Proposals:
         self._passes: dict[str, Passes] = {}
 
     def scenario(self, mutant: Mutant) -> str | None:
-        """The scenario, None when none of the pool tells them apart."""
+        """The scenario, None when none of the pool tells them apart.
+
+        A scenario on which the mutant expects another outcome comes before one of which it knows no outcome.
+        """
+        unknown = None
         for at in self._releases:
             if mutant.original in at.rules.get(mutant.section, ()):
-                run = self._of(at).noticing(mutant)
-                if run is not None:
-                    return _shrunk(" ".join(run[0]), mutant, at, self._of(at).oracle)
-        return None
+                passes, judge = self._of(at), _judge(mutant, at)
+                for run in passes.noticing(mutant):
+                    text = " ".join(run[0])
+                    verdict = judge.verdict(Observation(text, run[1]))
+                    if verdict.kind == VerdictKind.DIVERGES:
+                        return _shrunk(verdict, judge, passes.oracle)
+                    unknown = unknown or text
+        return unknown
 
     def _of(self, at: Model) -> Passes:
         passes = self._passes.get(at.release)
@@ -94,14 +102,16 @@ def _observed(expected: Expected, *, delivery: bool) -> str | None:
     return ",".join([f"{name}:{count}" for name, count in counts.items()])
 
 
-def _shrunk(text: str, mutant: Mutant, at: Model, oracle: Oracle) -> str:
+def _judge(mutant: Mutant, at: Model) -> Judge:
+    """Judges by the rules with the mutant among them."""
     rules = at.rules[mutant.section]
     index = rules.index(mutant.original)
     changed = (*rules[:index], *([mutant.rule] if mutant.rule else []), *rules[index + 1 :])
-    judge = Judge(at.with_rules(mutant.section, changed), (), {"os": at.os, "release": at.release})
+    return Judge(at.with_rules(mutant.section, changed), (), {"os": at.os, "release": at.release})
 
+
+def _shrunk(verdict: Verdict, judge: Judge, oracle: Oracle) -> str:
     def observe(texts: Sequence[str]) -> list[Observation]:
         return [Observation(one, outcomes(oracle, one)) for one in texts]
 
-    verdict = judge.verdict(observe([text])[0])
-    return shrink(verdict, judge, observe) if verdict.kind == VerdictKind.DIVERGES else text
+    return shrink(verdict, judge, observe)

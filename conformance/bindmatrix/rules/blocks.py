@@ -6,14 +6,17 @@ Of two rules the order is free when no question can meet both: a fact of the new
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from bindmatrix.errors import NOWHERE
-from bindmatrix.rules.model import Expectations, Rule, Stack
+from bindmatrix.rules.model import Condition, Expectations, Rule, Stack
 from bindmatrix.rules.rule_reader import BLOCKS
 
 _RANK = {block: rank for rank, block in enumerate(BLOCKS)}
 #: what a rule about the new socket alone may speak of
 _ALONE = ("new.", "user.", "option", "value", "destination", "call")
+#: fields of rules that are lists of conditions
+_ALTERNATIVES = ("among", "unless", "share", "stop")
 _FAMILIES = {"path": "unix", "abstract": "unix", "cid": "vsock"}
 
 
@@ -38,7 +41,7 @@ def disjoint(one: Rule, other: Rule, stack: Stack) -> bool:
 
 
 def difference(old: Expectations, new: Expectations) -> str:
-    """What the rules of ``new`` say otherwise than those of ``old``, "" for nothing."""
+    """How the rules of ``new`` differ from those of ``old``, "" for nothing."""
     for name in ("os", "title", "covers", "names", "options", "last"):
         if getattr(old, name) != getattr(new, name):
             return f"{name!r} differs"
@@ -65,21 +68,27 @@ def _placeless(stack: Stack) -> Stack:
 
 def same(old: Rule, new: Rule, stack: Stack) -> bool:
     """Whether two rules say the same; the new one may name the protocol that the old one implies."""
-    added = set(new.when) - set(old.when)
-    implied = protocol(old, stack)
-    if set(old.when) - set(new.when) or added - {("new.protocol", (implied,))}:
+    ours, theirs = _terms(old.when), _terms(new.when)
+    if ours - theirs or theirs - ours - _terms((("new.protocol", (protocol(old, stack),)),)):
         return False
     fields = [name for kind in type(old).__mro__ for name in getattr(kind, "__slots__", ())]
     return type(old) is type(new) and all(
-        _comparable(getattr(old, name)) == _comparable(getattr(new, name))
+        _comparable(name, getattr(old, name)) == _comparable(name, getattr(new, name))
         for name in fields
         if name not in ("when", "place")
     )
 
 
-def _comparable(value: object) -> object:
-    """Evidence without its place."""
-    if isinstance(value, tuple) and value and hasattr(value[0], "reference"):
+def _terms(condition: Condition) -> frozenset[tuple[str, frozenset[str]]]:
+    """What a condition says, whatever the order of its terms and of their values."""
+    return frozenset((name, frozenset(values)) for name, values in condition)
+
+
+def _comparable(name: str, value: Any) -> object:
+    """Evidence without its place, conditions without the order of their terms; the order of alternatives counts."""
+    if name in _ALTERNATIVES:
+        return [_terms(condition) for condition in value]
+    if name == "evidence":
         return [(one.kind, one.reference, one.release) for one in value]
     return value
 

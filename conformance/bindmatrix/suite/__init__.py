@@ -1,1 +1,5 @@
-"""The live suite: ``pytest --pyargs bindmatrix.suite`` runs the matrix on this kernel, through ``run``."""
+"""The live suite: runs the matrix on this kernel, through ``run``.
+
+pip install 'bindmatrix[suite]'
+pytest --pyargs bindmatrix.suite
+"""
