@@ -7,7 +7,7 @@ sequences, deliveries and calls, the same on every machine; a rule that none of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -53,32 +53,37 @@ class OpenQuestion:
         return f"{self.call}()" if self.call else self.rule.id
 
 
-def render() -> str:
-    """The whole page."""
-    parts = [_HEAD]
-    for os in catalog.names():
-        expectations = catalog.expectations(os)
-        every = stretches(expectations)
-        rows = [_entry(one, expectations, every) for one in questions(expectations)]
-        vague = [_vague(rule) for rule in expectations.all_rules() if _is_vague(rule)]
-        title = f"## {expectations.title}\n\n"
-        parts.append(title + ("".join(rows) or "Every call that was looked at is described.\n"))
-        if vague:
-            parts.append("It fails, or one of several things happens; which is not known:\n\n" + "".join(vague))
-    parts.append(_ports())
+def page(sections: Iterable[str]) -> str:
+    """The whole page, with the :func:`section` of each system."""
+    return "\n".join([_HEAD, *sections, _ports()])
+
+
+def section(os: str) -> str:
+    """What the rules of a system leave open."""
+    expectations = catalog.expectations(os)
+    every = stretches(expectations)
+    rows = [_entry(one, expectations, every) for one in questions(expectations)]
+    vague = [_vague(rule) for rule in expectations.all_rules() if _is_vague(rule)]
+    parts = [f"## {expectations.title}\n\n" + ("".join(rows) or "Every call that was looked at is described.\n")]
+    if vague:
+        parts.append("It fails, or one of several things happens; which is not known:\n\n" + "".join(vague))
     return "\n".join(parts)
 
 
 def questions(expectations: Expectations) -> list[OpenQuestion]:
-    """The open questions of a system, those of its newest release first."""
+    """The open questions of a system, those of its newest release first.
+
+    A scenario that asks what a rule leaves unknown is looked for in the newest release of the rule alone.
+    """
     found: dict[str, OpenQuestion] = {}
     for number, variant in enumerate(reversed(variants(expectations))):
         missing = set()
         for rule in (one for one in variant.model.all_rules() if one.is_unknown):
-            known = found.setdefault(rule.id, OpenQuestion(rule))
-            known.stretches += variant.stretches
-            if not known.scenario:
+            known = found.get(rule.id)
+            if known is None:
+                known = found[rule.id] = OpenQuestion(rule)
                 missing.add(rule.id)
+            known.stretches += variant.stretches
         for one in _asked(variant, missing, everything=number == 0):
             known = found.setdefault(one.id, one)
             if one.id in missing:
