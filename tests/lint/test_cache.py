@@ -21,6 +21,7 @@ EDITS: dict[str, Callable[[re.Match[str]], str]] = {
     r"ask: every": lambda match: "ask: first",
     r"(when|among): \{": lambda match: f"{match[0]}new.protocol: udp, ",
     r"unless: \[\{": lambda match: f"{match[0]}new.family: ipv6, ",
+    r"(?<=unless: \[)\{": lambda match: "{existing.reuseaddr-at-bind: no, ",
     r"- id: (\w+)\.(\S+)": lambda match: f"- id: {match[1]}.other-{match[2]}",
     r"why: ": lambda match: "why: indeed ",
     r"pick: newest": lambda match: "pick: oldest",
