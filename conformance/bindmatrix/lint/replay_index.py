@@ -30,6 +30,9 @@ from bindmatrix.rules.model import GroupRule, Model, Rule
 from bindmatrix.rules.releases import EVER, ReleaseError
 from bindmatrix.rules.sockets import Call, Sock, State
 
+#: an edit that contradicts so many recorded runs is wrong: the others are not judged again
+MOST_DIFFERENCES = 1_000
+
 #: call, new socket (of a delivery: its destination), state
 KeptQuestion = tuple[Call, Sock, State]
 #: called with a set before it is replayed
@@ -146,7 +149,11 @@ def replays(replay: Replay, sets: Sequence[Recorded], cached: Cached | None, wat
     touched = _Touched.since(replay, cached) if cached else None
     kept: list[list[KeptRun]] | None = cached.read("runs") if cached and touched else None
     if touched and kept is not None and len(kept) == len(sets):
-        return [_again(replay, recorded, runs, touched, watch) for recorded, runs in zip(sets, kept, strict=True)]
+        again: list[SetReplay] = []
+        for recorded, runs in zip(sets, kept, strict=True):
+            room = MOST_DIFFERENCES - sum(len(one.differences) for one in again)
+            again.append(_again(replay, recorded, runs, touched, watch, room))
+        return again
     index = Index() if cached else None
     replay = Replay(replay.expectations, replay.divergences, keep=index is not None)
     found = [_first(replay, recorded, index, watch) for recorded in sets]
@@ -156,8 +163,9 @@ def replays(replay: Replay, sets: Sequence[Recorded], cached: Cached | None, wat
 
 
 def _again(
-    replay: Replay, recorded: Recorded, runs: list[KeptRun], touched: _Touched, watch: Watch | None
+    replay: Replay, recorded: Recorded, runs: list[KeptRun], touched: _Touched, watch: Watch | None, room: int
 ) -> SetReplay:
+    """The replay of a set; ``room``: how many runs may differ before the others that are touched are skipped."""
     if watch:
         watch(recorded)
     result = SetReplay(recorded)
@@ -166,10 +174,12 @@ def _again(
     if not recorded.release or any(touched.by(recorded.release, run) for run in runs):
         kept = []
         for line, run in zip(lines(recorded, replay.expectations, []), runs, strict=True):
-            if touched.by(line.release, run):
+            if not touched.by(line.release, run):
+                kept.append(run)
+            elif len(result.differences) < room:
                 result.add(line.release, *replay.run(line))
             else:
-                kept.append(run)
+                result.skipped += 1
     result.decided.update(chain.from_iterable([run.decided for run in kept]))
     result.verdicts.update([run.verdict for run in kept])
     result.known.update([run.divergence for run in kept if run.verdict == VerdictKind.KNOWN])
