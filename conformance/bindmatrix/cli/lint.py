@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bindmatrix.cli.cores import on_every_core
 from bindmatrix.cli.main import OK, WRONG
-from bindmatrix.errors import Place, Problem, Problems, nearest
+from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.lint import checks, mutation_score
 from bindmatrix.lint.checks import Finding
 from bindmatrix.lint.checks_evidence import unmeasured
 from bindmatrix.lint.context import Subject, quiet_collector
+from bindmatrix.lint.form import formed
 from bindmatrix.lint.mutation_score import Score, Survivor
 from bindmatrix.lint.replay import Recorded, SetReplay
 from bindmatrix.lint.suggest import POOL
 from bindmatrix.report.words import counted
-from bindmatrix.rules import catalog, confidence, divergences
-from bindmatrix.rules.formatter import formatted
-from bindmatrix.rules.loader import load, loads
-from bindmatrix.rules.model import Expectations, Rule
+from bindmatrix.rules import catalog, confidence
 
 _EPILOG = """\
 Exit status: 0 when nothing is wrong, 2 when something is (with --strict also when a mutant survives).
@@ -266,31 +263,17 @@ def _summary(results: Sequence[_Result], found: int) -> None:
 
 
 def _fix(path: Path) -> None:
-    """Put the file, and its divergences, into their form; one that cannot be read is left to the checks."""
-    try:
-        expectations = load(path)
-    except Problems:
+    """Put the file, and its divergences, into their form; what cannot be read is left to the checks."""
+    subject = Subject(path)
+    if subject.problems:
         return
-    _rewrite(path, lambda text: loads(text, str(path)))
-    beside = path.parent / "divergences" / f"{expectations.os}.yaml"
-
-    def read(text: str) -> list[Rule]:
-        return [one.rule for one in divergences.loads(text, str(beside), expectations)]
-
-    if beside.exists():
-        with contextlib.suppress(Problems):
-            _rewrite(beside, read)
-
-
-def _rewrite(path: Path, read: Callable[[str], Expectations | list[Rule]]) -> None:
-    before = path.read_text(encoding="utf-8")
     try:
-        after = formatted(before, read)
+        changed = [one for one in formed(subject) if one.form != one.text]
     except ValueError as error:
         raise Problem(Place(str(path)), f"cannot be put into the form, nothing was changed: {error}") from error
-    if after != before:
-        path.write_text(after, encoding="utf-8")
-        print(f"wrote {path}", file=sys.stderr)
+    for one in changed:
+        one.path.write_text(one.form, encoding="utf-8")
+        print(f"wrote {one.path}", file=sys.stderr)
 
 
 class _Status:
