@@ -126,8 +126,23 @@ def test_the_page_and_the_summary_of_a_recorded_host() -> None:
     assert not STARTED.search(around(markdown.render(host.summary)))
 
 
+@pytest.mark.parametrize("os", sorted(never_started()))
+def test_the_files_of_a_system_that_was_never_started_say_of_nothing_that_it_was_measured(os: str) -> None:
+    for path in (catalog.folder() / f"{os}.yaml", catalog.folder() / "divergences" / f"{os}.yaml"):
+        text = " ".join(path.read_text("utf-8").split()) if path.exists() else ""
+        found = re.search(r"\b(measured|measurements?|recorded (?:# )?runs?)\b.{0,60}", text)
+        assert not found, f"{path.name}: {found[0]}"
+
+
+def test_open_questions_say_of_no_system_that_was_never_started_that_it_was_measured() -> None:
+    for line in (ROOT / "docs" / "open-questions.md").read_text("utf-8").splitlines():
+        if any(f"`{os}." in line for os in never_started()):
+            assert not STARTED.search(line), line
+
+
 def test_generated_texts_know_no_other_words() -> None:
-    files = [ROOT / "README.md", ROOT / "docs" / "expectations.md", ROOT / "findings" / "README.md"]
+    docs = (ROOT / "docs" / name for name in ("expectations.md", "methods.md"))
+    files = [ROOT / "README.md", *docs, ROOT / "findings" / "README.md"]
     for path in files:
         text = path.read_text(encoding="utf-8")
         assert "recorded run" not in text, path

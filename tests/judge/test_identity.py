@@ -55,7 +55,7 @@ def test_what_the_kernel_says_is_no_release_of_the_system(host: dict[str, str]) 
 
 @pytest.mark.parametrize("number", ["20.6.0", "17.0", "24"])
 def test_a_darwin_number_is_no_release_of_macos(number: str) -> None:
-    with pytest.raises(Problem, match=r"is a release of Darwin: say --release 1[0-9.]+"):
+    with pytest.raises(Problem, match=r"is a release of the kernel of macOS: say --release 1[0-9.]+"):
         catalog.release_of(catalog.expectations("macos"), number)
 
 

@@ -56,9 +56,8 @@ def test_a_file_out_of_form(tmp_path: Path, capsys: Capture) -> None:
     assert f"{file}:4:1: not in its form from here on; run 'bindmatrix lint --fix {file}' [in-form]" in err
     assert main(["lint", "--fix", str(file)]) == 0
     beside = tmp_path / "divergences" / "demo.yaml"
-    beside.write_text(
-        "- refuse: EACCES\n  id: demo.odd\n  before: demo.conflict\n  when: {new.reuseaddr: yes}\n  why: odd\n  evidence: [{report: x}]\n"
-    )
+    entry = "before: demo.conflict\n  when: {new.family: ipv6}\n  why: odd\n  evidence: [{report: x}]"
+    beside.write_text(f"- refuse: EACCES\n  id: demo.odd\n  {entry}\n", encoding="utf-8")
     capsys.readouterr()
     main(["lint", str(file)])
     assert f"{beside}:1:1: not in its form" in capsys.readouterr().err
@@ -138,4 +137,4 @@ def test_a_copy_elsewhere_is_checked_against_the_installed_evidence(capsys: Capt
     )
     assert main(["lint", str(copy)]) == 2
     err = capsys.readouterr().err
-    assert "recorded outcomes are otherwise than openbsd." in err
+    assert "recorded outcomes contradict openbsd." in err

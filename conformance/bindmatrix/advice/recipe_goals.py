@@ -29,8 +29,8 @@ _GROUP = "224.0.0.251"
 #: the second address of the loopback interface, from which a client binds a port that a listener has on 127.0.0.1
 _SOURCE = "127.0.0.2"
 
-#: where the clients of a restart are; those of another host need a kind of socket that stands for it
-_CLIENTS = ("this machine", "another host") if "remote4" in SOCKET_KINDS else ("this machine",)
+#: where the clients of a restart are; those of most servers are on another host
+_CLIENTS = ("another host", "this machine")
 
 
 class OptionSet(NamedTuple):

@@ -28,12 +28,12 @@ class VerdictKind(StrEnum):
 
     meaning: str
 
-    DIVERGES = "diverges", "the host does otherwise than expected"
+    DIVERGES = "diverges", "the host contradicts the rules"
     FLAKY = "flaky", "repeats disagree with each other"
     RESOLVED = "resolved", "a recorded divergence that is gone: delete its entry"
     KNOWN = "known", "a recorded divergence"
     CONFORMS = "conforms", "every outcome is as expected"
-    UNKNOWN = "unknown", "nothing is expected of at least one step"
+    UNKNOWN = "unknown", "the rules do not know the outcome of at least one step"
     UNSUPPORTED = "unsupported", "the host lacks something that the scenario needs"
     NO_VERDICT = "no-verdict", "the set-up failed"
 

@@ -80,7 +80,7 @@ def agreement(subject: Subject) -> Iterator[Problem]:
         listed = ", ".join(f"{where} ({count})" for where, count in sets.most_common(4))
         yield subject.problem(
             place,
-            f"{least}{len(found)} recorded outcomes are otherwise than {verdict.rule or 'expected'} says: {listed}. "
+            f"{least}{len(found)} recorded outcomes contradict {verdict.rule or 'the rules'}: {listed}. "
             f"{_example(verdict)} ({reference}, {kind}); correct the rule, or list a divergence",
         )
 

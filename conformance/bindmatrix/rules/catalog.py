@@ -20,8 +20,12 @@ _OTHER_WORDS = {
     **dict.fromkeys(("ubuntu", "debian", "fedora", "rhel", "centos", "alpine", "android"), "say linux"),
     **dict.fromkeys(("win", "win32", "nt"), "say windows"),
     **dict.fromkeys(("omnios", "smartos", "openindiana"), "say illumos"),
+    **dict.fromkeys(("winehq", "proton"), "say wine"),
+    **dict.fromkeys(("esp32", "esp-idf"), "say lwip"),
     "solaris": "Oracle Solaris is not described, illumos is",
 }
+#: stacks beside the kernels that people deploy on: at the end of every list
+_LAST = ("wine", "lwip")
 
 
 def folder() -> Path:
@@ -45,7 +49,8 @@ def data_version() -> str:
 
 def names() -> list[str]:
     """The systems that have an expectation file."""
-    return sorted(path.stem for path in folder().glob("*.yaml") if path.stem not in ("claims", "ephemeral", "misuse"))
+    found = {path.stem for path in folder().glob("*.yaml")} - {"claims", "ephemeral", "misuse"}
+    return [*sorted(found.difference(_LAST)), *[name for name in _LAST if name in found]]
 
 
 def expectations(os: str) -> Expectations:
@@ -85,9 +90,10 @@ def release_of(expectation: Expectations, release: str) -> str:
     """``release``, or the newest that the file covers when it is empty; raises :class:`Problem` when unreadable."""
     if not release:
         return expectation.covers[1]
-    wrong = releases.misread(expectation.os, release)
-    if wrong:
-        raise Problem(Place("--release"), wrong)
+    system = expectation.of_kernel(release)
+    if system and not _is_also_a_release(expectation, release):
+        message = f"{release} is a release of the kernel of {expectation.title}: say --release {system}"
+        raise Problem(Place("--release"), message)
     try:
         releases.parse(expectation.resolve(release))
     except releases.ReleaseError as error:
@@ -96,6 +102,26 @@ def release_of(expectation: Expectations, release: str) -> str:
         hint = nearest(release, [*expectation.names, *expectation.covers])
         raise Problem(Place("--release"), f"{error}{hint}; {expectation.title} is described {known}") from error
     return release
+
+
+def _is_also_a_release(expectation: Expectations, number: str) -> bool:
+    """Whether the kernel's ``number`` may be one of the system too: there are macOS 11 and Darwin 11, no macOS 20."""
+    first = releases.parse(number)[1][0]
+    return any(releases.parse(own)[1][0] == first for own in expectation.kernel_releases.values() if own)
+
+
+def _told(expectation: Expectations, host: Mapping[str, Any]) -> tuple[str, str]:
+    """The release that the facts of a host mean, "" where they tell none, and what to say of it, "" for nothing.
+
+    The release of a kernel is not that of its system: a host that gives only what uname says is looked up.
+    """
+    release = str(host.get("release") or "")
+    system = expectation.of_kernel(release)
+    if expectation.kernel_releases and (release == host.get("uname") or system == ""):
+        kernel = host.get("kernel") or "the kernel"
+        note = f"{kernel} {release} is {expectation.title} {system}; a more exact release is named with --release"
+        return system or "", note if system else ""
+    return release, ""
 
 
 def limit(expectation: Expectations, release: str) -> str:
@@ -125,7 +151,7 @@ def limit(expectation: Expectations, release: str) -> str:
 def notes_of_host(model: Model, host: Mapping[str, Any]) -> list[str]:
     """What to say about judging ``host`` by ``model``."""
     expectations = model.expectations
-    release, note = releases.of_host(host)
+    release, note = _told(expectations, host)
     found = [note] if note else []
     its_own = str(host.get("uname") or "")
     if release:
@@ -164,7 +190,9 @@ def model_of_host(expectation: Expectations, release: str, host: Mapping[str, An
 
 def method_of_host(host: Mapping[str, Any]) -> str:
     """By which method a host answered, in words."""
-    return provenance.of_host(host, folder() / "evidence")
+    os = str(host.get("os") or "")
+    release = _told(expectations(os), host)[0] if os in names() else str(host.get("release") or "")
+    return provenance.of_host(host, release, folder() / "evidence")
 
 
 def _vendor(expectation: Expectations, release: str) -> str:
@@ -178,4 +206,4 @@ def of_host(host: Mapping[str, Any]) -> tuple[Expectations, str]:
     if not os:
         raise Problem(Place("--os"), "the observations do not say which system they are from; name it with --os")
     expectation = expectations(os)
-    return expectation, release_of(expectation, releases.of_host(host)[0])
+    return expectation, release_of(expectation, _told(expectation, host)[0])

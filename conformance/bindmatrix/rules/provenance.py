@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bindmatrix.errors import Place, Problem
-from bindmatrix.rules import releases
 from bindmatrix.rules.model import Evidence, Rule
 
 NAME = "hosts.json"
@@ -150,8 +149,8 @@ NOT_RECORDED = "method not recorded"
 _EMULATED = ("gvisor", "wine")
 
 
-def of_host(host: Mapping[str, Any], evidence: Path) -> str:
-    """By which method a host answered, in words: ``compiled from 11.5 with parts of 15.5``.
+def of_host(host: Mapping[str, Any], release: str, evidence: Path) -> str:
+    """By which method a host of ``release`` answered, in words: ``compiled from 11.5 with parts of 15.5``.
 
     ``recorded`` names a folder of ``evidence``, ``method`` says it outright.  A host that described its own kernel
     (``uname``) was run, or emulated where it says so.
@@ -161,10 +160,12 @@ def of_host(host: Mapping[str, Any], evidence: Path) -> str:
     if host.get("recorded"):
         row = read(evidence).get(str(host["recorded"]))
         return row.text if row else NOT_RECORDED
-    if not host.get("uname"):
-        return NOT_RECORDED
-    emulated = host.get("os") in _EMULATED or host.get("emulator")
-    return obtained(Method.EMULATED if emulated else Method.RUN, releases.of_host(host)[0])
+    return obtained(method_of(host), release) if host.get("uname") else NOT_RECORDED
+
+
+def method_of(host: Mapping[str, Any]) -> Method:
+    """By which method a kernel that describes itself answered."""
+    return Method.EMULATED if host.get("os") in _EMULATED or host.get("emulator") else Method.RUN
 
 
 def cited(one: Evidence) -> str:

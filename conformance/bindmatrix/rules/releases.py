@@ -18,7 +18,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 from bindmatrix.errors import BindmatrixError
 
@@ -82,6 +81,12 @@ class Span:
 EVER = Span()
 
 
+def starts_with(release: str, prefix: str) -> bool:
+    """Whether the version of ``release`` begins with that of ``prefix``: ``20.6.0`` with ``20``, not with ``2``."""
+    version, first = parse(release)[1], parse(prefix)[1]
+    return version[: len(first)] == first
+
+
 def _show(bound: Mapping[str, str]) -> str:
     return ", ".join(version if branch == MAINLINE else f"{version} on {branch}" for branch, version in bound.items())
 
@@ -105,48 +110,3 @@ def _bound(bound: Mapping[str, str], branch: str, version: tuple[int, ...]) -> t
     if chosen is not None:
         return chosen
     return parse(bound[MAINLINE])[1] if MAINLINE in bound and not branch else _NEVER
-
-
-# -- what a host says
-
-#: Darwin's major number -> macOS; from 25 on macOS has one more (xnu config/MasterVersion)
-_MACOS = {
-    **{number: f"10.{number - 4}" for number in range(10, 20)},
-    **{number: str(number - 9) for number in range(20, 25)},
-    25: "26",
-}
-#: what every distribution of illumos says in uname
-_SUNOS = "5.11"
-
-
-def of_host(host: Mapping[str, Any]) -> tuple[str, str]:
-    """The release that the facts of a host mean, "" where they tell none, and what to say of it, "" for nothing.
-
-    The release of a kernel is not that of its system: a host that gives only what uname says is looked up.
-    """
-    release = str(host.get("release") or "")
-    if host.get("os") == "macos" and host.get("kernel") == "Darwin" and release == host.get("uname"):
-        macos = macos_of_darwin(release)
-        return (
-            macos,
-            f"Darwin {release} is macOS {macos}; a more exact release is named with --release" if macos else "",
-        )
-    if host.get("os") == "illumos" and release == _SUNOS:
-        return "", ""
-    return release, ""
-
-
-def macos_of_darwin(number: str) -> str:
-    """The macOS of a release of Darwin, as far as the number says it: "" for one that is not known."""
-    try:
-        return _MACOS.get(parse(number)[1][0], "")
-    except ReleaseError:
-        return ""
-
-
-def misread(os: str, release: str) -> str:
-    """What ``release`` is where it cannot be one of the system, "" for nothing: there is no macOS 16 to 25."""
-    macos = macos_of_darwin(release) if os == "macos" else ""
-    if macos and 16 <= parse(release)[1][0] <= 25:
-        return f"{release} is a release of Darwin: say --release {macos}"
-    return ""
