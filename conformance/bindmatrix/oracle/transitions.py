@@ -89,6 +89,11 @@ class Transitions:
         self.sections = evaluator.model.rules.keys()
         self._at_bind, self._ever, self._moves, self._counts_sockets, self._leaves = Layout.of(evaluator.model)
 
+    @property
+    def traits(self) -> object:
+        """What of the rules is asked without asking one of them; equal where that is the same."""
+        return self._moves, self._leaves, self._counts_sockets
+
     def apply(self, state: State, step: Step) -> list[Branch]:
         """The ways in which ``step`` can go in ``state``."""
         sock = find(state, step.what if step.kind == "accept" else step.socket)
