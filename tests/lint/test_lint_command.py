@@ -123,4 +123,4 @@ def test_a_copy_elsewhere_is_checked_against_the_installed_evidence(capsys: Capt
     )
     assert main(["lint", str(copy)]) == 2
     err = capsys.readouterr().err
-    assert "recorded outcomes are otherwise than openbsd." in err
+    assert "recorded outcomes contradict openbsd." in err

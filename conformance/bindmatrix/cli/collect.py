@@ -22,24 +22,24 @@ from bindmatrix.report import junit, markdown
 from bindmatrix.report.html import page
 from bindmatrix.report.issues import issues
 
-#: what the workflow puts in front of the name of a machine, to tell its artefacts from others
+#: the workflow's prefix of a machine's name, which distinguishes its artefacts from others
 PREFIX = "observations-"
 #: the set of recordings that this verb proposes
 SET = "ci.jsonl.gz"
-#: bytes that GitHub shows of a summary: a mebibyte; the rest is for what else the job says
+#: GitHub shows a mebibyte of a summary; the rest is for other output of the job
 _MOST_SUMMARY = 900_000
 
 _EPILOG = f"""\
 RESULTS is a folder with a folder for each machine, as a workflow downloads its artefacts: observation files, and
 perhaps a facts.json.  The name of a machine is that of its folder, without '{PREFIX}'.  A machine that cannot be read
-is told of, and the others are judged.  FOLDER then holds
+is reported, and the others are judged.  FOLDER then holds
 
   site/index.html     the matrix as one page
   summary.md          for the summary page of the job
   junit.xml           a suite for each machine
   verdicts.json       the summaries, by docs/schema/verdicts.schema.json
-  issues/KEY.json     a request for each divergence that opens an issue; KEY is the same as long as it is the same one
-  evidence/HOST/      with --evidence: recordings that are not in it yet, in the form in which they are kept
+  issues/KEY.json     a request that opens an issue, for each divergence; KEY identifies the divergence
+  evidence/HOST/      with --evidence: new recordings, in the form in which they are kept
   evidence.md         with --evidence: what they are
 
 Exit status: 0 all conform, 1 something diverges, 2 a machine is missing or could not be read to its end.
@@ -52,17 +52,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("results", nargs="+", metavar="RESULTS", help="folders of the results of many machines")
     parser.add_argument("--out", required=True, type=scenario_options.path, metavar="FOLDER", help="where to write")
-    parser.add_argument(
-        "--expected", default="", metavar="NAMES", help="the machines that should be there, separated by blanks"
-    )
+    parser.add_argument("--expected", default="", metavar="NAMES", help="the expected machines, separated by blanks")
     parser.add_argument(
         "--evidence",
         type=scenario_options.path,
         metavar="FOLDER",
-        help="the recordings that are kept; new ones are proposed",
+        help="the existing recordings; new ones are proposed",
     )
     parser.add_argument("--json", action="store_true", help="print the summaries too")
-    parser.add_argument("--run", default="", metavar="URL", help="where the run is to be seen, for the issues")
+    parser.add_argument("--run", default="", metavar="URL", help="the address of the run, for the issues")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -96,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _machines(words: Sequence[str], problems: list[str]) -> Iterator[inputs.Source]:
-    """The folders inside those of ``words``; what is none is told in ``problems``."""
+    """The folders inside those of ``words``; others are reported in ``problems``."""
     for word in words:
         if not Path(word).is_dir():
             raise Problem(Place(word), "expected a folder with a folder for each machine")
@@ -147,7 +145,7 @@ def _text(path: Path, text: str) -> None:
 
 
 def _propose(evidence: Path, out: Path, hosts: Mapping[str, HostTable]) -> None:
-    """Write what is new for each kernel, machines of the same release together, and what it is."""
+    """Write the new recordings of each kernel, with machines of the same release together, and what they are."""
     kept: dict[str, dict[str, Observation]] = {}
     names: dict[str, list[str]] = {}
     for name, host in hosts.items():

@@ -79,7 +79,7 @@ def agreement(subject: Subject) -> Iterator[Problem]:
         listed = ", ".join(f"{where} ({count})" for where, count in sets.most_common(4))
         yield subject.problem(
             place,
-            f"{len(found)} recorded outcomes are otherwise than {verdict.rule or 'expected'} says: {listed}. "
+            f"{len(found)} recorded outcomes contradict {verdict.rule or 'the rules'}: {listed}. "
             f"{_example(verdict)} ({reference}, {kind}); correct the rule, or list a divergence",
         )
 

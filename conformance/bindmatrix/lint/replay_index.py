@@ -4,7 +4,7 @@ Theory of operation.  A run is judged by walking it through two oracles, one wit
 A step depends on the rules only through the questions that it asks the evaluator.  So the first replay keeps, for each
 run, which questions were asked on its way, and for each question the answer.  After an edit every question of a section
 that changed is asked again, which takes microseconds; a run on whose way all answers are the same gets the same
-verdict.  The others are judged anew.  Nothing is concluded from what the edit looks like.
+verdict.  The others are judged again.  The text of the edit is never interpreted.
 
 What does not go through questions makes everything start anew: the settings of the stack, the sections that there are,
 the releases that statements are about.
@@ -192,7 +192,7 @@ class _Lost(Exception):
 
 
 class _Touched:
-    """Which questions are answered otherwise than in the first replay."""
+    """Which questions have another answer than in the first replay."""
 
     def __init__(self, cached: Cached, before: dict[str, Released], after: dict[str, Released]) -> None:
         self.before = before
@@ -227,7 +227,7 @@ class _Touched:
         return touched
 
     def by(self, release: str, run: KeptRun) -> bool:
-        """Whether the run has to be judged again; where one is otherwise than expected, always, to say so."""
+        """Whether the run has to be judged again; always where an outcome was not as expected, to report it."""
         if run.verdict not in AGREES or (self.any and run.verdict == VerdictKind.KNOWN):
             return True
         was = self.before[release]

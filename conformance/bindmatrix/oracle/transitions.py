@@ -67,6 +67,11 @@ class Transitions:
         }
         self._counts_sockets = any(rule.order == "socket" for rule in evaluator.model.deliveries)
 
+    @property
+    def traits(self) -> object:
+        """What of the rules is asked without asking one of them; equal where that is the same."""
+        return self._moves, self._leaves, self._counts_sockets
+
     def apply(self, state: State, step: Step) -> list[Branch]:
         """The ways in which ``step`` can go in ``state``."""
         sock = find(state, step.what if step.kind == "accept" else step.socket)
