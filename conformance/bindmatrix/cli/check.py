@@ -47,7 +47,8 @@ receives: a socket, spread:a,b, every:a,b (a copy each), none, refused, timeout.
 SYSTEM is a system, or a release of it: macos@15 is 15.5 too.  In 'systems:' and --os a system alone is the newest
 release that is described; SYSTEM@all is every release, and the worst result counts.  Without --os and 'systems:' the
 systems are {", ".join(needs_file.DEFAULT_SYSTEMS)}.  --here and --recorded judge what was observed, and the rules only
-where --os is given too; --here runs what is not met {REPEATS} times more.  examples/needs.txt in the repository is a complete file.
+where --os is given too; --here runs what is not met {REPEATS} times more.  examples/needs.txt in the repository is a
+complete file.
 
 A need is 'met', 'not met', 'unknown' (the rules do not know, or the host did not run it) or '-' (not asked of that
 system).  Exit status 1: a need is not met; with --strict also when one is unknown.  Exit status 2: FILE or a recording
