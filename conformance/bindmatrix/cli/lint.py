@@ -29,8 +29,8 @@ from bindmatrix.rules.model import Expectations, Rule
 
 _EPILOG = """\
 Exit status: 0 when nothing is wrong, 2 when something is (with --strict also when a mutant survives).
-With --json: {"files": [...], "tables": {"files", "problems"}, "problems": COUNT}, where "tables" are the data files beside
-the expectation files; a file has "file", "os", "rules", "recorded" (observations),
+With --json: {"files": [...], "tables": {"files", "problems"}, "problems": COUNT}, where "tables" are the data files
+beside the expectation files; a file has "file", "os", "rules", "recorded" (observations),
 "problems" (each with "check", "file", "line", "column", "message"), "unmeasured" (rules), "decides"
 ({RULE: {HOST: {SET: COUNT}}}) and with --mutate "mutation" ("mutants", "killed", "survivors").
 
