@@ -53,15 +53,15 @@ def test_every_pattern_hurts_a_system_and_every_scenario_shows_it(pattern: Misus
 @pytest.mark.parametrize(
     ("id", "systems"),
     [
-        ("v6only-default", ["dragonfly", "freebsd", "netbsd", "openbsd", "windows"]),
+        ("v6only-default", ["dragonfly", "freebsd", "netbsd", "openbsd", "windows", "wine"]),
         ("reuseaddr-opens-the-port", ["gvisor", "windows"]),
         ("reuseport-does-not-balance", ["freebsd", "macos", "netbsd", "openbsd"]),
         ("reuseport-lb-on-dual-stack", ["freebsd"]),
         ("v6only-error-is-fatal", ["dragonfly", "openbsd"]),
-        ("exclusive-and-reuseaddr", ["windows"]),
+        ("exclusive-and-reuseaddr", ["windows", "wine"]),
         ("reuseaddr-on-the-second-only", ["gvisor", "linux"]),
         ("reuseport-on-unix", ["linux"]),
-        ("listen-error-ignored", ["gvisor", "linux"]),
+        ("listen-error-ignored", ["gvisor", "linux", "wine"]),
         ("wildcard-is-not-exclusive", ["windows"]),
     ],
 )

@@ -7,6 +7,8 @@ from itertools import islice
 from typing import Any
 
 from bindmatrix.execute.hosts import HostSpec, open_host
+from bindmatrix.execute.local import LocalHost
+from bindmatrix.execute.remote import RemoteHost
 from bindmatrix.judge.summary import Summary
 from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.run.plan import Plan
@@ -16,9 +18,16 @@ from bindmatrix.run.session import Session
 def run(spec: HostSpec, *, examples: int, deliveries: int, part: int = 1) -> tuple[dict[str, Any], Summary]:
     """Every ``part``-th scenario of the quick matrix and random ones on a host: its facts, what came of it."""
     with open_host(replace(spec, patience=200.0)) as host:
-        plan = Plan("quick", examples, shard=(1, 1), deliveries=deliveries)
-        scenarios = list(islice(plan.scenarios(host.facts), None, None, part))
-        return dict(host.facts), Session(host).run(scenarios)
+        return on(host, examples=examples, deliveries=deliveries, part=part)
+
+
+def on(
+    host: LocalHost | RemoteHost, *, examples: int, deliveries: int, part: int = 1
+) -> tuple[dict[str, Any], Summary]:
+    """The same on a host that is open."""
+    plan = Plan("quick", examples, shard=(1, 1), deliveries=deliveries)
+    scenarios = list(islice(plan.scenarios(host.facts), None, None, part))
+    return dict(host.facts), Session(host).run(scenarios)
 
 
 def as_expected(summary: Summary) -> bool:

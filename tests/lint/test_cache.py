@@ -46,7 +46,7 @@ def edited(text: str) -> Iterator[str]:
             yield text[: match.start()] + edit(match) + text[match.end() :]
 
 
-@pytest.mark.parametrize("os", ["demo", pytest.param("gvisor", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("os", ["demo", "windows"])
 def test_any_edit_of_a_rule_is_noticed(os: str, folder: Folder, tmp_path: Path) -> None:
     path = folder.file if os == "demo" else tmp_path / "elsewhere" / f"{os}.yaml"
     path.parent.mkdir(exist_ok=True)

@@ -44,7 +44,8 @@ NUMBERS: dict[str, Numbers] = {
     "illumos": Numbers(0x2004, 0x27, 26, 2, 1, 0xFFFF, 4, 0x13, False),
 }
 _LB, _EXCLBIND = 0x10000, 0x1015
-WINDOWS = "windows"
+#: systems whose programs are for Winsock
+WINSOCK = ("windows", "wine")
 
 
 class NoSnippet(Exception):
@@ -141,7 +142,7 @@ static int failed(const char *what)
 
 
 def _c(os: str, sockets: Sequence[GoalSocket], options: OptionSet) -> str:
-    windows = os == WINDOWS
+    windows = os in WINSOCK
     bad = "== INVALID_SOCKET" if windows else "< 0"
     value_of = "(const char *)&" if windows else "&"
     lines = [_C_WINDOWS if windows else _C_POSIX, "int main(int argc, char **argv)", "{"]
@@ -207,7 +208,7 @@ func main() {
 def _go(os: str, sockets: Sequence[GoalSocket], options: OptionSet) -> str:
     """System calls: ``net`` sets SO_REUSEADDR itself, and binds a multicast address to the wildcard."""
     text = _GO
-    if os == WINDOWS:
+    if os in WINSOCK:
         text += '\tvar data syscall.WSAData\n\tcheck("WSAStartup", syscall.WSAStartup(0x202, &data))\n'
     for name, one in _named(sockets):
         before, after = _sets(one, options)
@@ -272,7 +273,7 @@ fn main() {
 
 def _rust(os: str, sockets: Sequence[GoalSocket], options: OptionSet) -> str:
     """libc's functions, declared here: ``std`` sets nothing before bind(), and crates are not needed for that."""
-    if os == WINDOWS:
+    if os in WINSOCK:
         raise NoSnippet("std sets nothing before bind(), and Winsock needs a crate (socket2)")
     numbers = NUMBERS[os]
     text = _RUST
@@ -325,7 +326,7 @@ def node_options(os: str, socket: GoalSocket, wanted: OptionSet) -> OptionSet:
     balanced = _BALANCED.get(os)
     asked = (balanced,) if balanced in wanted.options and balanced else ()
     if _stream(socket):
-        return OptionSet((*(() if os == WINDOWS else ("reuseaddr",)), *asked))
+        return OptionSet((*(() if os in WINSOCK else ("reuseaddr",)), *asked))
     if asked or not wanted.options:
         return OptionSet(asked)
     return OptionSet(("reuseport" if os in _SHARED else "reuseaddr",))

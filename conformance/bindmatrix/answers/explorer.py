@@ -28,7 +28,9 @@ from bindmatrix.rules.boundaries import Stretch, ranges, stretches
 from bindmatrix.rules.model import Expectations, Rule
 
 #: the systems in the order in which people have them
-ORDER = ("linux", "macos", "windows", "freebsd", "netbsd", "openbsd", "dragonfly", "illumos", "gvisor")
+ORDER = (
+    "linux", "macos", "windows", "freebsd", "netbsd", "openbsd", "dragonfly", "illumos", "gvisor", "wine", "lwip",
+)  # fmt: skip
 
 #: what the step that decides comes to -> how the explorer says it
 KINDS: dict[str, str] = {

@@ -31,6 +31,7 @@ SYSTEMS = {
     "illumos": "illumos",
     "windows": "Windows",
     "gvisor": "gVisor",
+    "wine": "Wine",
 }
 QUESTION = re.compile(r"^(\d+)\. (.+?) `([^`]+ [^`]+)`$", re.MULTILINE)
 ANSWERS = re.compile(r"(?<=-->\n).*?(?=<!-- /answers -->)", re.DOTALL)

@@ -114,7 +114,7 @@ class Transitions:
 
     def _bind(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
-        at = address(step.address, self.stack.local)
+        at = self._bind_address(sock, step.address)
         new = self._addressed(sock, at)
         again = sock.port == SCENARIO_PORT and (sock.form, sock.v4, sock.v6) == (new.form, new.v4, new.v6)
         call = Call("bind", state.user, needs_scope=at.needs_scope, fits=_fits(sock, at), again=again, ends=sock.ends)
@@ -244,7 +244,7 @@ class Transitions:
         sock = get(state, step.socket)
         if sock.state == "close-wait":
             return [Branch("ok", API["end"], state)]
-        if sock.state == "reset":
+        if sock.state == "reset" and self.stack.reset_told == "yes":
             return [Branch("ECONNRESET", API["reset"], state)]
         if sock.state == "connected" and sock.is_stream:
             return [Branch("timeout", API["silent"], state)]
@@ -279,6 +279,14 @@ class Transitions:
         return self.arrivals.deliver(state, step)
 
     # -- helpers
+
+    def _bind_address(self, sock: Sock, text: str) -> Address:
+        """The address that bind() of ``sock`` to ``text`` is about."""
+        at = address(text, self.stack.local)
+        for row in self.stack.becomes_wildcard:
+            if sock.family == at.form == "ipv4" and sock.protocol == row.protocol and at.kind != "wildcard":
+                return at if address(text, row.networks).own else address("0.0.0.0", self.stack.local)
+        return at
 
     def _addressed(self, sock: Sock, at: Address) -> Sock:
         """``sock`` with the address ``at``, as bind() looks at it."""

@@ -7,6 +7,7 @@ Helpers that no step needs are left out, as are headers.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from bindmatrix.notation import OPTIONS, Step
 from bindmatrix.outcomes import ANY_ERROR
@@ -23,6 +24,7 @@ from bindmatrix.reproduce.program_plan import (
     multicast,
     variable,
 )
+from bindmatrix.reproduce.winsock_text import WINSOCK
 
 #: what makes the headers show everything under -std=c99
 _FEATURES = {"netbsd": ("_NETBSD_SOURCE",), "illumos": ("__EXTENSIONS__",)}
@@ -57,8 +59,8 @@ _HEADERS = {
 
 
 def program(case: Case, *, winsock: bool = False) -> str:
-    """The text of the program; on Winsock one with ``user=`` or a delivery says that it leaves them out."""
-    return _CWriter(ProgramPlan(case), texts.WINSOCK if winsock else texts.POSIX).text()
+    """The text of the program; on Winsock one with ``user=`` only says that Windows has nothing like it."""
+    return _CWriter(ProgramPlan(case), WINSOCK if winsock else texts.POSIX).text()
 
 
 class _CWriter:
@@ -74,9 +76,9 @@ class _CWriter:
 
     def text(self) -> str:
         """The whole program."""
-        left_out = [step.text for step in self.plan.steps if step.kind == "user" or step.delivers]
-        if self.dialect is texts.WINSOCK and left_out:
-            body = texts.LEFT_OUT.replace("@STEP@", left_out[0])
+        users = [step.text for step in self.plan.steps if step.kind == "user"]
+        if self.dialect is WINSOCK and users:
+            body = texts.LEFT_OUT.replace("@STEP@", users[0])
         else:
             main = self._main()
             body = "\n".join([*self._before_main(main), main])
@@ -87,7 +89,7 @@ class _CWriter:
 
     def _head(self, body: str) -> str:
         steps = "".join(f" * {line}\n" for line in wrapped((step.text for step in self.plan.steps), 96))
-        if self.dialect is texts.WINSOCK:
+        if self.dialect is WINSOCK:
             features = ""
             headers = [*self.dialect.headers]
         else:
@@ -109,7 +111,7 @@ class _CWriter:
         after = (settle if plan.connects else "") + (self.dialect.patient if self._alarms() else "")
         expects = "expect(" in main or "CHECK(" in main
         absent = [OPTIONS[name] for name in plan.lacking]
-        if self.dialect is texts.WINSOCK and "SO_REUSEPORT," in main and "SO_REUSEPORT" not in absent:
+        if self.dialect is WINSOCK and "SO_REUSEPORT," in main and "SO_REUSEPORT" not in absent:
             absent.append("SO_REUSEPORT")
         first = "".join(texts.OPTION.replace("@OPTION@", name) for name in absent)
         for name in plan.protocols:
@@ -120,13 +122,14 @@ class _CWriter:
             (self._statics(main), True),
             (texts.EXPECT, expects),
             (texts.CHECK_CONDITION, "CHECK(" in main),
-            (texts.CHECK_AND_EXPECT, expects and "check(" in main),
+            (self.dialect.check_and_expect, expects and "check(" in main),
             (self.dialect.check, not expects and "check(" in main),
             *((text, self._alarms() and name in ("", *kinds)) for name, text in self.dialect.blocking.items()),
             (texts.TAKEN, len(plan.probes) > 1),
             (texts.JOIN4, "join4(" in main),
             (texts.JOIN6.replace("@INDEX@", self._index()), "join6(" in main),
-            (texts.CONNECTIONS, bool(plan.senders.get("deliver_tcp"))),
+            *((text, plan.senders and _serves(names, plan.senders)) for names, text in self.dialect.sending.items()),
+            (self.dialect.connections, bool(plan.senders.get("deliver_tcp"))),
             *((self._sender(name, main), True) for name in plan.senders),
         ]
         return [text.replace("@AFTER@", after) for text, needed in wanted if needed]
@@ -139,32 +142,34 @@ class _CWriter:
         names = ["failures"]
         if self.plan.senders:
             names += ["failed", "error"] if "error ==" in main or "deliver_tcp" in self.plan.senders else ["failed"]
-            names += [f"{variable(name)} = -1" for name in self.plan.receivers]
-            names += [_got(name) for name in self.plan.receivers]
-        return f"static int {', '.join(names)};\n"
+        sockets = [f"{variable(name)} = {self.dialect.closed}" for name in self.plan.receivers]
+        counts = [_got(name) for name in self.plan.receivers]
+        if self.dialect is WINSOCK and sockets:
+            return f"static int {', '.join([*names, *counts])};\nstatic @FD@ {', '.join(sockets)};\n"
+        return f"static int {', '.join([*names, *sockets, *counts])};\n"
 
     def _index(self) -> str:
-        return "1" if self.dialect is texts.WINSOCK else f'if_nametoindex("{self.plan.loopback}")'
+        return "1" if self.dialect is WINSOCK else f'if_nametoindex("{self.plan.loopback}")'
 
     def _sender(self, sender: str, main: str) -> str:
         names = self.plan.senders[sender]
-        take = "\t@GOT@ = connections(@SOCKET@);\n" if sender == "deliver_tcp" else texts.DATAGRAMS
+        take = "\t@GOT@ = connections(@SOCKET@);\n" if sender == "deliver_tcp" else self.dialect.datagrams
         client = ""
         sent = self.plan.sent_to(sender)
         indent = "\t" if sender == "deliver_flow" else "\t\t"
         if any(multicast(address) and ":" not in address for address in sent):
-            client += f"{indent}struct in_addr loopback = {{htonl(INADDR_LOOPBACK)}};\n"
-            client += f"{indent}setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &loopback, sizeof loopback);\n"
+            client += f'{indent}struct in_addr loopback;\n{indent}inet_pton(AF_INET, "127.0.0.1", &loopback);\n'
+            client += f"{indent}setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, @CAST@&loopback, sizeof loopback);\n"
         if any(address.startswith("::ffff:") for address in sent):
-            client += f"{indent}setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){{0}}, sizeof(int));\n"
+            client += f"{indent}setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, @CAST@&(int){{0}}, sizeof(int));\n"
         fills = {
             "@CLIENT@": client,
-            "@FAILED@": "failed++, error = errno" if "error ==" in main else "failed++",
+            "@FAILED@": "failed++, error = @TOLD@" if "error ==" in main else "failed++",
             "@COUNT@": "".join(filled(take, {"@GOT@": _got(name), "@SOCKET@": variable(name)}) for name in names),
             "@NAMES@": "".join(f"{name}:%d " for name in names),
             "@COUNTS@": "".join(f"{_got(name)}, " for name in names),
         }
-        return filled(texts.SENDERS[sender], fills)
+        return filled(self.dialect.senders[sender], fills)
 
     # --- main() ----------------------------------------------------------------------------------------------------
 
@@ -180,7 +185,7 @@ class _CWriter:
         variables = [f"{name} = {value}" for name, value in (("one", 1), ("zero", 0)) if f"&{name}," in rows]
         declared = f"\tint {', '.join(variables)};\n" if variables else ""
         declared += "\tchar byte;\n" if "&byte" in rows else ""
-        if self.dialect is texts.WINSOCK:
+        if self.dialect is WINSOCK:
             declared += "\tWSADATA data;\n"
             set_up = "\n\tWSAStartup(MAKEWORD(2, 2), &data);\n" + set_up.lstrip("\n")
         ports = self._declared_addresses()
@@ -265,7 +270,7 @@ class _CWriter:
         elif step.kind == "wait":
             lines.append(f"{self.dialect.sleep.format(step.value)};")
         if step.kind == "close" and self.plan.used_later(index):
-            lines.append(f"{variable(step.socket)} = -1;")
+            lines.append(f"{variable(step.socket)} = {self.dialect.closed};")
         return lines
 
     def _check(self, line: CaseStep, call: str) -> str:
@@ -286,7 +291,7 @@ class _CWriter:
         line, names = self.case.lines[index], self.plan.senders[self.plan.sender(index)]
         scoped = "_scoped" if line.step.address.startswith("ff") else ""
         send = f'{self.plan.sender(index)}("{line.step.text}", SA({self._address(line.step.address, scoped)}));'
-        fine = condition(line, names, _got, "&&", "||")
+        fine = condition(line, names, _got, "&&", "||", self.dialect.error)
         return [send, f'expect({fine}, "{" or ".join(line.accepted)}");'] if fine else [send]
 
     def _call(self, step: Step) -> str:
@@ -309,6 +314,11 @@ class _CWriter:
             "wait": f"({dialect.sleep.format(step.value)}, 0)",
         }
         return calls[step.kind]
+
+
+def _serves(names: str, senders: Mapping[str, list[str]]) -> bool:
+    """Whether a piece for the senders ``names``, all of them where that is "", is needed."""
+    return not names or not senders.keys().isdisjoint(names.split())
 
 
 def _got(name: str) -> str:

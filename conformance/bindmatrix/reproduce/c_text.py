@@ -1,6 +1,6 @@
 """The pieces that C programs are put together from; ``c_program.py`` chooses them and fills in what is between @.
 
-The pieces are those of POSIX; a :class:`Dialect` holds what Winsock calls otherwise.
+The pieces are those of POSIX; a :class:`Dialect` holds what Winsock calls otherwise (``winsock_text.py``).
 """
 
 from __future__ import annotations
@@ -21,9 +21,20 @@ class Dialect:
     accept: str
     read: str
     sleep: str
+    #: compares the outcome of a step, and the same beside EXPECT
     check: str
+    check_and_expect: str
     #: pieces that only a program with a call that may block needs, before main() and in it
     blocking: Mapping[str, str]
+    #: how many connections, and how many datagrams, wait at a socket
+    connections: str
+    datagrams: str
+    #: function that delivers -> its text
+    senders: Mapping[str, str]
+    #: what the senders named in the key need, "" for all of them
+    sending: Mapping[str, str] = field(default_factory=dict)
+    #: a socket that is not there
+    closed: str = "-1"
     patient: str = ""
     start: str = ""
     prefix: str = ""
@@ -63,16 +74,6 @@ static void check(const char *step, int result, int expected)
 @AFTER@}
 """
 
-_WINSOCK_CHECK = """\
-static void check(const char *step, int result, int expected)
-{
-	int error = result < 0 ? WSAGetLastError() : 0;
-
-	printf("%-24s error %d, expected %d\\n", step, error, expected);
-	failures += error != expected;
-@AFTER@}
-"""
-
 EXPECT = """\
 static void expect(int fine, const char *what)
 {
@@ -83,7 +84,7 @@ static void expect(int fine, const char *what)
 """
 
 #: beside EXPECT, for steps with one outcome
-CHECK_AND_EXPECT = """\
+_CHECK_AND_EXPECT = """\
 static void check(const char *step, int result, int expected)
 {
 	int error = result < 0 ? errno : 0;
@@ -166,13 +167,12 @@ static int join6(@FD@ fd, const char *group)
 }
 """
 
-#: how many datagrams wait at a socket
-DATAGRAMS = """\
+_DATAGRAMS = """\
 	for (@GOT@ = 0; recv(@SOCKET@, &byte, 1, MSG_DONTWAIT) >= 0;)
 		@GOT@++;
 """
 
-CONNECTIONS = """\
+_CONNECTIONS = """\
 static int connections(int fd)
 {
 	struct pollfd ready = {fd, POLLIN, 0};
@@ -186,13 +186,13 @@ static int connections(int fd)
 }
 """
 
-_RECEIVED = """\
-	poll(NULL, 0, 50);
+RECEIVED = """\
+	@PAUSE@;
 @COUNT@	printf("%-24s @NAMES@failed:%d\\n", step, @COUNTS@failed);
 }
 """
 
-SENDERS = {
+_SENDERS = {
     "deliver_udp": """\
 static void deliver_udp(const char *step, struct sockaddr *to, socklen_t size)
 {
@@ -209,7 +209,7 @@ static void deliver_udp(const char *step, struct sockaddr *to, socklen_t size)
 		close(fd);
 	}
 """
-    + _RECEIVED,
+    + RECEIVED,
     "deliver_flow": """\
 static void deliver_flow(const char *step, struct sockaddr *to, socklen_t size)
 {
@@ -224,7 +224,7 @@ static void deliver_flow(const char *step, struct sockaddr *to, socklen_t size)
 			@FAILED@;
 	close(fd);
 """
-    + _RECEIVED,
+    + RECEIVED,
     "deliver_tcp": """\
 static void deliver_tcp(const char *step, struct sockaddr *to, socklen_t size)
 {
@@ -238,7 +238,7 @@ static void deliver_tcp(const char *step, struct sockaddr *to, socklen_t size)
 		close(fd);
 	}
 """
-    + _RECEIVED,
+    + RECEIVED,
 }
 
 MAIN = """\
@@ -253,7 +253,7 @@ int main(@ARGUMENTS@)
 LEFT_OUT = """\
 int main(void)
 {
-	puts("set-up failed: the Winsock form leaves out @STEP@; use the Python program");
+	puts("set-up failed: Windows has no @STEP@");
 	return 2;
 }
 """
@@ -267,6 +267,8 @@ POSIX = Dialect(
         "@CAST@": "",
         "@PID@": "getpid()",
         "@ERRNO@": "errno",
+        "@PAUSE@": "poll(NULL, 0, 50)",
+        "@TOLD@": "errno",
         "@ERROR@": "%s",
         "@TEXT@": 'error ? strerror(error) : "ok"',
         "@ERRNO_TEXT@": "strerror(errno)",
@@ -276,64 +278,12 @@ POSIX = Dialect(
     read="recv({}, &byte, 1, 0)",
     sleep="poll(NULL, 0, {})",
     check=_CHECK,
+    check_and_expect=_CHECK_AND_EXPECT,
+    connections=_CONNECTIONS,
+    datagrams=_DATAGRAMS,
+    senders=_SENDERS,
     blocking={"": "static void interrupt(int number) { (void)number; }\n"},
     patient="\talarm(@SECONDS@); /* a call that blocks fails with EINTR */\n",
     start="\tsigaction(SIGALRM, &(struct sigaction){.sa_handler = interrupt}, NULL);\n",
-    errors={"timeout": "EINTR"},
-)
-
-_SOON = """\
-static @TYPE@ @NAME@_soon(SOCKET fd) /* waits a second at most */
-{
-	@TYPE@ result = (@TYPE@)-1;
-@DECLARED@
-	ioctlsocket(fd, FIONBIO, &(u_long){1});
-	for (int i = 0; i < 100; i++) {
-		result = @CALL@;
-		if (result != (@TYPE@)-1 || WSAGetLastError() != WSAEWOULDBLOCK)
-			break;
-		Sleep(10);
-	}
-	return result;
-}
-"""
-
-
-def _soon(name: str, type_: str, call: str, declared: str = "") -> str:
-    text = _SOON.replace("@TYPE@", type_).replace("@NAME@", name).replace("@CALL@", call)
-    return text.replace("@DECLARED@", declared)
-
-
-WINSOCK = Dialect(
-    build="cl repro_winsock.c  or  gcc -o repro repro_winsock.c -lws2_32",
-    headers=("winsock2.h", "ws2tcpip.h", "stdio.h", "stdlib.h"),
-    words={
-        "@FD@": "SOCKET",
-        "@CLOSE@": "closesocket",
-        "@CAST@": "(char *)",
-        "@PID@": "(int)GetCurrentProcessId()",
-        "@ERRNO@": "WSAGetLastError()",
-        "@ERROR@": "error %d",
-        "@TEXT@": "error",
-        "@ERRNO_TEXT@": "WSAGetLastError()",
-        # Windows sets ranges of ports apart
-        "@BUSY@": "(WSAGetLastError() != WSAEADDRINUSE && WSAGetLastError() != WSAEACCES)",
-    },
-    accept="accept_soon({})",
-    read="recv_soon({})",
-    sleep="Sleep({})",
-    check=_WINSOCK_CHECK,
-    blocking={
-        "accept": _soon("accept", "SOCKET", "accept(fd, NULL, NULL)"),
-        "read": _soon("recv", "int", "recv(fd, &byte, 1, 0)", "\tchar byte;\n"),
-    },
-    start="",
-    prefix="WSA",
-    errors={
-        "timeout": "WSAEWOULDBLOCK",
-        "EBADF": "WSAENOTSOCK",
-        "EAGAIN": "WSAEWOULDBLOCK",
-        "EPERM": "WSAEACCES",
-        "EPIPE": "WSAESHUTDOWN",
-    },
+    errors={"timeout": "EINTR", "refused": "ECONNREFUSED"},
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bindmatrix.reproduce import c_program, python_program
 from bindmatrix.reproduce.cases import Case
-from bindmatrix.reproduce.program_plan import WINDOWS
+from bindmatrix.reproduce.program_plan import WINSOCK
 from bindmatrix.reproduce.tracker_text import report
 
 
@@ -13,7 +13,7 @@ def files(case: Case, lang: str = "all") -> dict[str, str]:
 
     ``all`` has the form of C that suits the host; the report holds both programs.
     """
-    winsock = case.os == WINDOWS
+    winsock = case.os in WINSOCK
     if lang == "winsock":
         return {"repro_winsock.c": c_program.program(case, winsock=True)}
     if lang == "python":

@@ -55,13 +55,12 @@ _WRITTEN = frozenset(
 LEVELS = {"v6only": "IPPROTO_IPV6"}
 #: options that every system with sockets has
 _EVERYWHERE = ("reuseaddr", "v6only")
-WINDOWS = "windows"
+#: systems whose programs are for Winsock
+WINSOCK = ("windows", "wine")
 #: what interface of loopback the systems have; others call it lo0, and it has no other IPv4 address than 127.0.0.1
 LOOPBACK = {"linux": "lo", "gvisor": "lo"}
 #: addresses that a host may have to be given first
 _OPTIONAL = ("127.0.0.2", "::1")
-#: what clients of a delivery learn when nobody takes it -> the error of their call
-_REFUSALS = {"refused": "ECONNREFUSED", "timeout": "EINTR", "none": ""}
 
 
 class Probe(NamedTuple):
@@ -155,7 +154,7 @@ class ProgramPlan:
     @cached_property
     def needs(self) -> list[str]:
         """What the host has to be given first, in words."""
-        alias = [] if self.case.os in LOOPBACK or self.case.os == WINDOWS else ["127.0.0.2"]
+        alias = [] if self.case.os in LOOPBACK or self.case.os in WINSOCK else ["127.0.0.2"]
         found = [f"{one} (ifconfig lo0 alias {one})" for one in alias if any(one == where for _, where in self.probes)]
         return ["root"] * ("user" in self.kinds) + found
 
@@ -275,26 +274,31 @@ def multicast(address: str) -> bool:
     return address.startswith("ff") or (":" not in address and 224 <= int(address.partition(".")[0]) < 240)
 
 
-def condition(line: CaseStep, names: list[str], got: Callable[[str], str], both: str, either: str) -> str:
+def condition(
+    line: CaseStep, names: list[str], got: Callable[[str], str], both: str, either: str, constant: Callable[[str], str]
+) -> str:
     """When a delivery is as expected, "" for always; ``both`` and ``either`` are the operators of the language.
 
-    ``got`` is the text for the number that a socket got; ``failed`` is how many clients got an error, ``error`` which
-    one.  Raises :class:`Problem` for a receiver that is not there.
+    ``got`` is the text for the number that a socket got, ``constant`` that for an error, ``refused`` and ``timeout``;
+    ``failed`` is how many clients got an error, ``error`` which one.  Raises :class:`Problem` for a receiver that is
+    not there.
     """
-    alternatives = [f" {both} ".join(_conditions(one, line.step, names, got)) for one in line.accepted]
+    alternatives = [f" {both} ".join(_conditions(one, line.step, names, got, constant)) for one in line.accepted]
     return alternatives[0] if len(alternatives) == 1 else f" {either} ".join(f"({one})" for one in alternatives)
 
 
-def _conditions(outcome: str, step: Step, names: list[str], got: Callable[[str], str]) -> list[str]:
+def _conditions(
+    outcome: str, step: Step, names: list[str], got: Callable[[str], str], constant: Callable[[str], str]
+) -> list[str]:
     exact = counts(outcome)
     kind, listed = ("", tuple(exact)) if exact else Receivers.of(outcome)
     shares = {name: exact.get(name, DELIVERIES) for name in listed}
     word = next((name for name in shares if name not in names), "")
-    if word not in ("", *_REFUSALS) and not word.startswith("E"):
+    if word not in ("", "refused", "timeout", "none") and not word.startswith("E"):
         raise Problem(Place("--expect"), f"{word!r} is no open socket of that kind when {step.text!r} sends")
     others = [f"{got(name)} == 0" for name in names if name not in shares]
     receivers = [name for name in names if name in shares]
-    refusal = [f"error == {_REFUSALS.get(word, word)}"] if _REFUSALS.get(word, word) else []
+    refusal = [f"error == {constant(word)}"] if word not in ("", "none") else []
     if not kind:
         found = [f"{got(name)} == {shares[name]}" for name in receivers] + others
         if word == "timeout":  # the first one ends the attempt

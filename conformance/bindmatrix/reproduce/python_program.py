@@ -16,7 +16,7 @@ from bindmatrix.reproduce.program_plan import (
     LEVELS,
     PROTOCOLS,
     SOCKETS,
-    WINDOWS,
+    WINSOCK,
     ProgramPlan,
     condition,
     filled,
@@ -25,7 +25,10 @@ from bindmatrix.reproduce.program_plan import (
 )
 
 #: outcomes whose error has another name: on Windows, elsewhere
-_ERRORS = {True: {"timeout": "ETIMEDOUT", "EBADF": "ENOTSOCK", "EAGAIN": "EWOULDBLOCK"}, False: {"timeout": "EINTR"}}
+_ERRORS = {
+    True: {"timeout": "ETIMEDOUT", "refused": "ECONNREFUSED", "EBADF": "ENOTSOCK", "EAGAIN": "EWOULDBLOCK"},
+    False: {"timeout": "EINTR", "refused": "ECONNREFUSED"},
+}
 #: how the numbers of options are found that a platform may lack
 _NUMBERS = {
     "reuseport": 'getattr(socket, "SO_REUSEPORT", -1)',
@@ -33,7 +36,7 @@ _NUMBERS = {
     "exclusive": 'getattr(socket, "SO_EXCLUSIVEADDRUSE", -1)',
     "exclbind": '0x1015 if sys.platform.startswith("sunos") else -1',
 }
-_MODULES = ("os", "select", "signal", "socket", "struct", "sys", "time")
+_MODULES = ("errno", "os", "select", "signal", "socket", "struct", "sys", "time")
 _NAMES = (
     "AF_INET",
     "AF_INET6",
@@ -58,7 +61,7 @@ class _PythonWriter:
     def __init__(self, plan: ProgramPlan) -> None:
         self.plan = plan
         self.case = plan.case
-        self.windows = plan.case.os == WINDOWS  # no SIGALRM, and other errors
+        self.windows = plan.case.os in WINSOCK  # no SIGALRM, and other errors
         #: sockets that certainly are there and open
         self.open: set[str] = set()
 
@@ -102,7 +105,10 @@ class _PythonWriter:
             (texts.OTHER_FAMILY, "other_family(" in rows),
             (texts.JOIN4, "join4," in rows),
             (texts.JOIN6.replace("@INDEX@", self._index()), "join6," in rows),
-            (texts.SEND, bool({"deliver_udp", "deliver_flow"} & set(plan.senders))),
+            (
+                texts.WINSOCK_SEND if self.windows else texts.SEND,
+                bool({"deliver_udp", "deliver_flow"} & set(plan.senders)),
+            ),
             (texts.DATAGRAMS, any(plan.senders.get(name) for name in ("deliver_udp", "deliver_flow"))),
             (texts.CONNECTIONS, bool(plan.senders.get("deliver_tcp"))),
             *((self._sender(name), True) for name in plan.senders),
@@ -118,11 +124,16 @@ class _PythonWriter:
             "@RESULT@": "result = " if returns else "",
             "@NONE@": " or ETIMEDOUT" if plan.blocks and self.windows else "",
             "@WRONG@": "error != expected" if plan.plain else "error not in expected",
-            "@WANTED@": 'os.strerror(expected) if expected else "ok"' if plan.plain else '"something else"',
+            "@TEXT@": self._text("error"),
+            "@WANTED@": f'{self._text("expected")} if expected else "ok"' if plan.plain else '"something else"',
             "@SETTLE@": "    time.sleep(0.01)  # let the packets arrive\n" if plan.connects else "",
             "@RETURN@": "    return result\n" if returns else "",
         }
         return filled(texts.CHECK, fills)
+
+    def _text(self, error: str) -> str:
+        """An error in words; Python has none for those of Winsock."""
+        return f"errno.errorcode.get({error}, {error})" if self.windows else f"os.strerror({error})"
 
     def _index(self) -> str:
         return "1" if self.windows else f'socket.if_nametoindex("{self.plan.loopback}")'
@@ -139,6 +150,8 @@ class _PythonWriter:
         take = "connections" if sender == "deliver_tcp" else "datagrams"
         fills = {
             "@CLIENT@": client,
+            "@PATIENCE@": "3" if self.windows else "1",
+            "@INTERRUPTED@": self._constant("timeout"),
             "@COUNTS@": ", ".join(f'"{name}": {take}({variable(name)})' for name in names),
             "@NAMES@": "".join(f"{name}:%d " for name in names),
         }
@@ -178,11 +191,7 @@ class _PythonWriter:
         return [f"{made}check({', '.join(words)})"]
 
     def _expected(self, line: CaseStep) -> str:
-        names = _ERRORS[self.windows]
-        words = [
-            "0" if word == "ok" else word[6:] if word.startswith("errno ") else names.get(word, word)
-            for word in line.accepted
-        ]
+        words = ["0" if word == "ok" else self._constant(word) for word in line.accepted]
         if self.plan.plain:
             return words[0]
         if not words:
@@ -191,13 +200,17 @@ class _PythonWriter:
             return f"range({int('ok' not in line.accepted)}, 100000)"
         return f"({', '.join(words)}{',' if len(words) == 1 else ''})"
 
+    def _constant(self, outcome: str) -> str:
+        """The constant of an outcome, or its number."""
+        return _ERRORS[self.windows].get(outcome, outcome).removeprefix("errno ")
+
     def _delivery(self, index: int) -> list[str]:
         line, sender = self.case.lines[index], self.plan.sender(index)
         address = line.step.address
         family = "AF_INET6" if ":" in address else "AF_INET"
         scope = f", 0, {self._index()}" if address.startswith("ff") else ""
         send = f'{sender}("{line.step.text}", {family}, ("{address}", port{scope}))'
-        fine = condition(line, self.plan.senders[sender], _got, "and", "or")
+        fine = condition(line, self.plan.senders[sender], _got, "and", "or", self._constant)
         if not fine:
             return [send]
         return [f"got, failed, error = {send}", f'expect({fine}, "{" or ".join(line.accepted)}")']

@@ -34,7 +34,7 @@ def check(step, expected, call, *arguments):
         @RESULT@call(*arguments)
     except OSError as failure:
         error = failure.errno@NONE@
-    print("%-24s %s" % (step, os.strerror(error) if error else "ok"))
+    print("%-24s %s" % (step, @TEXT@ if error else "ok"))
     if @WRONG@:
         print("%24s %s expected" % ("", @WANTED@))
         failures += 1
@@ -84,6 +84,22 @@ def send(client):  # that nobody is there is an error of the socket
         client.recv(1)
     except socket.timeout:
         pass
+"""
+
+#: recv() says on Windows that nobody took a datagram, as ECONNRESET; under Wine SO_ERROR does
+WINSOCK_SEND = """\
+def send(client):  # that nobody is there is an error of the socket
+    client.settimeout(0.02)
+    client.send(b".")
+    try:
+        client.recv(1)
+    except socket.timeout:
+        pass
+    except ConnectionResetError:
+        raise ConnectionRefusedError(ECONNREFUSED, "refused")
+    told = client.getsockopt(SOL_SOCKET, socket.SO_ERROR)
+    if told:
+        raise OSError(told, "refused")
 """
 
 #: a group is reached over the loopback interface alone
@@ -143,10 +159,10 @@ SENDERS = {
     "deliver_tcp": (_FRESH + _GOT)
     .replace("@SENDER@", "deliver_tcp")
     .replace("@TYPE@", "SOCK_STREAM")
-    .replace("@CLIENT@", "@CLIENT@                client.settimeout(1)\n")
+    .replace("@CLIENT@", "@CLIENT@                client.settimeout(@PATIENCE@)\n")
     .replace("@SEND@", "")
-    .replace("@NONE@", " or EINTR")
-    .replace("@BREAK@", "        if error == EINTR:\n            break\n"),
+    .replace("@NONE@", " or @INTERRUPTED@")
+    .replace("@BREAK@", "        if error == @INTERRUPTED@:\n            break\n"),
     "deliver_flow": _FLOW + _GOT,
 }
 

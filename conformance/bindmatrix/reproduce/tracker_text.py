@@ -128,6 +128,7 @@ FORMS = {
     "gvisor": _GVISOR,
     "macos": _APPLE,
     "windows": _WINDOWS,
+    "wine": replace(_OTHER, where="https://bugs.winehq.org"),
 }
 _WSL = "wsl"
 

@@ -20,8 +20,12 @@ _OTHER_WORDS = {
     **dict.fromkeys(("ubuntu", "debian", "fedora", "rhel", "centos", "alpine", "android"), "say linux"),
     **dict.fromkeys(("win", "win32", "nt"), "say windows"),
     **dict.fromkeys(("omnios", "smartos", "openindiana"), "say illumos"),
+    **dict.fromkeys(("winehq", "proton"), "say wine"),
+    **dict.fromkeys(("esp32", "esp-idf"), "say lwip"),
     "solaris": "Oracle Solaris is not described, illumos is",
 }
+#: stacks beside the kernels that people deploy on: at the end of every list
+_LAST = ("wine", "lwip")
 
 
 def folder() -> Path:
@@ -45,7 +49,8 @@ def data_version() -> str:
 
 def names() -> list[str]:
     """The systems that have an expectation file."""
-    return sorted(path.stem for path in folder().glob("*.yaml") if path.stem not in ("claims", "ephemeral", "misuse"))
+    found = {path.stem for path in folder().glob("*.yaml")} - {"claims", "ephemeral", "misuse"}
+    return [*sorted(found.difference(_LAST)), *[name for name in _LAST if name in found]]
 
 
 def expectations(os: str) -> Expectations:

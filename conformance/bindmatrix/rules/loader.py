@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -16,7 +17,7 @@ import yaml
 from bindmatrix.errors import Place, Problem, Problems
 from bindmatrix.notation import OPTIONS, PROTOCOLS, REMOTE
 from bindmatrix.rules import vocabulary
-from bindmatrix.rules.model import Expectations, SocketProfile, Stack
+from bindmatrix.rules.model import Expectations, SocketProfile, Stack, Substitution
 from bindmatrix.rules.releases import Span
 from bindmatrix.rules.rule_reader import RuleReader
 
@@ -59,8 +60,10 @@ STACK_KEYS = (
     "connect",
     "newest",
     "reset",
+    "reset-told",
     "source",
     "unspecified",
+    "becomes-wildcard",
     "connected-dual",
     "several",
     "closest",
@@ -190,8 +193,14 @@ class _Loader:
             reset=reader.word(found["reset"], "'reset'", ("keeps", "keeps-asked", "loses"))
             if "reset" in found
             else "keeps",
+            reset_told=reader.word(found["reset-told"], "'reset-told'", ("yes", "unknown"))
+            if "reset-told" in found
+            else "yes",
             owner=reader.word(found["owner"], "'owner'", ("listener", "acceptor")) if "owner" in found else "listener",
             unspecified=self.unspecified(found["unspecified"]) if "unspecified" in found else {},
+            becomes_wildcard=tuple(self.substitutions(found["becomes-wildcard"]))
+            if "becomes-wildcard" in found
+            else (),
             source=reader.text(found["source"], "an address") if "source" in found else "",
             connected_dual=reader.text(found["connected-dual"], "an address") if "connected-dual" in found else "",
             several=reader.word(found["several"], "'several'", ("first-rule", "any"))
@@ -257,6 +266,15 @@ class _Loader:
     def unspecified(self, node: yaml.Node) -> dict[str, str]:
         found = self.reader.known(node, "'unspecified'", ("ipv4", "mapped", "ipv6"))
         return {key: self.reader.word(value, "'unspecified'", ("own", "loopback")) for key, value in found.items()}
+
+    def substitutions(self, node: yaml.Node) -> Iterator[Substitution]:
+        for row in self.reader.items(node, "'becomes-wildcard'"):
+            found = self.reader.known(row, "a row of 'becomes-wildcard'", ("protocol", "except", "since", "until"))
+            if "protocol" not in found or "except" not in found:
+                self.reader.problem(row, "expected '{protocol: udp, except: [127.0.0.1/32]}'")
+                continue
+            protocol = self.reader.word(found["protocol"], "'protocol'", ("tcp", "udp"))
+            yield Substitution(self.reader.span(found), protocol, self.networks(found["except"]))
 
     def inherited(self, node: yaml.Node) -> list[str]:
         words = self.reader.words(node, "options")

@@ -230,6 +230,14 @@ class SocketProfile(NamedTuple):
     closes: str = "now"
 
 
+class Substitution(NamedTuple):
+    """Addresses that bind() replaces by 0.0.0.0: a row of ``becomes-wildcard``, see :class:`Stack`."""
+
+    span: Span
+    protocol: str
+    networks: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Stack:
     """Settings of a network stack that are no rules.  Docstrings of the fields are the documentation of the file.
@@ -249,10 +257,13 @@ class Stack:
     ``newest``: the call that makes a socket the newest on its port: ``bind``, or ``connect`` for bind() and connect().
     ``reset``: what becomes of a client whose connection was refused or reset: it ``keeps`` its port and its use,
     ``keeps-asked``: after a refusal it has only the port that a bind() asked for, or it ``loses`` both.
+    ``reset_told``: whether read() says that the connection was reset: ``yes``, or ``unknown``.
     ``source``: the IPv4 source that a connection within the host gets, "" where it is the destination.
     ``unspecified``: which address of the host a connect() to 0.0.0.0 (``ipv4``), ``::ffff:0.0.0.0`` (``mapped``) or
     ``::`` (``ipv6``) means: ``loopback``, or the socket's ``own`` where it is bound to one, else loopback.  A form that
     is not listed is not described.
+    ``becomes_wildcard``: rows of ``{protocol: udp, except: [127.0.0.1/32]}``, with ``since`` and ``until``: bind() of
+    an AF_INET socket of that protocol to an address outside of these networks binds it to 0.0.0.0.
     ``connected_dual``: what the IPv4 half of a dual socket holds once it is connected over IPv6, "" for nothing.
     ``several``: when several existing sockets refuse with different errors: ``first-rule`` or ``any``.
     ``closest``: points, for ``ask: closest``.
@@ -273,8 +284,10 @@ class Stack:
     connect: str = "narrows"
     newest: str = "bind"
     reset: str = "keeps"
+    reset_told: str = "yes"
     source: str = ""
     unspecified: Mapping[str, str] = field(default_factory=dict)
+    becomes_wildcard: tuple[Substitution, ...] = ()
     connected_dual: str = ""
     owner: str = "listener"
     several: str = "first-rule"
@@ -355,7 +368,8 @@ class Expectations:
         options = dict(self.stack.options)
         for option, rows in self.options.items():
             options[option] = next((time for span, time in rows if span.holds(version)), "absent")
-        return Model(self, release, replace(self.stack, options=options), rules)
+        replaced = tuple(row for row in self.stack.becomes_wildcard if row.span.holds(version))
+        return Model(self, release, replace(self.stack, options=options, becomes_wildcard=replaced), rules)
 
 
 @dataclass(frozen=True, eq=False)
@@ -401,5 +415,6 @@ class Model:
 
     @property
     def content(self) -> Hashable:
-        """Equal for two releases in which the same rules and options hold, and different for others."""
-        return tuple(self.rules.items()), tuple(self.stack.options.items())
+        """Equal for two releases in which the same rules and settings hold, and different for others."""
+        replaced = tuple((row.protocol, row.networks) for row in self.stack.becomes_wildcard)
+        return tuple(self.rules.items()), tuple(self.stack.options.items()), replaced
