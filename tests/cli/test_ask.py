@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bindmatrix.answers import ask
-from bindmatrix.cli.ask import short_form
 from bindmatrix.cli.main import main
+from bindmatrix.cli.short_form import plain_words, short_form
 from bindmatrix.errors import Problem
-from bindmatrix.notation import parse
+from bindmatrix.notation import GLOBALS, VERBS, parse
 from bindmatrix.oracle.variants import variants
 from bindmatrix.report import ask_text
 from bindmatrix.report.console import show
@@ -248,6 +249,61 @@ def test_a_file_of_scenarios_is_answered_one_by_one(capsys: pytest.CaptureFixtur
 )
 def test_short_form(question: str, scenario: str) -> None:
     assert short_form(question).text == scenario
+
+
+@pytest.mark.parametrize(
+    ("question", "meant", "noted"),
+    [
+        ("TCP SO_REUSEADDR 0.0.0.0", "tcp reuseaddr 0.0.0.0", 0),
+        ("tcp reuseaddr,reuseport ::", "tcp reuseaddr reuseport ::", 0),
+        ("tcp SO_EXCLUSIVEADDRUSE,listen ::1", "tcp exclusive listen ::1", 0),
+        ("udp6 IPV6_V6ONLY ::", "udp6 v6only ::", 0),
+        ("tcp 0.0.0.0:8080 127.0.0.1:80", "tcp 0.0.0.0 127.0.0.1", 2),
+        ("tcp [::]:8080 [::1]", "tcp :: ::1", 2),
+        ("tcp localhost", "tcp 127.0.0.1", 1),
+        ("tcp6 localhost any", "tcp6 ::1 ::", 2),
+        ("udp * / reuseport :53", "udp 0.0.0.0 / reuseport 0.0.0.0", 2),
+        # these say what they mean
+        ("tcp 127.0.0.1,0 ::1", "tcp 127.0.0.1,0 ::1", 0),
+        ("unix /x @X", "unix /x @X", 0),
+        ("tcp ::ffff:127.0.0.1", "tcp ::ffff:127.0.0.1", 0),
+    ],
+)
+def test_what_people_type_is_read(question: str, meant: str, noted: int) -> None:
+    words, notes = plain_words(question.split())
+    assert (" ".join(words), len(notes)) == (meant, noted)
+
+
+def test_an_address_that_was_written_in_another_way_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", "tcp", "[::]:8080", "--os", "linux"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("a=tcp6 a.bind=:: b=tcp6 b.bind=::\n")
+    assert err == "bindmatrix: [::]:8080 is read as ::; a scenario has one port, which is left out\n"
+    assert main(["ask", "0.0.0.0:8080"]) == 2
+    assert "expected a protocol first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["tcp", "SO_BINDTODEVICE", "::"], "'SO_BINDTODEVICE' is not modelled: every scenario has the loopback"),
+        (["a=tcp4 a.linger=1"], "'linger' is not modelled: connections end by close()"),
+        (["a=udp4 a.sendto=127.0.0.1"], "'sendto' is not modelled: who receives is asked by deliver=ADDRESS"),
+    ],
+)
+def test_what_no_scenario_has_is_said_with_its_reason(
+    words: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ask", *words]) == 2
+    assert why in capsys.readouterr().err
+
+
+def test_the_help_explains_every_step(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["ask", "--help"])
+    text = capsys.readouterr().out
+    for verb in [*VERBS, *GLOBALS, "accept"]:
+        assert re.search(rf"^  .*\b{verb}\b", text, re.MULTILINE), verb
 
 
 @pytest.mark.parametrize(

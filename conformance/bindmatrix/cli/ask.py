@@ -8,8 +8,9 @@ import sys
 
 from bindmatrix.answers import ask
 from bindmatrix.cli.main import OK, WRONG
-from bindmatrix.errors import Place, Problem, nearest
-from bindmatrix.notation import OPTIONS, SOCKET_KINDS, Scenario, parse, words_with_columns
+from bindmatrix.cli.short_form import PROTOCOLS, plain_words, short_form
+from bindmatrix.errors import Place, Problem
+from bindmatrix.notation import parse
 from bindmatrix.observe import scenario_input
 from bindmatrix.programs import runtimes
 from bindmatrix.report import ask_text, words
@@ -31,6 +32,22 @@ IPv4 or IPv6; /x or @x of unix and unixgram; cid:any, cid:local or cid:own of vs
   bindmatrix ask tcp4 reuseaddr listen 0.0.0.0 127.0.0.1
   bindmatrix ask tcp dual :: / reuseaddr 127.0.0.1
   bindmatrix ask 'a=udp4 a.bind=0.0.0.0 b=udp4 b.reuseaddr=1 b.bind=127.0.0.1' --os freebsd --os macos
+
+TCP, SO_REUSEADDR, reuseaddr,reuseport, localhost, * and [::]:8080 are read too.  Everything else needs a scenario:
+steps on named sockets that share one port.
+
+  a=tcp4                     socket(): udp6, unix ... as above; remote4 and remote6 are TCP sockets of another host
+  a.reuseaddr=1 a.v6only=0   setsockopt(), 0 or 1: the options above, and broadcast
+  a.bind=0.0.0.0             bind() to that address and the scenario's port; a.bind=::1,0: a port of the kernel's choice
+  a.listen  a.close          listen(), close()
+  c.connect=127.0.0.1        connect() to the scenario's port
+  x=a.accept                 accept(): x is the new socket
+  c.read                     read until the end of the file
+  a.join=224.0.0.251         join that group, on the loopback interface
+  user=1001                  the effective user of the steps that follow; user=0 is root
+  wait=60000                 so many milliseconds pass
+  deliver=127.0.0.1          32 new clients each send a datagram or connect there: who receives
+  deliver_flow=127.0.0.1     the same from one client socket (UDP)
 
 --runtime asks for what a library or server of docs/runtimes.md does on each system; a SCENARIO is what follows it:
 
@@ -146,92 +163,9 @@ def _asked(words: list[str]) -> list[scenario_input.ScenarioLine]:
         return list(scenario_input.given(text))
     if not parts or "=" in parts[0]:
         return [scenario_input.ScenarioLine(text, Place("scenario", 1))]
-    if len(parts) > 1 or parts[0] in _PROTOCOLS:
-        return [scenario_input.ScenarioLine(short_form(text).text, Place("scenario", 1))]
+    plain, notes = plain_words(parts)
+    if len(parts) > 1 or plain[0] in PROTOCOLS or notes:
+        for note in notes:
+            print(f"bindmatrix: {note}", file=sys.stderr)
+        return [scenario_input.ScenarioLine(short_form(" ".join(plain)).text, Place("scenario", 1))]
     return list(scenario_input.given(text))
-
-
-# -- the short form
-
-_PROTOCOLS = ("tcp", "udp", "mptcp", "udplite", *SOCKET_KINDS)
-#: kinds of sockets that have IPV6_V6ONLY
-_WITH_V6ONLY = tuple(kind for kind, row in SOCKET_KINDS.items() if row.family == "ipv6")
-#: option of the short form -> the step after ``a.``
-_OPTIONS: dict[str, str] = {**{option: f"{option}=1" for option in OPTIONS}, "dual": "v6only=0"}
-
-
-class _AskedGroup:
-    """What stands on one side of the ``/``."""
-
-    def __init__(self) -> None:
-        self.protocol = ""
-        self.options: list[str] = []
-        self.addresses: list[str] = []
-        self.listens = False
-
-
-def short_form(text: str) -> Scenario:
-    """The scenario of two sockets that the short form in ``text`` means; raises :class:`Problem`."""
-    groups = [_AskedGroup()]
-    end = len(text) + 1
-    for column, word in words_with_columns(text):
-        place = Place("question", 1, column)
-        group = groups[-1]
-        if word == "/":
-            if len(groups) == 2 or not group.addresses:
-                raise Problem(place, "expected one '/', after the address of the first socket", source=text)
-            groups.append(_AskedGroup())
-        elif word in _PROTOCOLS and not group.protocol and not group.options and not group.addresses:
-            group.protocol = word
-        elif word == "listen":
-            group.listens = True
-        elif word in _OPTIONS:
-            group.options.append(_OPTIONS[word])
-        elif "." in word or ":" in word or word[0] in "/@":
-            group.addresses.append(word)
-            if len(group.addresses) > (1 if len(groups) == 2 else 2):
-                raise Problem(
-                    place, "expected two addresses at the most, one for each socket", source=text, width=len(word)
-                )
-        else:
-            raise Problem(place, _unknown(word, column == 1), source=text, width=len(word))
-    first, second = groups[0], groups[-1]
-    if not first.protocol:
-        raise Problem(Place("question", 1, 1), f"expected a protocol first: {', '.join(_PROTOCOLS)}", source=text)
-    if not first.addresses:
-        message = "expected an address, as in 'udp reuseport 0.0.0.0'"
-        raise Problem(Place("question", 1, end), message, source=text)
-    if len(groups) == 2 and len(first.addresses) == 2:
-        raise Problem(Place("question", 1, 1), "expected one address before the '/' and one after it", source=text)
-    other = (second.addresses or first.addresses)[-1]
-    _needs_ipv6(groups, other)
-    own = len(groups) == 2
-    words = _socket("a", first.protocol, first.options, first.addresses[0], first.listens, own=own)
-    words += _socket("b", second.protocol or first.protocol, second.options, other, second.listens and own, own=own)
-    return parse(" ".join(words))
-
-
-def _needs_ipv6(groups: list[_AskedGroup], other: str) -> None:
-    """Raise :class:`Problem` where V6ONLY is asked of IPv4 sockets alone; beside an IPv6 socket it is that one's."""
-    asked = [option for option in groups[0].options if option.startswith("v6only")]
-    if len(groups) == 1 and asked and not any(":" in address for address in (*groups[0].addresses, other)):
-        message = "'dual' and 'v6only' are options of IPv6 sockets; expected an IPv6 address, such as '::'"
-        raise Problem(Place("question", 1, 1), message)
-
-
-def _unknown(word: str, is_first: bool) -> str:
-    if is_first:
-        return f"expected a scenario such as 'a=tcp4 a.bind=::', a file, or a protocol, got {word!r}" + nearest(
-            word, _PROTOCOLS
-        )
-    valid = [*_OPTIONS, "listen"]
-    return f"expected an address or one of {', '.join(valid)}, got {word!r}" + nearest(word, valid)
-
-
-def _socket(name: str, protocol: str, options: list[str], address: str, listens: bool, *, own: bool) -> list[str]:
-    """The steps of one socket; ``own``: the options were written for it alone, and not for both sockets."""
-    kind = protocol if protocol in SOCKET_KINDS else protocol + ("6" if ":" in address else "4")
-    if kind not in _WITH_V6ONLY and not own:
-        options = [option for option in options if not option.startswith("v6only")]
-    steps = [f"{name}={kind}", *(f"{name}.{option}" for option in options), f"{name}.bind={address}"]
-    return [*steps, f"{name}.listen"] if listens else steps
