@@ -65,7 +65,12 @@ def test_an_address_that_the_host_has_not_is_told(address: str, instead: str, ca
 )
 def test_addresses_that_a_host_has_need_no_note(address: str) -> None:
     kind = "udp6" if ":" in address else "udp4"
-    assert ask.foreign_note(parse(f"a={kind} a.bind={address}")) == ""
+    assert ask.scenario_note(parse(f"a={kind} a.bind={address}")) == ""
+
+
+def test_two_ports_that_the_system_chooses_are_the_business_of_ports(capsys: Capture) -> None:
+    assert main(["ask", "tcp", "127.0.0.1,0", "--os", "linux"]) == 0
+    assert "'bindmatrix ports' says when two can be the same" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(("os", "release"), [("linux", "4.19"), ("linux", "8.0"), ("macos", "26"), ("netbsd", "11")])

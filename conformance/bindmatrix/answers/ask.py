@@ -159,8 +159,10 @@ def _confidence_of(scenario: Scenario, variant: Variant, stretch: Stretch) -> Co
 _OWN_ADDRESSES = ("127.0.0.1", "127.0.0.2", "::1")
 
 
-def foreign_note(scenario: Scenario) -> str:
-    """What to say where a scenario binds to an address that its host has not, "" where it does not."""
+def scenario_note(scenario: Scenario) -> str:
+    """What to say of a scenario that binds to an address which its host has not, or to several automatic ports; else ""."""
+    if sum(step.text.endswith(",0") for step in scenario.steps) > 1:
+        return "the ports that the system chooses are not compared: 'bindmatrix ports' says when two can be the same"
     foreign = dict.fromkeys(
         step.address for step in scenario.steps if step.kind == "bind" and _is_foreign(step.address)
     )

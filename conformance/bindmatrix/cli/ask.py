@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         rows = ask.answers(scenario, list(dict.fromkeys(arguments.os)), arguments.release)
         if arguments.json:
-            note = {"note": ask.foreign_note(scenario)} if ask.foreign_note(scenario) else {}
+            note = {"note": ask.scenario_note(scenario)} if ask.scenario_note(scenario) else {}
             found += [row.as_dict(scenario) | note for row in rows]
         else:
             if asked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bindmatrix.answers.ask import SystemAnswer, foreign_note, telling_steps
+from bindmatrix.answers.ask import SystemAnswer, scenario_note, telling_steps
 from bindmatrix.notation import Scenario, Step
 from bindmatrix.outcomes import in_words
 from bindmatrix.report.console import PLAIN_WIDTH, StyledLine, wrapped
@@ -43,8 +43,8 @@ def lines(
         )
         out += [[(line, "")] for line in wrapped(under, "    ", width)]
         out += _notes(answer, scenario.steps, width, explain=explain)
-    foreign = foreign_note(scenario)
-    return out + [[(line, "yellow")] for line in wrapped(f"note: {foreign}" if foreign else "", "", width)]
+    note = scenario_note(scenario)
+    return out + [[(line, "yellow")] for line in wrapped(f"note: {note}" if note else "", "", width)]
 
 
 def _head(heads: Sequence[str]) -> list[str]:
