@@ -160,7 +160,7 @@ _OWN_ADDRESSES = ("127.0.0.1", "127.0.0.2", "::1")
 
 
 def scenario_note(scenario: Scenario) -> str:
-    """What to say of a scenario that binds to an address which its host has not, or to several automatic ports; else ""."""
+    """What to say of a scenario with an address that its host has not, or with several automatic ports; else ""."""
     if sum(step.text.endswith(",0") for step in scenario.steps) > 1:
         return "the ports that the system chooses are not compared: 'bindmatrix ports' says when two can be the same"
     foreign = dict.fromkeys(

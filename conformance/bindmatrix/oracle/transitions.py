@@ -87,7 +87,7 @@ class Transitions:
         kind = SOCKET_KINDS[step.what]
         family = kind.family
         plain = kind.protocol in ("tcp", "udp", REMOTE)
-        protocol, ports, _ = self.stack.sockets.get(kind.protocol, SocketProfile(kind.protocol if plain else ""))
+        protocol, ports, *_ = self.stack.sockets.get(kind.protocol, SocketProfile(kind.protocol if plain else ""))
         v6only = BITS["v6only"] if family == "ipv6" and self.stack.v6only_default else 0
         made = 1 + max([0, *[one.made for one in state.socks]]) if self._counts_sockets else 0
         sock = Sock(step.socket, protocol, family, state.user, now=v6only, made=made)

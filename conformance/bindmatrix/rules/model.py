@@ -228,6 +228,7 @@ class SocketProfile(NamedTuple):
     role: str
     ports: str = "shared"
     closes: str = "now"
+    unaccepted: str = "reset"
 
 
 class Substitution(NamedTuple):
@@ -267,9 +268,10 @@ class Stack:
     ``connected_dual``: what the IPv4 half of a dual socket holds once it is connected over IPv6, "" for nothing.
     ``several``: when several existing sockets refuse with different errors: ``first-rule`` or ``any``.
     ``closest``: points, for ``ask: closest``.
-    ``sockets``: protocol beside TCP and UDP -> ``{as: PROTOCOL, ports: shared, closes: now}``. PROTOCOL is what it is
-    to the rules (tcp udp unix vsock). Its ports are those of that protocol, or its ``own``. What close() leaves of a
-    connection is there at once, or some time ``later`` and not known until then. A kind that is not listed is not
+    ``sockets``: protocol beside TCP and UDP -> ``{as: PROTOCOL, ports: shared, closes: now, unaccepted: reset}``.
+    PROTOCOL is what it is to the rules (tcp udp unix vsock). Its ports are those of that protocol, or its ``own``. What
+    close() leaves of a connection is there at once, or some time ``later`` and not known until then. A client whose
+    listener is closed before it accepted reads a ``reset``, or what is ``unknown``. A kind that is not listed is not
     described, everything that happens beside it is unknown, unless a rule of the section ``socket`` refuses it.
     """
 
