@@ -68,7 +68,8 @@ def _misuse() -> Texts:
 
 
 def _reference() -> Texts:
-    return {"docs/expectations.md": reference.render()}
+    pages = ("docs/expectations.md", "docs/notation.md", "docs/methods.md")
+    return {path: reference.render((checkout() / path).read_text(encoding="utf-8")) for path in pages}
 
 
 def _findings() -> Texts:
@@ -88,7 +89,7 @@ GENERATED: tuple[Generated, ...] = (
     Generated("runtimes", "docs/runtimes.md", "what runtimes do before and after bind()", _runtimes),
     Generated("recipes", "docs/recipes.md", "the smallest option sets that reach a goal", _recipes),
     Generated("misuse", "docs/misuse.md", "patterns of misuse, and the systems that they hurt", _misuse),
-    Generated("reference", "docs/expectations.md", "what an expectation file may say", _reference),
+    Generated("reference", "docs/*.md", "the tables of expectations.md, notation.md and methods.md", _reference),
     Generated("findings", "findings/*", "the reports and programs of findings.yaml", _findings),
     Generated("readme", "README.md", "the table of answers, and what the examples print", _readme),
 )

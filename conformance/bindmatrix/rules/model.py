@@ -263,7 +263,7 @@ class Stack:
     ``unspecified``: which address of the host a connect() to 0.0.0.0 (``ipv4``), ``::ffff:0.0.0.0`` (``mapped``) or
     ``::`` (``ipv6``) means: ``loopback``, or the socket's ``own`` where it is bound to one, else loopback.  A form that
     is not listed is not described.
-    ``becomes_wildcard``: rows of ``{protocol: udp, except: [127.0.0.1/32]}``, with ``since`` and ``until``: bind() of
+    ``becomes_wildcard``: rows of ``{protocol: udp, except: [127.0.0.1/32], since: ..., until: ...}``: bind() of
     an AF_INET socket of that protocol to an address outside of these networks binds it to 0.0.0.0.
     ``connected_dual``: what the IPv4 half of a dual socket holds once it is connected over IPv6, "" for nothing.
     ``several``: when several existing sockets refuse with different errors: ``first-rule`` or ``any``.
