@@ -111,7 +111,7 @@ def success(model: Model, decision: Decision) -> tuple[str, str]:
     why = "; ".join(f"not refused by {one.id}: {_joined([one.why])}" for one in found.rules)
     if any(name.startswith("both.") and value == "yes" for name, value in terms):
         return f"{old} and {new.name} overlap and share: {said}", why
-    return f"{old} overlaps but is not in the way: {said}", why
+    return f"{old} overlaps but does not conflict: {said}", why
 
 
 def _name(sock: Sock) -> str:

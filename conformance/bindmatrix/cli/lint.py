@@ -56,13 +56,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mutate",
         action="store_true",
-        help="drop each rule, change each outcome, drop each alternative, and count how many of these mutants the "
-        "recorded outcomes notice; print those that they do not",
+        help="drop each rule, change each outcome, drop each alternative, count how many of these mutants the recorded "
+        "outcomes notice, and print the others",
     )
     parser.add_argument(
         "--propose",
         action="store_true",
-        help="--mutate, and for each of those the shortest scenario that would notice it, which is what to record next",
+        help="--mutate, and for each of the others the shortest scenario that would notice it: record that next",
     )
     parser.add_argument(
         "--strict", action="store_true", help="a surviving mutant of a rule that is observed is an error"
@@ -73,17 +73,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fix",
         action="store_true",
-        help="put the files, and the divergences beside them, into their one form before checking: order of keys and "
-        "blocks, named conditions and changes, evidence at the end, lines of 120 characters",
+        help="format the files, and the divergences beside them, before checking: order of keys and blocks, named "
+        "conditions and changes, evidence at the end, lines of 120 characters",
     )
     parser.add_argument(
         "--no-cache",
         action="store_true",
-        help="verify everything anew, whatever an earlier call left in the cache folder (BINDMATRIX_CACHE)",
+        help="verify everything again and ignore the cache folder (BINDMATRIX_CACHE)",
     )
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="also list the rules that no recorded outcome rests on"
+        "-v", "--verbose", action="store_true", help="also list the rules that decide no recorded outcome"
     )
 
 

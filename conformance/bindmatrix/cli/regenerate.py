@@ -1,4 +1,4 @@
-"""``bindmatrix regenerate``: writes every generated file of the checkout anew.
+"""``bindmatrix regenerate``: writes every generated file of the checkout.
 
 :data:`GENERATED` is the whole list.  A new kind of generated file is one more row, and one function that returns its
 text.
@@ -104,13 +104,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Exit status: 0 when everything is (or, with --check, was) up to date, 1 when --check finds a stale file.\n"
         'With --json: {"changed": [PATH, ...]}, relative to the checkout.\n\nwhat is generated:\n' + "\n".join(rows)
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these; without any, everything below")
-    parser.add_argument("--check", action="store_true", help="write nothing; tell which files are not up to date")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these (default: everything below)")
+    parser.add_argument("--check", action="store_true", help="write nothing; list the files that are not up to date")
     parser.add_argument("--json", action="store_true", help="print the changed files as one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write what is stale, or with ``--check`` say what is."""
+    """Write the stale files, or with ``--check`` list them."""
     root = checkout()
     changed = []
     for one in _chosen(arguments.names):
