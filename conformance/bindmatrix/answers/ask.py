@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 
 from bindmatrix.answers.reason import ABSENT, Reason, reasons, steps_to_explain
@@ -153,41 +152,6 @@ def _confidence_of(scenario: Scenario, variant: Variant, stretch: Stretch) -> Co
     actual = variant.actual.predict(scenario)
     model = variant.model.expectations.at(stretch.probe)
     return confidence.of_rules([rule for rules in actual.rules for rule in rules], model)
-
-
-#: what the host of every scenario has: two IPv4 addresses and one IPv6 address on the loopback interface
-_OWN_ADDRESSES = ("127.0.0.1", "127.0.0.2", "::1")
-
-
-def scenario_note(scenario: Scenario) -> str:
-    """What to say of a scenario with an address that its host has not, or with several automatic ports; else ""."""
-    if sum(step.text.endswith(",0") for step in scenario.steps) > 1:
-        return "the ports that the system chooses are not compared: 'bindmatrix ports' says when two can be the same"
-    foreign = dict.fromkeys(
-        step.address for step in scenario.steps if step.kind == "bind" and _is_foreign(step.address)
-    )
-    if not foreign:
-        return ""
-    own = {4: iter(_OWN_ADDRESSES[:2]), 6: iter(_OWN_ADDRESSES[2:])}
-    instead = {text: next(own[ip_address(text).version], "127.0.0.1" if "." in text else "::1") for text in foreign}
-    steps = (
-        f"{step.socket}.bind={instead[step.address]}" if step.kind == "bind" and step.address in instead else step.text
-        for step in scenario.steps
-    )
-    return (
-        f"the host of a scenario has the addresses {', '.join(_OWN_ADDRESSES)}, and not {', '.join(foreign)}: that is "
-        f"what bind() says.  The same with addresses that it has: bindmatrix ask '{' '.join(steps)}'"
-    )
-
-
-def _is_foreign(text: str) -> bool:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return False  # a name of a Unix socket, a CID, or a port beside the address
-    address = getattr(address, "ipv4_mapped", None) or address
-    known = address.is_loopback or address.is_unspecified or address.is_multicast
-    return not known and str(address) != "255.255.255.255"
 
 
 def telling_steps(scenario: Scenario, found: Sequence[SystemAnswer]) -> list[int]:

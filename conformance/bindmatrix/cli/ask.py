@@ -7,6 +7,7 @@ import json
 import sys
 
 from bindmatrix.answers import ask
+from bindmatrix.answers.scenario_notes import scenario_note
 from bindmatrix.cli.main import OK, WRONG
 from bindmatrix.cli.short_form import PROTOCOLS, plain_words, short_form
 from bindmatrix.errors import Place, Problem
@@ -113,7 +114,8 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         rows = ask.answers(scenario, list(dict.fromkeys(arguments.os)), arguments.release)
         if arguments.json:
-            note = {"note": ask.scenario_note(scenario)} if ask.scenario_note(scenario) else {}
+            text = scenario_note(scenario)
+            note = {"note": text} if text else {}
             found += [row.as_dict(scenario) | note for row in rows]
         else:
             if asked:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bindmatrix.answers.ask import SystemAnswer, scenario_note, telling_steps
+from bindmatrix.answers.ask import SystemAnswer, telling_steps
+from bindmatrix.answers.scenario_notes import scenario_note
 from bindmatrix.notation import Scenario, Step
 from bindmatrix.outcomes import in_words
 from bindmatrix.report.console import PLAIN_WIDTH, StyledLine, wrapped
