@@ -7,7 +7,7 @@ sequences, deliveries and calls, the same on every machine; a rule that none of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -15,7 +15,8 @@ from bindmatrix.generate.any_calls import random_calls
 from bindmatrix.generate.deliveries import random_deliveries
 from bindmatrix.generate.matrix import matrix
 from bindmatrix.generate.sequences import random_sequences
-from bindmatrix.notation import OPTIONS, parse
+from bindmatrix.notation import OPTIONS, Scenario, parse
+from bindmatrix.oracle import joint
 from bindmatrix.oracle.variants import Variant, variants
 from bindmatrix.outcomes import ANY_ERROR, alternatives
 from bindmatrix.rules import catalog, ephemeral
@@ -53,36 +54,39 @@ class OpenQuestion:
         return f"{self.call}()" if self.call else self.rule.id
 
 
-def render() -> str:
-    """The whole page."""
-    parts = [_HEAD]
-    for os in catalog.names():
-        expectations = catalog.expectations(os)
-        every = stretches(expectations)
-        rows = [_entry(one, expectations, every) for one in questions(expectations)]
-        vague = [_vague(rule) for rule in expectations.all_rules() if _is_vague(rule)]
-        title = f"## {expectations.title}\n\n"
-        parts.append(title + ("".join(rows) or "Every call that was looked at is described.\n"))
-        if vague:
-            parts.append("It fails, or one of several things happens; which is not known:\n\n" + "".join(vague))
-    parts.append(_ports())
+def page(sections: Iterable[str]) -> str:
+    """The whole page, with the :func:`section` of each system."""
+    return "\n".join([_HEAD, *sections, _ports()])
+
+
+def section(os: str) -> str:
+    """What the rules of a system leave open."""
+    expectations = catalog.expectations(os)
+    every = stretches(expectations)
+    rows = [_entry(one, expectations, every) for one in questions(expectations)]
+    vague = [_vague(rule) for rule in expectations.all_rules() if _is_vague(rule)]
+    parts = [f"## {expectations.title}\n\n" + ("".join(rows) or "Every call that was looked at is described.\n")]
+    if vague:
+        parts.append("It fails, or one of several things happens; which is not known:\n\n" + "".join(vague))
     return "\n".join(parts)
 
 
 def questions(expectations: Expectations) -> list[OpenQuestion]:
     """The open questions of a system, those of its newest release first."""
     found: dict[str, OpenQuestion] = {}
-    for number, variant in enumerate(reversed(variants(expectations))):
-        missing = set()
+    chosen = variants(expectations)
+    asked = _asked(chosen)
+    for number in reversed(range(len(chosen))):
+        variant = chosen[number]
         for rule in (one for one in variant.model.all_rules() if one.is_unknown):
             known = found.setdefault(rule.id, OpenQuestion(rule))
             known.stretches += variant.stretches
-            if not known.scenario:
-                missing.add(rule.id)
-        for one in _asked(variant, missing, everything=number == 0):
-            known = found.setdefault(one.id, one)
-            if one.id in missing:
+            one = asked[number].get(rule.id)
+            if one and not known.scenario:
                 known.scenario, known.step = one.scenario, one.step
+        if variant is chosen[-1]:
+            for one in asked[number].values():
+                found.setdefault(one.id, one)
     return list(found.values())
 
 
@@ -90,36 +94,37 @@ def _is_vague(rule: Rule) -> bool:
     return not rule.is_unknown and (isinstance(rule.outcome, tuple) or rule.outcome == ANY_ERROR)
 
 
-def _asked(variant: Variant, missing: set[str], *, everything: bool) -> Iterator[OpenQuestion]:
-    """Each question that a scenario asks, with the shortest that does: those of ``missing``, or every one."""
-    oracle = variant.actual
-    met: set[str] = set()
-    for text in _scenarios():
-        if not everything and missing <= met:
-            return
-        prediction = oracle.predict(text)
-        if None not in prediction.outcomes:
-            continue
-        index = prediction.outcomes.index(None)  # what follows hangs on it
-        rules = prediction.rules[index]
-        rule = next((one for one in rules if one.is_unknown), None)
-        if rule is not None:
-            step = parse(text).steps[index]
-            one = OpenQuestion(rule, step.kind if rule.id.startswith("api.") else "", text, step.text)
-            if one.id not in met and (everything or one.id in missing):
-                met.add(one.id)
-                one.stretches += variant.stretches
-                yield one
+def _asked(chosen: Sequence[Variant]) -> list[dict[str, OpenQuestion]]:
+    """For each variant: the questions that a scenario asks, by id, with the shortest that does."""
+    found: list[dict[str, OpenQuestion]] = [{} for _ in chosen]
+    models = [variant.actual.model for variant in chosen]
+    for those in joint.alike(models):
+        oracle = joint.JointOracle([models[number] for number in those])
+        for scenario in _scenarios():
+            positions = [(oracle.members, oracle.start)]
+            for step in scenario.steps:
+                edges = [one for members, node in positions for one in oracle.edges(node, step, members)]
+                for members, edge in edges:
+                    rule = next((one for one in edge.rules if one.is_unknown), None)
+                    if edge.expected is not None or rule is None:
+                        continue
+                    call = step.kind if rule.id.startswith("api.") else ""
+                    for number in [those[member] for member in members]:
+                        one = OpenQuestion(rule, call, scenario.text, step.text, list(chosen[number].stretches))
+                        found[number].setdefault(one.id, one)
+                # what follows an unknown outcome hangs on it
+                positions = [(members, edge.node) for members, edge in edges if edge.expected is not None]
+    return found
 
 
 @cache
-def _scenarios() -> list[str]:
-    """The shortest first."""
+def _scenarios() -> list[Scenario]:
+    """The shortest first; each is parsed once for all variants."""
     texts = [text for group in matrix("quick", users=True) for text in group.scenarios]
     texts += random_sequences(1, _SEQUENCES, users=True, options=tuple(OPTIONS))
     texts += random_deliveries(1, _DELIVERIES, options=tuple(OPTIONS))
     texts += random_calls(1, _CALLS, users=True, options=tuple(OPTIONS))
-    return sorted(texts, key=lambda text: (text.count(" "), len(text), text))
+    return [parse(text) for text in sorted(texts, key=lambda text: (text.count(" "), len(text), text))]
 
 
 def _entry(one: OpenQuestion, expectations: Expectations, every: Sequence[Stretch]) -> str:

@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from bindmatrix.judge import literature
 from bindmatrix.judge.host_table import HostTable, of_recordings
 from bindmatrix.observe import recordings
 from bindmatrix.observe.run_folder import NAME
+from bindmatrix.quoting import terminal as plain
 from bindmatrix.rules import catalog
 
 #: known facts of a host, which override what it says itself
@@ -129,7 +131,8 @@ def read(sources: Sequence[Source]) -> list[HostTable | str]:
 def _side_by_side(sources: Sequence[Source], others: int) -> list[HostTable | str]:
     """The hosts in order; an idle process takes the next one, this process from the end.
 
-    This process reports Ctrl-C and ends the others.
+    When a process dies, the hosts that were being read are read again, each in a process of its own.  This process
+    reports Ctrl-C and ends the others.
     """
     waiting = deque(range(len(sources)))
     futures: dict[int, Future[HostTable | str]] = {}
@@ -141,22 +144,46 @@ def _side_by_side(sources: Sequence[Source], others: int) -> list[HostTable | st
             if not waiting:
                 return
             number = waiting.popleft()
-            future = futures[number] = pool.submit(_columns, sources[number])
+            try:
+                future = futures[number] = pool.submit(_columns, sources[number])
+            except BrokenProcessPool:
+                waiting.appendleft(number)
+                return
         future.add_done_callback(begin)
 
-    with ProcessPoolExecutor(others, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+    with _pool(others) as pool:
         try:
             for _ in range(others):
                 begin()
             while (number := _last(waiting, lock)) is not None:
                 here[number] = _columns(sources[number])
-            return [here[number] if number in here else futures[number].result() for number in range(len(sources))]
+            return [
+                here[number] if number in here else _result(futures[number], sources[number])
+                for number in range(len(sources))
+            ]
         except KeyboardInterrupt:
             with lock:
                 waiting.clear()
             for child in multiprocessing.active_children():
                 child.terminate()
             raise
+
+
+def _pool(processes: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(processes, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+
+
+def _result(future: Future[HostTable | str], source: Source) -> HostTable | str:
+    """What another process read; where that died, perhaps of another host, what a new one reads."""
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        pass
+    with _pool(1) as pool:
+        try:
+            return pool.submit(_columns, source).result()
+        except BrokenProcessPool:
+            return f"{plain(source.paths[0])}: the process that read it died; was it ended, or is memory short?"
 
 
 def _last(waiting: deque[int], lock: threading.Lock) -> int | None:

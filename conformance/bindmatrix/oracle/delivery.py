@@ -71,7 +71,7 @@ class Delivery(NamedTuple):
 
 
 def target(protocol: str, at: Address) -> Sock:
-    """The destination, in the place of a new socket."""
+    """The destination, in place of a new socket."""
     if at.form == "ipv6" or at.form == "dual":
         return Sock("", protocol, "ipv6", 0, form="ipv6", kind=at.kind, v6=at.value)
     if at.form in ("path", "abstract", "cid"):
@@ -107,7 +107,7 @@ class Deliveries:
         self._rules = [_compiled(rule) for rule in rules]
 
     def receivers(self, call: Call, destination: Sock, state: State) -> Delivery:
-        """Who receives what is sent to ``destination``, a socket in the place of the new one (:func:`target`)."""
+        """Who receives what is sent to ``destination``, a socket in place of the new one (:func:`target`)."""
         question = self._questions.question(call, destination, state)
         port = self._questions.counted(in_front(question.on_port))
         for compiled in self._rules:

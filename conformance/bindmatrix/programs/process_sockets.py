@@ -48,7 +48,7 @@ def of_process(pid: int) -> list[Socket]:
 
 
 def of_port(port: int) -> list[Socket]:
-    """The sockets bound to a port of this network namespace, whoever holds them; raises :class:`Problem`."""
+    """The sockets of any process that are bound to a port of this network namespace; raises :class:`Problem`."""
     _check_linux()
     place = Place(f"port {port}")
     wanted = {one.inode for one in kernel_sockets.listed() if one.port == port}

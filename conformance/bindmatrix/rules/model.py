@@ -319,7 +319,7 @@ class Expectations:
     last: tuple[str, ...] = ()
     #: vendor -> pattern found in the releases of its kernels, whose number does not say which patches they have
     rebased: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
-    #: sysctl -> the value that the rules are about, and what a host with another one does otherwise
+    #: sysctl -> the value that the rules assume, and what differs on a host with another value
     assumes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     #: the kernel's own release (what it begins with) -> the system's, "" for one that tells none
     kernel_releases: Mapping[str, str] = field(default_factory=dict)
