@@ -34,6 +34,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bindmatrix.errors import Place, Problem, nearest
+from bindmatrix.not_modelled import why_not
 
 
 class SocketKind(NamedTuple):
@@ -97,28 +98,6 @@ VERBS: dict[str, str] = {
     "read": "",
     "close": "",
     "join": "a multicast address",
-}
-
-#: calls and options that people look for -> why no scenario has them
-NOT_MODELLED: dict[str, str] = {
-    "bindtodevice": "every scenario has the loopback interface alone",
-    "linger": "connections end by close(), and by a reset when the listener goes first",
-    "shutdown": "connections end by close()",
-    "freebind": "a scenario has the addresses of this host alone",
-    "transparent": "a scenario has the addresses of this host alone",
-    "bind_address_no_port": "ports that the kernel chooses are in 'bindmatrix ports'",
-    "incoming_cpu": "who receives is asked of 32 clients, on any processor",
-    "attach_reuseport_cbpf": "a program in the kernel may choose any socket",
-    "attach_reuseport_ebpf": "a program in the kernel may choose any socket",
-    "multicast_all": "groups are as the system's default has it",
-    "multicast_loop": "groups are as the system's default has it",
-    "fastopen": "connections are made before data is sent",
-    "defer_accept": "clients send nothing before accept()",
-    "send": "who receives is asked by deliver=ADDRESS",
-    "sendto": "who receives is asked by deliver=ADDRESS",
-    "recv": "who receives is asked by deliver=ADDRESS; read waits for the end of a connection",
-    "dup": "a socket has one descriptor",
-    "fork": "a socket has one descriptor",
 }
 
 #: word before the ``=`` of a step that is on no socket -> what must follow
@@ -240,9 +219,9 @@ def _socket_step(socket: str, verb: str, equals: str, value: str) -> Step:
             raise ValueError(f"expected '{socket}.{verb}=0' or '{socket}.{verb}=1'")
         return Step(f"{socket}.{verb}={value}", "set", socket, verb, "", int(value))
     if verb not in VERBS:
-        if verb in NOT_MODELLED:
-            raise ValueError(f"{verb!r} is not modelled: {NOT_MODELLED[verb]}")
         valid = [*VERBS, *OPTIONS]
+        if why_not(verb):
+            raise ValueError(why_not(verb))
         raise ValueError(f"unknown call or option {verb!r}; expected one of {_words(valid)}{nearest(verb, valid)}")
     expected = VERBS[verb]
     if not expected:

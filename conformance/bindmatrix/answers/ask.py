@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from bindmatrix.answers.reason import ABSENT, Reason, reasons, steps_to_explain
@@ -18,6 +19,14 @@ from bindmatrix.rules import catalog, confidence
 from bindmatrix.rules.boundaries import Stretch, ranges, stretches
 from bindmatrix.rules.confidence import Confidence
 from bindmatrix.rules.model import Expectations, Rule
+
+#: the systems in the order in which people have them
+ORDER = ("linux", "macos", "windows", "freebsd", "netbsd", "openbsd", "dragonfly", "illumos", "gvisor", "wine")
+
+
+def in_order() -> list[str]:
+    """The systems in the order of ORDER; those that it does not name come last."""
+    return sorted(catalog.names(), key=lambda os: (ORDER.index(os) if os in ORDER else len(ORDER), os))
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,8 @@ class SystemAnswer:
     #: of all steps that matter, in order
     reasons: tuple[Reason, ...]
     confidence: Confidence
+    #: whether the newest release is one of them
+    is_newest: bool = True
     #: what to say about a release that the file does not cover
     limit: str = ""
 
@@ -88,7 +99,7 @@ def answers(scenario: Scenario, systems: Iterable[str] = (), release: str = "") 
     Raises :class:`~bindmatrix.errors.Problem` for a system or release that does not exist.
     """
     found: list[SystemAnswer] = []
-    for os in systems or catalog.names():
+    for os in systems or in_order():
         expectations = catalog.expectations(os)
         if release:
             found += of_variants(
@@ -144,6 +155,7 @@ def _answer(
         step=step,
         reasons=tuple(explained[index] for index in steps),
         confidence=known[chosen],
+        is_newest=newest_first[0][1] == every[-1],
         limit=catalog.limit(expectations, stretch.probe),
     )
 
@@ -152,6 +164,39 @@ def _confidence_of(scenario: Scenario, variant: Variant, stretch: Stretch) -> Co
     actual = variant.actual.predict(scenario)
     model = variant.model.expectations.at(stretch.probe)
     return confidence.of_rules([rule for rules in actual.rules for rule in rules], model)
+
+
+#: what the host of every scenario has: two IPv4 addresses and one IPv6 address on the loopback interface
+_OWN_ADDRESSES = ("127.0.0.1", "127.0.0.2", "::1")
+
+
+def foreign_note(scenario: Scenario) -> str:
+    """What to say where a scenario binds to an address that its host has not, "" where it does not."""
+    foreign = dict.fromkeys(
+        step.address for step in scenario.steps if step.kind == "bind" and _is_foreign(step.address)
+    )
+    if not foreign:
+        return ""
+    own = {4: iter(_OWN_ADDRESSES[:2]), 6: iter(_OWN_ADDRESSES[2:])}
+    instead = {text: next(own[ip_address(text).version], "127.0.0.1" if "." in text else "::1") for text in foreign}
+    steps = (
+        f"{step.socket}.bind={instead[step.address]}" if step.kind == "bind" and step.address in instead else step.text
+        for step in scenario.steps
+    )
+    return (
+        f"the host of a scenario has the addresses {', '.join(_OWN_ADDRESSES)}, and not {', '.join(foreign)}: that is "
+        f"what bind() says.  The same with addresses that it has: bindmatrix ask '{' '.join(steps)}'"
+    )
+
+
+def _is_foreign(text: str) -> bool:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False  # a name of a Unix socket, a CID, or a port beside the address
+    address = getattr(address, "ipv4_mapped", None) or address
+    known = address.is_loopback or address.is_unspecified or address.is_multicast
+    return not known and str(address) != "255.255.255.255"
 
 
 def telling_steps(scenario: Scenario, found: Sequence[SystemAnswer]) -> list[int]:

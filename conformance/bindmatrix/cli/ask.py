@@ -7,9 +7,10 @@ import json
 import sys
 
 from bindmatrix.answers import ask
-from bindmatrix.answers.scenario_notes import scenario_note
+from bindmatrix.answers.common_questions import COMMON_QUESTIONS
+from bindmatrix.answers.scenario_notes import local_clients_note
+from bindmatrix.cli import short_form
 from bindmatrix.cli.main import OK, WRONG
-from bindmatrix.cli.short_form import PROTOCOLS, plain_words, short_form
 from bindmatrix.errors import Place, Problem
 from bindmatrix.notation import parse
 from bindmatrix.observe import scenario_input
@@ -19,43 +20,42 @@ from bindmatrix.report.console import show, width_of
 from bindmatrix.rules import catalog, confidence
 
 _EPILOG = """\
-The short form asks the most common question, what two sockets do to each other:
+The short form asks the most common questions.  Words may come in any order:
 
-  PROTOCOL [OPTION...] ADDRESS [ADDRESS]             both sockets with these options
-  PROTOCOL [OPTION...] ADDRESS / [OPTION...] ADDRESS each socket with its own
+  PROTOCOL [WORD...] ADDRESS [ADDRESS]               both sockets with these options
+  PROTOCOL [WORD...] ADDRESS / [WORD...] ADDRESS     each socket with its own
 
-PROTOCOL is tcp, udp, mptcp or udplite (IPv4 or IPv6 by the address), tcp4, tcp6 and so on, unix, unixgram or vsock.
-OPTION is reuseaddr, reuseport, reuseport_lb, exclusive, exclbind, v6only, or dual (v6only cleared); the word listen
-makes the first socket listen (after the / the second one).  One address stands for both sockets.  ADDRESS is one of
-IPv4 or IPv6; /x or @x of unix and unixgram; cid:any, cid:local or cid:own of vsock.
+PROTOCOL  tcp, udp, mptcp or udplite (IPv4 or IPv6 by the address), tcp4, tcp6
+          and so on, unix, unixgram or vsock
+options   reuseaddr, reuseport, reuseport_lb, exclusive, exclbind, v6only, dual
+          (v6only cleared); SO_REUSEADDR and the like are read too
+listen    the first socket listens (after the / the second one)
+receives  who receives: every socket listens, and clients connect or send
+restart   the server closes and starts again while a connection to a client of
+          another host is in TIME_WAIT; 'restart local': to a client of its own
+other-user  the second socket is another user's
+after-bind  the options are set after bind()
+4 workers   so many sockets alike, and who receives
+ADDRESS   IPv4 or IPv6; localhost, *, any, [::]:8080 and 0.0.0.0:8080 are read
+          too (a scenario has one port, whichever); :0 lets the kernel choose;
+          /x or @x of unix and unixgram; cid:any, cid:local or cid:own of vsock
+          One address stands for both sockets.
 
   bindmatrix ask udp reuseport 0.0.0.0
-  bindmatrix ask tcp4 reuseaddr listen 0.0.0.0 127.0.0.1
+  bindmatrix ask tcp reuseaddr 0.0.0.0 restart
   bindmatrix ask tcp dual :: / reuseaddr 127.0.0.1
-  bindmatrix ask 'a=udp4 a.bind=0.0.0.0 b=udp4 b.reuseaddr=1 b.bind=127.0.0.1' --os freebsd --os macos
+  bindmatrix ask 'a=udp4 a.bind=0.0.0.0 b=udp4 b.bind=127.0.0.1' --os freebsd
 
-TCP, SO_REUSEADDR, reuseaddr,reuseport, localhost, * and [::]:8080 are read too.  Everything else needs a scenario:
-steps on named sockets that share one port.
-
-  a=tcp4                     socket(): udp6, unix ... as above; remote4 and remote6 are TCP sockets of another host
-  a.reuseaddr=1 a.v6only=0   setsockopt(), 0 or 1: the options above, and broadcast
-  a.bind=0.0.0.0             bind() to that address and the scenario's port; a.bind=::1,0: a port of the kernel's choice
-  a.listen  a.close          listen(), close()
-  c.connect=127.0.0.1        connect() to the scenario's port
-  x=a.accept                 accept(): x is the new socket
-  c.read                     read until the end of the file
-  a.join=224.0.0.251         join that group, on the loopback interface
-  user=1001                  the effective user of the steps that follow; user=0 is root
-  wait=60000                 so many milliseconds pass
-  deliver=127.0.0.1          32 new clients each send a datagram or connect there: who receives
-  deliver_flow=127.0.0.1     the same from one client socket (UDP)
+'bindmatrix help notation' explains the steps of a SCENARIO.  Without arguments
+ask prints what people ask most.
 
 --runtime asks for what a library or server of docs/runtimes.md does on each system; a SCENARIO is what follows it:
 
   bindmatrix ask --runtime go-http 'other=tcp4 other.reuseaddr=1 other.bind=127.0.0.1' --os windows --os linux
 
-Only the steps that are not ok on every system are shown, and the last bind.  Releases that answer alike share a row;
-reason and confidence are those of the newest of them whose own code gave all of it, else of the newest.
+The first sentence is about the newest release of each system.  The table has the steps that are not ok on every system,
+and the last bind; where that is too wide, the first call that fails.  Releases that answer alike share a row; reason
+and confidence are those of the newest of them whose own code gave all of it, else of the newest.
 An outcome with a * is a known divergence: the kernel does so against the rules.
 
 --json prints a list of objects, one a row: scenario, os, releases (ranges), release (the one the rest is about),
@@ -101,11 +101,13 @@ def run(arguments: argparse.Namespace) -> int:
         _ask_runtime(arguments)
         return OK
     if not arguments.words:
-        raise Problem(Place("question"), "expected a scenario, a file, a protocol or --runtime; see 'ask --help'")
+        _show_common()
+        return OK
     status = OK
     found = []
     asked = False
-    for line in _asked(arguments.words):
+    lines, notes = _asked(arguments.words)
+    for line in lines:
         try:
             scenario = line.scenario()
         except Problem as problem:
@@ -114,13 +116,12 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         rows = ask.answers(scenario, list(dict.fromkeys(arguments.os)), arguments.release)
         if arguments.json:
-            text = scenario_note(scenario)
-            note = {"note": text} if text else {}
-            found += [row.as_dict(scenario) | note for row in rows]
+            told = "; ".join(filter(None, (*notes, ask.foreign_note(scenario), local_clients_note(scenario))))
+            found += [row.as_dict(scenario) | ({"note": told} if told else {}) for row in rows]
         else:
             if asked:
                 print()
-            show(ask_text.lines(scenario, rows, width_of(sys.stdout), explain=arguments.explain))
+            show(ask_text.lines(scenario, rows, width_of(sys.stdout), explain=arguments.explain, notes=notes))
         asked = True
     if arguments.json:
         print(json.dumps(found, indent=1))
@@ -130,7 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _ask_runtime(arguments: argparse.Namespace) -> None:
     """Print the answers for what a runtime does on each system, and for the steps that follow."""
     row = runtimes.runtime(arguments.runtime)
-    systems = list(dict.fromkeys(arguments.os)) or catalog.names()
+    systems = list(dict.fromkeys(arguments.os)) or ask.in_order()
     asked: dict[str, list[str]] = {}
     silent = []
     for system in systems:
@@ -157,17 +158,23 @@ def _ask_runtime(arguments: argparse.Namespace) -> None:
         print("\n" + "\n".join(silent))
 
 
-def _asked(words: list[str]) -> list[scenario_input.ScenarioLine]:
-    """The scenarios that the command line means; raises :class:`Problem`."""
+def _show_common() -> None:
+    """Print what people ask, each with the line that answers it."""
+    print("What people ask, and how to ask it:\n")
+    for one in COMMON_QUESTIONS:
+        print(f"{one.question}\n    bindmatrix ask {one.line}")
+    print("\nMore words: 'bindmatrix ask --help'.  What to set: 'bindmatrix recipes'.")
+
+
+def _asked(words: list[str]) -> tuple[list[scenario_input.ScenarioLine], tuple[str, ...]]:
+    """The scenarios that the command line means, and how it was read; raises :class:`Problem`."""
     text = " ".join(words)
     parts = text.split()
     if len(words) == 1 and parts and scenario_input.is_there(text):
-        return list(scenario_input.given(text))
-    if not parts or "=" in parts[0]:
-        return [scenario_input.ScenarioLine(text, Place("scenario", 1))]
-    plain, notes = plain_words(parts)
-    if len(parts) > 1 or plain[0] in PROTOCOLS or notes:
-        for note in notes:
-            print(f"bindmatrix: {note}", file=sys.stderr)
-        return [scenario_input.ScenarioLine(short_form(" ".join(plain)).text, Place("scenario", 1))]
-    return list(scenario_input.given(text))
+        return list(scenario_input.given(text)), ()
+    if not parts or ("=" in parts[0] and not parts[0].lower().startswith("workers=")):
+        return [scenario_input.ScenarioLine(text, Place("scenario", 1))], ()
+    if len(parts) > 1 or parts[0].lower() in short_form.PROTOCOLS:
+        scenario, notes = short_form.read(text)
+        return [scenario_input.ScenarioLine(scenario.text, Place("scenario", 1))], notes
+    return list(scenario_input.given(text)), ()
