@@ -136,7 +136,7 @@ def test_a_release_past_the_newest_tested_one_is_answered_with_that_limit(capsys
 def test_judge_recorded_evidence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["judge", str(EVIDENCE / "linux-6.18.44" / "users.jsonl.gz")]) == 0
     out, _ = lines(capsys)
-    assert out[:2] == ["Linux 6.18.44: 512 scenarios, all as expected", "run on 6.18.44"]
+    assert out[0] == "Linux 6.18.44: 512 scenarios, all as expected"
 
 
 def test_judge_the_evidence_of_another_release_diverges(capsys: pytest.CaptureFixture[str]) -> None:
