@@ -10,6 +10,7 @@ from bindmatrix.judge.summary import Summary, VerdictGroup
 from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.quoting import shell, terminal
 from bindmatrix.report.console import console_on
+from bindmatrix.report.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
