@@ -16,6 +16,7 @@ from bindmatrix.judge.matrix_view import matrix_view
 from bindmatrix.quoting import terminal as plain
 from bindmatrix.report import junit, markdown, terminal
 from bindmatrix.report.html import page
+from bindmatrix.report.words import counted
 
 _EPILOG = """\
 RESULTS are folders that 'bindmatrix run' wrote, observation files of any host, folders of recorded evidence, or a
@@ -68,6 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise Problem(Place("--os"), message)
         given = {"os": arguments.os, "release": arguments.release}
         found = [found[0]._replace(facts={key: value for key, value in given.items() if value})]
+    if sys.stderr.isatty():
+        # a host with a whole matrix takes some 15 seconds
+        print(f"judging {counted(len(found), 'host')} ...", file=sys.stderr)
     with inputs.no_collecting():
         hosts, unread = _read(found)
         _write_all(arguments, hosts)
