@@ -69,9 +69,6 @@ def run(arguments: argparse.Namespace) -> int:
             raise Problem(Place("--os"), message)
         given = {"os": arguments.os, "release": arguments.release}
         found = [found[0]._replace(facts={key: value for key, value in given.items() if value})]
-    if sys.stderr.isatty():
-        # a host with a whole matrix takes some 15 seconds
-        print(f"judging {counted(len(found), 'host')} ...", file=sys.stderr)
     with inputs.no_collecting():
         hosts, unread = _read(found)
         _write_all(arguments, hosts)
@@ -92,6 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _read(found: list[inputs.Source]) -> tuple[list[HostTable], list[str]]:
     """The hosts that can be read, and what is wrong with the others; raises it when there is none."""
+    if sys.stderr.isatty():
+        # a host with a whole matrix takes some 15 seconds
+        print(f"judging {counted(len(found), 'host')} ...", file=sys.stderr)
     both = list(zip(inputs.read(found), found, strict=True))
     unread = [one for one, _ in both if isinstance(one, str)]
     if len(unread) == len(both):
