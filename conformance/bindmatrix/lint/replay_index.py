@@ -24,8 +24,8 @@ from bindmatrix.lint.cache import Cached
 from bindmatrix.lint.replay import AGREES, Line, Recorded, Replay, SetReplay, lines
 from bindmatrix.lint.tracing import TracingOracle
 from bindmatrix.oracle.evaluator import CompiledEvaluator, Evaluator
+from bindmatrix.oracle.layout import Layout
 from bindmatrix.oracle.oracle import Edge, Oracle
-from bindmatrix.oracle.transitions import Layout
 from bindmatrix.rules.model import GroupRule, Model, Rule
 from bindmatrix.rules.releases import EVER, ReleaseError
 from bindmatrix.rules.sockets import Call, Sock, State
