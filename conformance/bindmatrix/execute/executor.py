@@ -1,7 +1,7 @@
 """A whole program in one file: standard library only, Python 3.8 or later, imports nothing else of the project.
 
-It runs scenarios (``a=tcp4 a.bind=0.0.0.0 b=tcp4 b.bind=127.0.0.1``) on the kernel it stands on and says what every
-call returned.  It knows the platform's constants and no semantics.  Rows of the tables below have their twins in
+It runs scenarios (``a=tcp4 a.bind=0.0.0.0 b=tcp4 b.bind=127.0.0.1``) on this kernel and reports what every call
+returned.  It knows the platform's constants and no semantics.  The rows of the tables below are also in
 ``conformance/bindmatrix/notation.py``; a test compares the two.
 
 Ways to use it:
