@@ -195,7 +195,7 @@ class Transitions:
     def _connected(
         self, state: State, step: Step, at: Address, call: Call, rules: tuple[CallRule, ...], foreseen: set[str]
     ) -> list[Branch]:
-        """A connect() that no rule refuses: somebody has to be there."""
+        """A connect() that no rule refuses: it needs a receiver."""
         sock = get(state, step.socket)
         failed = put(state, sock, self.connections.failed(sock, sock.state, "dead"))
         fits = call.fits or "new.fits-family" in foreseen
@@ -370,7 +370,7 @@ class Transitions:
         return after._replace(memory=memory)
 
     def _forget(self, state: State) -> State:
-        """A port that nobody has remembers nothing."""
+        """Reset the memory of the port when its last TCP socket leaves."""
         if state.memory != NOTHING and not any(
             sock.port == SCENARIO_PORT and sock.protocol == "tcp" for sock in state.socks
         ):
@@ -389,7 +389,7 @@ class Transitions:
         return [next((variants[rule.then]() for rule in rules if rule.then in variants), state)]
 
     def _refusals(self, rules: tuple[CallRule, ...], state: State) -> list[Branch]:
-        """The branches of a call that cannot succeed: a file that allows it has only not thought of it."""
+        """The branches of a call that cannot succeed, even if a file allows it."""
         if rules and all(rule.action == REFUSE for rule in rules):
             return self._branches(rules, [state], state)
         return not_described(lost(state), state)
