@@ -1,94 +1,272 @@
 """Mutation scores: how many small changes of a module its tests notice.
 
-    pip install "mutmut>=3.8"
-    python benchmarks/mutation.py [MODULE ...] [--survivors]
+    pip install --group mutation
+    python benchmarks/mutation.py [MODULE ...] [--every N] [--survivors] [--first-only]
 
-MODULE is a row of ``TESTS``, such as ``judge/shrink.py`` (default: all of them, some hours).  mutmut changes one
-expression at a time in a copy of the package, never in the checkout, and runs the tests that reach it: one mutant after
-the other, each with a time limit and in a process whose caches hold no answers of the unchanged module.  It does not
-change decorated functions (properties) and what is outside of functions (tables).  A mutant on which the tests run out
-of time counts as noticed, so keep the machine free.
+MODULE is a row of ``TESTS``, such as ``judge/shrink.py`` (default: all of them, some hours).  mutmut makes the mutants,
+one changed expression each; it does not change decorated functions (properties) and what is outside of functions
+(tables).  They are run in a copy of the package, never in the checkout: one process imports everything, and each mutant
+is a fork of it in which the changed function takes the place of the original.
+
+A mutant is noticed when
+
+1. mypy objects to it ("mistyped");
+2. a sample of the recorded evidence gets another verdict or is decided by other rules than without it: for all of the
+   evidence ``tests/oracle/test_evidence.py`` asserts both (modules of ``oracle/`` only);
+3. a test of its row fails;
+4. it needs ten times the processor time of the unchanged module.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import difflib
+import gc
+import importlib
+import itertools
+import os
+import random
 import re
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
-#: without what takes long: replayed evidence, the comparison of evaluators
+#: what takes long and repeats what the sample of evidence shows, or what asks other modules only
+_LONG = ("test_evidence", "test_evaluators", "test_releases", "test_divergences", "test_load")
 _ORACLE = tuple(
     str(path.relative_to(ROOT))
     for path in sorted((ROOT / "tests" / "oracle").glob("test_*.py"))
-    if path.stem not in ("test_evidence", "test_evaluators", "test_load", "test_releases", "test_divergences")
+    if path.stem not in _LONG
+)
+#: the comparison with the reference evaluator, without the walks over every system
+_REFERENCE = (
+    "tests/oracle/test_evaluators.py",
+    "--deselect=tests/oracle/test_evaluators.py::test_they_agree_on_every_system",
+    "--deselect=tests/oracle/test_evaluators.py::test_they_agree_on_recorded_runs",
 )
 #: module -> the tests that are meant to notice; few and quick ones, since each survivor is run through all of them
 TESTS = {
     "judge/shrink.py": ("tests/judge/test_shrink.py",),
     "judge/summary.py": ("tests/judge/test_summary.py",),
     "judge/verdicts.py": ("tests/judge/test_verdicts.py",),
+    "oracle/arrivals.py": _ORACLE,
+    "oracle/branches.py": _ORACLE,
+    "oracle/conditions.py": (*_ORACLE, *_REFERENCE),
     "oracle/connections.py": _ORACLE,
+    "oracle/delivery.py": (*_ORACLE, *_REFERENCE),
+    "oracle/evaluator.py": (*_ORACLE, *_REFERENCE),
+    "oracle/oracle.py": _ORACLE,
+    "oracle/prediction.py": _ORACLE,
+    "oracle/sharing.py": _ORACLE,
+    "oracle/trace.py": _ORACLE,
     "oracle/transitions.py": _ORACLE,
+    "oracle/unknown.py": _ORACLE,
+    "oracle/variants.py": _ORACLE,
 }
-_SETTINGS = """
-[mutmut]
-source_paths=bindmatrix/
-only_mutate=bindmatrix/{module}
-process_isolation=forkserver
-also_copy=tests
-pytest_add_cli_args_test_selection=
-    {tests}
-pytest_add_cli_args=
-    --import-mode=importlib
-    -p
-    no:cacheprovider
+#: recorded observations of which those are taken that show something new: every eighth
+SAMPLE = 8
+#: in place of mutmut's trampoline, which would look up the mutant at each call
+_KEEP = """
+from typing import Any as _Any, Callable as _Callable, TypeVar as _TypeVar
+_Function = _TypeVar("_Function")
+def _mutmut_mutated(mutants: dict[str, _Any], is_classmethod: bool = False) -> _Callable[[_Function], _Function]:
+    def keep(function: _Function) -> _Function:
+        mutants["original"] = function
+        return function
+    return keep
+MutantDict = dict[str, _Any]
 """
+#: as in pyproject.toml
+_MYPY = """
+[mypy]
+strict = true
+warn_unreachable = true
+"""
+_TRAMPOLINE = "from mutmut.mutation.trampoline import wrap_in_trampoline as _mutmut_mutated, MutantDict"
 
 
-def flat_copy(folder: Path) -> None:
-    """The package, its data and the tests as mutmut expects them: the package at the top."""
-    shutil.copytree(ROOT / "conformance" / "bindmatrix", folder / "bindmatrix")
-    shutil.copytree(ROOT / "expectations", folder / "bindmatrix" / "expectations")
-    shutil.copytree(ROOT / "tests", folder / "tests")
+def write_mutants(folder: Path, module: str) -> dict[str, str]:
+    """Change ``module`` in ``folder`` so that it holds all its mutants; name of each -> the change as a diff."""
+    (folder / "setup.cfg").write_text("[mutmut]\nsource_paths=bindmatrix/\n")
+    from mutmut.mutation.file_mutation import mutate_file_contents
+
+    path = folder / "bindmatrix" / module
+    found = mutate_file_contents(str(path), path.read_text(encoding="utf-8"))
+    assert _TRAMPOLINE in found.code
+    path.write_text(found.code.replace(_TRAMPOLINE, _KEEP), encoding="utf-8")
+    lines = found.code.splitlines()
+
+    def text(name: str) -> list[str]:
+        span = found.line_span_by_function_name[name]
+        return [re.sub(r"x\S+?__mutmut_\w+", "", line) for line in lines[span.start - 1 : span.end]]
+
+    changes = {}
+    for name in found.mutant_names:
+        original = name.rpartition("_")[0] + "_orig"
+        diff = difflib.unified_diff(text(original), text(name), n=1, lineterm="")
+        changes[name] = "\n".join(list(diff)[3:])
+    return changes
 
 
-def mutmut(folder: Path, *words: str) -> str:
-    """What mutmut prints on standard output."""
-    command = [sys.executable, "-m", "mutmut", *words]
-    return subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True).stdout
+def mistyped(modules: Sequence[str]) -> dict[str, set[str]]:
+    """Module -> the mutants in which mypy finds an error that is not in the original function."""
+    Path("mypy.ini").write_text(_MYPY)
+    paths = [f"bindmatrix/{module}" for module in modules]
+    words = [sys.executable, "-m", "mypy", "--no-error-summary", "--show-error-codes", *paths]
+    found = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False).stdout
+    errors: dict[str, dict[int, set[str]]] = {}
+    for path, line, message in re.findall(r"^bindmatrix/(\S+?):(\d+): error: (.*)", found, re.MULTILINE):
+        errors.setdefault(path, {}).setdefault(int(line), set()).add(re.sub(r"x\S+?__mutmut_\w+", "", message))
+    wrong = {}
+    for module in modules:
+        of_function: dict[str, set[str]] = {}
+        for node in ast.walk(ast.parse(Path("bindmatrix", module).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and "__mutmut_" in node.name:
+                lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+                of_function[node.name] = {one for line in lines for one in errors.get(module, {}).get(line, ())}
+        wrong[module] = {
+            name
+            for name, messages in of_function.items()
+            if not name.endswith("_orig") and messages - of_function[name.rpartition("_")[0] + "_orig"]
+        }
+    return wrong
 
 
-def mutated(folder: Path, module: str) -> dict[str, str]:
-    """Name of each mutant of ``module`` -> what became of it."""
-    (folder / "setup.cfg").write_text(_SETTINGS.format(module=module, tests="\n    ".join(TESTS[module])))
-    mutmut(folder, "run", "--max-children", "1")
-    return dict(re.findall(r"(\S+__mutmut_\d+): (.*)", mutmut(folder, "results", "--all", "true")))
+def activate(module: Any, mutant: str) -> None:
+    """Put the mutant in the place of the function that it changes, for whoever has that function already."""
+    for name, mutants in vars(module).items():
+        if name.startswith("mutants_") and mutant in mutants:
+            original, changed = mutants["original"], mutants[mutant]
+            original.__code__ = changed.__code__
+            original.__defaults__, original.__kwdefaults__ = changed.__defaults__, changed.__kwdefaults__
+            return
+    raise AssertionError(mutant)
+
+
+def evidence() -> Callable[[], bool]:
+    """A check that is true when a sample of the recorded evidence gets the verdicts and rules that it gets now."""
+    from bindmatrix.lint.replay import Replay, lines, recorded_sets
+    from bindmatrix.rules import catalog, divergences
+
+    folder = catalog.folder()
+    expectations = {name: catalog.expectations(name) for name in catalog.names()}
+    known = {name: divergences.load(folder / "divergences" / f"{name}.yaml", one) for name, one in expectations.items()}
+    sample = [
+        (name, line)
+        for name, one in expectations.items()
+        for recorded in recorded_sets(folder / "evidence", name)
+        for line in list(lines(recorded, one, []))[::SAMPLE]
+    ]
+
+    def results(sample: Sequence[tuple[str, Any]]) -> Iterator[tuple[Any, ...]]:
+        replays = {name: Replay(one, known[name]) for name, one in expectations.items()}
+        for name, line in sample:
+            verdict, decided = replays[name].run(line)
+            yield (decided, *((verdict.kind, verdict.step, verdict.rule, verdict.divergence) if verdict else ()))
+
+    seen: set[Any] = set()
+    chosen, expected = [], []
+    for (name, line), result in zip(sample, results(sample), strict=True):
+        words = [re.sub("^[a-z]+[.=]", "", word) for word in line.observation.scenario.split()]
+        facts = {(name, *result[1:], word, rule) for word, rule in itertools.zip_longest(words, result[0])}
+        if not facts <= seen:
+            seen |= facts
+            chosen.append((name, line))
+    random.Random(1).shuffle(chosen)
+    expected = list(results(chosen))
+    print(f"# {len(chosen)} of {len(sample)} recorded observations", file=sys.stderr, flush=True)
+    return lambda: all(one == other for one, other in zip(expected, results(chosen), strict=True))
+
+
+def in_fork(work: Callable[[], bool], seconds: float) -> str:
+    """Run ``work`` in a fork: "survived" if it is true, "timeout" after ``seconds`` of processor time; or "killed"."""
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 2))
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, 1)
+            os.dup2(nothing, 2)
+            status = 0 if work() else 1
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return "timeout"
+    return "killed" if os.WEXITSTATUS(status) else "survived"
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("modules", nargs="*", metavar="MODULE", help=", ".join(TESTS))
     options.add_argument("--survivors", action="store_true", help="show the changes that no test noticed")
+    options.add_argument("--first-only", action="store_true", help="the sample of evidence alone")
+    options.add_argument("--every", type=int, default=1, metavar="N", help="a sample: one of N mutants")
+    options.add_argument("--only", default="", metavar="NAMES", help="only these mutants, by comma")
     chosen = options.parse_args()
     for module in chosen.modules:
         if module not in TESTS:
             options.error(f"{module}: expected one of {', '.join(TESTS)}")
-    for module in chosen.modules or TESTS:
-        with tempfile.TemporaryDirectory() as name:
-            flat_copy(Path(name))
-            found = mutated(Path(name), module)
-            survivors = [mutant for mutant, end in found.items() if end not in ("killed", "timeout")]
-            share = 1 - len(survivors) / len(found)
-            print(f"{module}: {share:.1%} of {len(found)} noticed; {dict(Counter(found.values()))}", flush=True)
-            if chosen.survivors:
-                for mutant in survivors:
-                    print(mutmut(Path(name), "show", mutant), flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copytree(ROOT / "conformance" / "bindmatrix", folder / "bindmatrix")
+        shutil.copytree(ROOT / "expectations", folder / "bindmatrix" / "expectations")
+        shutil.copytree(ROOT / "tests", folder / "tests")
+        os.chdir(folder)
+        run([*chosen.modules] or [*TESTS], chosen)
+        os.chdir(ROOT)
+
+
+def run(modules: list[str], chosen: argparse.Namespace) -> None:
+    """Run the mutants of ``modules``, in a process that has imported nothing of the package."""
+    import pytest
+
+    os.environ["HYPOTHESIS_PROFILE"] = "ci"
+    changes = {module: write_mutants(Path.cwd(), module) for module in modules}
+    wrong = mistyped(modules)
+    sys.path.insert(0, str(Path.cwd()))
+    replayed = evidence() if any(module.startswith("oracle/") for module in modules) else lambda: True
+    gc.disable()
+    gc.freeze()
+    baselines: dict[tuple[str, ...], float] = {}
+    for module in modules:
+        mutated = importlib.import_module("bindmatrix." + module.removesuffix(".py").replace("/", "."))
+        assert mutated.__file__ == str(Path("bindmatrix", module).absolute()), mutated.__file__
+        words = ["-x", "-q", "--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:xdist", *TESTS[module]]
+
+        def work(mutant: str = "", mutated: Any = mutated, words: list[str] = words) -> bool:
+            if mutant:
+                activate(mutated, mutant)
+            return replayed() and (chosen.first_only or pytest.main(words) == 0)
+
+        tests = tuple(words)
+        if tests not in baselines:
+            before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+            if in_fork(work, 3600) != "survived":
+                sys.exit(f"{module}: the tests fail without a change: {' '.join(words)}")
+            baselines[tests] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+            print(f"# {baselines[tests]:.1f} s of processor time without a change", file=sys.stderr, flush=True)
+        seconds = baselines[tests]
+        found, begun = Counter(), time.monotonic()
+        for mutant, change in changes[module].items():
+            if random.Random(mutant).random() * chosen.every >= 1 or mutant not in (chosen.only or mutant).split(","):
+                continue
+            end = "mistyped" if mutant in wrong[module] else in_fork(lambda mutant=mutant: work(mutant), 10 * seconds)
+            found[end] += 1
+            if chosen.survivors and end == "survived":
+                print(f"{mutant}\n{change}\n", flush=True)
+        share, minutes = 1 - found["survived"] / found.total(), (time.monotonic() - begun) / 60
+        print(f"{module}: {share:.1%} of {found.total()} noticed; {dict(found)}; {minutes:.0f} minutes", flush=True)
 
 
 if __name__ == "__main__":

@@ -183,7 +183,7 @@ def test_no_file_of_another_user_is_swept(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_signal_ends_a_run_with_its_summary(number: signal.Signals, pauses: list[float], tmp_path: Path) -> None:
     """Failed first: SIGTERM and SIGHUP left no summary, and three Ctrl-C within 40 ms a traceback."""
     folder = tmp_path / "results"
-    command = [sys.executable, "-m", "bindmatrix", "run", "--examples", "200000", "--results", str(folder)]
+    command = [sys.executable, "-m", "bindmatrix", "run", "--examples", "100", "--results", str(folder)]
     default = (
         "import os, signal, sys\n"
         "for number in (1, 2, 15): signal.signal(number, signal.SIG_DFL)\n"

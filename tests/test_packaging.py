@@ -38,6 +38,7 @@ def test_the_version_is_the_newest_entry_of_the_changelog() -> None:
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert newest
     assert newest[1] == bindmatrix.__version__
+    assert f"\nversion: {bindmatrix.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
 def test_the_installed_distribution_has_the_version_of_the_package() -> None:

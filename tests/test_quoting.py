@@ -29,13 +29,11 @@ texts = st.lists(st.one_of(st.sampled_from(WORDS), st.text(max_size=5)), max_siz
 @pytest.mark.parametrize("name", quoting.LANGUAGES)
 def test_no_character_of_unicode_is_a_control_or_turns_the_direction(name: str) -> None:
     quote = quoting.LANGUAGES[name]
-    allowed = "\t\n\r" if name in ("HTML", "XML") else ""
-    for letter in EVERY:
-        for made in quote(f"a{letter}b"):
-            if made in allowed or made == "\N{ZERO WIDTH SPACE}":
-                continue
-            assert unicodedata.category(made) not in ("Cc", "Cs") or name in ("HTML", "XML"), (name, hex(ord(letter)))
-            assert ord(made) not in quoting._BIDI or name == "XML", (name, hex(ord(letter)))
+    allowed = {"\N{ZERO WIDTH SPACE}"} | ({"\t", "\n", "\r"} if name in ("HTML", "XML") else set())
+    for first in range(0, len(EVERY), 64):
+        for made in set(quote(f"a{'b'.join(EVERY[first : first + 64])}b")) - allowed:
+            assert unicodedata.category(made) not in ("Cc", "Cs") or name in ("HTML", "XML"), (name, hex(first))
+            assert ord(made) not in quoting._BIDI or name == "XML", (name, hex(first))
 
 
 @given(texts)

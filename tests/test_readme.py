@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from bindmatrix.cli import readme
 from bindmatrix.notation import parse
 from bindmatrix.rules import catalog
 
-TEXT = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_system_has_a_column() -> None:
     assert set(readme.SYSTEMS) == set(catalog.names())
+
+
+def test_it_is_short_and_what_it_names_is_there() -> None:
+    assert len(TEXT.splitlines()) < 150
+    named = re.findall(r"\]\(([^)#:]+)[^)]*\)", TEXT)
+    assert len(named) > 5
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 def test_scenarios_are_canonical() -> None:

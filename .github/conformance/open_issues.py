@@ -42,7 +42,7 @@ def new(folder: Path, have: set[str]) -> list[dict[str, Any]]:
 def main() -> int:
     folder = Path(sys.argv[1])
     most = int(os.environ.get("MOST") or 10)
-    gh("label", "create", LABEL, "--force", "--description", "A host does otherwise than its expectation file says")
+    gh("label", "create", LABEL, "--force", "--description", "A host contradicts its expectation file")
     requests = new(folder, known())
     for request in requests[:most]:
         body = {name: request[name] for name in ("title", "body", "labels")}

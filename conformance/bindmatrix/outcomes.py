@@ -1,14 +1,14 @@
 """Outcomes: what a step returned, and what it was expected to return.
 
-An outcome is ``ok`` or an errno name.  ``refused`` is a failure of which the error is not known.  The outcome of a step
-that delivers is the counts of who received, ``a:15,b:17``, or a word for nobody: ``none refused timeout``; there
-``refused`` is what the senders were told, and no word for any error.
+An outcome is ``ok`` or an errno name.  ``refused`` is a failure with an unknown error.  The outcome of a step that
+delivers is how many each socket received, ``a:15,b:17``, or, when nobody did, ``none``, ``refused`` (the senders got an
+error) or ``timeout``.
 
-An expected outcome is one outcome, a tuple of those that are accepted, or None where it is unknown.  A delivery is
-expected to be of a class: ``a`` (all to a), ``spread:a,b``, ``every:a,b`` (a copy each), ``spread:a,refused``, or a
-word for nobody.  A spread is as expected when nobody got anything but those named and **at least two of them got
-something**.  Of 32 deliveries that two sockets share evenly, all go to one of them with the probability
-2 / 2**32 = 4.7e-10; with more sockets it is less.  That is the chance of a false alarm.
+An expected outcome is one outcome, a tuple of accepted outcomes, or None for unknown.  A delivery is expected to be of
+a class: ``a`` (all to a), ``spread:a,b``, ``every:a,b`` (a copy each), ``spread:a,refused``, or a word for nobody.  A
+spread is as expected when only the named sockets received and **at least two of them did**.  When two sockets share 32
+deliveries evenly, all go to one of them with the probability 2 / 2**32 = 4.7e-10, and more rarely with more sockets:
+that is the chance of a false alarm.
 """
 
 from __future__ import annotations

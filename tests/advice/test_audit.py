@@ -183,7 +183,7 @@ def test_a_scenario_file_and_a_recording(tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("go-htp", "'go-htp' is no file and no runtime; did you mean 'go-http'?"),
+        ("go-htp", "'go-htp' is neither a file nor a runtime; did you mean 'go-http'?"),
         ("a=tcp5", "scenario:1:1: unknown kind of socket 'tcp5'"),
         ("999999999", "process 999999999: there is no such process"),
     ],

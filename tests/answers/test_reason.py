@@ -162,13 +162,13 @@ _RESTART = (
         (
             "freebsd",
             "a=tcp4 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1",
-            "a overlaps but is not in the way: b sets SO_REUSEADDR and their addresses differ (a covers b)",
+            "a overlaps but does not conflict: b sets SO_REUSEADDR and their addresses differ (a covers b)",
         ),
         ("linux", "a=udp4 a.bind=127.0.0.1 b=udp4 b.bind=127.0.0.2", "no other socket overlaps"),
         (
             "netbsd",
             _RESTART,
-            "a connection in TIME_WAIT overlaps but is not in the way: connections do not count",
+            "a connection in TIME_WAIT overlaps but does not conflict: connections do not count",
         ),
     ],
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from bindmatrix.cli import inputs
 from bindmatrix.cli.main import main
+from bindmatrix.judge.host_table import HostTable
 from bindmatrix.judge.summary import VerdictGroup
 from bindmatrix.observe import recordings
 from bindmatrix.report import markdown
@@ -47,6 +48,32 @@ def test_no_machine_came(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     (tmp_path / "all").mkdir()
     status, err = collect(str(tmp_path / "all"), "--out", str(tmp_path / "out"), capsys=capsys)
     assert (status, err) == (2, [f"{tmp_path / 'all'}: no machine came; expected a folder with a folder for each"])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes would not have the reader that dies")
+def test_a_machine_whose_reader_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Failed first: a traceback of BrokenProcessPool, and no machine was judged."""
+    here, read = os.getpid(), inputs.of_recordings
+
+    def dies(recordings: list[recordings.Recording], **more: dict[str, str]) -> HostTable:
+        if os.getpid() != here and "observations-a" in recordings[0].name:
+            os._exit(9)
+        return read(recordings, **more)
+
+    monkeypatch.setattr(inputs, "of_recordings", dies)
+    monkeypatch.setattr(inputs, "_LARGE", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    for name in "abcd":
+        results(tmp_path / "all" / f"observations-{name}", predicted("linux", "6.18.44", [CLASSIC]))
+    status, err = collect(str(tmp_path / "all"), "--out", str(tmp_path / "out"), capsys=capsys)
+    assert status == 2
+    (line,) = err
+    assert line.startswith("a: ")
+    assert line.endswith("the process that read it died; was it ended, or is memory short?")
+    judged = json.loads((tmp_path / "out" / "verdicts.json").read_text(encoding="utf-8"))
+    assert [one["total"] for one in judged] == [1, 1, 1]
 
 
 def test_a_machine_whose_folder_may_not_be_entered(

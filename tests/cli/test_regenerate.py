@@ -79,7 +79,13 @@ def test_outside_a_checkout(checkout: Path, capsys: Capture) -> None:
 
 def test_generated_files_name_the_command_that_writes_them() -> None:
     """So that nobody edits them by hand, or looks for another way."""
-    pages = ["docs/open-questions.md", "docs/runtimes.md", "docs/expectations.md"]
+    pages = [
+        "docs/open-questions.md",
+        "docs/runtimes.md",
+        "docs/expectations.md",
+        "docs/notation.md",
+        "docs/methods.md",
+    ]
     pages += ["findings/README.md", "README.md"]
     pages += [f"expectations/cells/{os}.txt" for os in catalog.names()]
     for page in pages:

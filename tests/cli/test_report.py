@@ -64,7 +64,7 @@ def test_two_runs_of_a_host_that_disagree_are_flaky(tmp_path: Path, capsys: pyte
         (["{good}", "--html", "{empty}/no/x.html"], "cannot be written"),
         (["{good}", "-"], "standard input is the results of one host"),
         (["{good}", "--html", "-", "--json", "-"], "only one of the reports"),
-        (["{good}", "--html", "{empty}/x", "--junit", "{empty}/../empty/x"], "two of the reports would go to one file"),
+        (["{good}", "--html", "{empty}/x", "--junit", "{empty}/../empty/x"], "two reports have the same file"),
         (["{nameless}"], "nameless/observations.jsonl.gz: does not say which system it is from"),
         (["{garbage}"], "garbage:1: not JSON"),
         (["{garbage}.nothing"], "garbage.nothing: holds no observations"),

@@ -288,7 +288,7 @@ def test_ctrl_c_keeps_what_was_observed_and_says_how_to_go_on(tmp_path: Path) ->
     import signal
 
     folder = tmp_path / "results"
-    command = [sys.executable, "-m", "bindmatrix", "run", "--examples", "200000", "--results", str(folder)]
+    command = [sys.executable, "-m", "bindmatrix", "run", "--examples", "200", "--results", str(folder)]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -305,6 +305,6 @@ def test_ctrl_c_keeps_what_was_observed_and_says_how_to_go_on(tmp_path: Path) ->
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err
-    assert f"bindmatrix run --resume {folder} --examples 200000" in out
+    assert f"bindmatrix run --resume {folder} --examples 200" in out
     assert "Traceback" not in err
     assert main(["judge", str(folder)]) == 0

@@ -360,7 +360,7 @@ def test_observe_runs_it(program: str, capfd: pytest.CaptureFixture[str]) -> Non
     [
         ("no-such-compiler", [], "no C compiler here ($CC)"),
         ("false", [], "does not compile it: no word"),
-        ("", ["--on", f"python={sys.executable}"], "--executor c: works on this machine alone"),
+        ("", ["--on", f"python={sys.executable}"], "--executor c: works only on this machine"),
     ],
 )
 def test_one_line_says_why_it_cannot_run(

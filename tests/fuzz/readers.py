@@ -106,6 +106,7 @@ READERS: dict[str, Reader] = {
         command("report", "FILE", "--json", "FOLDER/o.json", "--markdown", "FOLDER/o.md", "--junit", "FOLDER/o.xml"),
         [OBSERVATIONS],
     ),
+    "contribution": Reader(command("contribute", "FILE", "--issue"), [OBSERVATIONS]),
     "facts": Reader(_facts, [b'{"os": "linux", "release": "6.1", "distribution": "x"}']),
     "hosts": Reader(hosts.read_hosts, [HOSTS]),
     "expectations": Reader(command("predict", "--os", "FILE", PAIR), _files(_EXPECTATIONS, "illumos.yaml", 200_000)),

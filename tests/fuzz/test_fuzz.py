@@ -1,13 +1,17 @@
 """Mutated files through every reader: no traceback, no five seconds for a file, nothing that steers a terminal.
 
 A few seconds of it belong to the tests.  ``BINDMATRIX_FUZZ`` is the number of seconds for all readers together: a
-minute in each run of CI, an hour every week.  Hypothesis shrinks a file that fails; put it into ``corpus/READER/``,
-where it is read in every run from then on.
+minute in each run of CI, an hour every week.  ``BINDMATRIX_FUZZ_FILES`` is a number of files, such as 100000, that are
+mutated without Hypothesis, which is many times as fast.
+
+Hypothesis shrinks a file that fails; put it into ``corpus/READER/``, where it is read in every run from then on.  The
+files that are there failed once, or are the first that got one of the complaints of their reader.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import time
 from pathlib import Path
 
@@ -21,8 +25,10 @@ CORPUS = Path(__file__).parent / "corpus"
 KEPT = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
 #: seconds for all readers
 SECONDS = float(os.environ.get("BINDMATRIX_FUZZ", "4"))
-#: seconds of processor time for one file
-MOST_SECONDS = 5.0
+#: files for all readers
+FILES = int(os.environ.get("BINDMATRIX_FUZZ_FILES", "0"))
+#: seconds of processor time for one file, and megabytes for all
+MOST_SECONDS, MOST_MEGABYTES = 5.0, 500
 
 TOKENS = [
     *(
@@ -151,3 +157,32 @@ def test_mutated_files(name: str, tmp_path: Path, record_property: pytest.Fixtur
     record_property("files", count)  # type: ignore[operator]
     print(f"{name}: {count} files")
     assert count
+
+
+@pytest.mark.skipif(not FILES, reason="BINDMATRIX_FUZZ_FILES is not set")
+@pytest.mark.parametrize("name", READERS)
+def test_many_mutated_files(name: str, tmp_path: Path) -> None:
+    """No traceback, no hang, and less than 500 MB for all of them in one process."""
+    resource = pytest.importorskip("resource")
+    draw = random.Random(os.environ.get("BINDMATRIX_FUZZ_SEED", ""))
+    slowest = 0.0
+    for _ in range(-(-FILES // len(READERS))):
+        edits = [_edit(draw) for _ in range(draw.randint(1, 6))]
+        data = edited(draw.choice(READERS[name].seeds), edits)
+        started = time.process_time()
+        try:
+            check(name, data, tmp_path)
+        except BaseException:
+            print(f"{name} fails for {data!r}")
+            raise
+        slowest = max(slowest, time.process_time() - started)
+        assert slowest < MOST_SECONDS, data
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(f"{name}: {-(-FILES // len(READERS))} files, the slowest {slowest:.2f} s, {megabytes} MB")
+    assert megabytes < MOST_MEGABYTES
+
+
+def _edit(draw: random.Random) -> tuple[int, int, bytes]:
+    """As ``EDIT``."""
+    token = draw.choice(TOKENS) if draw.random() < 0.7 else draw.randbytes(draw.randint(0, 6))
+    return draw.randrange(1 << 20), draw.randint(0, 40), token

@@ -7,6 +7,7 @@ import random
 
 import pytest
 from bindmatrix.generate.sequences import random_sequences
+from bindmatrix.judge import host_table, prefix_cache
 from bindmatrix.judge.host_table import of_recordings
 from bindmatrix.judge.side_by_side import NOT_RUN, side_by_side
 from bindmatrix.judge.summary import Collector
@@ -67,6 +68,40 @@ def test_the_same_summary_as_the_collector() -> None:
     assert columns.summary.verdicts == expected.verdicts
     assert columns.summary.rules == expected.rules
     assert columns.summary.groups == expected.groups
+
+
+def test_a_cache_that_forgets_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed first: a table had no limit, and a recording of 1 MB took 490 MB."""
+    file = catalog.folder() / "evidence" / "linux-6.18.44" / "users.jsonl.gz"
+    whole = of_recordings([read(file)])
+    forgotten = []
+    forget = prefix_cache.PrefixCache.forget
+    monkeypatch.setattr(prefix_cache, "MOST_BYTES", 50_000)
+    monkeypatch.setattr(prefix_cache.PrefixCache, "forget", lambda cache: (forgotten.append(cache), forget(cache))[0])
+    again = of_recordings([read(file)])
+    assert len(forgotten) > 1  # the last one is at the end
+    assert again.summary == whole.summary
+    assert [again.text(row) for row in range(len(again.result))] == [
+        whole.text(row) for row in range(len(whole.result))
+    ]
+    assert [again.results[one] for one in again.result] == [whole.results[one] for one in whole.result]
+    judge = judge_of("linux", "6.18.44")
+    collector = Collector(judge)
+    for batch in read(file).batches():
+        collector.add(judge.judge(batch))
+    assert collector.summary().verdicts == whole.summary.verdicts
+
+
+def test_a_table_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    observations = predicted("linux", "6.18.44", dict.fromkeys(random_sequences(3, 3000)))
+    monkeypatch.setattr(host_table, "MOST_BYTES", 400_000)
+    columns = of_recordings([recording("linux", "6.18.44", observations)])
+    kept = len(columns.result)
+    assert 100 < kept < len(observations)
+    assert columns.summary.total == kept
+    assert [columns.text(row) for row in range(kept)] == [one.scenario for one in observations[:kept]]
+    (problem,) = columns.problems
+    assert f"what comes after {kept:,} scenarios is not read" in problem
 
 
 def test_a_line_with_repeats_settles_the_line_before() -> None:

@@ -323,7 +323,7 @@ def test_agreement(folder: Folder, only: Only) -> None:
     folder.record("more", {"a=tcp4 a.bind=0.0.0.0 b=tcp4 b.bind=127.0.0.1": ["ok", "ok", "ok", "EACCES"]})
     folder.write(GOOD)
     message = only("agreement")
-    assert "demo.yaml:20:5: 1 recorded outcomes are otherwise than demo.conflict says: demo-1.0/more (1)" in message
+    assert "demo.yaml:20:5: 1 recorded outcomes contradict demo.conflict: demo-1.0/more (1)" in message
     assert "the step b.bind=127.0.0.1 was recorded as EACCES, the rule says EADDRINUSE" in message
 
 

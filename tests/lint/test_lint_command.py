@@ -49,6 +49,20 @@ def test_all_files_are_checked_when_one_cannot_be_read(folder: Folder, capsys: C
     assert out == "3 files, 5 rules, 55 recorded observations of 1 host: 3 problems\n"
 
 
+def test_a_file_out_of_form(tmp_path: Path, capsys: Capture) -> None:
+    file = Folder(tmp_path).file
+    assert main(["lint", str(file)]) == 2
+    err = capsys.readouterr().err
+    assert f"{file}:4:1: not in its form from here on; run 'bindmatrix lint --fix {file}' [in-form]" in err
+    assert main(["lint", "--fix", str(file)]) == 0
+    beside = tmp_path / "divergences" / "demo.yaml"
+    entry = "before: demo.conflict\n  when: {new.family: ipv6}\n  why: odd\n  evidence: [{report: x}]"
+    beside.write_text(f"- refuse: EACCES\n  id: demo.odd\n  {entry}\n", encoding="utf-8")
+    capsys.readouterr()
+    main(["lint", str(file)])
+    assert f"{beside}:1:1: not in its form" in capsys.readouterr().err
+
+
 def test_unknown_system(capsys: Capture) -> None:
     assert main(["lint", "--os", "linus"]) == 2
     assert "--os: no expectations for 'linus'; did you mean 'linux'?; there are" in capsys.readouterr().err
@@ -123,4 +137,4 @@ def test_a_copy_elsewhere_is_checked_against_the_installed_evidence(capsys: Capt
     )
     assert main(["lint", str(copy)]) == 2
     err = capsys.readouterr().err
-    assert "recorded outcomes are otherwise than openbsd." in err
+    assert "recorded outcomes contradict openbsd." in err

@@ -1,36 +1,46 @@
-"""The reference is printed from the tables."""
+"""The tables of the documentation are printed from those that the loader reads with."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
+import pytest
 from bindmatrix.answers import reference
-from bindmatrix.oracle.oracle import Oracle
-from bindmatrix.rules import catalog, confidence, vocabulary
+from bindmatrix.rules import confidence, vocabulary
 from bindmatrix.rules.facts import FACTS
-from bindmatrix.rules.loader import STACK_KEYS, loads
+from bindmatrix.rules.loader import STACK_KEYS
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_worked_change_is_as_it_says() -> None:
-    """The edit of the document can be made, and its scenario then has the other outcome that it shows."""
-    text = reference.render()
-    source = Path(catalog.expectations("freebsd").file).read_text(encoding="utf-8")
-    [edited] = re.findall(r"^    (unless: .*)$", text, re.MULTILINE)
-    written = edited.replace(", {both.reuseaddr: yes}", "")
-    start = source.index("- id: freebsd.same-address-dual\n")
-    assert written in source[start : source.index("- id:", start + 1)]
-    [scenario] = set(re.findall(r"a=udp6 .* b\.bind=::(?=\n)", text))
-    [before, after] = [
-        Oracle(loads(one, "freebsd.yaml").at("15")).predict(scenario).outcomes[-1]
-        for one in (source, source[:start] + source[start:].replace(written, edited, 1))
-    ]
-    assert f"freebsd 15 (freebsd)        {before}\n" in text
-    assert f"freebsd 15 (./edited.yaml)  {after}\n" in text
-    assert before != after
+def test_a_page_keeps_its_prose_and_gets_its_tables() -> None:
+    page = "# A page\n\n<!-- generated: methods -->\nold\n<!-- /generated -->\nprose\n"
+    shown = reference.render(page)
+    assert shown.startswith("# A page\n\n<!-- generated: methods -->\n\n| word | meaning |\n")
+    assert shown.endswith("\n\n<!-- /generated -->\nprose\n")
+    assert "old" not in shown
+    assert reference.render(shown) == shown
 
 
-def test_everything_is_in_it() -> None:
-    text = reference.render()
-    for word in [*FACTS, *vocabulary.SECTIONS, *confidence.WORDS, *STACK_KEYS]:
-        assert f"`{word}`" in text, word
+def test_a_part_that_does_not_exist_is_told() -> None:
+    with pytest.raises(KeyError, match="methds"):
+        reference.render("<!-- generated: methds -->\n<!-- /generated -->\n")
+
+
+def test_every_part_is_on_a_page() -> None:
+    used = [name for path in DOCS.glob("*.md") for name, _ in parts(path)]
+    assert sorted(used) == sorted(reference.PARTS)
+
+
+def parts(path: Path) -> list[tuple[str, str]]:
+    """Name and text of each generated part of a page."""
+    return [(match[1], match[0]) for match in reference.GENERATED.finditer(path.read_text(encoding="utf-8"))]
+
+
+def test_every_word_of_the_language_is_on_its_page() -> None:
+    rules = (DOCS / "expectations.md").read_text(encoding="utf-8")
+    for word in [*FACTS, *vocabulary.SECTIONS, *STACK_KEYS]:
+        assert f"`{word}`" in rules, word
+    methods = (DOCS / "methods.md").read_text(encoding="utf-8")
+    for word in confidence.WORDS:
+        assert f"`{word}`" in methods, word

@@ -53,6 +53,19 @@ def test_the_workflows_follow_the_schema(schema: str) -> None:
     checked(tool("check-jsonschema"), "--builtin-schema", schema, *paths)
 
 
+def test_the_forms_and_the_citation_follow_their_schemas() -> None:
+    forms = ROOT / ".github" / "ISSUE_TEMPLATE"
+    config = forms / "config.yml"
+    others = sorted(set(forms.glob("*.yml")) - {config})
+    assert len(others) == 4
+    for schema, paths in (
+        ("vendor.github-issue-forms", others),
+        ("vendor.github-issue-config", [config]),
+        ("vendor.citation-file-format", [ROOT / "CITATION.cff"]),
+    ):
+        checked(tool("check-jsonschema"), "--builtin-schema", schema, *paths)
+
+
 def test_the_schema_check_can_fail(tmp_path: Path) -> None:
     path = tmp_path / "wrong.yml"
     path.write_text("on: push\njobs: {a: {runs-on: x, stesp: []}}\n", encoding="utf-8")

@@ -42,5 +42,7 @@ def test_a_tag_publishes_its_own_version_from_its_own_repository(
 
 def test_every_address_of_the_project_is_the_same() -> None:
     assert all(address.startswith(URLS["Homepage"]) for address in URLS.values())
+    for name in ("CITATION.cff", ".github/ISSUE_TEMPLATE/config.yml"):
+        assert URLS["Homepage"] in (ROOT / name).read_text("utf-8")
     for name in ("docs/ci.md", ".github/workflows/conformance.yml"):
         assert f"uses: {REPOSITORY}/.github/workflows/conformance.yml@COMMIT" in (ROOT / name).read_text("utf-8")

@@ -23,7 +23,7 @@ from bindmatrix.rules.confidence import Confidence
 #: options that a search sets; IPV6_V6ONLY says what a goal is about
 _TRIED = tuple(option for option in OPTIONS if option != "v6only")
 _MOST, _MOST_TIMED = 3, 2
-#: what people try first, told of where it fails
+#: what people try first; reported where it fails
 USUAL = (OptionSet(), OptionSet(("reuseaddr",)), OptionSet(("reuseport",)))
 
 

@@ -23,7 +23,7 @@ class PortRow:
 
     @property
     def differs(self) -> bool:
-        """Whether this kernel answers otherwise than its system."""
+        """Whether this kernel contradicts the answer for its system."""
         return self.here is not None and self.expected is not None and self.here != self.expected
 
 

@@ -22,14 +22,13 @@ PROGRAM is one of
   trace.txt                          what 'bindmatrix trace --save' or strace -f -y -o wrote
   server.py                          a Python source, which is read and not run
   4711                               a process of this machine (Linux)
-  -- COMMAND                         a command, which is traced for as long as it binds something new
+  -- COMMAND                         a command, which is traced as long as it binds new ports
 
-Each port of a program is audited for itself.  Users in a scenario are left out: the questions say who runs what.
+Each port of a program is audited separately.  Users in a scenario are ignored: the questions set them.
 
-The answers are those of the rules for the newest release of each system that is described.  Shown is every answer of
-the system that the program was tried on (--tried-on), and for the others what differs, with the scenario that it was
-read from, the reason, the rule and how that is known; and what to do instead, where a pattern of 'bindmatrix misuse'
-hurts there.
+The rules for the newest release of each system answer.  The output shows every answer for the system that the program
+was tried on (--tried-on), and what differs on the others: the scenario, the reason, the rule and how that is known, and
+what to do instead where a pattern of 'bindmatrix misuse' hurts there.
 
 --json prints a list of objects, one a port: program, tried (os, release, scenario, answers) and others, a list of os,
 release, scenario, differs (question, answer,
@@ -53,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tried-on", default="linux", metavar="OS", help="the system that it works on (linux)")
-    parser.add_argument("--os", action="append", default=[], help="compare with this system alone (repeatable)")
+    parser.add_argument("--os", action="append", default=[], help="compare with this system only (repeatable)")
     parser.add_argument("--json", action="store_true", help="a list of objects, see below")
 
 

@@ -1,4 +1,4 @@
-"""``bindmatrix check``: what a library relies on, on the systems that it is to run on."""
+"""``bindmatrix check``: checks what a library relies on, on every system that it supports."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ Each line of FILE is a need: a scenario, '=>', and what the last step must retur
 
   a=tcp4 a.reuseaddr=1 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1 => refused except macos@15: ok
 
-Every step before the last must return ok; a delivery on the way may have any outcome.  What is needed is ok, the name
-of an error, 'refused' (any error), or several with 'or' between them ('EADDRINUSE or EACCES').  Of a delivery it is who
-receives: a socket, spread:a,b, every:a,b (a copy each), none, refused, timeout.
+Every step before the last must return ok; a delivery before the last step may have any outcome.  The needed outcome is
+ok, the name of an error, 'refused' (any error), or several joined by 'or' ('EADDRINUSE or EACCES').  For a delivery it
+is who receives: a socket, spread:a,b, every:a,b (a copy each), none, refused, timeout.
 
-  systems: linux, macos@15, windows     above the first need: the systems that the file is judged on
+  systems: linux, macos@15, windows     above the first need: the systems to judge
   on SYSTEM, ...: NEED                  only these systems
   ... except SYSTEM, ...: OUTCOME; SYSTEM: OUTCOME
                                         something else is needed there
   # ...                                 directly above a need: its title; anywhere else: a comment
 
-SYSTEM is a system, or a release of it: macos@15 is 15.5 too.  In 'systems:' and --os a system alone is the newest
-release that is described; SYSTEM@all is every release, and the worst result counts.  Without --os and 'systems:' the
-systems are {", ".join(needs_file.DEFAULT_SYSTEMS)}.  --here and --recorded judge what was observed, and the rules only
-where --os is given too.  examples/needs.txt in the repository is a complete file.
+SYSTEM is a system, or a release of it: macos@15 is 15.5 too.  In 'systems:' and --os a system without a release means
+the newest release that is described; SYSTEM@all means every release, and the worst result counts.  Without --os and
+'systems:' the systems are {", ".join(needs_file.DEFAULT_SYSTEMS)}.  --here and --recorded judge observations, and the
+rules only if --os is given too.  examples/needs.txt in the repository is a complete file.
 
 A need is 'met', 'not met', 'unknown' (the rules do not know, or the host did not run it) or '-' (not asked of that
 system).  Exit status 1: a need is not met; with --strict also when one is unknown.  Exit status 2: FILE or a recording
@@ -62,14 +62,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--os", action="append", default=[], metavar="SYSTEM", help="judge by the rules of this system (repeatable)"
     )
-    parser.add_argument("--here", action="store_true", help="run the scenarios on this kernel, and judge that")
+    parser.add_argument("--here", action="store_true", help="run the scenarios on this kernel and judge the outcomes")
     parser.add_argument(
         "--recorded", nargs="+", default=[], metavar="FOLDER|FILE", help="judge these recordings of other hosts"
     )
     parser.add_argument("--strict", action="store_true", help="fail when a need is unknown")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as Markdown too")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit XML too")
-    parser.add_argument("--scenarios", action="store_true", help="print the scenarios alone, to be run elsewhere")
+    parser.add_argument("--scenarios", action="store_true", help="print only the scenarios, to run elsewhere")
     parser.add_argument("--json", action="store_true", help="print one object, see below")
 
 

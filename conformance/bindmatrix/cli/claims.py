@@ -1,4 +1,4 @@
-"""``bindmatrix claims``: what the literature says of SO_REUSEADDR and SO_REUSEPORT, and where it holds."""
+"""``bindmatrix claims``: what people believe about SO_REUSEADDR and SO_REUSEPORT, and where it is true."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ On another host, without this package:
 --json prints {"host", "claims": [{"id", "says", "sources", "about", "scenarios": [{"run", "then"}], "systems": [{"os",
 "releases", "verdict", "confidence" and the "release" it is of; where it does not hold: "scenario", "step" (from 0),
 "outcome"}], "here": {"verdict", ...}}]}.
-Exit status: 1 this kernel and the expectations of its system come to different verdicts, 2 FILE could not be read
-to its end.
+Exit status: 1 this kernel contradicts the expectations of its system, 2 FILE could not be read to its end.
 """
 
 
@@ -46,10 +45,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="CLAIM", help="only these (default: all)")
     parser.add_argument("--os", action="append", default=[], help="only this system (repeatable)")
     parser.add_argument(
-        "--live", action=argparse.BooleanOptionalAction, default=None, help="run them here too (default: where it can)"
+        "--live", action=argparse.BooleanOptionalAction, default=None, help="run them here too (default: if possible)"
     )
     parser.add_argument(
-        "--observed", metavar="FILE", help="take what another host did from this observation file ('-': standard input)"
+        "--observed", metavar="FILE", help="use the observations of another host in this file ('-': standard input)"
     )
     parser.add_argument("--scenarios", action="store_true", help="print only the scenarios, for 'observe' elsewhere")
     parser.add_argument("--json", action="store_true", help="an object, see below")
@@ -93,9 +92,9 @@ def _texts(asked: list[Claim]) -> list[str]:
 def _ran(
     asked: list[Claim], file: str | None, live: bool | None
 ) -> tuple[dict[str, Any], list[Observation], Problem | None]:
-    """The facts of a host and what it did: of the file, else of this one; nothing where it is not to be asked.
+    """The facts and outcomes of the host in the file, else of this one, or nothing with ``--no-live``.
 
-    Third, what is wrong with the file from some line on.
+    The third is what is wrong with the file, from some line on.
     """
     if file is not None:
         if live:

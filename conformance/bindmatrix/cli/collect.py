@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bindmatrix.cli import inputs, scenario_options
 from bindmatrix.cli.main import DIVERGES, OK, WRONG
 from bindmatrix.errors import Place, Problem, file_problems
+from bindmatrix.judge import evidence_folder
 from bindmatrix.judge.evidence_sample import digest
 from bindmatrix.judge.host_table import HostTable
 from bindmatrix.judge.matrix_view import matrix_view
@@ -21,26 +21,25 @@ from bindmatrix.quoting import terminal as plain
 from bindmatrix.report import junit, markdown
 from bindmatrix.report.html import page
 from bindmatrix.report.issues import issues
-from bindmatrix.rules import releases
 
-#: what the workflow puts in front of the name of a machine, to tell its artefacts from others
+#: the workflow's prefix of a machine's name, which distinguishes its artefacts from others
 PREFIX = "observations-"
 #: the set of recordings that this verb proposes
 SET = "ci.jsonl.gz"
-#: bytes that GitHub shows of a summary: a mebibyte; the rest is for what else the job says
+#: GitHub shows a mebibyte of a summary; the rest is for other output of the job
 _MOST_SUMMARY = 900_000
 
 _EPILOG = f"""\
 RESULTS is a folder with a folder for each machine, as a workflow downloads its artefacts: observation files, and
 perhaps a facts.json.  The name of a machine is that of its folder, without '{PREFIX}'.  A machine that cannot be read
-is told of, and the others are judged.  FOLDER then holds
+is reported, and the others are judged.  FOLDER then holds
 
   site/index.html     the matrix as one page
   summary.md          for the summary page of the job
   junit.xml           a suite for each machine
   verdicts.json       the summaries, by docs/schema/verdicts.schema.json
-  issues/KEY.json     a request for each divergence that opens an issue; KEY is the same as long as it is the same one
-  evidence/HOST/      with --evidence: recordings that are not in it yet, in the form in which they are kept
+  issues/KEY.json     a request that opens an issue, for each divergence; KEY identifies the divergence
+  evidence/HOST/      with --evidence: new recordings, in the form in which they are kept
   evidence.md         with --evidence: what they are
 
 Exit status: 0 all conform, 1 something diverges, 2 a machine is missing or could not be read to its end.
@@ -53,17 +52,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("results", nargs="+", metavar="RESULTS", help="folders of the results of many machines")
     parser.add_argument("--out", required=True, type=scenario_options.path, metavar="FOLDER", help="where to write")
-    parser.add_argument(
-        "--expected", default="", metavar="NAMES", help="the machines that should be there, separated by blanks"
-    )
+    parser.add_argument("--expected", default="", metavar="NAMES", help="the expected machines, separated by blanks")
     parser.add_argument(
         "--evidence",
         type=scenario_options.path,
         metavar="FOLDER",
-        help="the recordings that are kept; new ones are proposed",
+        help="the existing recordings; new ones are proposed",
     )
     parser.add_argument("--json", action="store_true", help="print the summaries too")
-    parser.add_argument("--run", default="", metavar="URL", help="where the run is to be seen, for the issues")
+    parser.add_argument("--run", default="", metavar="URL", help="the address of the run, for the issues")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -97,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _machines(words: Sequence[str], problems: list[str]) -> Iterator[inputs.Source]:
-    """The folders inside those of ``words``; what is none is told in ``problems``."""
+    """The folders inside those of ``words``; others are reported in ``problems``."""
     for word in words:
         if not Path(word).is_dir():
             raise Problem(Place(word), "expected a folder with a folder for each machine")
@@ -148,46 +145,23 @@ def _text(path: Path, text: str) -> None:
 
 
 def _propose(evidence: Path, out: Path, hosts: Mapping[str, HostTable]) -> None:
-    """Write what is new for each kernel, machines of the same release together, and what it is."""
+    """Write the new recordings of each kernel, with machines of the same release together, and what they are."""
     kept: dict[str, dict[str, Observation]] = {}
     names: dict[str, list[str]] = {}
     for name, host in hosts.items():
-        folder = _folder(host, evidence)
+        folder = evidence_folder.name_of(host, evidence)
         names.setdefault(folder, []).append(name)
         for one in digest(host):
             kept.setdefault(folder, {}).setdefault(one.scenario, one)
     rows = []
     for folder, found in sorted(kept.items()):
-        before = _recorded(evidence / folder)
+        before = evidence_folder.scenarios(evidence / folder)
         new = [one for text, one in sorted(found.items()) if text not in before]
         if new:
-            _set(out / "evidence" / folder / SET, [*_own(evidence / folder / SET), *new])
+            proposed = out / "evidence" / folder / SET
+            if (evidence / folder / SET).exists():
+                evidence_folder.write_set(proposed, recordings.read(evidence / folder / SET))
+            evidence_folder.write_set(proposed, new)
             rows.append(f"| {folder} | {len(new):,} | {markdown.escape(', '.join(names[folder]))} |")
     if rows:
         _text(out / "evidence.md", "\n".join(["| host | new scenarios | observed on |", "|---|---:|---|", *rows, ""]))
-
-
-def _folder(host: HostTable, evidence: Path) -> str:
-    """The folder of its kernel: one that there is, or ``linux-6.11.0`` (the build of a distribution is no kernel)."""
-    release = releases.parse(host.summary.release)
-    for path in sorted(evidence.glob(f"{host.os}-*")):
-        if releases.parse(path.name.removeprefix(f"{host.os}-")) == release:
-            return path.name
-    branch, version = release
-    return "-".join(word for word in (host.os, branch, ".".join(map(str, version))) if word)
-
-
-def _recorded(folder: Path) -> set[str]:
-    """The scenarios that are recorded of a host."""
-    return {one.scenario for path in sorted(folder.glob("*.jsonl.gz")) for one in recordings.read(path)}
-
-
-def _own(path: Path) -> Iterable[Observation]:
-    return recordings.read(path) if path.exists() else ()
-
-
-def _set(path: Path, found: Iterable[Observation]) -> None:
-    """The same bytes for the same observations: no name and no time in the header of the compressed file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = b"".join(recordings.line(one) for one in sorted(found, key=lambda one: one.scenario))
-    path.write_bytes(gzip.compress(data, mtime=0))

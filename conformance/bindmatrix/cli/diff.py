@@ -25,19 +25,20 @@ from bindmatrix.rules.model import Model
 _EPILOG = """\
 Give two or three of one kind:
 
-  expectation files   a name or a file, of its newest release or of the one after an @:
+  expectation files   a name or a file; of its newest release, or of the release after an @:
                       freebsd   freebsd@13.0   expectations/macos.yaml   ./new.yaml@15
   recordings          observation files, result folders, or a folder of expectations/evidence; - for standard input
 
 Expectation files are compared on the pair matrix (pairs of sockets bound, listening, connected, and what connections
-leave), with the options that all sides have.  Recordings are compared on the scenarios that all of them have.  Groups
-are those of the rules that decide the first step that differs, the biggest first, each with its shortest scenario.
+leave), with the options that all sides have.  Recordings are compared on the scenarios that all of them have.
+Differences are grouped by the rules that decide the first step that differs, the biggest group first, each with its
+shortest scenario.
 
   bindmatrix diff freebsd macos
   bindmatrix diff freebsd@13.0 freebsd@15
   bindmatrix diff expectations/evidence/linux-{5.10.218,6.1.192,7.3.4}/pairs.jsonl.gz
 
---json prints one object: sides, compared, differ, unknown, only (scenarios that not all sides have), notes, and groups:
+--json prints one object: sides, compared, differ, unknown, only (scenarios that some sides lack), notes, and groups:
 count, scenario, step (counted from 0) and sides, in the order of the arguments: outcome, rules (ids), why, note.
 
 Exit status: 0 no difference, 1 differences, 2 bad input.
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         result = _expectations(words)
     elif any(kinds):
         named = words[kinds.index(True)]
-        advice = "to compare a recording with what is expected of it use 'bindmatrix judge'"
+        advice = "to compare a recording with the rules use 'bindmatrix judge'"
         raise Problem(Place("diff"), f"{named!r} is an expectation file and the others are not; {advice}")
     else:
         result, problems = _recordings(words)
@@ -89,7 +90,7 @@ def _split(word: str) -> tuple[str, str]:
 
 
 def _is_expectations(word: str) -> bool:
-    """Whether ``word`` means an expectation file; raises :class:`Problem` when it means nothing at all."""
+    """Whether ``word`` means an expectation file; raises :class:`Problem` when it means nothing."""
     name, _ = _split(word)
     if name.endswith((".yaml", ".yml")) or name in catalog.names():
         return True
@@ -138,7 +139,7 @@ def _has(model: Model, option: str) -> bool:
 
 
 def _distinct(names: Sequence[str], words: Sequence[str]) -> list[str]:
-    """``names``, with what was written on the command line where two would be the same."""
+    """``names``, with the word of the command line where two would be equal."""
     return [f"{name} ({word})" if names.count(name) > 1 else name for name, word in zip(names, words, strict=True)]
 
 

@@ -20,17 +20,17 @@ def configure(parser: argparse.ArgumentParser, *, several: bool) -> None:
         "--on",
         action="append" if several else "store",
         metavar="HOST",
-        help="local (default), python=PATH, ssh=[USER@]HOST, via=COMMAND that ends in a Python, or a name out of "
-        f"{FILE}" + ("; once for each host, they run side by side" if several else ""),
+        help="local (default), python=PATH, ssh=[USER@]HOST, via=COMMAND that starts Python, or a name from "
+        f"{FILE}" + ("; repeatable, the hosts run side by side" if several else ""),
     )
     parser.add_argument(
         "--executor",
         choices=("python", "c"),
         default="python",
-        help="c: compile executor.c, once, and run that; on this machine only",
+        help="c: compile executor.c once and run it, on this machine only",
     )
     parser.add_argument(
-        "--hosts", type=scenario_options.path, metavar="FILE", help=f"names of hosts (default ./{FILE})"
+        "--hosts", type=scenario_options.path, metavar="FILE", help=f"a file of named hosts (default ./{FILE})"
     )
 
 
@@ -46,7 +46,7 @@ def chosen(arguments: argparse.Namespace) -> list[HostSpec]:
         name = next(name for count in range(1, 10_000) if folder_name(name := _numbered(spec.name, count)) not in taken)
         taken.add(folder_name(name))
         if arguments.executor == "c" and (spec.ssh or spec.via or spec.python or not local.PIPES_CAN_BE_WATCHED):
-            raise Problem(Place("--executor c"), f"works on this machine alone, with POSIX; {spec.name} runs Python")
+            raise Problem(Place("--executor c"), f"works only on this machine, with POSIX; {spec.name} runs Python")
         specs.append(replace(spec, name=name, workers=arguments.workers or spec.workers, executor=arguments.executor))
     return specs
 
@@ -56,5 +56,5 @@ def _numbered(name: str, count: int) -> str:
 
 
 def folder_name(name: object) -> str:
-    """A name as that of a folder: nothing that leads elsewhere."""
+    """A name as the name of a folder; it cannot lead elsewhere."""
     return _UNFIT.sub("-", str(name)).strip("-.")[:80] or "host"

@@ -1,7 +1,7 @@
 """Which files are the results of which host, and reading them: for the verbs that take several hosts at once.
 
-A host is the observation files of one folder.  Its name is the folder's; what its executor cannot tell of it (gVisor
-does not say which release it is) stands in a file ``facts.json`` beside them: ``{"release": "20221219"}``.
+A host is the observation files of one folder.  Its name is the folder's; a file ``facts.json`` beside them holds what
+its executor cannot find out (gVisor does not tell its release): ``{"release": "20221219"}``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,11 +25,12 @@ from bindmatrix.judge import literature
 from bindmatrix.judge.host_table import HostTable, of_recordings
 from bindmatrix.observe import recordings
 from bindmatrix.observe.run_folder import NAME
+from bindmatrix.quoting import terminal as plain
 from bindmatrix.rules import catalog
 
-#: what is known of a host beside what it says itself; wins over that
+#: known facts of a host, which override what it says itself
 FACTS = "facts.json"
-#: compressed bytes of all files from which several hosts are read in processes of their own
+#: from this many compressed bytes on, several hosts are read in processes of their own
 _LARGE = 500_000
 
 
@@ -72,7 +74,7 @@ def files_of(word: str) -> list[str]:
 
 
 def _is_observed(word: str) -> bool:
-    """Whether a file may hold observations: what stands beside them in a folder does not."""
+    """Whether a file may hold observations, and is not one of the other files of a results folder."""
     return not word.endswith((".md", ".json", ".yaml", ".html", ".txt"))
 
 
@@ -92,7 +94,7 @@ def _files(path: Path, depth: int = 1) -> list[Path]:
 
 
 def _plain_files(folder: Path, pattern: str) -> list[Path]:
-    """The files in the order of their names; a pipe would be waited for, a device never ends."""
+    """The files in the order of their names, without pipes (which block) and devices (which never end)."""
     return [path for path in sorted(folder.glob(pattern)) if path.is_file()]
 
 
@@ -115,9 +117,9 @@ def _facts(folder: Path) -> dict[str, str]:
 
 
 def read(sources: Sequence[Source]) -> list[HostTable | str]:
-    """The hosts, read side by side where that is worth the processes.
+    """The hosts, read in parallel where that pays.
 
-    In the place of a host that cannot be read at all stands what is wrong with its files.
+    In place of a host that cannot be read stands what is wrong with its files.
     """
     sizes = [sum(Path(path).stat().st_size for path in source.paths if Path(path).exists()) for source in sources]
     cores = os.cpu_count() or 1
@@ -127,9 +129,10 @@ def read(sources: Sequence[Source]) -> list[HostTable | str]:
 
 
 def _side_by_side(sources: Sequence[Source], others: int) -> list[HostTable | str]:
-    """The hosts in order; whoever is done takes the next one, this process from the end.
+    """The hosts in order; an idle process takes the next one, this process from the end.
 
-    Ctrl-C is for this process to tell of: it ends the others.
+    When a process dies, the hosts that were being read are read again, each in a process of its own.  This process
+    reports Ctrl-C and ends the others.
     """
     waiting = deque(range(len(sources)))
     futures: dict[int, Future[HostTable | str]] = {}
@@ -141,22 +144,46 @@ def _side_by_side(sources: Sequence[Source], others: int) -> list[HostTable | st
             if not waiting:
                 return
             number = waiting.popleft()
-            future = futures[number] = pool.submit(_columns, sources[number])
+            try:
+                future = futures[number] = pool.submit(_columns, sources[number])
+            except BrokenProcessPool:
+                waiting.appendleft(number)
+                return
         future.add_done_callback(begin)
 
-    with ProcessPoolExecutor(others, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+    with _pool(others) as pool:
         try:
             for _ in range(others):
                 begin()
             while (number := _last(waiting, lock)) is not None:
                 here[number] = _columns(sources[number])
-            return [here[number] if number in here else futures[number].result() for number in range(len(sources))]
+            return [
+                here[number] if number in here else _result(futures[number], sources[number])
+                for number in range(len(sources))
+            ]
         except KeyboardInterrupt:
             with lock:
                 waiting.clear()
             for child in multiprocessing.active_children():
                 child.terminate()
             raise
+
+
+def _pool(processes: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(processes, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+
+
+def _result(future: Future[HostTable | str], source: Source) -> HostTable | str:
+    """What another process read; where that died, perhaps of another host, what a new one reads."""
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        pass
+    with _pool(1) as pool:
+        try:
+            return pool.submit(_columns, source).result()
+        except BrokenProcessPool:
+            return f"{plain(source.paths[0])}: the process that read it died; was it ended, or is memory short?"
 
 
 def _last(waiting: deque[int], lock: threading.Lock) -> int | None:
@@ -170,7 +197,7 @@ def reading(path: str, facts: Mapping[str, Any]) -> recordings.Recording:
 
 
 def _columns(source: Source) -> HostTable | str:
-    """One host, or what is wrong with its files: problems do not travel between processes, their text does."""
+    """One host, or what is wrong with its files, as text: problems cannot be sent between processes."""
     try:
         with no_collecting():
             return of_recordings([reading(path, source.facts) for path in source.paths], facts=source.facts)
@@ -182,7 +209,7 @@ def _columns(source: Source) -> HostTable | str:
 
 @contextmanager
 def no_collecting() -> Iterator[None]:
-    """To look for cycles again and again among millions of small tuples would take a third of the time."""
+    """Garbage collection over millions of small tuples would take a third of the time."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -193,7 +220,7 @@ def no_collecting() -> Iterator[None]:
 
 
 def named(hosts: list[HostTable], sources: Sequence[Source]) -> list[HostTable]:
-    """Every host with a name of its own; the name of its folder tells two of the same release apart."""
+    """Every host with a unique name; the folder's name distinguishes two of the same release."""
     names = [host.name for host in hosts]
     for host, source in zip(hosts, sources, strict=True):
         host.summary.recording = source.recording

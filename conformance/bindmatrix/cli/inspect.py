@@ -15,11 +15,11 @@ _EPILOG = """\
   bindmatrix inspect --pid 4711
   bindmatrix inspect --port 8080 --os windows --os macos
 
-The options are read from the running program's own sockets, with pidfd_getfd(2) and getsockopt(2): nothing is traced,
-and io_uring hides nothing.  It needs Linux 5.6, and root or the right to trace the process.
+The options are read from the running program's own sockets, with pidfd_getfd(2) and getsockopt(2): the program is not
+traced, and sockets of io_uring are seen.  It needs Linux 5.6, and root or the right to trace the process.
 
 TCP connections are left out.  The options are those of now: the order in which they were set, options that were cleared
-again and groups that were joined cannot be read.  Sockets are told in the order of their inodes.
+again and groups that were joined cannot be read.  Sockets are listed in the order of their inodes.
 
 --json prints one object: warnings, folded, left_out and scenarios, as 'trace --json'.
 """

@@ -33,16 +33,16 @@ from bindmatrix.run.session import observed
 
 _EPILOG = f"""\
 Without a scenario: the images in {", ".join(kernel_images.PLACES)}, or those that --image names, each with the version
-that it says itself.
+in the image.
 
 With one (or a file of them): each image is booted in QEMU, in emulation unless --kvm is given; nothing is installed.
-With --executor c the C executor is all there is in it (an initramfs); that takes a few seconds and needs a C compiler
-that links statically.  With --executor python virtme-ng (vng) gives it the files of this machine, read only, and their
-Python; that takes from 20 seconds up.  Without --executor: c where that can be had.  The kernel that runs here is asked
-too (--no-here leaves it out), and what was recorded of the scenario on other releases is shown beside.  Then: between
+With --executor c the C executor is all that runs in it, from an initramfs; that takes a few seconds and needs a C
+compiler that links statically.  With --executor python, virtme-ng (vng) gives it the files of this machine, read only,
+and its Python; that takes 20 seconds or more.  The default is c if available.  The kernel of this machine is asked too
+(--no-here leaves it out), and recordings of the scenario on other releases are shown beside it.  Then comes between
 which two versions the answer changes, and the rules that say so.
 
-Exit status: 1 when a kernel that was run diverges from what is expected of it, 2 when one could not be run.
+Exit status: 1 when a kernel diverges from its rules, 2 when one could not be run.
 
 --json prints {{"images": [{{"path", "release", "uname", "banner"}}], "scenarios": [{{"scenario", "answers":
 [{{"release", "how", "source", "outcomes", "verdict", "reason", "expected", "rules"}}], "changes": [{{"before",
@@ -81,15 +81,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-here", action="store_true", help="do not ask the kernel that runs here")
     parser.add_argument(
-        "--executor", choices=("c", "python"), help="what runs in a booted kernel (default: c where it can be had)"
+        "--executor", choices=("c", "python"), help="what runs in a booted kernel (default: c if available)"
     )
-    parser.add_argument("--kvm", action="store_true", help="boot with the processor's virtualization: two seconds")
+    parser.add_argument("--kvm", action="store_true", help="boot with hardware virtualization (about two seconds)")
     parser.add_argument(
         "--jobs",
         type=scenario_options.whole,
         default=2,
         metavar="N",
-        help="kernels that are booted at once (default 2)",
+        help="how many kernels to boot at once (default 2)",
     )
     parser.add_argument("--json", action="store_true", help="an object, see below")
 

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bindmatrix.cli.cores import on_every_core
 from bindmatrix.cli.main import OK, WRONG
-from bindmatrix.errors import Place, Problem, Problems, nearest
+from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.lint import checks, mutation_score
 from bindmatrix.lint.checks import Finding
 from bindmatrix.lint.checks_evidence import unmeasured
 from bindmatrix.lint.context import Subject, quiet_collector
+from bindmatrix.lint.form import formed
 from bindmatrix.lint.mutation_score import Score, Survivor
-from bindmatrix.lint.replay import Recorded
+from bindmatrix.lint.replay import Recorded, SetReplay
 from bindmatrix.lint.suggest import POOL
 from bindmatrix.report.words import counted
-from bindmatrix.rules import catalog, confidence, divergences
-from bindmatrix.rules.formatter import formatted
-from bindmatrix.rules.loader import load, loads
-from bindmatrix.rules.model import Expectations, Rule
+from bindmatrix.rules import catalog, confidence
 
 _EPILOG = """\
 Exit status: 0 when nothing is wrong, 2 when something is (with --strict also when a mutant survives).
@@ -54,13 +51,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mutate",
         action="store_true",
-        help="drop each rule, change each outcome, drop each alternative, and count how many of these mutants the "
-        "recorded outcomes notice; print those that they do not",
+        help="drop each rule, change each outcome, drop each alternative, count how many of these mutants the recorded "
+        "outcomes notice, and print the others",
     )
     parser.add_argument(
         "--propose",
         action="store_true",
-        help="--mutate, and for each of those the shortest scenario that would notice it, which is what to record next",
+        help="--mutate, and for each of the others the shortest scenario that would notice it: record that next",
     )
     parser.add_argument(
         "--strict", action="store_true", help="a surviving mutant of a rule that is observed is an error"
@@ -71,17 +68,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fix",
         action="store_true",
-        help="put the files, and the divergences beside them, into their one form before checking: order of keys and "
-        "blocks, named conditions and changes, evidence at the end, lines of 120 characters",
+        help="format the files, and the divergences beside them, before checking: order of keys and blocks, named "
+        "conditions and changes, evidence at the end, lines of 120 characters",
     )
     parser.add_argument(
         "--no-cache",
         action="store_true",
-        help="verify everything anew, whatever an earlier call left in the cache folder (BINDMATRIX_CACHE)",
+        help="verify everything again and ignore the cache folder (BINDMATRIX_CACHE)",
     )
     parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="also list the rules that no recorded outcome rests on"
+        "-v", "--verbose", action="store_true", help="also list the rules that decide no recorded outcome"
     )
 
 
@@ -92,13 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.fix:
         for path in paths:
             _fix(path)
-    cached = not arguments.no_cache
-    subjects = [Subject(path, status.replaying, cached=cached) for path in paths]
-    _replay_in_processes([subject.path for subject in subjects if subject.replays_anew])
     results = []
-    for subject in subjects:
-        with quiet_collector():
-            findings = checks.run(subject)
+    for subject, findings in _checked(paths, status, cached=not arguments.no_cache):
         score = None
         if (arguments.mutate or arguments.propose) and subject.expectations is not None:
             with quiet_collector():
@@ -116,22 +108,36 @@ def run(arguments: argparse.Namespace) -> int:
     return WRONG if found or weak else OK
 
 
-def _replay_in_processes(paths: Sequence[Path]) -> None:
-    """Fill the cache for ``paths``, on every core; the files with most recordings first."""
-    if len(paths) < 2:
+def _checked(paths: Sequence[Path], status: _Status, *, cached: bool) -> Iterator[tuple[Subject, list[Finding]]]:
+    """The files, and what is wrong with each; several are checked on every core."""
+    subjects = {path: Subject(path, status.replaying, cached=cached) for path in paths}
+    if len(subjects) == 1:
+        for subject in subjects.values():
+            yield subject, _findings(subject)
         return
-    paths = sorted(paths, key=_recorded_bytes, reverse=True)
-    with ProcessPoolExecutor(min(len(paths), os.cpu_count() or 1)) as pool:
-        list(pool.map(_replay, paths))
+    longest = sorted(paths, key=lambda path: _recorded_bytes(subjects[path]), reverse=True)
+    found: dict[Path, list[Finding]] = {}
+    for path, (findings, replays) in zip(longest, on_every_core(partial(_check, cached=cached), longest), strict=True):
+        subjects[path].replays = replays
+        found[path] = findings
+        status.checked(len(found), len(paths))
+    for path, subject in subjects.items():
+        yield subject, found[path]
 
 
-def _recorded_bytes(path: Path) -> int:
-    return sum(one.path.stat().st_size for one in Subject(path).sets)
+def _check(path: Path, *, cached: bool) -> tuple[list[Finding], list[SetReplay]]:
+    """What is wrong with a file, and its replay, for another process."""
+    subject = Subject(path, cached=cached)
+    return _findings(subject), subject.replays if subject.expectations else []
 
 
-def _replay(path: Path) -> None:
+def _findings(subject: Subject) -> list[Finding]:
     with quiet_collector():
-        Subject(path, cached=True).replays  # noqa: B018 - for the cache that it leaves
+        return checks.run(subject)
+
+
+def _recorded_bytes(subject: Subject) -> int:
+    return sum(one.path.stat().st_size for one in subject.sets) if subject.expectations else 0
 
 
 def _paths(files: Sequence[str], systems: Sequence[str]) -> list[Path]:
@@ -257,31 +263,17 @@ def _summary(results: Sequence[_Result], found: int) -> None:
 
 
 def _fix(path: Path) -> None:
-    """Put the file, and its divergences, into their form; one that cannot be read is left to the checks."""
-    try:
-        expectations = load(path)
-    except Problems:
+    """Put the file, and its divergences, into their form; what cannot be read is left to the checks."""
+    subject = Subject(path)
+    if subject.problems:
         return
-    _rewrite(path, lambda text: loads(text, str(path)))
-    beside = path.parent / "divergences" / f"{expectations.os}.yaml"
-
-    def read(text: str) -> list[Rule]:
-        return [one.rule for one in divergences.loads(text, str(beside), expectations)]
-
-    if beside.exists():
-        with contextlib.suppress(Problems):
-            _rewrite(beside, read)
-
-
-def _rewrite(path: Path, read: Callable[[str], Expectations | list[Rule]]) -> None:
-    before = path.read_text(encoding="utf-8")
     try:
-        after = formatted(before, read)
+        changed = [one for one in formed(subject) if one.form != one.text]
     except ValueError as error:
         raise Problem(Place(str(path)), f"cannot be put into the form, nothing was changed: {error}") from error
-    if after != before:
-        path.write_text(after, encoding="utf-8")
-        print(f"wrote {path}", file=sys.stderr)
+    for one in changed:
+        one.path.write_text(one.form, encoding="utf-8")
+        print(f"wrote {one.path}", file=sys.stderr)
 
 
 class _Status:
@@ -293,6 +285,10 @@ class _Status:
     def replaying(self, recorded: Recorded) -> None:
         """A set is going to be replayed."""
         self._show(f"replaying {recorded.reference}")
+
+    def checked(self, done: int, total: int) -> None:
+        """So many files are checked."""
+        self._show(f"checked {done} of {total} files")
 
     def mutating(self, os: str, done: int, total: int) -> None:
         """A mutant is going to be tried."""

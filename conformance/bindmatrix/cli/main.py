@@ -1,9 +1,8 @@
-"""The command `bindmatrix`: finds the verb, prints what goes wrong in one clear line.
+"""The command `bindmatrix`: finds the verb and prints errors in one line.
 
-Exit status: 0 all conform, 1 something diverges, 2 the input or the set-up is wrong, 70 a defect of bindmatrix itself,
-130 interrupted.  A verb is one
-module beside this one with ``configure(parser)`` and ``run(arguments) -> int``; only the verb that is asked for is
-imported, so that ``--help`` answers at once.
+Exit status: 0 all conform, 1 something diverges, 2 bad input or set-up, 70 a defect of bindmatrix, 130 interrupted.  A
+verb is one module beside this one with ``configure(parser)`` and ``run(arguments) -> int``.  Only the requested verb is
+imported, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -32,33 +31,36 @@ VERBS: dict[str, str] = {
     "run": "generate scenarios, run them on this kernel or on others, judge, report",
     "scenarios": "print the scenarios that 'run' would run on a host, or those to run again",
     "observe": "run given scenarios and print what happened",
-    "judge": "compare observations of any host with what is expected of it",
+    "judge": "compare the observations of a host with the rules",
     "predict": "what a system returns, as JSON Lines",
     "ask": "what every system returns for one scenario, side by side",
-    "check": "what a library relies on, on the systems that it is to run on",
-    "trace": "the socket calls of a real program as scenarios, and what every system would do with them",
+    "check": "check what a library relies on, on every system that it supports",
+    "trace": "the socket calls of a program as scenarios, and what every system does with them",
     "inspect": "the sockets of a running process or of a port, with their options, as scenarios",
     "audit": "what a program does on the systems that its author does not have",
     "recipes": "the smallest option sets that reach a goal, on every system",
-    "misuse": "socket options that a program uses in a way that hurts on some systems",
+    "misuse": "uses of socket options that hurt on some systems",
     "diff": "what differs between two or three expectation files, or two or three recordings",
-    "claims": "what the literature says, and where it holds",
+    "claims": "what people believe about socket options, and where it is true",
     "ports": "what happens with ports that the kernel chooses",
-    "kernels": "the kernel images that are here, and one scenario on each: between which versions the answer changes",
+    "kernels": "list kernel images, or boot each one with a scenario to see where the answer changes",
     "report": "results of one or several hosts as HTML, Markdown, JUnit XML and JSON",
     "site": "the explorer and the pages around it, made from the rules",
-    "collect": "the recordings of many machines as everything that a CI job publishes",
-    "reproduce": "a C and a Python program and the text of a bug report for one scenario",
+    "collect": "judge the recordings of many machines and write what a CI job publishes",
+    "kit": "one file that records a machine in less than a minute",
+    "contribute": "what such a recording settles, and how to hand it in",
+    "reproduce": "write a C program, a Python program and a bug report for one scenario",
     "lint": "check the expectation files against each other and the evidence",
-    "regenerate": "write the generated files of a checkout anew, or check that they are up to date",
+    "regenerate": "write the generated files of a checkout, or check that they are up to date",
+    "help": "explain the notation of scenarios, or a verb",
 }
 
 
-#: verbs whose status says whether something diverges; of the others it is no fault that the reader had enough
-_JUDGES = ("run", "judge", "report", "collect", "kernels", "lint", "regenerate")
-#: seconds within which several signals are one
+#: verbs whose status says whether something diverges; for the others a closed pipe is no error
+_JUDGES = ("run", "judge", "report", "collect", "contribute", "kernels", "lint", "regenerate")
+#: seconds within which several signals count as one
 _AT_ONCE = 0.5
-#: what write() says of standard output, which has no name in the error
+#: errors of write() on standard output, which carry no file name
 _NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
@@ -82,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _say(defect(error))
             return DEFECT
         if error.filename is None:
-            # the reader of our output has gone (EINVAL on Windows: bpo-19612), or there is no room for it
+            # the reader closed the pipe (EINVAL on Windows: bpo-19612), or the disk is full
             _drop(sys.stdout)
         judges = bool(arguments) and arguments[0] in _JUDGES
         return OK if gone and error.filename is None and not judges else WRONG
@@ -91,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _end_as_ctrl_c_does() -> None:
     """Let SIGTERM (docker stop, a CI time-out) and SIGHUP end a run as Ctrl-C does: with its summary.
 
-    Several of them at once are one: the second would interrupt what the first one lets finish.
+    Several at once count as one: the second would interrupt what the first lets finish.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -136,12 +138,12 @@ def _told(arguments: list[str]) -> int:
         sys.stdout.flush()
         raise
     finally:
-        # what argparse and the verbs have written there themselves
+        # flush what argparse and the verbs wrote there
         _say("", end="")
 
 
 def _say(text: str, end: str = "\n") -> None:
-    """Print on standard error; where that cannot be written either, the exit status has to do."""
+    """Print on standard error; if that fails too, only the exit status tells."""
     try:
         print(text, file=sys.stderr, end=end, flush=True)
     except OSError:
@@ -149,14 +151,14 @@ def _say(text: str, end: str = "\n") -> None:
 
 
 def _drop(stream: TextIO) -> None:
-    """Let what is left in a stream that cannot be written go nowhere; Python would end with status 120 for it."""
+    """Discard what is left in an unwritable stream; Python would exit with status 120."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open_what_is_closed() -> None:
-    """After ``<&-``, ``>&-`` or ``2>&-`` there is no stream, and the next file that is opened would get its number.
+    """After ``<&-``, ``>&-`` or ``2>&-`` there is no stream, and the next opened file would get its number.
 
-    What is written there is dropped; reading says that there is nothing to be read.
+    Writes are dropped; a read fails.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -166,7 +168,7 @@ def _open_what_is_closed() -> None:
 
 
 def _forgive_letters() -> None:
-    """A letter that the console or a pipe cannot show (Windows: cp1252) is no reason to end with a traceback."""
+    """Do not end with a traceback for a character that the console cannot show (Windows: cp1252)."""
     for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors=errors)
@@ -185,7 +187,7 @@ class _Version(argparse.Action):
 def _main(arguments: list[str]) -> int:
     top = argparse.ArgumentParser(
         prog="bindmatrix",
-        description="What happens when sockets share a port, on this kernel and on others.",
+        description="What happens when sockets bind the same port, on this kernel and on others.",
         epilog="verbs:\n" + "\n".join(f"  {verb:<10} {line}" for verb, line in VERBS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="bindmatrix [-h] [--version] VERB ...",
@@ -199,7 +201,7 @@ def _main(arguments: list[str]) -> int:
     if verb not in VERBS:
         print(f"bindmatrix: unknown verb {verb!r}{nearest(verb, VERBS)}; there are {', '.join(VERBS)}", file=sys.stderr)
         return WRONG
-    # what the oracle works out is kept until the end: looking for garbage in it again and again would double the time
+    # the oracle keeps what it computes until the end: scanning that for garbage again and again would double the time
     gc.set_threshold(200_000, 100, 100)
     module = importlib.import_module(f"bindmatrix.cli.{verb}")
     parser = argparse.ArgumentParser(

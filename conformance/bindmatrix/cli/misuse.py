@@ -16,11 +16,11 @@ from bindmatrix.report.words import counted
 
 _EPILOG = """\
 PROGRAM is a Python source, a scenario or a file of them, a recording, a trace of strace, a runtime of docs/runtimes.md,
-or a process.  A Python source is read and not run: a host that is not a constant is taken for the wildcard, and an
-option that is set under a test of the platform is not counted on Windows.
+or a process.  A Python source is read and not run: a host that is not a constant counts as the wildcard, and an
+option that is set under a test of the platform does not count on Windows.
 
-A pattern hurts a system where the rules of its newest release say so; docs/misuse.md has the scenarios, and where
-people met it.  --os asks for one system alone (repeatable), --ignore leaves a pattern out.
+The rules of the newest release say whether a pattern hurts a system; docs/misuse.md has the scenarios, and where people
+met it.  --os selects one system (repeatable), --ignore excludes a pattern.
 
 Exit status: 0 when nothing is found, 1 when something is.
 

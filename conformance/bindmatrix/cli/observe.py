@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes (default: one; the order is then kept)",
     )
-    parser.add_argument("--json", action="store_true", help="accepted for symmetry: the output is JSON Lines anyway")
+    parser.add_argument("--json", action="store_true", help="accepted for consistency; the output is always JSON Lines")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -17,11 +17,11 @@ from bindmatrix.rules import ephemeral
 from bindmatrix.rules.ephemeral import PortAnswer, Table
 
 _EPILOG = """\
-On Linux the kernel here is asked too, in a network namespace whose range of ports is narrowed to 64; it needs root or
-user namespaces.  Nothing of it is left behind.
+On Linux this kernel is asked too, in a network namespace whose port range is narrowed to 64 ports.  That needs root or
+user namespaces, and leaves nothing behind.
 
 --json prints {"questions": [{"id", "question", "cells": {OS: {"answer", "evidence"}}, "here"}], "host", "also"}.
-A system that a question does not name is unknown.  Exit status 1: this kernel answers otherwise than its system.
+A system that a question does not name is unknown.  Exit status 1: this kernel contradicts the answer for its system.
 """
 
 
@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("--os", action="append", default=[], help="only this system (repeatable)")
     parser.add_argument(
-        "--live", action=argparse.BooleanOptionalAction, default=None, help="ask this kernel (default: where it can be)"
+        "--live", action=argparse.BooleanOptionalAction, default=None, help="ask this kernel too (default: if possible)"
     )
     parser.add_argument("--json", action="store_true", help="an object, see below")
 

@@ -15,12 +15,12 @@ from bindmatrix.rules import catalog, confidence, divergences
 
 _EPILOG = """\
 One line a scenario: {"scenario", "outcomes", "rules", "confidence"}.  An outcome is a string, a list of accepted ones,
-"refused" (any error) or null where it is unknown.  "divergence" and "actual" are added where the release is known to
-do otherwise than the rules say.
+"refused" (any error) or null where it is unknown.  "divergence" and "actual" are added where a release is known to
+contradict the rules.
 
-"confidence" is that of the rule that is known least: {"method"}, and where they apply "release" (of the code that
-answered or was read), "parts" (releases from which functions were put in), "stretched" (how the release that was asked
-about differs).  The methods, the strongest first:
+"confidence" is that of the weakest rule: {"method"}, and where they apply "release" (of the code that answered or was
+read), "parts" (releases from which functions were put in), "stretched" (how the requested release differs).  The
+methods, the strongest first:
 
 """
 
@@ -42,11 +42,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SCENARIO|FILE",
         help="a scenario, a file of them, or - (default) for standard input",
     )
-    parser.add_argument("--json", action="store_true", help="accepted for symmetry: the output is JSON Lines anyway")
+    parser.add_argument("--json", action="store_true", help="accepted for consistency; the output is always JSON Lines")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the predictions; every bad line is told, the others are still answered."""
+    """Print the predictions. Bad lines are reported, the others are answered."""
     os, at, named = arguments.os.partition("@")
     if at and arguments.release:
         raise Problem(Place("--release"), f"the release is named twice: {named} and {arguments.release}")

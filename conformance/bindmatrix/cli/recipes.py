@@ -17,15 +17,14 @@ from bindmatrix.report.console import show, width_of
 from bindmatrix.rules import catalog
 
 _EPILOG = """\
-Every set of up to three options is tried by the rules of the newest release of each system that is described.  A set
-reaches the goal when every check comes out: what must work, and what a newcomer must not get.  Where no set does,
-options that are cleared after bind() or set after it are tried too.  Shown are the smallest sets, and how they are
-known.
+Every set of up to three options is tried by the rules of the newest release of each system.  A set reaches the goal
+when every check passes: what must work, and what another program must not get.  Where no set does, options that are
+cleared or set after bind() are tried too.  The output shows the smallest sets and how they are known.
 
   bindmatrix recipes                        every goal on every system
   bindmatrix recipes workers --os freebsd   with the scenarios of the checks
   bindmatrix recipes workers --os linux --code go
-  bindmatrix recipes restart --check        runs the checks of what is found on this kernel; status 1 where one fails
+  bindmatrix recipes restart --check        runs the checks of the sets for this kernel; status 1 if one fails
 
 --json prints a list of objects: goal, place, os, release, works and may_work (lists of option sets: before, cleared,
 after), refuted (options, check, scenario), checks (check, scenario, wanted), confidence.  With --check: goal, place,
@@ -42,7 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG + "\n".join(f"  {goal.id:<{width}}  {goal.title}" for goal in GOALS)
     parser.add_argument("goal", nargs="?", metavar="GOAL", help="one of the goals below (default: all)")
     parser.add_argument("--os", action="append", default=[], help="only this system (repeatable)")
-    parser.add_argument("--check", action="store_true", help="run the checks of the sets for this system here")
+    parser.add_argument(
+        "--check", action="store_true", help="run the checks of the sets for this system on this kernel"
+    )
     parser.add_argument("--code", choices=tuple(snippets.LANGUAGES), help="print programs; needs one --os")
     parser.add_argument("--json", action="store_true", help="a list of objects, see above")
 
@@ -75,7 +76,7 @@ def _print_programs(found: list[Recipe], language: str) -> None:
 
 
 def _check(goals: list[Goal], *, as_json: bool) -> int:
-    """Run the checks of the sets that work on this system; a check that could not be run counts for nothing."""
+    """Run the checks of the sets that work on this system; a check that could not run is not counted."""
     with this_host() as host:
         os = str(host.facts.get("os"))
         catalog.expectations(os)

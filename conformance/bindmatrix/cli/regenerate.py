@@ -1,4 +1,4 @@
-"""``bindmatrix regenerate``: writes every generated file of the checkout anew.
+"""``bindmatrix regenerate``: writes every generated file of the checkout.
 
 :data:`GENERATED` is the whole list.  A new kind of generated file is one more row, and one function that returns its
 text.
@@ -16,10 +16,11 @@ from typing import NamedTuple
 from bindmatrix.advice import misuse_page, recipes_page
 from bindmatrix.answers import cells, open_questions, reference, runtimes_page
 from bindmatrix.cli import readme
+from bindmatrix.cli.cores import on_every_core
 from bindmatrix.cli.main import DIVERGES, OK
 from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.lint import rule_coverage
-from bindmatrix.lint.context import Subject
+from bindmatrix.lint.context import Subject, quiet_collector
 from bindmatrix.report.words import counted
 from bindmatrix.reproduce import findings
 from bindmatrix.rules import catalog
@@ -38,21 +39,28 @@ class Generated(NamedTuple):
 
 
 def _decided() -> Texts:
-    decided = {}
-    for os in catalog.names():
-        subject = Subject(catalog.folder() / f"{os}.yaml", cached=True)
-        if subject.problems:
-            raise subject.problems[0]
-        decided[os] = subject.decided
+    names = catalog.names()
+    decided = dict(zip(names, on_every_core(_decided_of, names), strict=True))
     return {"expectations/evidence/decided.json": rule_coverage.text(decided)}
 
 
+def _decided_of(os: str) -> rule_coverage.OfRules:
+    subject = Subject(catalog.folder() / f"{os}.yaml", cached=True)
+    if subject.problems:
+        raise subject.problems[0]
+    with quiet_collector():
+        return subject.decided
+
+
 def _cells() -> Texts:
-    return {f"expectations/cells/{os}.txt": cells.render(os) for os in catalog.names()}
+    names = catalog.names()
+    grids = dict(zip(names, on_every_core(cells.render, names), strict=True))
+    return {f"expectations/cells/{os}.txt": text for os, text in grids.items()}
 
 
 def _questions() -> Texts:
-    return {"docs/open-questions.md": open_questions.render()}
+    sections = on_every_core(open_questions.section, catalog.names())
+    return {"docs/open-questions.md": open_questions.page(sections)}
 
 
 def _runtimes() -> Texts:
@@ -68,7 +76,8 @@ def _misuse() -> Texts:
 
 
 def _reference() -> Texts:
-    return {"docs/expectations.md": reference.render()}
+    pages = ("docs/expectations.md", "docs/notation.md", "docs/methods.md")
+    return {path: reference.render((checkout() / path).read_text(encoding="utf-8")) for path in pages}
 
 
 def _findings() -> Texts:
@@ -88,7 +97,7 @@ GENERATED: tuple[Generated, ...] = (
     Generated("runtimes", "docs/runtimes.md", "what runtimes do before and after bind()", _runtimes),
     Generated("recipes", "docs/recipes.md", "the smallest option sets that reach a goal", _recipes),
     Generated("misuse", "docs/misuse.md", "patterns of misuse, and the systems that they hurt", _misuse),
-    Generated("reference", "docs/expectations.md", "what an expectation file may say", _reference),
+    Generated("reference", "docs/*.md", "the tables of expectations.md, notation.md and methods.md", _reference),
     Generated("findings", "findings/*", "the reports and programs of findings.yaml", _findings),
     Generated("readme", "README.md", "the table of answers, and what the examples print", _readme),
 )
@@ -103,13 +112,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Exit status: 0 when everything is (or, with --check, was) up to date, 1 when --check finds a stale file.\n"
         'With --json: {"changed": [PATH, ...]}, relative to the checkout.\n\nwhat is generated:\n' + "\n".join(rows)
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these; without any, everything below")
-    parser.add_argument("--check", action="store_true", help="write nothing; tell which files are not up to date")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these (default: everything below)")
+    parser.add_argument("--check", action="store_true", help="write nothing; list the files that are not up to date")
     parser.add_argument("--json", action="store_true", help="print the changed files as one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write what is stale, or with ``--check`` say what is."""
+    """Write the stale files, or with ``--check`` list them."""
     root = checkout()
     changed = []
     for one in _chosen(arguments.names):

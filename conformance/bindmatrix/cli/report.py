@@ -20,17 +20,17 @@ from bindmatrix.report.html import page
 _EPILOG = """\
 RESULTS are folders that 'bindmatrix run' wrote, observation files of any host, folders of recorded evidence, or a
 folder of such folders.  The files of one folder are one host; a facts.json beside them ({"release": "20221219"}) says
-what the host cannot tell of itself.
+what the host cannot find out about itself.
 
   bindmatrix report results/* --html matrix.html
   bindmatrix report expectations/evidence/linux-* --html linux.html
   bindmatrix report results/today --markdown "$GITHUB_STEP_SUMMARY" --junit junit.xml
 
-A FILE of - is standard output.  Without any of the four a summary of each host is printed.  --markdown appends to a
+A FILE of - is standard output.  Without any of the four, a summary of each host is printed.  --markdown appends to a
 file that the variable GITHUB_STEP_SUMMARY names and replaces any other.  The JSON is a list of summaries, described
 by docs/schema/verdicts.schema.json.
 
-Exit status: 0 all conform, 1 something diverges, 2 bad input (what could be read is reported all the same).
+Exit status: 0 all conform, 1 something diverges, 2 bad input (what could be read is still reported).
 """
 
 
@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "results", nargs="+", metavar="RESULTS", help="result folders or observation files; - for standard input"
     )
-    parser.add_argument("--html", metavar="FILE", help="the matrix as one page that needs nothing else")
+    parser.add_argument("--html", metavar="FILE", help="the matrix as one self-contained page")
     parser.add_argument("--markdown", metavar="FILE", help="for the summary page of a CI job")
     parser.add_argument("--junit", metavar="FILE", help="JUnit XML, a suite for each host")
     parser.add_argument(
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise Problem(Place("report"), "only one of the reports can go to standard output")
     files = [os.path.realpath(one) for one in targets if one not in ("-", os.devnull)]
     if len(set(files)) < len(files):
-        raise Problem(Place("report"), "two of the reports would go to one file; name another")
+        raise Problem(Place("report"), "two reports have the same file; name another")
     for target in files:
         _check_writable(Path(target))
     found = inputs.find(arguments.results)

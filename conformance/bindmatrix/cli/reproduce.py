@@ -1,4 +1,4 @@
-"""``bindmatrix reproduce``: a C and a Python program and the text of a bug report for one scenario."""
+"""``bindmatrix reproduce``: a C program, a Python program and a bug report for one scenario."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from bindmatrix.reproduce.files import files
 from bindmatrix.rules import catalog
 
 _EPILOG = """\
-The programs choose a free port (or take one as argument), use the loopback interface alone and exit with 0 when every
+The programs choose a free port (or take one as argument), use only the loopback interface and exit with 0 when every
 step is as expected, 1 when one is not, 2 when the set-up failed.
 
 Without --host the scenario is run here and this machine is the host.  With it nothing is run: the outcomes are those
-of the results folder or recording, where it holds the scenario, else what is known of that release.  FACTS is one of
+of the results folder or recording if it holds the scenario, else what the rules say of that release.  FACTS is one of
 
-  freebsd  freebsd@14.1             a system, of the newest release that is described or of the one after the @
+  freebsd  freebsd@14.1             a system: its newest release, or the one after the @
   facts.json  '{"os": "linux", "release": "6.1.170"}'   the facts of a host
   results/HOST-TIME  seen.jsonl     the results of a run, or a recording
 
 --expect takes one outcome a step: ok, the name of an error, alternatives joined by |, 'error' for any, '?' for
-anything, or a JSON list.  Without it the rules of the system are expected.
+anything, or a JSON list.  Without it the rules of the system decide.
 
 Exit status: 0 done, 2 bad input, or a recording that could not be read to its end.
 
@@ -60,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print or write what was asked for."""
+    """Print or write the programs and the report."""
     if not 0 <= arguments.port <= 65535:
         raise Problem(Place("--port"), f"expected a port from 1 to 65535, got {arguments.port}")
     scenario = _one(arguments.scenario)

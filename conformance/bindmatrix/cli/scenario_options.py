@@ -1,4 +1,4 @@
-"""The arguments that say what to run, for the verbs that generate scenarios."""
+"""The arguments of the verbs that generate scenarios."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _DELIVERIES = 600
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """``--quick --examples --deliveries --seed --shard``."""
-    parser.add_argument("--quick", action="store_true", help="a sample that meets every value and every pair of values")
+    parser.add_argument("--quick", action="store_true", help="a pairwise sample of the matrix")
     parser.add_argument(
         "--examples",
         type=whole,
         metavar="N",
-        help=f"random sequences of 2 to 6 sockets, with a quarter as many of any calls (default {_EXAMPLES:,})",
+        help=f"random sequences of 2 to 6 sockets, and a quarter as many of calls in any order (default {_EXAMPLES:,})",
     )
     parser.add_argument(
         "--deliveries",
@@ -29,12 +29,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"random scenarios of who receives, some of 32 sends each (default {_DELIVERIES})",
     )
-    parser.add_argument("--seed", type=whole, default=0, metavar="N", help="seed of what is random (default 0)")
+    parser.add_argument("--seed", type=whole, default=0, metavar="N", help="random seed (default 0)")
     parser.add_argument("--shard", type=_shard, default=(1, 1), metavar="K/N", help="run the K-th of N parts")
 
 
 def chosen(arguments: argparse.Namespace) -> list[str]:
-    """The options that were given of those that say what to generate."""
+    """The given options that select what to generate."""
     names = ("quick", "examples", "deliveries", "seed", "shard")
     usual = {"quick": False, "seed": 0, "shard": (1, 1)}
     return [f"--{name}" for name in names if getattr(arguments, name) != usual.get(name)]

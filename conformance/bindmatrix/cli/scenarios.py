@@ -21,7 +21,7 @@ from bindmatrix.rules import catalog, divergences
 from bindmatrix.run.session import REPEATS
 
 _EPILOG = f"""\
-For a machine that has a Python (3.8 or later) and nothing else, three pipes do what 'bindmatrix run' does:
+A machine that has only Python 3.8 or later can do what 'bindmatrix run' does through pipes:
 
   python3 executor.py < /dev/null > host.jsonl                            (there: what the host is)
   bindmatrix scenarios --host host.jsonl > scenarios.txt                  (here)
@@ -32,8 +32,7 @@ For a machine that has a Python (3.8 or later) and nothing else, three pipes do 
 
 executor.py is the file conformance/bindmatrix/execute/executor.py of this package.
 
-Exit status: 0, or 2 where a line of FILE is no scenario or RESULTS break off (what could be read is printed all the
-same).
+Exit status: 0, or 2 if a line of FILE is no scenario or RESULTS are cut off (what could be read is still printed).
 """
 
 
@@ -45,11 +44,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "scenario",
         nargs="?",
         metavar="SCENARIO|FILE",
-        help="print these in the form that is their id, instead of generated ones; - for standard input",
+        help="print these in their canonical form instead of generated ones; - for standard input",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
-        "--host", metavar="OBSERVATIONS", help="a file whose first line says what the host is (default: this machine)"
+        "--host", metavar="OBSERVATIONS", help="a file whose first line describes the host (default: this machine)"
     )
     which.add_argument(
         "--diverging",

@@ -1,4 +1,4 @@
-"""bindmatrix trace: the socket calls of a real program as scenarios, and what every system would do with them."""
+"""bindmatrix trace: the socket calls of a program as scenarios, and what every system does with them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ _EPILOG = """\
   bindmatrix trace --file trace.txt            a trace that strace wrote with -f -y -o trace.txt
   bindmatrix trace --file out.*                the files of strace -ff, one a process
 
-COMMAND runs under strace, in a network namespace of its own where that is allowed: nobody meets its ports.  It runs
-until it ends, until --timeout is over, until --settle holds, or until Ctrl-C; then everything that it started is ended
-too.  What it prints goes to standard error.
+COMMAND runs under strace, in a network namespace of its own where that is allowed, so that its ports are free.  It
+runs until it ends, --timeout or --settle ends it, or you press Ctrl-C; then everything that it started is ended too.
+Its output goes to standard error.
 
-Each port becomes one scenario; sockets that are only clients are counted.  What the notation has no step for is listed
-with its reason.  A trace of other options, a cut one or one with other lines in it is read as far as it goes: what was
-not understood is counted and shown.  (-y names each socket by its inode.  Without it descriptors are followed.)
+Each port becomes one scenario; sockets that are only clients are counted.  Calls that the notation cannot express are
+listed with the reason.  A trace with other options or other lines, or one that is cut off, is read as far as possible:
+lines that were not understood are counted and shown.  (-y names each socket by its inode.  Without it descriptors are
+followed.)
 
 --json prints one object: run (of a command: network, status, ended_by, seconds), trace (lines, calls, not_understood,
 examples, inodes), warnings, folded, left_out, and scenarios, a list of ports, scenario, outcomes (those in the trace),
@@ -49,21 +50,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--file", nargs="+", default=[], help="a trace of strace, - for standard input; .gz is read too"
     )
-    parser.add_argument("--timeout", type=float, default=0.0, metavar="SECONDS", help="end the command after so long")
+    parser.add_argument("--timeout", type=float, default=0.0, metavar="SECONDS", help="end the command after this time")
     parser.add_argument(
-        "--settle", type=float, default=0.0, metavar="SECONDS", help="end it when it has bound nothing new for so long"
+        "--settle",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="end it when it has bound nothing new for this time",
     )
-    parser.add_argument("--here", action="store_true", help="on the network of this machine, not in a namespace")
+    parser.add_argument("--here", action="store_true", help="use the network of this machine, not a namespace")
     parser.add_argument("--save", metavar="FILE", help="keep the trace of the command")
     add_output(parser)
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
-    """What is printed of the scenarios that were found; ``inspect`` has the same."""
+    """The output options, which ``inspect`` shares."""
     parser.add_argument(
         "--os", action="append", default=[], help="only this system (repeatable), or an expectation file"
     )
-    parser.add_argument("--scenarios", action="store_true", help="print the scenarios alone, for other verbs")
+    parser.add_argument("--scenarios", action="store_true", help="print only the scenarios, for other verbs")
     parser.add_argument("--json", action="store_true", help="one object, see below")
 
 
@@ -90,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
     heads = [f"trace: {lines.count:,} lines, {lines.calls:,} calls, {lines.not_understood:,} lines not understood"]
     heads += [f"  line {line}: {terminal(text)[:100]}" for line, text in lines.examples]
     if calls.sockets and not calls.descriptors.with_inodes:
-        heads.append("  it names no inodes (strace -y): sockets were followed by their descriptors")
+        heads.append("  the trace names no inodes (strace -y): sockets were followed by their descriptors")
     if went is not None:
         data["run"] = {
             "network": went.network,
@@ -154,7 +159,7 @@ def _end(went: strace_run.TracedRun) -> str:
 def _warnings(calls: SocketCalls, went: strace_run.TracedRun | None) -> list[str]:
     out = [f"{what} ({times} times)" for what, times in calls.unread.items()]
     if calls.descriptors.io_uring:
-        out.append("io_uring was set up: sockets that are made, bound or listen through it are in no trace")
+        out.append("io_uring was set up: calls through it are not in the trace")
     if calls.lines.traits["injected"]:
         out.append("strace injected errors (-e inject): what calls returned is not the kernel's answer")
     out += [

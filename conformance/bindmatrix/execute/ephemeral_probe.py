@@ -1,7 +1,7 @@
 """Ports that the kernel chooses, asked of this kernel: a program of its own in a network namespace of its own.
 
-The range of ports to choose from is narrowed to 64, so that "never" and "always" can be told apart by counting: of 80
-sockets on 64 ports two must share, or one must fail.  The namespace ends with the process, and with it every socket,
+The range of ports to choose from is narrowed to 64, so that "never" and "always" can be distinguished by counting: of
+80 sockets on 64 ports two must share, or one must fail.  The namespace ends with the process, and with it every socket,
 every TIME_WAIT and the narrowed range; the sysctl of the host is never touched.
 
 ``probe()`` starts the program and returns what it found; ``python -m bindmatrix.execute.ephemeral_probe`` prints it as

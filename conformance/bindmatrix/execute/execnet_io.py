@@ -1,13 +1,13 @@
 """The connection to a Python somewhere else: a process whose standard input and output lead there.
 
-It is the ``IO`` object under an execnet gateway, and the customs of it.  execnet trusts its far side: a frame of nine
-bytes may claim two gigabytes, a list of five bytes may become sixteen, any frame may make a channel, and what arrives
-waits in a queue without an end.  Nothing of this can be limited from outside, so every frame is looked at here before
-execnet reads it.  Only what the far side of a host has to say comes through: items of bytes on the one channel, of at
-most ``MAX_FRAME``, and the end of that channel.  Anything else, and the process is ended.
+It is the ``IO`` object under an execnet gateway, and validates every frame.  execnet trusts its far side: a frame of
+nine bytes may claim two gigabytes, a list of five bytes may become sixteen, any frame may make a channel, and received
+items wait in an unbounded queue.  None of this can be limited from outside, so every frame is checked here before
+execnet reads it.  Only what an executor sends passes: items of bytes on the one channel, of at most ``MAX_FRAME``, and
+the end of that channel.  Anything else ends the process.
 
-Three threads a connection: execnet's receiver reads, one thread writes (so that nobody ever waits for a far side that
-does not read), one keeps the last words on standard error.
+Three threads a connection: execnet's receiver reads, one thread writes (so that no caller waits for a far side that
+does not read), one keeps the last output on standard error.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class Connection:
     def __init__(self, command: Sequence[str]) -> None:
         self.execmodel = get_execmodel("thread")
         self.failure = ""
-        #: execnet may read frames: whoever shall get them is there
+        #: execnet may read frames: their receiver exists
         self.ready = threading.Event()
-        #: its channel has ended: nothing more has to be read
+        #: the channel has ended; nothing more is read
         self._over = False
         self._payload: bytes | None = None
         #: how it ended by itself
@@ -57,12 +57,12 @@ class Connection:
         self._lock = threading.Lock()
         self._noise = bytearray()
         self._words = bytearray()
-        self._process = subprocess.Popen(  # noqa: S603 - what the person at the keyboard asked for
+        self._process = subprocess.Popen(  # noqa: S603 - what the user asked for
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # Ctrl-C is for us, and everything that the command starts can be ended together
+            # only this process gets Ctrl-C, and everything that the command starts can be ended together
             start_new_session=True,
         )
         self._unsent: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -99,13 +99,13 @@ class Connection:
         self._unsent.put(None)
 
     def wait(self) -> None:
-        """Nothing: whoever waits for a process frees its number, and that is left to :meth:`end`."""
+        """Do nothing: waiting for a process frees its number, and only :meth:`end` may do that."""
 
     def kill(self) -> None:
         """End the process and what it started."""
         with self._lock:
             if self._gone:
-                return  # its number may be that of another process by now
+                return  # its number may belong to another process by now
             if os.name == "nt":
                 self._process.kill()
                 return
@@ -121,7 +121,7 @@ class Connection:
         return data
 
     def _checked(self, code: int, channel: int, length: int) -> bytes:
-        """The rest of a frame that may pass."""
+        """The rest of a frame, if it may pass."""
         data = code == Message.CHANNEL_DATA
         error = code == Message.CHANNEL_CLOSE_ERROR
         if not (data or error or code in _ENDS) or channel not in (CHANNEL, 0):

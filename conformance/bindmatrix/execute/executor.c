@@ -3121,7 +3121,11 @@ static void put_header(void)
     if (*container())
         put_fact("container", container());
 #endif
-    put(&output, "}}\n");
+    put(&output, "}");
+#ifdef KIT
+    put(&output, ",\"kit\":" KIT);
+#endif
+    put(&output, "}\n");
 }
 
 /* --- 12. input and output ----------------------------------------------------------------------------------------- */
@@ -3370,12 +3374,41 @@ static void answer_line(struct word line)
         run_scenario(scenario);
 }
 
-/* Answer what comes from `descriptor`; observations are written whenever the input pauses, and five times a second. */
+/* Write `output` when it is worth it, and five times a second. */
+static void flush_at_times(void)
+{
+    static double flushed;
+
+    if (output.length > 32768 || now() - flushed > 0.2) {
+        flush_output();
+        flushed = now();
+    }
+}
+
+#ifdef KIT
+/* `bindmatrix kit` puts this file behind its own lines, which define KIT, KIT_FOR, KIT_SECONDS, KIT_WITNESSES (so many
+ * run twice, since an answer that nobody knew counts once it was repeated) and kit_scenarios. */
+static void record_kit(double started)
+{
+    size_t count = COUNT(kit_scenarios), done = 0;
+
+    for (; done < KIT_WITNESSES + count && now() - started < KIT_SECONDS; done++) {
+        const char *text = kit_scenarios[done < KIT_WITNESSES ? done : done - KIT_WITNESSES];
+        answer_line((struct word){text, strlen(text)});
+        flush_at_times();
+    }
+    flush_output();
+    fputs("done", stderr);
+    if (done < KIT_WITNESSES + count)
+        fprintf(stderr, ": %lu scenarios were left out for want of time", (unsigned long)(KIT_WITNESSES + count - done));
+    fputs("\n", stderr);
+}
+#else
+/* Answer what comes from `descriptor`; observations are also written whenever the input pauses. */
 static void serve(int descriptor)
 {
     static struct text input;
     size_t start = 0;
-    double flushed = now();
 
     for (;;) {
         const char *end;
@@ -3397,13 +3430,9 @@ static void serve(int descriptor)
             struct word line = {input.at + start, (size_t)(end - input.at) - start};
             start += line.length + 1;
             answer_line(line);
-            if (output.length > 32768 || now() - flushed > 0.2) {
-                flush_output();
-                flushed = now();
-            }
+            flush_at_times();
         }
         flush_output();
-        flushed = now();
         if (length <= 0)
             return;
         memmove(input.at, input.at + start, input.length - start);
@@ -3411,6 +3440,7 @@ static void serve(int descriptor)
         start = 0;
     }
 }
+#endif
 
 /* --- 13. program ------------------------------------------------------------------------------------------------- */
 
@@ -3489,6 +3519,13 @@ static int run(int count, char **words)
         fputs("usage: executor [--namespace own|none|auto] [--parent PID] [--output FILE] [FILE]\n", stderr);
         return 2;
     }
+#ifdef KIT
+    double started = now();
+    fprintf(stderr,
+            "bindmatrix kit for %s: runs %lu scenarios of socket calls for at most %d seconds.\n"
+            "It binds ports of this machine, sends to its loopback addresses alone, and leaves nothing behind.\n",
+            KIT_FOR, (unsigned long)COUNT(kit_scenarios), KIT_SECONDS);
+#endif
 #ifdef _WIN32
     WSADATA data;
     if (WSAStartup(MAKEWORD(2, 2), &data))
@@ -3533,7 +3570,11 @@ static int run(int count, char **words)
     put_header();
     flush_output();
     restore_user();
+#ifdef KIT
+    record_kit(started);
+#else
     serve(input);
+#endif
 #ifndef _WIN32
     close_folder();
 #endif

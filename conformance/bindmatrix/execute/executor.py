@@ -40,7 +40,7 @@ from functools import lru_cache
 
 TYPE_CHECKING = False  # importing typing would cost a third of the start
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+    from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
     Step = Tuple[int, str, Any]
     Address = Any  # what bind() and connect() take
@@ -1034,10 +1034,11 @@ class Executor:
     """Runs scenarios, one at a time.  ``facts`` describes the host.
 
     ``namespace``: "own" moves the calling thread into a network namespace of its own (OSError where it may not),
-    "none" leaves it where it is, "auto" tries the first and takes the second.
+    "none" leaves it where it is, "auto" tries the first and takes the second.  ``adds_address``: give the loopback
+    interface 127.0.0.2 meanwhile where it lacks it and root runs this (:class:`SecondAddress`).
     """
 
-    def __init__(self, namespace: str = "none", parent: int = 0) -> None:
+    def __init__(self, namespace: str = "none", parent: int = 0, *, adds_address: bool = True) -> None:
         global _CLOSED
         if _CLOSED is None:
             _CLOSED = socket(INET, DGRAM)  # not at the import: a system may refuse every socket
@@ -1063,7 +1064,8 @@ class Executor:
         self._link_of: Dict[str, Link] = {}
         self._second_host: Optional[SecondHost] = None
         self._abroad: Tuple[str, ...] = ()  # the sockets of the scenario that are of the other host
-        self._second = None if LINUX or WINDOWS or self._user != 0 else SecondAddress()
+        lacks_address = adds_address and not (LINUX or WINDOWS) and self._user == 0
+        self._second = SecondAddress() if lacks_address else None
         self.facts = host_facts(self._ports.kind, self._cid)
         self._die_with_parent()  # the facts tried another user
         self._addresses = self.facts["addresses"]
@@ -2182,7 +2184,44 @@ def main(arguments: List[str]) -> int:
     return 0
 
 
-def _answer(executor: Executor, lines: List[bytes], send: Callable[[bytes], None]) -> None:
+def run_kit(kit: str, scenarios: str) -> int:
+    """The main program of a file that ``bindmatrix kit`` made: it records the ``scenarios`` in it, one a line.
+
+    ``kit`` is the entry of that name in the first line, as JSON; with "seconds", after which no scenario starts, and
+    "witnesses": how many at the beginning run twice, since an answer that nobody knew counts once it was repeated.
+    """
+    told = json.loads(kit)
+    lines = scenarios.encode().splitlines()
+    deadline = time.monotonic() + told["seconds"]
+    sys.stderr.write(
+        "bindmatrix kit for %(for)s: runs %(scenarios)d scenarios of socket calls for at most %(seconds)d seconds.\n"
+        "It binds ports of this machine, sends to its loopback addresses alone, and leaves nothing behind.\n" % told
+    )
+    done = 0
+
+    def in_time() -> Iterator[bytes]:
+        nonlocal done
+        for line in lines[: told["witnesses"]] + lines:
+            if time.monotonic() >= deadline:
+                return
+            yield line
+            done += 1
+
+    try:
+        with Executor("auto", adds_address=False) as executor:
+            _emit((json.dumps({"format": FORMAT, "host": executor.facts, "kit": told}) + "\n").encode())
+            _answer(executor, in_time(), _emit)
+    except (BrokenPipeError, KeyboardInterrupt):
+        return 1
+    except OSError as error:
+        sys.stderr.write("kit: %s\n" % (error.strerror or error))
+        return 2
+    left = max(0, told["scenarios"] + told["witnesses"] - done)
+    sys.stderr.write("done%s\n" % (": %d scenarios were left out for want of time" % left if left else ""))
+    return 0
+
+
+def _answer(executor: Executor, lines: Iterable[bytes], send: Callable[[bytes], None]) -> None:
     """Run the scenarios in ``lines``; ``send`` gets the observations, whole lines, as soon as they are worth it."""
     out: List[str] = []
     flushed = time.monotonic()

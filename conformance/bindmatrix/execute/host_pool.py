@@ -20,7 +20,7 @@ _BATCHES = 8
 
 
 class HostThread:
-    """A host in a thread of its own, in which all of it happens: Linux ends what a thread started with that thread."""
+    """A host in its own thread, which does everything: Linux ends what a thread started with that thread."""
 
     def __init__(self, name: str, host: LocalHost | RemoteHost) -> None:
         self.name = name
@@ -51,7 +51,7 @@ class HostThread:
             done.put(None)
 
     def close(self) -> None:
-        """End the host and the thread, when they are done; more than once is once."""
+        """End the host and the thread when they are done; may be called repeatedly."""
         if not self._closed:
             self._closed = True
             self._thread.submit(self.host.close)
@@ -65,7 +65,7 @@ class WorkQueue:
         self._source = iter(scenarios)
         self._back: deque[str] = deque()
         self._lock = threading.Lock()
-        #: nobody wants answers any more
+        #: the caller wants no more answers
         self.stopped = False
 
     def take(self) -> str | None:
@@ -76,12 +76,12 @@ class WorkQueue:
             return self._back.popleft() if self._back else next(self._source, None)
 
     def give_back(self, scenarios: Iterable[str]) -> None:
-        """Put back what a host that was lost had taken."""
+        """Put back the scenarios of a lost host."""
         with self._lock:
             self._back.extend(scenarios)
 
     def empty(self) -> bool:
-        """Whether nothing is left; for when nobody takes."""
+        """Whether nothing is left; call it while no host takes."""
         text = self.take()
         if text is not None:
             self._back.appendleft(text)
@@ -89,12 +89,12 @@ class WorkQueue:
 
 
 def kernel(facts: Mapping[str, Any]) -> str:
-    """What two hosts have to have in common to share scenarios: every fact of the kernel."""
+    """What two hosts must have in common to share scenarios: every fact of the kernel."""
     return json.dumps({name: value for name, value in facts.items() if name not in _OWN_FACTS}, sort_keys=True)
 
 
 class HostPool:
-    """Hosts of one kernel, which are open already.  ``lost`` says why all of them are gone, "" while one is there."""
+    """Hosts of one kernel, which are open already.  ``lost`` says why all of them are lost, "" while one is left."""
 
     def __init__(self, threads: Sequence[HostThread]) -> None:
         self._threads = list(threads)
@@ -106,7 +106,7 @@ class HostPool:
 
     @property
     def lost(self) -> str:
-        """Why every one is gone for good, "" while one is there."""
+        """Why every host is lost, "" while one is left."""
         reasons = [thread.host.lost for thread in self._threads]
         return "; ".join(f"{thread.name}: {thread.host.lost}" for thread in self._threads) if all(reasons) else ""
 

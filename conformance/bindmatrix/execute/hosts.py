@@ -34,7 +34,7 @@ FILE = "hosts.toml"
 #: the program text of ``python -c``; any Python from 2.6 on reads it and the first line that comes
 BOOTSTRAP = "import sys;exec(eval(sys.stdin.readline()))"
 _WAYS = ("python", "ssh", "via")
-#: processes of one host: the executor leases ports in 88 blocks of 250, and a run beside this one needs some too
+#: processes of one host: the executor leases ports in 88 blocks of 250, and another run needs some too
 MOST_WORKERS = 64
 _NAMESPACES = ("auto", "own", "none")
 #: a name is also that of a folder of results
@@ -57,16 +57,16 @@ class HostSpec:
     patience: float = 20.0
     start: float = 120.0
     namespace: str = "auto"
-    #: of a kernel that does not tell its release, or not the one that its expectation file goes by
+    #: for a kernel that does not tell its release, or not the one that its expectation file uses
     release: str = ""
     #: "c" on this machine alone: the one of ``executor.c``, compiled here
     executor: str = "python"
 
     @property
     def command(self) -> list[str]:
-        """What is started, its words; the last is or ends with the program that the Python there reads."""
+        """The words of the command; the last is, or ends with, the program that the Python there reads."""
         if self.ssh:
-            # never asks for a password: nobody would see the question beside the other hosts
+            # never asks for a password: the question would be lost among the other hosts
             there = f'{self.python or "python3"} -u -c "{BOOTSTRAP}"'
             return ["ssh", "-o", "BatchMode=yes", *shlex.split(self.ssh), there]
         words = shlex.split(self.via) if self.via else [str(Path(self.python or sys.executable).expanduser())]
@@ -229,7 +229,7 @@ def _wrong_words(value: str) -> str:
 
 
 class _Lines:
-    """Where tables and keys stand in a TOML file, as far as a look at its lines tells."""
+    """Where tables and keys are in a TOML file, found by a scan of its lines."""
 
     def __init__(self, name: str, text: str) -> None:
         self._name = name

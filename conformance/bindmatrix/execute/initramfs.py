@@ -49,7 +49,7 @@ def missing() -> list[str]:
 class InitramfsHost:
     """An image that :meth:`run` boots, once for all its scenarios.  Use it as a context manager."""
 
-    #: why the host is gone for good; this one is booted anew each time
+    #: why the host is lost; this one is booted again each time
     lost = ""
 
     def __init__(self, image: Image, *, kvm: bool = False, patience: float = _PATIENCE) -> None:

@@ -27,7 +27,7 @@ from bindmatrix.execute.worker import Worker
 CHUNK = 512
 #: seconds after which a host looks up from waiting for answers
 BEAT = 0.2
-#: how often a worker is started in the place of one that ended
+#: how often a worker that ended is restarted
 _ATTEMPTS = 3
 #: select() knows no pipes on Windows: there this machine is reached as any other is, by threads (``hosts.this_host``)
 PIPES_CAN_BE_WATCHED = os.name != "nt"
@@ -47,7 +47,7 @@ class LocalHost:
     makes a LocalHost must outlive it: Linux ends the workers together with that thread.
     """
 
-    #: why the host is gone for good; this one never is
+    #: why the host is lost; this one never is
     lost = ""
 
     def __init__(

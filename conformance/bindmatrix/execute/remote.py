@@ -35,7 +35,7 @@ _OWN_FACTS = ("python", "sysctls")
 
 
 class HostLost(Exception):
-    """The host is gone for good; ``left`` holds scenarios that it was given and has not answered."""
+    """The host is lost; ``left`` holds scenarios that it got and has not answered."""
 
     def __init__(self, reason: str, left: list[str], lines: list[bytes]) -> None:
         super().__init__(reason)
@@ -46,9 +46,9 @@ class HostLost(Exception):
 
 
 class RemoteHost:
-    """A host behind a command that ends in a Python which reads a program.  Use it as a context manager.
+    """A host behind a command that starts a Python which reads a program.  Use it as a context manager.
 
-    ``command``: what to start, words.  ``name``: what the person at the keyboard calls it.  ``workers``: how many
+    ``command``: what to start, words.  ``name``: what the user calls it.  ``workers``: how many
     connections.  ``patience``: seconds that one may say nothing, beside what its scenario asks to wait; ``start``:
     seconds until it has to be there.  ``namespace``: see ``executor.Executor``.  ``by_hand``: a command that
     shows what is wrong when nothing starts there.  ``release``: the fact of that name, where the host does not know it.
@@ -67,7 +67,7 @@ class RemoteHost:
         release: str = "",
     ) -> None:
         self.name = name or command[0]
-        #: why the host is gone for good, "" while it is there
+        #: why the host is lost, "" while it is not
         self.lost = ""
         self._command = list(command)
         self._namespace = namespace
@@ -281,7 +281,7 @@ class RemoteHost:
         return f"; try by hand: {self._by_hand}" if self._by_hand else ""
 
     def _lose(self, reason: str, lines: list[bytes] | None = None) -> HostLost:
-        """The host is gone for good; ``lines`` are the last that it gave."""
+        """The host is lost; ``lines`` are the last that it sent."""
         self.lost = reason
         left = [*self._careful, *(text for worker in self._workers for text in worker.outstanding)]
         self._careful.clear()

@@ -72,7 +72,7 @@ class ScenarioGroup:
 
     @property
     def scenarios(self) -> tuple[str, ...]:
-        """The texts, in canonical form; made anew each time, so that a whole matrix need not stay in memory."""
+        """The texts, in canonical form; made again each time, so that the whole matrix need not stay in memory."""
         protocol, state, users = self.key.protocol, STATE[self.key.state], USER[self.key.users]
         first, second = ENDPOINT[self.key.first], ENDPOINT[self.key.second]
         tails: dict[str, str] = {}

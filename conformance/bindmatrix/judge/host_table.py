@@ -7,6 +7,9 @@ cost a look-up or two.  What is as expected (and what nothing is expected of) is
 its verdict from :class:`~bindmatrix.judge.verdicts.Judge`.
 
 A scenario that comes again with other outcomes is judged with both as repeats: it is flaky, not overwritten.
+
+A table has a limit, ``MOST_BYTES``: a recording of a stranger can hold another scenario in every line.  What comes
+after that is not read, and the host has a problem that says so; ``judge``, which keeps no rows, reads to the end.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from itertools import chain
 from typing import Any
 
 from bindmatrix.errors import Place, Problem
-from bindmatrix.judge.prefix_cache import CUT, PrefixText, Segment
+from bindmatrix.judge.prefix_cache import CUT, Segment
 from bindmatrix.judge.results import Followed, Result, Results, Said, result
 from bindmatrix.judge.summary import Collector, Summary
 from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
@@ -27,6 +30,12 @@ from bindmatrix.observe.recordings import MOST_REPEATS, Observation, Recording
 from bindmatrix.oracle.oracle import Answer
 from bindmatrix.rules import catalog, confidence, provenance
 from bindmatrix.rules.model import Rule
+
+#: what the table of a host may take, about: two full runs, or half a million scenarios of which no two are alike
+MOST_BYTES = 150_000_000
+#: what is measured for a row, for a first or second part beside its text, and for a result beside its outcomes
+_ROW, _PART, _RESULT = 180, 180, 1500
+_SHIFT = 32
 
 
 @dataclass
@@ -56,25 +65,17 @@ class HostTable:
         return self.heads[self.head[row]] + (CUT + tail if tail else "")
 
 
-class _HeadRows:
-    """A first part: the rows of its second parts."""
-
-    __slots__ = ("length", "number", "prefixes", "rows")
-
-    def __init__(self, number: int, head: PrefixText) -> None:
-        self.number = number
-        self.length = head.length
-        self.prefixes = head.prefixes
-        self.rows: dict[str, int] = {}
-
-
 class HostTableBuilder:
     """Takes the recordings of one host, one after the other."""
 
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
-        self._heads: dict[str, _HeadRows] = {}
+        self._heads: dict[str, int] = {}
         self._tails: dict[str, int] = {}
+        #: numbers of the parts (the first one shifted by ``_SHIFT``) -> row
+        self._rows: dict[int, int] = {}
+        #: characters of the parts, and outcomes and repeats of the results
+        self._characters, self._outcomes = 0, 0
         #: numbers of two parts -> number of the result of both
         self._joined: dict[tuple[int, int], int] = {}
         self._results: list[Result | Followed] = []
@@ -88,33 +89,49 @@ class HostTableBuilder:
         self._verdicts: dict[int, Verdict] = {}
         self.head, self.tail, self.result = array("I"), array("I"), array("I")
 
+    @property
+    def full(self) -> bool:
+        """Whether the table takes ``MOST_BYTES``, so that nothing more can be added."""
+        parts = _PART * (len(self._heads) + len(self._tails)) + self._characters
+        results = _RESULT * len(self._results) + 100 * self._outcomes
+        return _ROW * len(self._rows) + parts + results > MOST_BYTES
+
     def add(self, observations: Iterable[Observation]) -> None:
         """Append a row for each observation, or settle the row that its scenario has already."""
-        heads, tails = self._heads, self._tails
+        heads, tails, rows = self._heads, self._tails, self._rows
         add_head, add_tail, add_result = self.head.append, self.tail.append, self.result.append
+        prefixes = self.judge.prefixes
+        if prefixes.full:
+            prefixes.forget()
+        texts = prefixes.texts
         for observation in observations:
             text, outcomes, _, _, repeats = observation
             first, _, second = text.partition(CUT)
             head = heads.get(first)
             if head is None:
-                head = heads[first] = _HeadRows(len(heads), self.judge.prefixes.text(first))
-            row = head.rows.get(second)
+                head = heads[first] = len(heads)
+                self._characters += len(first)
+            tail = tails.get(second)
+            if tail is None:
+                tail = tails[second] = len(tails)
+                self._characters += len(second)
+            key = head << _SHIFT | tail
+            row = rows.get(key)
             if row is not None:
                 self.result[row] = self._again(self.result[row], observation)
                 continue
             known = None
             if outcomes is not None and not repeats:
-                length = head.length
-                prefix = head.prefixes.get(outcomes[:length])
-                if prefix is not None:
-                    part = prefix.suffixes.get((second, outcomes[length:]))
-                    known = None if part is None else prefix.known.get(part.number)
+                of_text = texts.get(first)
+                if of_text is not None:
+                    length = of_text.length
+                    prefix = of_text.prefixes.get(outcomes[:length])
+                    if prefix is not None:
+                        part = prefix.suffixes.get((second, outcomes[length:]))
+                        known = None if part is None else prefix.known.get(part.number)
             number = self._number(observation) if known is None else known
-            head.rows[second] = len(self.result)
-            add_head(head.number)
-            tail = tails.get(second)
-            if tail is None:
-                tail = tails[second] = len(tails)
+            rows[key] = len(self.result)
+            add_head(head)
             add_tail(tail)
             add_result(number)
 
@@ -139,7 +156,12 @@ class HostTableBuilder:
 
     def _followed(self, kind: VerdictKind, prefix: Segment, suffix: Segment, observation: Observation) -> int:
         said = prefix.said + suffix.said
-        self._results.append(Followed(kind, observation.outcomes or (), said))
+        return self._append(Followed(kind, observation.outcomes or (), said), said, observation)
+
+    def _append(self, result: Result | Followed, said: tuple[int, ...], observation: Observation) -> int:
+        """Keep another result, and its number."""
+        self._outcomes += len(observation.outcomes or ()) * (1 + len(observation.repeats))
+        self._results.append(result)
         self._said.append(said)
         return len(self._results) - 1
 
@@ -152,9 +174,7 @@ class HostTableBuilder:
         result = self._result(verdict, said)
         number = self._numbers.get(result)
         if number is None:
-            number = self._numbers[result] = len(self._results)
-            self._results.append(result)
-            self._said.append(said)
+            number = self._numbers[result] = self._append(result, said, verdict.observation)
         self._keep_shortest(number, verdict)
         return number
 
@@ -272,8 +292,13 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
             expectations, release = catalog.of_host(host)
             known = divergences.of(expectations, release)
             builder = HostTableBuilder(Judge(catalog.model_of_host(expectations, release, host), known, host))
-        builder.add(first)
-        for batch in batches:
+        for batch in chain([first], batches):
+            if builder.full:
+                limit = (
+                    f"holds more than is kept of a host; what comes after {len(builder.result):,} scenarios is not read"
+                )
+                problems.append(str(Problem(Place(recording.name), f"{limit} ('judge' reads all of it)")))
+                break
             builder.add(batch)
         bad_lines += recording.bad_lines
         if recording.problem is not None:

@@ -17,6 +17,9 @@ from bindmatrix.oracle.oracle import Answer, Edge, Node, Oracle
 #: stands between the prefix of a scenario and its suffix
 CUT = " b="
 
+#: bytes that a cache may hold, about; a full run needs a third of it
+MOST_BYTES = 100_000_000
+
 #: a node of the rules, and one of the rules with the known divergences where there are any
 Nodes = tuple[Node, Node | None]
 
@@ -91,12 +94,23 @@ class PrefixCache:
         self._uncertain: set[int] = set()
         #: outcomes and what is said -> number
         self._numbers: dict[tuple[Outcomes, tuple[int, ...]], int] = {}
+        #: what the prefixes, the suffixes and the edges of the oracles take, about
+        self._bytes = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to :meth:`forget`: somebody sends other scenarios in every line."""
+        return self._bytes > MOST_BYTES
 
     def forget(self) -> None:
-        """Clear the cache and the memos of the oracles.  Prefixes that were returned before must not be used again."""
+        """Clear the cache and the memos of the oracles.  Prefixes that were returned before must not be used again.
+
+        The numbers of answers and segments stay what they are.
+        """
         self.texts.clear()
         self._prefixes.clear()
         self._suffixes.clear()
+        self._bytes = 0
         for oracle in (self.oracle, self.diverged):
             if oracle is not None:
                 oracle.forget()
@@ -137,6 +151,7 @@ class PrefixCache:
 
     def prefix(self, of_text: PrefixText, outcomes: Outcomes) -> Prefix | None:
         """The prefix with this text and these outcomes; it is kept in ``of_text.prefixes``."""
+        self._grow(of_text.text, outcomes)
         start = self.oracle.start, None if self.diverged is None else self.diverged.start
         followed = self._follow(start, of_text.text, outcomes) if is_scenario(of_text.text) else None
         prefix = None
@@ -154,6 +169,7 @@ class PrefixCache:
 
     def suffix(self, prefix: Prefix, second: str, outcomes: Outcomes, observation: Observation) -> Segment | None:
         """The suffix that is written ``second`` with these outcomes after ``prefix``; kept in ``prefix.suffixes``."""
+        self._grow(second, outcomes)
         segment: Segment | None = None
         if second:
             followed = None
@@ -167,6 +183,10 @@ class PrefixCache:
             segment = Segment(self._numbers.setdefault(((), ()), len(self._numbers)), (), certain=True)
         prefix.suffixes[second, outcomes] = segment
         return segment
+
+    def _grow(self, text: str, outcomes: Outcomes) -> None:
+        """Count one more segment: what was measured, with an edge for each of its steps."""
+        self._bytes += 500 + 2 * len(text) + 300 * len(outcomes)
 
     def _follow(self, nodes: Nodes, text: str, outcomes: Outcomes) -> tuple[tuple[int, ...], Nodes] | None:
         """The numbers of the answers to the steps of ``text``, and the nodes after; None for an unexpected outcome."""

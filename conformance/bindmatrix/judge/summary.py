@@ -13,7 +13,7 @@ from bindmatrix.outcomes import Expected, in_words
 from bindmatrix.rules import catalog, provenance
 from bindmatrix.rules.model import UNKNOWN
 
-#: groups, and reasons of a kind, that are told apart; a host that says more is making them up
+#: how many groups, and reasons of a kind, are kept apart; a host that sends more invents them
 MOST_DIFFERENT = 10_000
 #: stands for the reasons and the outcomes beyond
 OTHERS = "another one"

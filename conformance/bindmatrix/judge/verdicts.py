@@ -28,12 +28,12 @@ class VerdictKind(StrEnum):
 
     meaning: str
 
-    DIVERGES = "diverges", "the host does otherwise than expected"
+    DIVERGES = "diverges", "the host contradicts the rules"
     FLAKY = "flaky", "repeats disagree with each other"
     RESOLVED = "resolved", "a recorded divergence that is gone: delete its entry"
     KNOWN = "known", "a recorded divergence"
     CONFORMS = "conforms", "every outcome is as expected"
-    UNKNOWN = "unknown", "nothing is expected of at least one step"
+    UNKNOWN = "unknown", "the rules do not know the outcome of at least one step"
     UNSUPPORTED = "unsupported", "the host lacks something that the scenario needs"
     NO_VERDICT = "no-verdict", "the set-up failed"
 
@@ -45,11 +45,9 @@ class VerdictKind(StrEnum):
         return member
 
 
-#: verdicts of a kind that wait for repeats, at most: a kernel that differs everywhere is known by then
-MOST_WAITING = 20_000
-
-#: characters of scenarios that are followed before the cache is emptied, a full run nearly: some 200 MB
-MOST_FOLLOWED = 10_000_000
+#: verdicts of a kind that wait for repeats, at most, and the characters of their scenarios: a kernel that differs
+#: everywhere is known by then
+MOST_WAITING, MOST_WAITING_TEXT = 20_000, 5_000_000
 
 #: outcomes of a first bind that say that the port was not free
 _TAKEN = ("EADDRINUSE", "EACCES")
@@ -106,8 +104,7 @@ class Judge:
         #: complete it, they are no observation of their own
         self.waiting: dict[str, Verdict] = {}
         self._waiting_kinds: Counter[VerdictKind] = Counter()
-        #: characters of the scenarios that were followed since the cache was empty
-        self._followed = 0
+        self._waiting_text = 0
         #: how many steps each rules decided of what took the slow path
         self._rules: Counter[tuple[Rule, ...]] = Counter()
 
@@ -173,8 +170,7 @@ class Judge:
             self.counts[before.kind] += 1
             self.waiting[observation.scenario] = before
             return before
-        self._followed += len(observation.scenario)
-        if self._followed > MOST_FOLLOWED:
+        if self.prefixes.full:
             self._forget()
         parts = self.prefixes.followed(observation)
         if parts is None:
@@ -190,23 +186,27 @@ class Judge:
         self._rules.update([answer.rules for answer in answers])
         kind = verdict.kind
         self.counts[kind] += 1
-        if kind in (VerdictKind.DIVERGES, VerdictKind.UNKNOWN) and self._waiting_kinds[kind] < MOST_WAITING:
+        if kind in (VerdictKind.DIVERGES, VerdictKind.UNKNOWN) and self._may_wait(kind):
             self._waiting_kinds[kind] += 1
+            self._waiting_text += len(verdict.observation.scenario)
             self.waiting[verdict.observation.scenario] = verdict
         return None if kind == VerdictKind.CONFORMS else verdict
+
+    def _may_wait(self, kind: VerdictKind) -> bool:
+        return self._waiting_kinds[kind] < MOST_WAITING and self._waiting_text < MOST_WAITING_TEXT
 
     def _forget(self) -> None:
         """Start with an empty cache, and keep what it has counted."""
         self._rules, self.counts[VerdictKind.CONFORMS] = self._decided(), self._conforming()
         self.prefixes.forget()
         del self.prefixes
-        self._followed = 0
 
     def settle(self) -> list[Verdict]:
         """The verdicts that waited for repeats, which are final now."""
         found = list(self.waiting.values())
         self.waiting.clear()
         self._waiting_kinds.clear()
+        self._waiting_text = 0
         return found
 
     def verdict(self, observation: Observation) -> Verdict:

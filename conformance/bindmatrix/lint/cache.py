@@ -73,7 +73,7 @@ class Cached:
             return None
 
     def write(self, parts: Mapping[str, Any]) -> None:
-        """Replace the file; where that is not possible the next lint starts anew."""
+        """Replace the file; if that fails, the next lint starts from nothing."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with (

@@ -4,6 +4,8 @@ The first line of a file that a run wrote names its format and its host::
 
     {"format": "bindmatrix-observations/1", "host": {"os": "linux", "release": "6.18.44", ...}}
 
+Beside ``host``, a file that a kit recorded has ``kit``: what the kit says of itself (``kit/program.py``).
+
 Every other line is one scenario with the outcome of each step, ``null`` where none is asserted::
 
     {"scenario": "a=tcp4 a.bind=127.0.0.1", "outcomes": ["ok", "ok"]}
@@ -98,6 +100,8 @@ class Recording:
     def __init__(self, stream: IO[bytes], name: str, host: Mapping[str, Any] | None = None) -> None:
         self.name = name
         self.host: dict[str, Any] = dict(host or {})
+        #: what the first line says of the kit that wrote the file (``kit/program.py``), {} for any other file
+        self.kit: dict[str, Any] = {}
         self.problem: Problem | None = None
         self.bad_lines = 0
         self._stream = stream
@@ -217,6 +221,8 @@ class Recording:
             newer = isinstance(name, str) and name.startswith(_FORMAT_NAME)
             advice = "; it was written by a newer bindmatrix: update this one" if newer else ""
             raise Problem(Place(self.name, 1), f"expected format {FORMAT!r}, got {name!r}{advice}")
+        kit = header.get("kit", {})
+        self.kit = _whole(kit) if isinstance(kit, dict) else {}
         if not isinstance(host, dict):
             raise Problem(Place(self.name, 1), "expected 'host' to hold the facts of the host")
         check_system(host.get("os", ""), Place(self.name, 1))

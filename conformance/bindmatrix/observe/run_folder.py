@@ -157,7 +157,7 @@ def _uninterrupted() -> Iterator[None]:
 def give_back(folder: Path, names: Sequence[str]) -> None:
     """Let the folder and the files ``names`` in it belong to the user who called sudo, where that made us root.
 
-    Anybody who may write beside the folder may put links in their places.  So it goes by descriptors, follows no link,
+    Anybody who may write beside the folder may put links in their places.  So it uses descriptors, follows no link,
     and gives away nothing but plain files that have this one name.
     """
     words = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")

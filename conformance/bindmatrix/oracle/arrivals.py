@@ -147,7 +147,7 @@ class Arrivals:
 
 
 def _client(state: State, step: Step, at: Address) -> Sock:
-    """Who asks for the receiver of a delivery, in the place of the target: a socket of the plainest kind that fits.
+    """The socket that asks for the receiver of a delivery, instead of the target: the plainest kind that fits.
 
     Connections where a stream socket is open, datagrams else; UDP-Lite where there is nothing else.  As the executor.
     """

@@ -1,19 +1,20 @@
 """Who receives: the rules of the section ``deliver``.
 
 The rules are asked in order, as if the destination were the new socket.  A rule looks at the existing sockets that
-match ``among``; when there are none (and it speaks of any) the next rule is asked.  ``pick`` says who of them gets it:
+match ``among``; where it needs one and there is none, the next rule is asked.  ``pick`` says who receives:
 
-* ``newest`` or ``oldest``, in the order of the chain; with ``share`` everybody for whom that condition holds
-  beside the one that was picked shares with it, by a hash of addresses and ports;
-* ``newest-group``: the one of the group (``groups``) that was made last, and who shares with it;
-* ``every``: a copy each; with ``stop`` the list ends with the first socket (newest first) for which that holds;
-* ``one``: one of them, and which is not known;
-* ``none refused timeout`` and errno names: nobody, and how the sender learns it; ``unknown``: nothing is known.
+* ``newest`` or ``oldest``, in the order of the chain; with ``share`` the sockets for which that condition holds share
+  with it, by a hash of addresses and ports;
+* ``newest-group``: the socket of the group (``groups``) that was made last, and those that share with it;
+* ``every``: a copy each; with ``stop`` the first socket (newest first) for which that condition holds is the last to
+  receive;
+* ``one``: one of them; which one is not known;
+* ``none refused timeout`` and errno names: nobody, and what the sender sees; ``unknown``: not known.
 
-``deaf`` says what a stream socket that is picked and does not listen makes of it.  ``order: socket`` puts the newest
-socket() first instead of the newest bind().  ``lists: family``: each address family has a list of its own, and
-``stop`` ends that alone.  ``moves: front``: the socket that was picked is the first to be found from then on, before
-all that were bound earlier.  ``ask: each-address``: the rule decides when ``when`` holds for every one of them.
+``deaf`` is the result where the picked stream socket does not listen.  ``order: socket`` means the newest socket()
+instead of the newest bind().  ``lists: family``: each address family has its own list, and ``stop`` ends only that
+one.  ``moves: front``: from then on the picked socket is found before all that were bound earlier.
+``ask: each-address``: the rule decides when ``when`` holds for all of them.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Delivery(NamedTuple):
 
 
 def target(protocol: str, at: Address) -> Sock:
-    """The destination, in the place of a new socket."""
+    """The destination, in place of a new socket."""
     if at.form == "ipv6" or at.form == "dual":
         return Sock("", protocol, "ipv6", 0, form="ipv6", kind=at.kind, v6=at.value)
     if at.form in ("path", "abstract", "cid"):
@@ -106,7 +107,7 @@ class Deliveries:
         self._rules = [_compiled(rule) for rule in rules]
 
     def receivers(self, call: Call, destination: Sock, state: State) -> Delivery:
-        """Who receives what is sent to ``destination``, a socket in the place of the new one (:func:`target`)."""
+        """Who receives what is sent to ``destination``, a socket in place of the new one (:func:`target`)."""
         question = self._questions.question(call, destination, state)
         port = self._questions.counted(in_front(question.on_port))
         for compiled in self._rules:

@@ -1,9 +1,9 @@
 """Predictions as JSON: what ``predict`` prints, one line a scenario.
 
 ``{"scenario", "outcomes", "rules", "confidence"}``; outcomes and rules align with the steps.  An outcome is a string, a
-list of accepted ones, ``refused`` (any error), or null where it is unknown.  Where the release is known to do otherwise
-than the rules, ``divergence`` names the entry and ``actual`` has the outcomes with it; the confidence is that of
-``outcomes``, which then nobody measured on that release.
+list of accepted ones, ``refused`` (any error), or null where it is unknown.  Where the release is known to contradict
+the rules, ``divergence`` names the entry and ``actual`` has the outcomes with it; the confidence is that of
+``outcomes``, which were then not measured on that release.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def sharing(model: Model, decision: Decision) -> Sharing:
 
 
 def _shortest(terms: Iterable[Term]) -> tuple[Term, ...]:
-    """``terms`` with one for both sockets in the place of one for each."""
+    """``terms`` with one term for both sockets instead of one for each."""
     found = dict(terms)
     for option in BITS:
         new, existing, both = f"new.{option}", f"existing.{option}", f"both.{option}"

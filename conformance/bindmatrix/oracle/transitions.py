@@ -12,7 +12,7 @@ unknown outcome lead to every state that the call may leave, by any rule of its 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import NamedTuple, cast
 
 from bindmatrix.notation import REMOTE, SOCKET_KINDS, Step
 from bindmatrix.oracle.arrivals import Arrivals
@@ -21,7 +21,7 @@ from bindmatrix.oracle.connections import Connections, to_itself
 from bindmatrix.oracle.evaluator import Decide, Evaluator
 from bindmatrix.oracle.unknown import beside, failures, lost, not_described, reason
 from bindmatrix.outcomes import ANY_ERROR
-from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, SocketProfile
+from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, Model, SocketProfile
 from bindmatrix.rules.sockets import (
     ALL,
     ANY,
@@ -42,6 +42,41 @@ from bindmatrix.rules.sockets import (
 )
 
 
+class Layout(NamedTuple):
+    """What the transitions take from the rules without asking them; it decides which states are equal."""
+
+    #: bits worth remembering; leaving the others out lets more states be equal
+    at_bind: int
+    ever: int
+    #: whether finding a socket moves it, and whether the order of socket() counts
+    moves: bool
+    counts_sockets: bool
+    #: section -> what else a refused call leaves there
+    leaves: dict[str, set[str]]
+
+    @classmethod
+    def of(cls, model: Model) -> Layout:
+        """That of ``model``."""
+        times = model.stack.options
+        facts = {name for rule in model.all_rules() for name in rule.facts}
+        facts |= {name for row in model.stack.closest for name, _ in row.when}
+        at_bind = {
+            bit
+            for option, bit in BITS.items()
+            if times.get(option) == "at-bind" or f"existing.{option}-at-bind" in facts
+        }
+        return cls(
+            sum(at_bind),
+            sum(bit for option, bit in BITS.items() if times.get(option) == "ever"),
+            any(rule.moves for rule in model.deliveries),
+            any(rule.order == "socket" for rule in model.deliveries),
+            {
+                section: {rule.then for rule in rules if isinstance(rule, CallRule)} - {""}
+                for section, rules in model.rules.items()
+            },
+        )
+
+
 class Transitions:
     """Applies steps to states, with the rules of one release of one system."""
 
@@ -52,20 +87,12 @@ class Transitions:
         self.connections = Connections(evaluator)
         self.arrivals = Arrivals(evaluator, self.connections)
         self.sections = evaluator.model.rules.keys()
-        times = self.stack.options
-        #: bits worth remembering; leaving the others out lets more states be equal
-        self._at_bind = sum(bit for option, bit in BITS.items() if times.get(option) == "at-bind")
-        self._ever = sum(bit for option, bit in BITS.items() if times.get(option) == "ever")
-        facts = {name for rule in evaluator.model.all_rules() for name in rule.facts}
-        facts |= {name for row in self.stack.closest for name, _ in row.when}
-        self._at_bind |= sum(bit for option, bit in BITS.items() if f"existing.{option}-at-bind" in facts)
-        self._moves = any(rule.moves for rule in evaluator.model.deliveries)
-        #: section -> what else a refused call leaves there
-        self._leaves = {
-            section: {rule.then for rule in rules if isinstance(rule, CallRule)} - {""}
-            for section, rules in evaluator.model.rules.items()
-        }
-        self._counts_sockets = any(rule.order == "socket" for rule in evaluator.model.deliveries)
+        self._at_bind, self._ever, self._moves, self._counts_sockets, self._leaves = Layout.of(evaluator.model)
+
+    @property
+    def traits(self) -> object:
+        """What of the rules is asked without asking one of them; equal where that is the same."""
+        return self._moves, self._leaves, self._counts_sockets
 
     def apply(self, state: State, step: Step) -> list[Branch]:
         """The ways in which ``step`` can go in ``state``."""

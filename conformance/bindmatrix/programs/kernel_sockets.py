@@ -1,4 +1,4 @@
-"""The sockets that Linux lists in /proc/PID/net: every bound one of a network namespace, whoever made it and how.
+"""The sockets that Linux lists in /proc/PID/net: every bound socket of a network namespace, of any process.
 
 Their inodes are the ones that ``strace -y`` and /proc/PID/fd name.  Formats: the kernel's
 Documentation/networking/proc_net_tcp.rst.
@@ -31,7 +31,7 @@ class KernelSocket(NamedTuple):
 
 
 def listed(pid: int | str = "self") -> list[KernelSocket]:
-    """The sockets of the network namespace of a process; none where it has gone."""
+    """The sockets in the network namespace of a process; none when it has ended."""
     found = []
     for file, kind in _FILES.items():
         try:

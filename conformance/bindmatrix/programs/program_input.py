@@ -145,7 +145,7 @@ def _of_runtime(word: str) -> Program:
     if row is None:
         raise Problem(
             Place("program"),
-            f"{word!r} is no file and no runtime{nearest(word, runtimes())}; expected a scenario, a runtime of "
+            f"{word!r} is neither a file nor a runtime{nearest(word, runtimes())}; expected a scenario, a runtime of "
             "docs/runtimes.md, a trace, the number of a process, or '-- COMMAND'",
         )
     return Program(
@@ -159,7 +159,7 @@ def _of_runtime(word: str) -> Program:
 
 def _of_ports(found: Found, name: str, place: Place) -> list[Program]:
     if not found.scenarios:
-        raise Problem(place, "no socket is bound or listens there")
+        raise Problem(place, "no socket is bound or listening there")
     out = []
     for one in found.scenarios:
         failed = [step.what for step, end in zip(one.scenario.steps, one.outcomes, strict=True) if end != "ok"]

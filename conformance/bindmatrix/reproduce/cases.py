@@ -183,7 +183,7 @@ def build(
 
 
 def releases(case: Case) -> tuple[list[str], list[str], list[str]]:
-    """The releases of the system that do as observed, those that do otherwise, and those where it is unknown.
+    """The releases of the system that match the observation, those that differ, and those where it is unknown.
 
     Each with how it is known: ``5.10 - 7.3.4 [emulated on 7.3.4, rest by rule]``.
     """

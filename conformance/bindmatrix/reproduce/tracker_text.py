@@ -230,13 +230,13 @@ def _why(case: Case) -> str:
 
 def _since(case: Case) -> str:
     if case.port:
-        return "Only on some ports; see the rule above for the releases that were looked at.\n"
+        return "Only on some ports; see the rule above for the releases that were checked.\n"
     if not any(line.observed for line in case.lines):
         return "Unknown.\n"
     same, others, unknown = releases(case)
     listed = "; ".join(same) or "none that is described"
     text = f"Releases that do so: {case.title} {listed}.\n"
-    text += f"Releases that do otherwise: {'; '.join(others)}.\n" if others else ""
+    text += f"Releases that differ: {'; '.join(others)}.\n" if others else ""
     return text + (f"Releases where it is unknown: {'; '.join(unknown)}.\n" if unknown else "")
 
 

@@ -41,7 +41,7 @@ def disjoint(one: Rule, other: Rule, stack: Stack) -> bool:
 
 
 def difference(old: Expectations, new: Expectations) -> str:
-    """What the rules of ``new`` say otherwise than those of ``old``, "" for nothing."""
+    """How the rules of ``new`` differ from those of ``old``, "" for nothing."""
     for name in ("os", "title", "covers", "names", "options", "last"):
         if getattr(old, name) != getattr(new, name):
             return f"{name!r} differs"

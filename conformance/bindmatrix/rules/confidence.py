@@ -91,7 +91,7 @@ _BY_INTERFACE = Confidence((-1, 0, False), Method.DOCUMENTATION)
 def of_rules(rules: Iterable[Rule], model: Model, contradicted: Collection[Rule] = ()) -> Confidence:
     """The weakest confidence over ``rules`` of ``model``.
 
-    ``contradicted``: the rules of which a known divergence says that the release does otherwise here.  Where the socket
+    ``contradicted``: the rules that a known divergence contradicts on this release.  Where the socket
     interface alone decides, that is ``documentation``.
     """
     weakest = _BY_INTERFACE
@@ -174,7 +174,7 @@ def _within(version: str, release: str) -> bool:
 
 
 def _stretch(obtained: str, version: str, asked: str) -> str:
-    """How ``version``, which was ``asked`` for by that name, lies to the release ``obtained``."""
+    """How ``version``, requested as ``asked``, relates to the release ``obtained``."""
     branch, known = _parts(obtained)
     its, numbers = _parts(version)
     if branch != its:

@@ -243,7 +243,7 @@ _FACTS: list[Fact] = [
         "a connect() to the address and port that the socket itself has; of other calls: it has such a connection",
         lambda q: _to_itself(q.call.ends),
     ),
-    _yes_no("new.bound", CALL, "it has a port already", lambda q: q.new.port != 0),
+    _yes_no("new.bound", CALL, "the socket is already bound", lambda q: q.new.port != 0),
     _yes_no(
         "new.again",
         CALL,
@@ -270,7 +270,7 @@ _FACTS: list[Fact] = [
     ),
     _yes_no("new.privileged", CALL, "made by root (effective user at socket())", lambda q: q.new.user == 0),
     _one_of("user.now", CALL, "who makes the step", "root ordinary", lambda q: "ordinary" if q.call.user else "root"),
-    _one_of("user.next", CALL, "whom a `user=` step asks for", "same root ordinary", _next_user),
+    _one_of("user.next", CALL, "the user that a `user=` step asks for", "same root ordinary", _next_user),
     _one_of("option", CALL, "the option of a setsockopt()", " ".join(OPTIONS), lambda q: q.call.option),
     Fact("value", CALL, "the value of a setsockopt()", {"0": 0, "1": 1}, lambda q: q.call.value),
     _one_of(
@@ -299,7 +299,7 @@ _FACTS: list[Fact] = [
     _one_of(
         "port.number",
         CALL,
-        "the number of the scenario's port, as far as a rule may care; runs keep away from multiples of 128",
+        "the number of the scenario's port; runs avoid multiples of 128",
         "multiple-of-128 other",
         lambda q: port_class(q.port_number),
     ),
@@ -430,7 +430,13 @@ _FACTS: list[Fact] = [
         "open closed none",
         _existing_listener,
     ),
-    _one_of("existing.user", EXISTING, "whose it is", "same other", lambda q: _same(q.existing.user == q.new.user)),
+    _one_of(
+        "existing.user",
+        EXISTING,
+        "which user it belongs to",
+        "same other",
+        lambda q: _same(q.existing.user == q.new.user),
+    ),
     _yes_no("existing.privileged", EXISTING, "made by root", lambda q: q.existing.user == 0),
     _one_of(
         "existing.group",

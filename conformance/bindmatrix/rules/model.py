@@ -242,35 +242,30 @@ class Substitution(NamedTuple):
 class Stack:
     """Settings of a network stack that are no rules.  Docstrings of the fields are the documentation of the file.
 
-    ``local``: networks whose addresses are the host's own.
-    ``v6only_default``: V6ONLY of a new AF_INET6 socket, 0 or 1.
-    ``options``: option -> when its value counts (``vocabulary.TIMES``).
-    ``connections``: option -> ``always`` where it counts as set on every connection, whatever its value, ``accepted``
-    where it does on those that came to a listener.
-    ``occupies``: protocol -> form of address -> the spaces it takes.
-    ``dual``: how a dual ``::`` lies to 0.0.0.0: ``equal`` or ``wider``.
-    ``children``: the address of an accepted socket, as later binds see it: ``connection`` or ``wildcard``.
-    ``inherits``: the options that an accepted socket has from its listener.
-    ``owner``: whose an accepted socket is: its ``listener``'s, or of the user who called accept() (``acceptor``).
+    ``local``: networks whose addresses are the host's own. ``v6only_default``: V6ONLY of a new AF_INET6 socket, 0 or 1.
+    ``options``: option -> when its value counts (``vocabulary.TIMES``). ``connections``: option -> ``always`` where it
+    counts as set on every connection, whatever its value, ``accepted`` where it does on those that came to a listener.
+    ``occupies``: protocol -> form of address -> the spaces it takes. ``dual``: how the address of a dual ``::`` relates
+    to 0.0.0.0: ``equal`` or ``wider``. ``children``: the address of an accepted socket, as later binds see it:
+    ``connection`` or ``wildcard``. ``inherits``: the options that an accepted socket has from its listener. ``owner``:
+    who owns an accepted socket: the owner of its ``listener``, or the user who called accept() (``acceptor``).
     ``connect``: what connect() makes of a wildcard that a socket is bound to, as later binds see it: it ``narrows`` to
     the address of the connection, ``keeps``, in the space of the connection, or ``stays`` as bind() made it in both.
     ``newest``: the call that makes a socket the newest on its port: ``bind``, or ``connect`` for bind() and connect().
     ``reset``: what becomes of a client whose connection was refused or reset: it ``keeps`` its port and its use,
-    ``keeps-asked``: after a refusal it has only the port that a bind() asked for, or it ``loses`` both.
-    ``reset_told``: whether read() says that the connection was reset: ``yes``, or ``unknown``.
-    ``source``: the IPv4 source that a connection within the host gets, "" where it is the destination.
-    ``unspecified``: which address of the host a connect() to 0.0.0.0 (``ipv4``), ``::ffff:0.0.0.0`` (``mapped``) or
-    ``::`` (``ipv6``) means: ``loopback``, or the socket's ``own`` where it is bound to one, else loopback.  A form that
-    is not listed is not described.
-    ``becomes_wildcard``: rows of ``{protocol: udp, except: [127.0.0.1/32]}``, with ``since`` and ``until``: bind() of
-    an AF_INET socket of that protocol to an address outside of these networks binds it to 0.0.0.0.
-    ``connected_dual``: what the IPv4 half of a dual socket holds once it is connected over IPv6, "" for nothing.
-    ``several``: when several existing sockets refuse with different errors: ``first-rule`` or ``any``.
-    ``closest``: points, for ``ask: closest``.
-    ``sockets``: protocol beside TCP and UDP -> ``{as: PROTOCOL, ports: shared, closes: now}``. PROTOCOL is what it is
-    to the rules (tcp udp unix vsock). Its ports are those of that protocol, or its ``own``. What close() leaves of a
-    connection is there at once, or some time ``later`` and not known until then. A kind that is not listed is not
-    described, everything that happens beside it is unknown, unless a rule of the section ``socket`` refuses it.
+    ``keeps-asked``: after a refusal it has only the port that a bind() asked for, or it ``loses`` both. ``reset_told``:
+    whether read() says that the connection was reset: ``yes``, or ``unknown``. ``source``: the IPv4 source that a
+    connection within the host gets, "" where it is the destination. ``unspecified``: which address of the host a
+    connect() to 0.0.0.0 (``ipv4``), ``::ffff:0.0.0.0`` (``mapped``) or ``::`` (``ipv6``) means: ``loopback``, or the
+    socket's ``own`` where it is bound to one, else loopback.  A form that is not listed is not described.
+    ``becomes_wildcard``: rows of ``{protocol: udp, except: [127.0.0.1/32], since: ..., until: ...}``: bind() of an
+    AF_INET socket of that protocol to an address outside of these networks binds it to 0.0.0.0. ``connected_dual``:
+    what the IPv4 half of a dual socket holds once it is connected over IPv6, "" for nothing. ``several``: when several
+    existing sockets refuse with different errors: ``first-rule`` or ``any``. ``closest``: points, for ``ask: closest``.
+    ``sockets``: protocol beside TCP and UDP -> ``{as: PROTOCOL, ports: shared, closes: now}``. PROTOCOL is what the
+    rules see (tcp udp unix vsock). Its ports are those of that protocol, or its ``own``. What close() leaves of a
+    connection is there ``now``, or ``later``, and is not known until then. A kind that is not listed is not described:
+    everything beside it is unknown, unless a rule of the section ``socket`` refuses it.
     """
 
     local: tuple[str, ...] = ("127.0.0.1/32", "::1/128")
@@ -322,7 +317,7 @@ class Expectations:
     last: tuple[str, ...] = ()
     #: vendor -> pattern found in the releases of its kernels, whose number does not say which patches they have
     rebased: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
-    #: sysctl -> the value that the rules are about, and what a host with another one does otherwise
+    #: sysctl -> the value that the rules assume, and what differs on a host with another value
     assumes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     #: the kernel's own release (what it begins with) -> the system's, "" for one that tells none
     kernel_releases: Mapping[str, str] = field(default_factory=dict)

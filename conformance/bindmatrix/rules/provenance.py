@@ -160,10 +160,12 @@ def of_host(host: Mapping[str, Any], release: str, evidence: Path) -> str:
     if host.get("recorded"):
         row = read(evidence).get(str(host["recorded"]))
         return row.text if row else NOT_RECORDED
-    if not host.get("uname"):
-        return NOT_RECORDED
-    emulated = host.get("os") in _EMULATED or host.get("emulator")
-    return obtained(Method.EMULATED if emulated else Method.RUN, release)
+    return obtained(method_of(host), release) if host.get("uname") else NOT_RECORDED
+
+
+def method_of(host: Mapping[str, Any]) -> Method:
+    """By which method a kernel that describes itself answered."""
+    return Method.EMULATED if host.get("os") in _EMULATED or host.get("emulator") else Method.RUN
 
 
 def cited(one: Evidence) -> str:

@@ -172,7 +172,8 @@ RELATIONS = ("same", "wider", "narrower", "apart")
 
 
 def relation(theirs: str | None, ours: str | None) -> str:
-    """How ``theirs`` lies to ``ours`` in one space: ``same wider narrower apart``; ``apart`` when one is not in it."""
+    """How ``theirs`` relates to ``ours`` in one space: ``same wider narrower apart``; ``apart`` when one is not in
+    it."""
     if theirs is None or ours is None:
         return "apart"
     if theirs == ours:
@@ -259,5 +260,5 @@ def get(state: State, name: str) -> Sock:
 
 
 def put(state: State, old: Sock, new: Sock) -> State:
-    """``state`` with ``new`` in the place of ``old``."""
+    """``state`` with ``new`` in place of ``old``."""
     return with_socks(state, tuple([new if sock is old else sock for sock in state.socks]))

@@ -12,7 +12,7 @@ SECTIONS: dict[str, str] = {
     "set": "what setsockopt() returns",
     "bind": "what bind() returns",
     "listen": "what listen() returns",
-    "connect": "what connect() returns, before anybody is looked for to receive it",
+    "connect": "what connect() returns before a receiver is looked up",
     "accept": "what accept() returns on a socket that cannot accept",
     "chain": "where a bound socket goes in the port's chain: head (the default) or tail",
     "groups": "which group of the port a socket makes (own), joins or leaves: those who may share deliveries",

@@ -94,7 +94,7 @@ def folded(start: str, text: str, indent: str) -> list[str]:
 
 
 def comment(lines: list[str], indent: int) -> list[str]:
-    """Comment lines at ``indent``; a paragraph with a line that is too long is filled anew."""
+    """Comment lines at ``indent``; a paragraph with too long a line is rewrapped."""
     start = " " * indent + "# "
     paragraphs: list[list[str]] = [[]]
     for line in lines:

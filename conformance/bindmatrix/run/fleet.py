@@ -44,7 +44,7 @@ class HostRun:
     folder: Path | None = None
     summary: Summary | None = None
     problem: str = ""
-    #: why it was gone for good before the end, "" for a run that was complete
+    #: why it was lost before the end, "" for a complete run
     lost: str = ""
     #: what became of the file of observations while the run wrote it, "" for nothing
     damage: str = ""

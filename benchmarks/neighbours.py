@@ -1,0 +1,122 @@
+"""Wrong verdicts of runs beside neighbours that take and leave ports at random.
+
+    python benchmarks/neighbours.py [--scenarios N] [--sockets N]
+
+Linux, as root.  In a network namespace of its own four processes hold SOCKETS sockets (20,000) with random addresses,
+options and ports of those that leased workers use, and put another socket in the place of some hundred each second.
+Beside them full runs, each with another seed, share that namespace with leased ports until SCENARIOS (1,000,000) have
+been run.  Printed are the verdicts of each run.  Wanted: none that diverges or is flaky.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+PORTS = range(10_000, 32_000)
+PROCESSES = 4
+WRONG = ("diverges", "flaky", "resolved")
+#: the command, but its workers stay in the namespace that they are started in
+STAYS = """
+import sys
+from bindmatrix.cli.main import main
+from bindmatrix.execute.local import LocalHost
+made = LocalHost.__init__
+LocalHost.__init__ = lambda self, *words, **named: made(self, *words, **{**named, "namespace": "none"})
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def taken(draw: random.Random) -> socket.socket | None:
+    """A socket on a random port, None where that is taken."""
+    family = draw.choice([socket.AF_INET, socket.AF_INET6])
+    one = socket.socket(family, draw.choice([socket.SOCK_STREAM, socket.SOCK_DGRAM]))
+    try:
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            one.setsockopt(socket.SOL_SOCKET, option, draw.randrange(2))
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, draw.randrange(2))
+        addresses = ["127.0.0.1", "127.0.0.2", ""] if family == socket.AF_INET else ["::1", "::"]
+        one.bind((draw.choice(addresses), draw.choice(PORTS)))
+        if one.type == socket.SOCK_STREAM and draw.random() < 0.5:
+            one.listen()
+    except OSError:
+        one.close()
+        return None
+    return one
+
+
+def neighbour(count: int, seed: int) -> None:
+    """Hold ``count`` sockets until the process is ended."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, count + 100))
+    draw = random.Random(seed)
+    held: list[socket.socket] = []
+    while len(held) < count:
+        other = taken(draw)
+        held += [other] if other is not None else []
+    print(len(held), flush=True)
+    while True:
+        for _ in range(20):
+            other = taken(draw)
+            if other is not None:
+                place = draw.randrange(len(held))
+                held[place].close()
+                held[place] = other
+        time.sleep(0.1)
+
+
+def inside(scenarios: int, sockets: int) -> int:
+    """In the namespace: the neighbours, and runs beside them."""
+    words = [sys.executable, __file__, "--neighbour", str(sockets // PROCESSES)]
+    others = [subprocess.Popen([*words, str(seed)], stdout=subprocess.PIPE, text=True) for seed in range(PROCESSES)]
+    held = sum(int(other.stdout.readline()) for other in others if other.stdout is not None)
+    print(f"{held:,} sockets of neighbours", flush=True)
+    total: Counter[str] = Counter()
+    try:
+        for seed in range(1, 1000):
+            with tempfile.TemporaryDirectory() as folder:
+                command = [sys.executable, "-c", STAYS, "run", "--seed", str(seed), "--results", f"{folder}/new"]
+                subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+                summary = json.loads(Path(folder, "new", "verdicts.json").read_bytes())
+            total.update(summary["verdicts"])
+            print(f"seed {seed}: {summary['verdicts']}; {summary['seconds']:.0f} s", flush=True)
+            for group in summary["groups"]:
+                if group["kind"] in WRONG:
+                    print(f"  {group['kind']} {group['count']} x {group['scenario']}: {group['actual']}", flush=True)
+            if total.total() >= scenarios:
+                break
+    finally:
+        for other in others:
+            other.kill()
+    wrong = sum(total[kind] for kind in WRONG)
+    print(f"{total.total():,} scenarios, {wrong} wrong verdicts; {dict(total)}")
+    return 1 if wrong else 0
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--scenarios", type=int, default=1_000_000)
+    options.add_argument("--sockets", type=int, default=20_000)
+    options.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    options.add_argument("--neighbour", type=int, nargs=2, help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if chosen.neighbour:
+        neighbour(*chosen.neighbour)
+    elif chosen.inside:
+        sys.exit(inside(chosen.scenarios, chosen.sockets))
+    words = [sys.executable, __file__, "--inside", *sys.argv[1:]]
+    os.execvp("unshare", ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *words])
+
+
+if __name__ == "__main__":
+    main()

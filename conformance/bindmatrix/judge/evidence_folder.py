@@ -1,0 +1,72 @@
+"""The folder of recorded evidence as it is written: which folder is a host's, and the sets in it.
+
+A host is one release by one method: what a real machine did does not go where its stack, compiled for user space, did.
+Then the folder has a suffix that says so: ``macos-15.5-run``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+
+from bindmatrix.judge.host_table import HostTable
+from bindmatrix.observe import recordings
+from bindmatrix.observe.recordings import Observation
+from bindmatrix.rules import catalog, provenance, releases
+
+
+def name_of(host: HostTable, evidence: Path) -> str:
+    """The folder of its kernel: one that there is, or ``linux-6.11.0`` (the build of a distribution is no kernel)."""
+    release = _release(host.os, host.summary.release)
+    rows = provenance.read(evidence)
+    method = provenance.method_of(host.summary.host)
+    others = False
+    for path in sorted(evidence.glob(f"{host.os}-*")):
+        if _release(host.os, path.name.removeprefix(f"{host.os}-")) == release:
+            if path.name not in rows or rows[path.name].method == method:
+                return path.name
+            others = True
+    return "-".join([host.os, _text(release), *([str(method)] if others else [])])
+
+
+def _release(os: str, text: str) -> tuple[str, tuple[int, ...]]:
+    """Branch and version of a release, which may have a name (``xp``)."""
+    return releases.parse(catalog.expectations(os).resolve(text))
+
+
+def _text(release: tuple[str, tuple[int, ...]]) -> str:
+    branch, version = release
+    return "-".join(word for word in (branch, ".".join(map(str, version))) if word)
+
+
+def scenarios(folder: Path) -> set[str]:
+    """The scenarios that are recorded of a host."""
+    return {one.scenario for path in sorted(folder.glob("*.jsonl.gz")) for one in recordings.read(path)}
+
+
+def write_set(path: Path, found: Iterable[Observation]) -> None:
+    """Add ``found`` to a set, those of its scenarios that it has not yet.
+
+    The same bytes for the same observations: no name and no time in the header of the compressed file.
+    """
+    by_scenario = {one.scenario: one for one in found}
+    if path.exists():
+        by_scenario.update((one.scenario, one) for one in recordings.read(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = b"".join(recordings.line(one) for _, one in sorted(by_scenario.items()))
+    path.write_bytes(gzip.compress(data, mtime=0))
+
+
+def describe(evidence: Path, host: HostTable, folder: str, why: str) -> None:
+    """Give ``folder`` a row in ``hosts.json``, unless it has one; the other rows stay as they are written."""
+    path = evidence / provenance.NAME
+    if folder in provenance.read(evidence):
+        return
+    release = _text(_release(host.os, host.summary.release))
+    row = {"method": str(provenance.method_of(host.summary.host)), "release": release, "why": why}
+    entry = textwrap.indent(f"{json.dumps(folder)}: {json.dumps(row, indent=1)}", " ")
+    before = path.read_text(encoding="utf-8").rstrip().removesuffix("}").rstrip() if path.exists() else "{"
+    path.write_text(f"{before}{'' if before == '{' else ','}\n{entry}\n}}\n", encoding="utf-8")
