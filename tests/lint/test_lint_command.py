@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from bindmatrix.cli.main import main
-from bindmatrix.lint import checks
+from bindmatrix.lint import checks, tables
 from bindmatrix.rules import catalog
 
 from tests.lint.conftest import Folder
@@ -20,6 +21,38 @@ def test_clean(folder: Folder, capsys: Capture) -> None:
     out, err = capsys.readouterr()
     assert out == "1 file, 5 rules, 55 recorded observations of 1 host: no problems\n"
     assert err == ""
+
+
+def test_a_row_of_the_catalogue_of_runtimes_that_is_wrong(tmp_path: Path, capsys: Capture) -> None:
+    row = (catalog.folder() / "runtimes" / "compiled.yaml").read_text("utf-8").partition("\n- id:")
+    file = tmp_path / "runtimes" / "compiled.yaml"
+    file.parent.mkdir()
+    file.write_text(row[0] + row[1] + row[2].replace("does:", "dose:", 1), encoding="utf-8")
+    assert main(["lint", str(file)]) == 2
+    out, err = capsys.readouterr()
+    assert re.search(rf"^{re.escape(str(file))}:\d+:\d+: .*'dose'", err, re.MULTILINE)
+    assert out.endswith("1 other data file: 2 problems\n")
+    assert main(["lint", "--json", str(file)]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert found["problems"] == len(found["tables"]["problems"]) == 2
+
+
+@pytest.mark.parametrize("name", ["claims.yaml", "misuse.yaml", "ephemeral.yaml"])
+def test_the_other_data_files(name: str, tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / name
+    file.write_bytes((catalog.folder() / name).read_bytes())
+    assert main(["lint", str(file)]) == 0
+    file.write_text("- {id: x}\n", encoding="utf-8")
+    assert main(["lint", str(file), str(tmp_path / "missing" / name)]) == 2
+    err = capsys.readouterr().err
+    assert str(file) in err
+    assert "missing" in err
+
+
+def test_without_a_file_the_other_data_files_are_those_of_the_project() -> None:
+    names = {path.name for path in tables.tables()}
+    assert {"claims.yaml", "misuse.yaml", "ephemeral.yaml", "servers.yaml", "python.yaml"} <= names
+    assert tables.problems(tables.tables()) == []
 
 
 def test_a_file_that_is_named_twice_is_checked_once(folder: Folder, capsys: Capture) -> None:

@@ -8,6 +8,7 @@ import sys
 
 from bindmatrix.answers import ask
 from bindmatrix.answers.common_questions import COMMON_QUESTIONS
+from bindmatrix.answers.scenario_notes import local_clients_note
 from bindmatrix.cli import short_form
 from bindmatrix.cli.main import OK, WRONG
 from bindmatrix.errors import Place, Problem
@@ -115,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         rows = ask.answers(scenario, list(dict.fromkeys(arguments.os)), arguments.release)
         if arguments.json:
-            told = "; ".join(filter(None, (*notes, ask.foreign_note(scenario))))
+            told = "; ".join(filter(None, (*notes, ask.foreign_note(scenario), local_clients_note(scenario))))
             found += [row.as_dict(scenario) | ({"note": told} if told else {}) for row in rows]
         else:
             if asked:

@@ -13,7 +13,7 @@ from typing import Any
 from bindmatrix.cli.cores import on_every_core
 from bindmatrix.cli.main import OK, WRONG
 from bindmatrix.errors import Place, Problem, nearest
-from bindmatrix.lint import checks, mutation_score
+from bindmatrix.lint import checks, mutation_score, tables
 from bindmatrix.lint.checks import Finding
 from bindmatrix.lint.checks_evidence import unmeasured
 from bindmatrix.lint.context import Subject, quiet_collector
@@ -26,7 +26,8 @@ from bindmatrix.rules import catalog, confidence
 
 _EPILOG = """\
 Exit status: 0 when nothing is wrong, 2 when something is (with --strict also when a mutant survives).
-With --json: {"files": [...], "problems": COUNT}; a file has "file", "os", "rules", "recorded" (observations),
+With --json: {"files": [...], "tables": {"files", "problems"}, "problems": COUNT}, where "tables" are the data files
+beside the expectation files; a file has "file", "os", "rules", "recorded" (observations),
 "problems" (each with "check", "file", "line", "column", "message"), "unmeasured" (rules), "decides"
 ({RULE: {HOST: {SET: COUNT}}}) and with --mutate "mutation" ("mutants", "killed", "survivors").
 
@@ -42,7 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="*",
         metavar="FILE",
-        help="expectation files; without any, those of every system. The evidence and the divergences are those in the "
+        help="expectation files; without any, those of every system, and the tables beside them: runtimes, claims,"
+        " misuse, automatic ports. The evidence and the divergences are those in the "
         "folders 'evidence' and 'divergences' beside the file, else the ones that come with bindmatrix",
     )
     parser.add_argument(
@@ -85,10 +87,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check every file; everything that is wrong is printed, not only the first of it."""
     status = _Status(enabled=not arguments.json)
-    paths = _paths(arguments.files, arguments.os)
+    paths, others = _paths(arguments.files, arguments.os)
     if arguments.fix:
         for path in paths:
             _fix(path)
+    wrong = tables.problems(others)
+    if not arguments.json:
+        for problem in wrong:
+            print(problem, file=sys.stderr)
     results = []
     for subject, findings in _checked(paths, status, cached=not arguments.no_cache):
         score = None
@@ -99,19 +105,24 @@ def run(arguments: argparse.Namespace) -> int:
         results.append(_Result(subject, findings, score))
         if not arguments.json:
             _show(results[-1], arguments)
-    found = sum(len(result.findings) for result in results)
+    found = len(wrong) + sum(len(result.findings) for result in results)
     weak = sum(len(result.score.weak) for result in results if result.score) if arguments.strict else 0
     if arguments.json:
-        print(json.dumps({"files": [result.as_dict() for result in results], "problems": found}, indent=1))
+        data = {
+            "files": [result.as_dict() for result in results],
+            "tables": {"files": [str(path) for path in others], "problems": [_as_dict(problem) for problem in wrong]},
+            "problems": found,
+        }
+        print(json.dumps(data, indent=1))
     else:
-        _summary(results, found)
+        _summary(results, others, found)
     return WRONG if found or weak else OK
 
 
 def _checked(paths: Sequence[Path], status: _Status, *, cached: bool) -> Iterator[tuple[Subject, list[Finding]]]:
     """The files, and what is wrong with each; several are checked on every core."""
     subjects = {path: Subject(path, status.replaying, cached=cached) for path in paths}
-    if len(subjects) == 1:
+    if len(subjects) < 2:
         for subject in subjects.values():
             yield subject, _findings(subject)
         return
@@ -140,15 +151,18 @@ def _recorded_bytes(subject: Subject) -> int:
     return sum(one.path.stat().st_size for one in subject.sets) if subject.expectations else 0
 
 
-def _paths(files: Sequence[str], systems: Sequence[str]) -> list[Path]:
-    """The files to check; raises :class:`Problem` for a system that has none."""
+def _paths(files: Sequence[str], systems: Sequence[str]) -> tuple[list[Path], list[Path]]:
+    """The expectation files to check, and the other data files; raises :class:`Problem` for a system that has none."""
     known = catalog.names()
     for system in systems:
         if system not in known:
             there = ", ".join(known)
             raise Problem(Place("--os"), f"no expectations for {system!r}{nearest(system, known)}; there are {there}")
     named = systems if files or systems else known
-    return list(dict.fromkeys([*map(Path, files), *(_short(catalog.folder() / f"{system}.yaml") for system in named)]))
+    asked = [*map(Path, files), *(_short(catalog.folder() / f"{system}.yaml") for system in named)]
+    paths = list(dict.fromkeys(asked))
+    others = [path for path in paths if tables.is_table(path)] if files or systems else map(_short, tables.tables())
+    return [path for path in paths if not tables.is_table(path)], list(others)
 
 
 def _short(path: Path) -> Path:
@@ -178,16 +192,7 @@ class _Result:
             "os": subject.expectations.os if subject.expectations else "",
             "rules": len(subject.rules) if subject.expectations else 0,
             "recorded": self.recorded,
-            "problems": [
-                {
-                    "check": check,
-                    "file": problem.place.name,
-                    "line": problem.place.line,
-                    "column": problem.place.column,
-                    "message": problem.message,
-                }
-                for check, problem in self.findings
-            ],
+            "problems": [{"check": check, **_as_dict(problem)} for check, problem in self.findings],
         }
         if subject.expectations is not None:
             data["unmeasured"] = [rule.id for rule in unmeasured(subject)]
@@ -195,6 +200,11 @@ class _Result:
         if self.score is not None:
             data["mutation"] = self.score.as_dict()
         return data
+
+
+def _as_dict(problem: Problem) -> dict[str, Any]:
+    place = problem.place
+    return {"file": place.name, "line": place.line, "column": place.column, "message": problem.message}
 
 
 def _show(result: _Result, arguments: argparse.Namespace) -> None:
@@ -253,13 +263,14 @@ def _survivors(title: str, survivors: Iterable[Survivor]) -> None:
             print(f"        {one.proposal}")
 
 
-def _summary(results: Sequence[_Result], found: int) -> None:
+def _summary(results: Sequence[_Result], others: Sequence[Path], found: int) -> None:
     rules = sum(len(result.subject.rules) for result in results if result.subject.expectations)
     hosts = {one.host for result in results if result.subject.expectations for one in result.subject.sets}
     recorded = sum(result.recorded for result in results)
     said = counted(found, "problem") if found else "no problems"
     files = counted(len(results), "file")
-    print(f"{files}, {rules} rules, {recorded} recorded observations of {counted(len(hosts), 'host')}: {said}")
+    beside = f", {counted(len(others), 'other data file')}" if others else ""
+    print(f"{files}, {rules} rules, {recorded} recorded observations of {counted(len(hosts), 'host')}{beside}: {said}")
 
 
 def _fix(path: Path) -> None:

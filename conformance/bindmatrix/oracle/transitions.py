@@ -115,7 +115,7 @@ class Transitions:
         kind = SOCKET_KINDS[step.what]
         family = kind.family
         plain = kind.protocol in ("tcp", "udp", REMOTE)
-        protocol, ports, _ = self.stack.sockets.get(kind.protocol, SocketProfile(kind.protocol if plain else ""))
+        protocol, ports, *_ = self.stack.sockets.get(kind.protocol, SocketProfile(kind.protocol if plain else ""))
         v6only = BITS["v6only"] if family == "ipv6" and self.stack.v6only_default else 0
         made = 1 + max([0, *[one.made for one in state.socks]]) if self._counts_sockets else 0
         sock = Sock(step.socket, protocol, family, state.user, now=v6only, made=made)
@@ -223,6 +223,15 @@ class Transitions:
         fits = call.fits or "new.fits-family" in foreseen
         # a datagram socket may be connected to a broadcast address of the host's networks, where a rule says so
         broadcast = at.kind == "broadcast" and at.own and not sock.is_stream and "destination.address" in foreseen
+        if (
+            sock.family == "ipv4"
+            and not sock.is_stream
+            and sock.state == "connected"
+            and at.kind == "specific"
+            and fits
+        ):
+            # what the second connect() makes of the socket's own address is not modelled
+            return [Branch("ok", API["again"], lost(state))]
         if not (at.kind == "specific" or broadcast) or sock.state not in ("open", "bound") or not fits:
             return not_described(lost(state), state, failed, _autobound(state, sock))
         number = 1 + max(one.connection for one in state.socks)
@@ -271,6 +280,10 @@ class Transitions:
             return [Branch("ECONNRESET", API["reset"], state)]
         if sock.state == "connected" and sock.is_stream:
             return [Branch("timeout", API["silent"], state)]
+        # where a refused client keeps its use it looks like one that never tried, and may say something else
+        tried = sock.state != "listening" and self.stack.reset == "keeps"
+        if sock.state in ("open", "bound", "listening") and sock.protocol == "tcp" and not tried:
+            return [Branch("ENOTCONN", API["unconnected"], state)]
         return [Branch(ANYTHING, API["unknown"], state, unknown=True)]
 
     def _user(self, state: State, step: Step) -> list[Branch]:

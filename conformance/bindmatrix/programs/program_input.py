@@ -143,9 +143,10 @@ def form(path: Path) -> str:
 def _of_runtime(word: str) -> Program:
     row = runtimes().get(word)
     if row is None:
+        advice = "" if "/" in word else nearest(word, runtimes())  # a path that was mistyped
         raise Problem(
             Place("program"),
-            f"{word!r} is neither a file nor a runtime{nearest(word, runtimes())}; expected a scenario, a runtime of "
+            f"{word!r} is neither a file nor a runtime{advice}; expected a scenario, a runtime of "
             "docs/runtimes.md, a trace, the number of a process, or '-- COMMAND'",
         )
     return Program(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bindmatrix.answers.ask import SystemAnswer, foreign_note, telling_steps
 from bindmatrix.answers.headline import call_of, deciding_step, headline
 from bindmatrix.answers.reason import ABSENT
+from bindmatrix.answers.scenario_notes import local_clients_note
 from bindmatrix.notation import OPTIONS, Scenario, Step
 from bindmatrix.outcomes import in_words
 from bindmatrix.report.console import PLAIN_WIDTH, StyledLine, wrapped
@@ -51,7 +52,7 @@ def lines(
         )
         out += [[(f"  {line}", "bold")] for line in label[1:]]
         out += _notes(answer, scenario.steps, width, explain=explain)
-    more = [foreign_note(scenario), _port_note(scenario)]
+    more = [foreign_note(scenario), local_clients_note(scenario), _port_note(scenario)]
     return out + [[(line, "yellow")] for one in more if one for line in wrapped(f"note: {one}", "", width)]
 
 
