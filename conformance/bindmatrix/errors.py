@@ -1,7 +1,7 @@
-"""Errors that are meant for the person at the keyboard.
+"""Errors that are meant for the user.
 
-Everything that the input or the set-up can get wrong is raised as :class:`Problem` (or several of them as
-:class:`Problems`).  The command prints them and exits with status 2; a traceback is always a bug of ours.
+Everything that can be wrong with the input or the set-up is raised as :class:`Problem` (or several of them as
+:class:`Problems`).  The command prints them and exits with status 2; a traceback is always a bug of bindmatrix.
 """
 
 from __future__ import annotations

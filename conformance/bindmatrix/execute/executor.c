@@ -3418,7 +3418,7 @@ static void record_kit(double started)
     flush_output();
     fputs("done", stderr);
     if (done < KIT_WITNESSES + count)
-        fprintf(stderr, ": %lu scenarios were left out for want of time", (unsigned long)(KIT_WITNESSES + count - done));
+        fprintf(stderr, ": %lu scenarios were left out: the time is up", (unsigned long)(KIT_WITNESSES + count - done));
     fputs("\n", stderr);
 }
 #else
