@@ -94,23 +94,32 @@ warn_unreachable = true
 _TRAMPOLINE = "from mutmut.mutation.trampoline import wrap_in_trampoline as _mutmut_mutated, MutantDict"
 
 
-def write_mutants(folder: Path, module: str) -> dict[str, str]:
-    """Change ``module`` in ``folder`` so that it holds all its mutants; name of each -> the change as a diff."""
+def write_mutants(folder: Path, module: str, wanted: Callable[[str], bool]) -> dict[str, str]:
+    """Change ``module`` in ``folder`` so that it holds its ``wanted`` mutants; name of each -> the change as a diff."""
     (folder / "setup.cfg").write_text("[mutmut]\nsource_paths=bindmatrix/\n")
     from mutmut.mutation.file_mutation import mutate_file_contents
 
     path = folder / "bindmatrix" / module
     found = mutate_file_contents(str(path), path.read_text(encoding="utf-8"))
     assert _TRAMPOLINE in found.code
-    path.write_text(found.code.replace(_TRAMPOLINE, _KEEP), encoding="utf-8")
     lines = found.code.splitlines()
+    kept: list[str | None] = [*lines]
+    for name in found.mutant_names:
+        if not wanted(name):
+            span = found.line_span_by_function_name[name]
+            kept[span.start - 1 : span.end] = [None] * (span.end - span.start + 1)
+    unwanted = {f"['{name}'] =" for name in found.mutant_names if not wanted(name)}
+    text_kept = "\n".join(
+        line for line in kept if line is not None and not unwanted & set(re.findall(r"\['x.*?'\] =", line))
+    )
+    path.write_text(text_kept.replace(_TRAMPOLINE, _KEEP) + "\n", encoding="utf-8")
 
     def text(name: str) -> list[str]:
         span = found.line_span_by_function_name[name]
         return [re.sub(r"x\S+?__mutmut_\w+", "", line) for line in lines[span.start - 1 : span.end]]
 
     changes = {}
-    for name in found.mutant_names:
+    for name in filter(wanted, found.mutant_names):
         original = name.rpartition("_")[0] + "_orig"
         diff = difflib.unified_diff(text(original), text(name), n=1, lineterm="")
         changes[name] = "\n".join(list(diff)[3:])
@@ -232,7 +241,11 @@ def run(modules: list[str], chosen: argparse.Namespace) -> None:
     import pytest
 
     os.environ["HYPOTHESIS_PROFILE"] = "ci"
-    changes = {module: write_mutants(Path.cwd(), module) for module in modules}
+
+    def wanted(mutant: str) -> bool:
+        return random.Random(mutant).random() * chosen.every < 1 and mutant in (chosen.only or mutant).split(",")
+
+    changes = {module: write_mutants(Path.cwd(), module, wanted) for module in modules}
     wrong = mistyped(modules)
     sys.path.insert(0, str(Path.cwd()))
     replayed = evidence() if any(module.startswith("oracle/") for module in modules) else lambda: True
@@ -259,8 +272,6 @@ def run(modules: list[str], chosen: argparse.Namespace) -> None:
         seconds = baselines[tests]
         found, begun = Counter(), time.monotonic()
         for mutant, change in changes[module].items():
-            if random.Random(mutant).random() * chosen.every >= 1 or mutant not in (chosen.only or mutant).split(","):
-                continue
             end = "mistyped" if mutant in wrong[module] else in_fork(lambda mutant=mutant: work(mutant), 10 * seconds)
             found[end] += 1
             if chosen.survivors and end == "survived":
