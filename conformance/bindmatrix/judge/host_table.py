@@ -294,10 +294,7 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
             builder = HostTableBuilder(Judge(catalog.model_of_host(expectations, release, host), known, host))
         for batch in chain([first], batches):
             if builder.full:
-                limit = (
-                    f"holds more than is kept of a host; what comes after {len(builder.result):,} scenarios is not read"
-                )
-                problems.append(str(Problem(Place(recording.name), f"{limit} ('judge' reads all of it)")))
+                recording.leave_off(f"holds more than is kept of a host after {len(builder.result):,} scenarios")
                 break
             builder.add(batch)
         bad_lines += recording.bad_lines
