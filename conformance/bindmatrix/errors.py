@@ -1,7 +1,7 @@
-"""Errors that are meant for the person at the keyboard.
+"""Errors that are meant for the user.
 
-Everything that the input or the set-up can get wrong is raised as :class:`Problem` (or several of them as
-:class:`Problems`).  The command prints them and exits with status 2; a traceback is always a bug of ours.
+Everything that can be wrong with the input or the set-up is raised as :class:`Problem` (or several of them as
+:class:`Problems`).  The command prints them and exits with status 2; a traceback is always a bug of bindmatrix.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Problem(BindmatrixError):
     """
 
     def __init__(self, place: Place, message: str, *, source: str = "", width: int = 1) -> None:
-        super().__init__(message)
+        super().__init__(place, message)  # both, so that it can be pickled
         self.place = place
         self.message = message
         self.source = source
@@ -76,7 +76,7 @@ class Problems(BindmatrixError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = sorted(problems, key=lambda problem: problem.place)
-        super().__init__(f"{len(self.problems)} problems")
+        super().__init__(self.problems)
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)

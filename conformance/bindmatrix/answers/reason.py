@@ -39,9 +39,10 @@ def reasons(oracle: Oracle, scenario: Scenario) -> list[Reason]:
     """The reason for each step of ``scenario``, by the rules of ``oracle``."""
     found = []
     node = oracle.start
+    explainer = Explainer(oracle)
     for index, step in enumerate(scenario.steps):
         edge = oracle.edge(node, step)
-        text, why = explained(oracle, node, step, edge.rules)
+        text, why = explainer.explained(node, step, edge.rules)
         found.append(Reason(index, edge.rules[0].id if edge.rules else "", text, why))
         node = edge.node
     return found
@@ -61,16 +62,24 @@ def steps_to_explain(scenario: Scenario, outcomes: Sequence[Expected]) -> list[i
     return sorted(found)
 
 
-def explained(oracle: Oracle, node: Node, step: Step, rules: Sequence[Rule]) -> tuple[str, str]:
-    """The reason of a step in plain language, and the kernel's detail."""
-    if step.kind in ("bind", "listen") and len(rules) == 1 and _says_nothing(rules[0]):
-        for state in node.states:
-            recorder = Recorder(oracle.evaluator)
-            Transitions(recorder).apply(state, step)
-            for decision in recorder.log:
-                if decision.section == step.kind and decision.rules == tuple(rules):
-                    return success(oracle.model, decision)
-    return of_rules(step, rules), _joined([rule.why for rule in rules])
+class Explainer:
+    """Explains the steps of one oracle."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        self._model = oracle.model
+        self._recorder = Recorder(oracle.evaluator)
+        self._transitions = Transitions(self._recorder)
+
+    def explained(self, node: Node, step: Step, rules: Sequence[Rule]) -> tuple[str, str]:
+        """The reason of a step in plain language, and the kernel's detail; ``rules`` decided it in ``node``."""
+        if step.kind in ("bind", "listen") and len(rules) == 1 and _says_nothing(rules[0]):
+            for state in node.states:
+                self._recorder.log.clear()
+                self._transitions.apply(state, step)
+                for decision in self._recorder.log:
+                    if decision.section == step.kind and decision.rules == tuple(rules):
+                        return success(self._model, decision)
+        return of_rules(step, rules), _joined([rule.why for rule in rules])
 
 
 def of_rules(step: Step, rules: Sequence[Rule]) -> str:

@@ -1,4 +1,4 @@
-"""One executor behind a connection: sent there, started, given scenarios, ended."""
+"""One executor behind a connection: it is sent there, started, given scenarios and ended."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 from bindmatrix.errors import NOWHERE, Place, Problem
@@ -23,10 +24,14 @@ from bindmatrix.lint.cache import Cached
 from bindmatrix.lint.replay import AGREES, Line, Recorded, Replay, SetReplay, lines
 from bindmatrix.lint.tracing import TracingOracle
 from bindmatrix.oracle.evaluator import CompiledEvaluator, Evaluator
+from bindmatrix.oracle.layout import Layout
 from bindmatrix.oracle.oracle import Edge, Oracle
-from bindmatrix.rules.model import Model, Rule
+from bindmatrix.rules.model import GroupRule, Model, Rule
 from bindmatrix.rules.releases import EVER, ReleaseError
 from bindmatrix.rules.sockets import Call, Sock, State
+
+#: an edit that contradicts so many recorded runs is wrong: the others are not judged again
+MOST_DIFFERENCES = 1_000
 
 #: call, new socket (of a delivery: its destination), state
 KeptQuestion = tuple[Call, Sock, State]
@@ -39,14 +44,13 @@ KeptAnswer = tuple[tuple[Content, ...], tuple[Any, ...]]
 
 
 class KeptRun(NamedTuple):
-    """What is kept of a recorded run: its verdict, and the questions on its way through each of the two oracles."""
+    """What is kept of a recorded run: its verdict, and the edges on its way through both oracles."""
 
     verdict: str
     divergence: str
     #: ids of rules, one for each recorded outcome that the rule decided
     decided: tuple[str, ...]
-    plain: tuple[int, ...]
-    diverged: tuple[int, ...]
+    edges: tuple[int, ...]
 
 
 @dataclass
@@ -88,16 +92,19 @@ class Index:
         self.released: dict[str, Released] = {}
         #: for each set its runs
         self.runs: list[list[KeptRun]] = []
+        #: oracle -> edge -> its questions
+        self.edges: dict[int, dict[int, tuple[int, ...]]] = {}
         self._oracles: dict[Oracle, int] = {}
         self._numbers: dict[tuple[str, KeptQuestion], int] = {}
-        self._on_edge: dict[Edge, tuple[int, ...]] = {}
+        self._edge_numbers: dict[Edge, int] = {}
 
     def parts(self) -> dict[str, Any]:
         """What to keep."""
         described = [one for row in self.released.values() for one in (row.plain, row.diverged) if one]
         sections = dict.fromkeys(section for one in described for section in one.sections)
         asked = {f"asked {section}": self.sections.get(section, Asked()) for section in sections}
-        return {"released": self.released, "runs": self.runs, "answers": list(self.answers), **asked}
+        kept = {"released": self.released, "runs": self.runs, "edges": self.edges, "answers": list(self.answers)}
+        return kept | asked
 
     def take(self, replay: Replay, line: Line) -> tuple[Verdict | None, tuple[str, ...]]:
         """Judge a run of the last set as :meth:`Replay.run` does, and keep what it asked."""
@@ -108,20 +115,19 @@ class Index:
         for oracle in oracles:
             oracle.met.clear()
         verdict, decided = replay.run(line)
-        plain, *diverged = [self._questions(oracle) for oracle in oracles]
         kind = verdict.kind if verdict else VerdictKind.CONFORMS
         divergence = verdict.divergence if verdict else ""
-        self.runs[-1].append(KeptRun(kind, divergence, decided, plain, diverged[0] if diverged else ()))
+        edges = {self._edge(oracle, edge) for oracle in oracles for edge in oracle.met}
+        self.runs[-1].append(KeptRun(kind, divergence, decided, tuple(edges)))
         return verdict, decided
 
-    def _questions(self, oracle: TracingOracle) -> tuple[int, ...]:
-        found: dict[int, None] = {}
-        for edge in oracle.met:
-            numbers = self._on_edge.get(edge)
-            if numbers is None:
-                numbers = self._on_edge[edge] = tuple(self._asked(oracle, edge))
-            found.update(dict.fromkeys(numbers))
-        return tuple(found)
+    def _edge(self, oracle: TracingOracle, edge: Edge) -> int:
+        number = self._edge_numbers.get(edge)
+        if number is None:
+            number = self._edge_numbers[edge] = len(self._edge_numbers)
+            of_oracle = self.edges.setdefault(self._oracles[oracle], {})
+            of_oracle[number] = tuple(self._asked(oracle, edge))
+        return number
 
     def _asked(self, oracle: TracingOracle, edge: Edge) -> Iterable[int]:
         number = self._oracles[oracle]
@@ -132,7 +138,9 @@ class Index:
             yield self._ask(number, "deliver", question, _answer(got.delivery.rules, got.delivery[1:]))
 
     def _ask(self, oracle: int, section: str, question: KeptQuestion, answer: KeptAnswer) -> int:
-        asked = self.sections.setdefault(section, Asked())
+        asked = self.sections.get(section)
+        if asked is None:
+            asked = self.sections[section] = Asked()
         number = self._numbers.setdefault((section, question), len(self._numbers))
         asked.questions[number] = question
         asked.answers.setdefault(oracle, {})[number] = self.answers.setdefault(answer, len(self.answers))
@@ -144,7 +152,11 @@ def replays(replay: Replay, sets: Sequence[Recorded], cached: Cached | None, wat
     touched = _Touched.since(replay, cached) if cached else None
     kept: list[list[KeptRun]] | None = cached.read("runs") if cached and touched else None
     if touched and kept is not None and len(kept) == len(sets):
-        return [_again(replay, recorded, runs, touched, watch) for recorded, runs in zip(sets, kept, strict=True)]
+        again: list[SetReplay] = []
+        for recorded, runs in zip(sets, kept, strict=True):
+            room = MOST_DIFFERENCES - sum(len(one.differences) for one in again)
+            again.append(_again(replay, recorded, runs, touched, watch, room))
+        return again
     index = Index() if cached else None
     replay = Replay(replay.expectations, replay.divergences, keep=index is not None)
     found = [_first(replay, recorded, index, watch) for recorded in sets]
@@ -154,19 +166,26 @@ def replays(replay: Replay, sets: Sequence[Recorded], cached: Cached | None, wat
 
 
 def _again(
-    replay: Replay, recorded: Recorded, runs: list[KeptRun], touched: _Touched, watch: Watch | None
+    replay: Replay, recorded: Recorded, runs: list[KeptRun], touched: _Touched, watch: Watch | None, room: int
 ) -> SetReplay:
+    """The replay of a set; ``room``: how many runs may differ before the others that are touched are skipped."""
     if watch:
         watch(recorded)
     result = SetReplay(recorded)
-    for line, run in zip(lines(recorded, replay.expectations, []), runs, strict=True):
-        if touched.by(line.release, run):
-            result.add(line.release, *replay.run(line))
-        else:
-            result.decided.update(run.decided)
-            result.verdicts[run.verdict] += 1
-            if run.verdict == VerdictKind.KNOWN:
-                result.known[run.divergence] += 1
+    kept = runs
+    # literature says in each line which release it is about
+    if not recorded.release or any(touched.by(recorded.release, run) for run in runs):
+        kept = []
+        for line, run in zip(lines(recorded, replay.expectations, []), runs, strict=True):
+            if not touched.by(line.release, run):
+                kept.append(run)
+            elif len(result.differences) < room:
+                result.add(line.release, *replay.run(line))
+            else:
+                result.skipped += 1
+    result.decided.update(chain.from_iterable([run.decided for run in kept]))
+    result.verdicts.update([run.verdict for run in kept])
+    result.known.update([run.divergence for run in kept if run.verdict == VerdictKind.KNOWN])
     return result
 
 
@@ -196,9 +215,10 @@ class _Touched:
 
     def __init__(self, cached: Cached, before: dict[str, Released], after: dict[str, Released]) -> None:
         self.before = before
+        self.after = after
         self.any = before != after
-        #: oracle of the first replay -> questions
-        self.questions: dict[int, set[int]] = {}
+        #: oracle of the first replay, oracle now -> edges of the first
+        self._edges: dict[tuple[int, int], set[int]] = {}
         self._cached = cached
         self._asked: dict[str, Asked] = {}
         #: what the rules of a section said, and say now -> question -> whether its answer changed
@@ -219,9 +239,12 @@ class _Touched:
             if was.shape != now.shape:
                 return None
             try:
-                touched._compare(was.plain, now.plain, judge.oracle.model)
-                if was.diverged and now.diverged and judge.diverged:
-                    touched._compare(was.diverged, now.diverged, judge.diverged.model)
+                for old, new, oracle in (
+                    (was.plain, now.plain, judge.oracle),
+                    (was.diverged, now.diverged, judge.diverged),
+                ):
+                    if old and new and oracle:
+                        touched._compare(old, new, oracle.model)
             except _Lost:
                 return None
         return touched
@@ -230,16 +253,20 @@ class _Touched:
         """Whether the run has to be judged again; always where an outcome was not as expected, to report it."""
         if run.verdict not in AGREES or (self.any and run.verdict == VerdictKind.KNOWN):
             return True
-        was = self.before[release]
-        if not self.questions[was.plain.number].isdisjoint(run.plain):
-            return True
-        return was.diverged is not None and not self.questions[was.diverged.number].isdisjoint(run.diverged)
+        was, now = self.before[release], self.after[release]
+        return any(
+            not self._edges[old.number, new.number].isdisjoint(run.edges)
+            for old, new in ((was.plain, now.plain), (was.diverged, now.diverged))
+            if old and new
+        )
 
     def _compare(self, was: Described, now: Described, model: Model) -> None:
         """Ask the questions of the oracle ``was`` again whose section has other rules in ``model``."""
-        if was.number in self.questions:
+        pair = was.number, now.number
+        if pair in self._edges:
             return
-        found = self.questions[was.number] = set()
+        questions: set[int] = set()
+        self._edges[pair] = set()
         evaluator = CompiledEvaluator(model)
         for section in was.sections:
             if was.sections[section] == now.sections[section]:
@@ -253,7 +280,15 @@ class _Touched:
                     answer = _decided(evaluator, section, asked.questions[number])
                     changed[number] = answer != self._answers[place]
                 if changed[number]:
-                    found.add(number)
+                    questions.add(number)
+        if questions:
+            edges = self._all_edges.get(was.number, {})
+            self._edges[pair] = {edge for edge, asked in edges.items() if not questions.isdisjoint(asked)}
+
+    @cached_property
+    def _all_edges(self) -> dict[int, dict[int, tuple[int, ...]]]:
+        edges: dict[int, dict[int, tuple[int, ...]]] = self._read("edges")
+        return edges
 
     @cached_property
     def _answers(self) -> list[KeptAnswer]:
@@ -282,27 +317,29 @@ def released(judge: Judge, numbers: dict[Oracle, int]) -> Released:
 
 
 def _described(model: Model, number: int) -> Described:
-    marks = sorted({name for rule in model.deliveries for name in rule.facts if name.endswith("-at-bind")})
-    orders = sorted({rule.order for rule in model.deliveries})
-    shape = repr((model.stack, list(model.rules), marks, orders, model.port))
+    layout = Layout.of(model)
+    leaves = {section: sorted(words) for section, words in layout.leaves.items()}
+    shape = repr((model.stack, list(model.rules), layout[:-1], leaves, model.port))
     return Described(
         number, shape, {section: repr([content(rule) for rule in rules]) for section, rules in model.rules.items()}
     )
 
 
 def _answer(rules: tuple[Rule, ...], receivers: tuple[Any, ...] = ()) -> KeptAnswer:
-    return tuple([content(rule) for rule in rules]), receivers
+    return tuple([_effect(rule) for rule in rules]), receivers
 
 
+@lru_cache(maxsize=4096)
 def content(rule: Rule) -> Content:
     """The id and the content of a rule; why it says so, since when and where it stands does not matter here."""
-    found = _CONTENTS.get(rule)
-    if found is None:
-        found = _CONTENTS[rule] = (
-            rule.id,
-            repr(replace(rule, id="", why="", evidence=(), place=NOWHERE, span=EVER)),
-        )
-    return found
+    return rule.id, repr(replace(rule, id="", gloss="", why="", evidence=(), place=NOWHERE, span=EVER))
 
 
-_CONTENTS: dict[Rule, Content] = {}
+@lru_cache(maxsize=4096)
+def _effect(rule: Rule) -> Content:
+    """What a rule does where it decides: its content without the conditions, of which ``when`` says which facts it
+    foresees, and those of ``groups`` which sockets it is about."""
+    foreseen = tuple([(name, ()) for name, _ in rule.when])
+    if isinstance(rule, GroupRule):
+        return content(replace(rule, when=foreseen, unless=()))
+    return content(replace(rule, when=foreseen, unless=(), among=(), ask="", space="any"))

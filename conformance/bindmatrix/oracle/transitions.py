@@ -19,6 +19,7 @@ from bindmatrix.oracle.arrivals import Arrivals
 from bindmatrix.oracle.branches import ANYTHING, API, Branch
 from bindmatrix.oracle.connections import Connections, to_itself
 from bindmatrix.oracle.evaluator import Decide, Evaluator
+from bindmatrix.oracle.layout import Layout
 from bindmatrix.oracle.unknown import beside, failures, lost, not_described, reason
 from bindmatrix.outcomes import ANY_ERROR
 from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, SocketProfile
@@ -52,20 +53,12 @@ class Transitions:
         self.connections = Connections(evaluator)
         self.arrivals = Arrivals(evaluator, self.connections)
         self.sections = evaluator.model.rules.keys()
-        times = self.stack.options
-        #: bits worth remembering; leaving the others out lets more states be equal
-        self._at_bind = sum(bit for option, bit in BITS.items() if times.get(option) == "at-bind")
-        self._ever = sum(bit for option, bit in BITS.items() if times.get(option) == "ever")
-        facts = {name for rule in evaluator.model.all_rules() for name in rule.facts}
-        facts |= {name for row in self.stack.closest for name, _ in row.when}
-        self._at_bind |= sum(bit for option, bit in BITS.items() if f"existing.{option}-at-bind" in facts)
-        self._moves = any(rule.moves for rule in evaluator.model.deliveries)
-        #: section -> what else a refused call leaves there
-        self._leaves = {
-            section: {rule.then for rule in rules if isinstance(rule, CallRule)} - {""}
-            for section, rules in evaluator.model.rules.items()
-        }
-        self._counts_sockets = any(rule.order == "socket" for rule in evaluator.model.deliveries)
+        self._at_bind, self._ever, self._moves, self._counts_sockets, self._leaves = Layout.of(evaluator.model)
+
+    @property
+    def traits(self) -> object:
+        """What of the rules is asked without asking one of them; equal where that is the same."""
+        return self._moves, self._leaves, self._counts_sockets
 
     def apply(self, state: State, step: Step) -> list[Branch]:
         """The ways in which ``step`` can go in ``state``."""
@@ -87,7 +80,7 @@ class Transitions:
         kind = SOCKET_KINDS[step.what]
         family = kind.family
         plain = kind.protocol in ("tcp", "udp", REMOTE)
-        protocol, ports, _ = self.stack.sockets.get(kind.protocol, SocketProfile(kind.protocol if plain else ""))
+        protocol, ports, *_ = self.stack.sockets.get(kind.protocol, SocketProfile(kind.protocol if plain else ""))
         v6only = BITS["v6only"] if family == "ipv6" and self.stack.v6only_default else 0
         made = 1 + max([0, *[one.made for one in state.socks]]) if self._counts_sockets else 0
         sock = Sock(step.socket, protocol, family, state.user, now=v6only, made=made)
@@ -120,38 +113,49 @@ class Transitions:
         call = Call("bind", state.user, needs_scope=at.needs_scope, fits=_fits(sock, at), again=again, ends=sock.ends)
         if not call.fits:
             return self._refusals(self.decide("bind", call, new, state), state)
-        if step.value:
-            rules = self.decide("bind", call, new, _elsewhere(state))
-            done = put(state, sock, new._replace(port=OTHER_PORT, state="bound"))
-        else:
-            rules = self.decide("bind", call, new, state)
-            # a Unix socket may get a name when it is connected already
-            state_after = sock.state if sock.connection else "bound"
-            tried = "dual" if sock.tried == "dual" else ""  # a stack that keeps this does so whatever follows
-            bound = new._replace(port=SCENARIO_PORT, state=state_after, tried=tried)
-            done = self._remember(call, bound, state, self._chained(call, state, sock, bound))
-            done = self._grouped(call, bound, state, done)
-        attempted = state
+        rules = self.decide("bind", call, new, _elsewhere(state) if step.value else state)
+        tried = sock.tried or ("dual" if new.form == "dual" else "")
         if at.kind != "wildcard":
-            attempted = put(state, sock, sock._replace(tried="ipv6" if at.form == "ipv6" else "ipv4"))
-        elif new.form == "dual" and not sock.tried:
-            attempted = put(state, sock, sock._replace(tried="dual"))
-        gone = lost(state, "lost")
-        left = self._left("bind", rules, state, tried=attempted, lost=gone)
-        return self._branches(rules, left, gone if _loses(rules) else done)
+            tried = "ipv6" if at.form == "ipv6" else "ipv4"
+        left = self._left(
+            "bind",
+            rules,
+            state,
+            tried=lambda: put(state, sock, sock._replace(tried=tried)),
+            lost=lambda: lost(state, "lost"),
+        )
+        if _fails(rules):
+            return self._branches(rules, left, state)
+        if _loses(rules):
+            return self._branches(rules, left, lost(state, "lost"))
+        if step.value:
+            return self._branches(rules, left, put(state, sock, new._replace(port=OTHER_PORT, state="bound")))
+        # a Unix socket may get a name when it is connected already
+        state_after = sock.state if sock.connection else "bound"
+        kept = "dual" if sock.tried == "dual" else ""  # a stack that keeps this does so whatever follows
+        bound = new._replace(port=SCENARIO_PORT, state=state_after, tried=kept)
+        done = self._remember(call, bound, state, self._chained(call, state, sock, bound))
+        return self._branches(rules, left, self._grouped(call, bound, state, done))
 
     def _listen(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
         call = Call("listen", state.user)
         rules = self.decide("listen", call, sock, state if sock.port == SCENARIO_PORT else _elsewhere(state))
+        left = self._left(
+            "listen",
+            rules,
+            state,
+            dead=lambda: self._forget(put(state, sock, sock._replace(state="dead", port=OTHER_PORT))),
+        )
+        if _fails(rules):
+            return self._branches(rules, left, state)
         done = sock._replace(state="listening", port=sock.port or OTHER_PORT)
         after = put(state, sock, done)
         if done.port == SCENARIO_PORT and sock.state != "listening":
             after = self._rechained(call, state, after, done)
             after = self._remember(call, done, after, after)
             after = self._grouped(call, done, state, after)
-        dead = self._forget(put(state, sock, sock._replace(state="dead", port=OTHER_PORT)))
-        return self._branches(rules, self._left("listen", rules, state, dead=dead), after)
+        return self._branches(rules, left, after)
 
     def _connect(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
@@ -168,9 +172,14 @@ class Transitions:
         if _loses(rules) and rules[0].action != ALLOW:
             gone = lost(state, "lost")
             return self._branches(rules, [gone], gone)
-        autobound = _autobound(state, sock)
-        tried = put(state, sock, sock._replace(tried="ipv6" if destination == "ipv6" else "ipv4"))
-        left = self._left("connect", rules, state, autobound=autobound, tried=tried, lost=lost(state, "lost"))
+        left = self._left(
+            "connect",
+            rules,
+            state,
+            autobound=lambda: _autobound(state, sock),
+            tried=lambda: put(state, sock, sock._replace(tried="ipv6" if destination == "ipv6" else "ipv4")),
+            lost=lambda: lost(state, "lost"),
+        )
         if _fails(rules):
             return self._branches(rules, left, state)
         foreseen = {name for rule in rules for name, _ in rule.when}
@@ -192,6 +201,15 @@ class Transitions:
         fits = call.fits or "new.fits-family" in foreseen
         # a datagram socket may be connected to a broadcast address of the host's networks, where a rule says so
         broadcast = at.kind == "broadcast" and at.own and not sock.is_stream and "destination.address" in foreseen
+        if (
+            sock.family == "ipv4"
+            and not sock.is_stream
+            and sock.state == "connected"
+            and at.kind == "specific"
+            and fits
+        ):
+            # what the second connect() makes of the socket's own address is not modelled
+            return [Branch("ok", API["again"], lost(state))]
         if not (at.kind == "specific" or broadcast) or sock.state not in ("open", "bound") or not fits:
             return not_described(lost(state), state, failed, _autobound(state, sock))
         number = 1 + max(one.connection for one in state.socks)
@@ -239,6 +257,10 @@ class Transitions:
             return [Branch("ECONNRESET", API["reset"], state)]
         if sock.state == "connected" and sock.is_stream:
             return [Branch("timeout", API["silent"], state)]
+        # where a refused client keeps its use it looks like one that never tried, and may say something else
+        tried = sock.state != "listening" and self.stack.reset == "keeps"
+        if sock.state in ("open", "bound", "listening") and sock.protocol == "tcp" and not tried:
+            return [Branch("ENOTCONN", API["unconnected"], state)]
         return [Branch(ANYTHING, API["unknown"], state, unknown=True)]
 
     def _user(self, state: State, step: Step) -> list[Branch]:
@@ -355,14 +377,16 @@ class Transitions:
             return state._replace(memory=NOTHING)
         return state
 
-    def _left(self, section: str, rules: tuple[CallRule, ...], state: State, **variants: State) -> list[State]:
+    def _left(
+        self, section: str, rules: tuple[CallRule, ...], state: State, **variants: Callable[[], State]
+    ) -> list[State]:
         """What a call that fails leaves: as the rules say (``then``), or any of what some rule of the section leaves.
 
-        ``variants``: the state for each word of ``then``.
+        ``variants`` make the state for each word of ``then``.
         """
         if any(rule.action == UNKNOWN for rule in rules) or not rules:
-            return [state, *[variants[word] for word in sorted(self._leaves.get(section, ())) if word in variants]]
-        return [next((variants[rule.then] for rule in rules if rule.then in variants), state)]
+            return [state, *[variants[word]() for word in sorted(self._leaves.get(section, ())) if word in variants]]
+        return [next((variants[rule.then]() for rule in rules if rule.then in variants), state)]
 
     def _refusals(self, rules: tuple[CallRule, ...], state: State) -> list[Branch]:
         """The branches of a call that cannot succeed: a file that allows it has only not thought of it."""

@@ -1,7 +1,7 @@
 """Summaries as Markdown, made for a file beside the results and for the summary page of a CI job.
 
-What needs somebody stands first and open; what is only good to know is folded.  Such a page holds a megabyte: of each
-kind the largest groups are shown and the others counted.
+What needs attention comes first; the rest is folded.  Such a page holds a megabyte: of each kind the largest groups are
+shown and the others counted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from bindmatrix.judge.summary import Summary, VerdictGroup
 from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.quoting import markdown, markdown_code
-from bindmatrix.report.terminal import heading, report_command
+from bindmatrix.report.terminal import how, report_command
+from bindmatrix.report.words import counted
 
 #: groups of a kind that are shown
 _MOST = 40
@@ -25,7 +26,7 @@ def render(summary: Summary, level: int = 1) -> str:
     """The whole text; scenario texts stand in code, everything else that a host said is escaped."""
     mark = "#" * level
     verdict = "✅" if summary.conforms and summary.total else "❌"
-    lines = [f"{mark} {verdict} {escape(heading(summary))}", "", *_counts(summary), ""]
+    lines = [f"{mark} {verdict} {escape(summary.headline)}", "", escape(how(summary)), "", *_counts(summary), ""]
     lines += [text for note in summary.notes for text in (f"> {escape(note)}", "")]
     for kind in VerdictKind:
         groups = summary.of(kind)
@@ -103,7 +104,7 @@ def _section(mark: str, title: str, body: Iterable[str], *, folded: bool = True)
 def _groups(groups: list[VerdictGroup], recording: str | None) -> list[str]:
     lines = [text for group in groups[:_MOST] for text in _group(group, recording)]
     if len(groups) > _MOST:
-        lines += ["", f"... and {len(groups) - _MOST:,} more groups"]
+        lines += ["", f"... and {counted(len(groups) - _MOST, 'more group')}"]
     return lines
 
 

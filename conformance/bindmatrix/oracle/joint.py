@@ -1,0 +1,119 @@
+"""An oracle of several models at once: a step is worked out once for all models whose rules say the same of it.
+
+The releases of a system differ in a few rules.  A :class:`JointEvaluator` asks each different list of rules, answers
+what the first model says, and keeps in ``agreeing`` the models that say so too.  :meth:`JointOracle.edges` takes the
+step again for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from bindmatrix.notation import Step
+from bindmatrix.oracle.delivery import Delivery
+from bindmatrix.oracle.evaluator import CompiledEvaluator
+from bindmatrix.oracle.oracle import Edge, Node, Oracle
+from bindmatrix.oracle.transitions import Transitions
+from bindmatrix.rules.model import Model, Rule
+from bindmatrix.rules.sockets import Call, Sock, State
+
+#: numbers of models
+Members = frozenset[int]
+_T = TypeVar("_T")
+
+
+def alike(models: Sequence[Model]) -> list[list[int]]:
+    """The numbers of ``models``, those together that can have one joint oracle: they differ in rules alone."""
+    found: list[tuple[object, list[int]]] = []
+    for number, model in enumerate(models):
+        traits = (model.stack, model.port, set(model.rules), Transitions(CompiledEvaluator(model)).traits)
+        same = next((those for known, those in found if known == traits), None)
+        if same is None:
+            found.append((traits, [number]))
+        else:
+            same.append(number)
+    return [those for _, those in found]
+
+
+class JointEvaluator:
+    """Decides as the first of ``agreeing`` does, and keeps of them those that decide alike.
+
+    ``model`` has the rules of all ``models``; nothing decides by it.
+    """
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        union = {
+            section: tuple(dict.fromkeys(rule for model in models for rule in model.rules[section]))
+            for section in models[0].rules
+        }
+        self.model = replace(models[0], rules=union)
+        self.agreeing: Members = frozenset(range(len(models)))
+        self._evaluators = [CompiledEvaluator(model) for model in models]
+        #: section, protocol and members -> groups of members with the same rules there, the first member's first
+        self._groups: dict[tuple[str, str, Members], list[list[int]]] = {}
+
+    def decide(self, section: str, call: Call, new: Sock, state: State) -> tuple[Rule, ...]:
+        """The rules that decide."""
+        return self._first(section, new, lambda one: one.decide(section, call, new, state))
+
+    def matching(self, rule: Rule, call: Call, new: Sock, state: State) -> list[Sock]:
+        """The existing sockets that match."""
+        return self._first("groups", new, lambda one: one.matching(rule, call, new, state))
+
+    def receivers(self, call: Call, destination: Sock, state: State) -> Delivery:
+        """Who receives."""
+        return self._first("deliver", destination, lambda one: one.receivers(call, destination, state))
+
+    def _first(self, section: str, new: Sock, asked: Callable[[CompiledEvaluator], _T]) -> _T:
+        key = (section, new.protocol, self.agreeing)
+        groups = self._groups.get(key)
+        if groups is None:
+            groups = self._groups[key] = self._grouped(*key)
+        answer = asked(self._evaluators[groups[0][0]])
+        if len(groups) > 1:
+            others = [members for members in groups[1:] if asked(self._evaluators[members[0]]) != answer]
+            if others:
+                self.agreeing = self.agreeing.difference(*others)
+        return answer
+
+    def _grouped(self, section: str, protocol: str, members: Members) -> list[list[int]]:
+        found: dict[Hashable, list[int]] = {}
+        for number in sorted(members):
+            rules = [
+                rule
+                for rule in self._evaluators[number].model.rules.get(section, ())
+                if all(protocol in values for name, values in rule.when if name == "new.protocol")
+            ]
+            found.setdefault(tuple(rules), []).append(number)
+        return list(found.values())
+
+
+class JointOracle(Oracle):
+    """Answers by the rules of several models, which must be :func:`alike`."""
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        self._joint = JointEvaluator(models)
+        super().__init__(self._joint.model, self._joint)
+        self.members = self._joint.agreeing
+        self._edges: dict[tuple[int, str, Members], list[tuple[Members, Edge]]] = {}
+
+    def edges(self, node: Node, step: Step, members: Members) -> list[tuple[Members, Edge]]:
+        """The edges of ``step`` from ``node``: which of ``members`` take which."""
+        key = (id(node), step.text, members)
+        found = self._edges.get(key)
+        if found is None:
+            found = self._edges[key] = []
+            rest = members
+            while rest:
+                self._joint.agreeing = rest
+                edge = self._edge(node, step)
+                found.append((self._joint.agreeing, edge))
+                rest -= self._joint.agreeing
+        return found
+
+    def forget(self) -> None:
+        """Clear the memo."""
+        super().forget()
+        self._edges.clear()
