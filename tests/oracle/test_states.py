@@ -88,7 +88,8 @@ def test_a_step_can_have_gone_a_way(outcome: str, observed: str, delivers: bool,
 
 def test_what_the_socket_interface_says_on_every_system() -> None:
     found = {name: (rule.action, rule.errors) for name, (rule,) in API.items()}
-    assert {name for name, (action, _) in found.items() if action == ALLOW} == {"plain", "listener", "queue", "end"}
+    allowed = {name for name, (action, _) in found.items() if action == ALLOW}
+    assert allowed == {"plain", "listener", "queue", "end", "again"}
     refusals = {name: errors for name, (action, errors) in found.items() if action == REFUSE}
     assert refusals == {
         "closed": ("EBADF",),
@@ -96,6 +97,7 @@ def test_what_the_socket_interface_says_on_every_system() -> None:
         "refused": ("ECONNREFUSED",),
         "empty": ("timeout",),
         "silent": ("timeout",),
+        "unconnected": ("ENOTCONN",),
         "reset": ("ECONNRESET",),
     }
     assert all(errors == () for action, errors in found.values() if action in (ALLOW, UNKNOWN))
