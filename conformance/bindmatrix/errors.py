@@ -91,6 +91,10 @@ def nearest(word: str, valid: Iterable[str]) -> str:
 
 def defect(error: Exception) -> str:
     """What to say of an exception that nothing expects."""
+    if isinstance(error, MemoryError):
+        return (
+            "bindmatrix: memory is short; what was written so far is kept; allow more (ulimit -v) or read fewer files"
+        )
     return (
         f"bindmatrix: defect: {type(error).__name__}: {terminal(str(error))[:300]}; what was written so far is kept; "
         "set BINDMATRIX_TRACEBACK=1 to see where it happens, and report that"

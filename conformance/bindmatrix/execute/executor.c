@@ -2994,6 +2994,8 @@ static void put_kernel(void)
     system = "dragonfly";
 #elif defined(__CYGWIN__)
     system = "cygwin";
+#elif defined(STACK)
+    system = STACK; /* a network stack that is linked in (tests/kernels/lwip.c) */
 #else
     system = "unknown";
 #endif
