@@ -75,7 +75,7 @@ class PortEffects:
 
 
 def forgotten(state: State) -> State:
-    """``state`` without what a port remembers that no TCP socket has any more."""
+    """Reset the memory of the port when its last TCP socket leaves."""
     if state.memory != NOTHING and not any(
         sock.port == SCENARIO_PORT and sock.protocol == "tcp" for sock in state.socks
     ):
