@@ -195,7 +195,7 @@ def test_every_recorded_host_could_be_a_machine(tmp_path: Path) -> None:
     assert runner.outputs()["status"] == "0"
     summary = (tmp_path / "summary").read_text(encoding="utf-8")
     assert all(f"| ✅ | {name} (" in summary for name in names)
-    # nothing that is recorded is proposed once more, but for what was compiled or booted here: this is a machine that ran
+    # nothing that is recorded is proposed once more; what was compiled or emulated was not run
     assert all(path.name.endswith("-run") for path in (tmp_path / "judged" / "evidence").iterdir())
 
 
