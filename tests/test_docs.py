@@ -71,6 +71,16 @@ def test_the_worked_change_changes_the_cells_that_the_page_shows(edited: Path, m
     assert blocks("diff")[1].splitlines() == changed
 
 
+def test_the_needs_and_the_programs_of_an_author(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (DOCS / "start-author.md").read_text(encoding="utf-8")
+    [needs] = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "needs.txt").write_text(needs, encoding="utf-8")
+    assert main(["check", str(tmp_path / "needs.txt")]) == 0
+    [recipe] = re.findall(r"^bindmatrix (recipes .* --code .*)$", page, re.MULTILINE)
+    assert main(recipe.split()) == 0
+    assert "import socket\n" in capsys.readouterr().out
+
+
 def test_scenarios_of_the_notation_page_are_canonical() -> None:
     page = (DOCS / "notation.md").read_text(encoding="utf-8").split("## Every step")[0]
     scenarios = re.findall(r"`((?:user=\d+ )?[a-z]=(?:tcp|udp)[46] [^`]+)`", page)

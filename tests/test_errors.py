@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bindmatrix.errors import Place, Problem, nearest
+import pickle
+
+from bindmatrix.errors import Place, Problem, Problems, nearest
 
 
 def test_a_caret_under_the_place() -> None:
@@ -26,6 +28,13 @@ def test_a_line_without_an_end_is_shown_in_part() -> None:
     assert len(text) < 10_000
     assert caret.index("^") < len(line)
     assert len(caret) <= len(line)
+
+
+def test_problems_travel_between_processes() -> None:
+    """Failed first: an exception is made anew from its arguments, and the place was none of them."""
+    problem = Problem(Place("file", 3, 5), "expected more", source="a=b c=d", width=3)
+    assert str(pickle.loads(pickle.dumps(problem))) == str(problem)
+    assert str(pickle.loads(pickle.dumps(Problems([problem])))) == str(problem)
 
 
 def test_the_nearest_word_in_other_letters() -> None:

@@ -53,7 +53,7 @@ class Problem(BindmatrixError):
     """
 
     def __init__(self, place: Place, message: str, *, source: str = "", width: int = 1) -> None:
-        super().__init__(message)
+        super().__init__(place, message)  # both, so that it can be pickled
         self.place = place
         self.message = message
         self.source = source
@@ -76,7 +76,7 @@ class Problems(BindmatrixError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = sorted(problems, key=lambda problem: problem.place)
-        super().__init__(f"{len(self.problems)} problems")
+        super().__init__(self.problems)
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)

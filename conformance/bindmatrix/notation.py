@@ -34,6 +34,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from bindmatrix.errors import Place, Problem, nearest
+from bindmatrix.not_modelled import why_not
 
 
 class SocketKind(NamedTuple):
@@ -219,6 +220,8 @@ def _socket_step(socket: str, verb: str, equals: str, value: str) -> Step:
         return Step(f"{socket}.{verb}={value}", "set", socket, verb, "", int(value))
     if verb not in VERBS:
         valid = [*VERBS, *OPTIONS]
+        if why_not(verb):
+            raise ValueError(why_not(verb))
         raise ValueError(f"unknown call or option {verb!r}; expected one of {_words(valid)}{nearest(verb, valid)}")
     expected = VERBS[verb]
     if not expected:

@@ -1,5 +1,5 @@
 /*
- * macOS 15.5: An interposed socket hides a conflict with that of another user.
+ * macOS 15.5: A socket bound in between hides a conflict with the socket of another user.
  *
  * user=1001 a=tcp4 a.bind=127.0.0.1 user=0 user=1002 b=tcp4 b.bind=127.0.0.2 c=tcp4 c.reuseaddr=1
  * c.bind=0.0.0.0

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-gVisor 20260817: TCP, connect() after a bind() to a dual :: that failed gives back the port of whoever holds 0.0.0.0.
+gVisor 20260817: TCP, connect() after a failed bind() to a dual :: releases the port of the socket on 0.0.0.0.
 
 user=1001 h=tcp4 h.bind=0.0.0.0 h.listen user=0 user=1002 a=tcp6 a.v6only=0 a.bind=:: a.bind=::1
 a.connect=::1 b=tcp4 b.bind=127.0.0.1

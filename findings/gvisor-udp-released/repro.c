@@ -1,5 +1,5 @@
 /*
- * gVisor 20260817: UDP, a connect() that fails with EADDRINUSE gives back the port of other sockets, another user's too.
+ * gVisor 20260817: UDP, a connect() that fails with EADDRINUSE releases the port of other sockets, also of another user.
  *
  * user=1001 d=udp4 d.reuseport=1 d.bind=0.0.0.0 user=0 user=1002 a=udp4 a.reuseport=1
  * a.bind=0.0.0.0 a.connect=127.0.0.1 b=udp4 b.reuseport=1 b.bind=0.0.0.0 b.connect=127.0.0.1

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-Linux 6.1.192: 6.1.168 and later 6.1 kernels overlook a socket on ::ffff:0.0.0.0.
+Linux 6.1.192: 6.1.168 and later 6.1 kernels miss a conflict with a socket on ::ffff:0.0.0.0.
 
 a=tcp6 a.v6only=0 a.bind=::ffff:0.0.0.0 b=tcp6 b.v6only=0 b.bind=::ffff:127.0.0.1
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-Linux 6.1.167: UDP, a wildcard overlooks the specific addresses once more than ten sockets are on the port.
+Linux 6.1.167: UDP, a wildcard misses conflicts with specific addresses once more than ten sockets are on the port.
 
 a=udp4 a.reuseaddr=1 a.bind=127.0.0.1 b=udp4 b.reuseaddr=1 b.bind=127.0.0.1 c=udp4 c.reuseaddr=1
 c.bind=127.0.0.1 d=udp4 d.reuseaddr=1 d.bind=127.0.0.1 e=udp4 e.reuseaddr=1 e.bind=127.0.0.1 f=udp4

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-Linux 6.18.44: UDP, a plain socket is overlapped once an unrelated SO_REUSEPORT socket was bound after it.
+Linux 6.18.44: UDP, a wildcard overlaps a socket without options once an unrelated SO_REUSEPORT socket was bound after it.
 
 a=udp4 a.bind=127.0.0.1 b=udp4 b.reuseport=1 b.bind=127.0.0.2 c=udp4 c.reuseport=1 c.bind=0.0.0.0
 

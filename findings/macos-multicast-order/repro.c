@@ -1,5 +1,5 @@
 /*
- * macOS 15.5: UDP multicast, SO_REUSEPORT and then SO_REUSEADDR share a group, the reverse do not.
+ * macOS 15.5: UDP multicast, SO_REUSEPORT and then SO_REUSEADDR share a group, the reverse does not.
  *
  * a=udp4 a.reuseaddr=1 a.bind=224.0.0.251 b=udp4 b.reuseport=1 b.bind=224.0.0.251
  *

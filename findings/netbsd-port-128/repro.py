@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-NetBSD 7.99.34: TCP, accepted sockets are in the way only where the port is a multiple of 128.
+NetBSD 7.99.34: TCP, accepted sockets conflict only where the port is a multiple of 128.
 
 a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept a.close b=tcp4
 b.bind=127.0.0.1

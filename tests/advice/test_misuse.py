@@ -276,7 +276,7 @@ def _order(place: str) -> tuple[int, int]:
     ("text", "message"),
     [
         ("def f(:\n", "bad.py:1:7: not Python"),
-        ("x = 1\n", "bad.py: no socket is bound in this source"),
+        ("x = 1\n", "bad.py: no bind() was found in this source"),
         ("\0", "bad.py: not Python"),
     ],
 )

@@ -308,6 +308,26 @@ def test_go_programs_compile_for_other_systems(system: str, tmp_path: Path) -> N
     assert made.returncode == 0, made.stderr
 
 
+def test_c_programs_compile_for_windows(tmp_path: Path) -> None:
+    """All in one file, each under a name of its own: the headers of Windows take most of the time."""
+    compiler = shutil.which("x86_64-w64-mingw32-gcc")
+    if compiler is None:
+        pytest.skip("no mingw compiler (x86_64-w64-mingw32-gcc) in PATH")
+    recipes = [(recipe, options) for recipe in advice.recipes(GOALS, ["windows"]) for options in recipe.works]
+    programs = {advice.program("c", recipe, options).partition("\n")[2] for recipe, options in recipes}
+    assert len(programs) > 5
+    source = tmp_path / "recipes.c"
+    renamed = [
+        f"#define main main{number}\n#define failed failed{number}\n{text}\n#undef main\n#undef failed\n"
+        for number, text in enumerate(sorted(programs))
+    ]
+    source.write_text("".join([*renamed, "int main(void) { return 0; }\n"]), encoding="utf-8")
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-D_WIN32_WINNT=0x0600"]
+    command = [compiler, *flags, "-o", str(tmp_path / "recipes.exe"), str(source), "-lws2_32"]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+
+
 def test_python_programs_of_other_systems_are_python() -> None:
     for recipe in found().values():
         for options in recipe.works:

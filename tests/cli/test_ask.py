@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 from bindmatrix.answers import ask
-from bindmatrix.cli.ask import short_form
+from bindmatrix.answers.common_questions import COMMON_QUESTIONS
+from bindmatrix.answers.headline import headline
+from bindmatrix.answers.questions import PRESETS
 from bindmatrix.cli.main import main
+from bindmatrix.cli.short_form import read
 from bindmatrix.errors import Problem
-from bindmatrix.notation import parse
+from bindmatrix.notation import GLOBALS, OPTIONS, SOCKET_KINDS, VERBS, parse
 from bindmatrix.oracle.variants import variants
 from bindmatrix.report import ask_text
 from bindmatrix.report.console import show
@@ -153,8 +156,12 @@ def test_text_has_a_row_and_a_reason_for_each(capsys: pytest.CaptureFixture[str]
     status, out, _ = run_ask(capsys, CLASSIC)
     assert status == 0
     lines = out.splitlines()
-    assert lines[0] == CLASSIC
-    assert lines[2].split() == ["system", "b.bind=127.0.0.1", "confidence"]
+    assert lines[0].startswith("Every call succeeds on 8 of 10 systems. b.bind fails with EADDRINUSE on Linux. ")
+    assert f"  {CLASSIC}" in lines
+    head = next(line for line in lines if line.startswith("system "))
+    assert head.split() == ["system", "b.bind=127.0.0.1", "known", "by"]
+    rows = [line.split()[0] for line in lines[lines.index(head) :] if not line.startswith(" ")]
+    assert rows[1:4] == ["linux", "macos", "windows"]
     assert any(line.startswith("linux 5.10 - 7.3.4") and " EADDRINUSE " in line for line in lines)
     assert any(line.startswith("freebsd") and " ok " in line for line in lines)
     assert "(linux.tcp-conflict)" in out
@@ -180,12 +187,29 @@ def test_colours_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "EADDRINUSE" in plain.getvalue()
 
 
-def test_many_columns_get_numbers() -> None:
-    text = " ".join(f"{name}=udp4 {name}.bind=127.0.0.1" for name in "abcdefgh")
-    scenario = parse(text)
-    lines = ["".join(word for word, _ in line) for line in ask_text.lines(scenario, ask.answers(scenario))]
-    assert "[4] b.bind=127.0.0.1" in lines
-    assert max(map(len, lines)) <= 100
+@pytest.mark.parametrize(
+    "question", ["tcp reuseport 0.0.0.0 4 workers", "tcp reuseaddr 0.0.0.0 restart", "udp reuseport_lb :: receives"]
+)
+def test_a_wide_table_stays_a_table_in_80_columns(question: str) -> None:
+    scenario = read(question).scenario
+    found = ask.answers(scenario)
+    lines = ["".join(word for word, _ in line) for line in ask_text.lines(scenario, found, 80)]
+    assert max(map(len, lines)) <= 80
+    head = next(index for index, line in enumerate(lines) if line.startswith("system "))
+    rows = [line for line in lines[head + 1 :] if line and not line.startswith((" ", "note:"))]
+    assert len(rows) == len(found)
+    assert not any("[" in line for line in rows)
+    known = lines[head].index("known by")
+    assert all(line[known - 1] == " " and line[known:].strip() for line in rows)
+
+
+def test_the_headline_says_who_receives_and_who_lacks_the_option() -> None:
+    scenario = read("tcp reuseport 0.0.0.0 receives").scenario
+    said = headline(scenario, ask.answers(scenario, ["linux", "macos", "windows"]))
+    assert said.startswith("Every call succeeds on Linux and macOS. Windows has no SO_REUSEPORT.")
+    assert "Received by a and b, shared between them on Linux; by " in said
+    same = read("tcp 127.0.0.1").scenario
+    assert headline(same, ask.answers(same)) == "b.bind fails with EADDRINUSE on all 10 systems."
 
 
 def test_a_lacking_option_is_said(capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,7 +271,128 @@ def test_a_file_of_scenarios_is_answered_one_by_one(capsys: pytest.CaptureFixtur
     ],
 )
 def test_short_form(question: str, scenario: str) -> None:
-    assert short_form(question).text == scenario
+    assert read(question).scenario.text == scenario
+
+
+@pytest.mark.parametrize(
+    ("question", "exact"),
+    [
+        ("TCP SO_REUSEADDR [::]:8080 0.0.0.0:8080", "tcp reuseaddr :: 0.0.0.0"),
+        ("udp reuseaddr,reuseport 0.0.0.0", "udp reuseaddr reuseport 0.0.0.0"),
+        ("0.0.0.0 reuseport udp", "udp reuseport 0.0.0.0"),
+        ("tcp localhost", "tcp 127.0.0.1"),
+        ("tcp6 localhost:80", "tcp6 ::1"),
+        ("tcp *:80 any", "tcp 0.0.0.0"),
+        ("tcp6 *", "tcp6 ::"),
+        ("udp [::1] / SO_REUSEPORT=1", "udp ::1 / reuseport"),
+        ("udp 0.0.0.0:0", "udp 0.0.0.0,0"),
+        ("tcp reuseport :: workers=3", "tcp reuseport :: 3 workers"),
+    ],
+)
+def test_what_people_type_first_is_read(question: str, exact: str) -> None:
+    assert read(question).scenario == read(exact).scenario
+
+
+def test_how_a_word_was_read_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run_ask(capsys, "tcp", "[::]:8080", "--os", "linux")
+    assert status == 0
+    assert "note: '[::]:8080' is read as '::'" in out
+    assert "number of the port does not matter" in out
+    _, out, _ = run_ask(capsys, "tcp", "::", "--os", "linux")
+    assert "note:" not in out
+
+
+@pytest.mark.parametrize(
+    ("question", "scenario"),
+    [
+        (
+            "tcp reuseaddr 0.0.0.0 restart",
+            (
+                "a=tcp4 a.reuseaddr=1 a.bind=0.0.0.0 a.listen c=remote4 c.connect=192.0.2.1 x=a.accept x.close c.read "
+                "c.close a.close b=tcp4 b.reuseaddr=1 b.bind=0.0.0.0 b.listen"
+            ),
+        ),
+        (
+            "tcp :: restart local",
+            (
+                "a=tcp6 a.bind=:: a.listen c=tcp6 c.connect=::1 x=a.accept x.close c.read c.close a.close "
+                "b=tcp6 b.bind=:: b.listen"
+            ),
+        ),
+        (
+            "udp 0.0.0.0 / reuseaddr 127.0.0.1 other-user receives",
+            "user=1001 a=udp4 a.bind=0.0.0.0 user=0 user=1002 b=udp4 b.reuseaddr=1 b.bind=127.0.0.1 deliver=127.0.0.1",
+        ),
+        (
+            "tcp reuseport 127.0.0.1 3 workers",
+            " ".join(f"{one}=tcp4 {one}.reuseport=1 {one}.bind=127.0.0.1 {one}.listen" for one in "abc")
+            + " deliver=127.0.0.1",
+        ),
+        ("tcp reuseport ::1 after-bind", "a=tcp6 a.bind=::1 a.reuseport=1 b=tcp6 b.bind=::1 b.reuseport=1"),
+        (
+            "udp 224.0.0.251 receives",
+            (
+                "a=udp4 a.bind=224.0.0.251 a.join=224.0.0.251 b=udp4 b.bind=224.0.0.251 b.join=224.0.0.251 "
+                "deliver=224.0.0.251"
+            ),
+        ),
+    ],
+)
+def test_the_short_form_knows_situations(question: str, scenario: str) -> None:
+    assert read(question).scenario.text == scenario
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ("tcp SO_LINGER ::", "'SO_LINGER' is not modelled: it changes how close() ends a connection"),
+        ("a=tcp4 a.bindtodevice=1", "'bindtodevice' is not modelled: the sockets of a scenario are on one interface"),
+        ("udp reuseaddr 0.0.0.0 restart", "a restart is about TIME_WAIT, which connections leave; expected 'tcp'"),
+        ("tcp reuseport :: 9 workers", "expected 2 to 8 workers, got 9"),
+    ],
+)
+def test_what_cannot_be_asked_says_why(capsys: pytest.CaptureFixture[str], question: str, message: str) -> None:
+    status, _, err = run_ask(capsys, *question.split()) if "=" not in question else run_ask(capsys, question)
+    assert status == 2
+    assert message in err
+    assert "did you mean" not in err
+
+
+def test_a_port_that_the_kernel_chooses_points_at_ports(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "bindmatrix ports" in run_ask(capsys, "udp", "reuseaddr", "0.0.0.0:0", "--os", "linux")[1]
+
+
+# -- what people ask
+
+
+def test_without_arguments_it_opens_with_what_people_ask(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run_ask(capsys)
+    assert status == 0
+    assert max(map(len, out.splitlines())) <= 80
+    assert [line.removeprefix("    bindmatrix ask ") for line in out.splitlines() if line.startswith("    ")] == [
+        one.line for one in COMMON_QUESTIONS
+    ]
+
+
+def test_every_common_question_is_one_line_and_one_preset() -> None:
+    """The fifteen questions of the issue trackers: a line that a person would type, and one click in the explorer."""
+    assert len(COMMON_QUESTIONS) == 15
+    presets = {one.question for one in PRESETS}
+    for one in COMMON_QUESTIONS:
+        assert one.preset in presets, one.question
+        scenario = read(one.line.partition(" --os")[0]).scenario
+        found = ask.answers(scenario, ["linux", "freebsd"])
+        assert headline(scenario, found), one.question
+
+
+def test_help_explains_the_notation(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "notation"]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    for word in (*VERBS, *GLOBALS, *OPTIONS, *SOCKET_KINDS):
+        assert word in out, word
+    assert main(["help", "notaton"]) == 2
+    assert "did you mean 'notation'?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -261,12 +406,12 @@ def test_short_form(question: str, scenario: str) -> None:
         ("udp :: ::1 127.0.0.1", "two addresses at the most", 12),
         ("udp :: ::1 / ::", "one address before the '/'", 1),
         ("udp :: / :: ::1", "two addresses at the most", 13),
-        ("reuseport ::", "expected a protocol first", 1),
+        ("reuseport ::", "expected a protocol: tcp", 1),
     ],
 )
 def test_short_form_points_at_what_is_wrong(question: str, message: str, column: int) -> None:
     with pytest.raises(Problem) as caught:
-        short_form(question)
+        read(question)
     assert message in caught.value.message
     assert caught.value.place.column == column
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -13,6 +15,8 @@ from bindmatrix.cli.main import main
 from bindmatrix.errors import Problems
 from bindmatrix.notation import parse
 from bindmatrix.observe.recordings import Observation, header, line
+
+from tests.fake_kernel import FakeKernel
 
 ROOT = Path(__file__).parents[2]
 CLASSIC = "a=tcp4 a.reuseaddr=1 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1"
@@ -278,6 +282,36 @@ def test_on_this_kernel(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
     found = [next(iter(one["systems"].items())) for one in json.loads(out)["needs"]]
     assert [cell["status"] for _, cell in found] == ["met", "not met"]
     assert all(label.endswith(" here") and cell["method"].startswith("run on ") for label, cell in found)
+
+
+@contextmanager
+def standing_in(kernel: FakeKernel) -> Iterator[FakeKernel]:
+    kernel.lost = ""
+    yield kernel
+
+
+@pytest.mark.parametrize(("oks", "status", "reason"), [((0, 1, 2, 3), "not met", ""), ((0, 2), "unknown", "flaky")])
+def test_what_is_not_met_here_is_repeated(
+    oks: tuple[int, ...],
+    status: str,
+    reason: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The kernel lets the second socket in, against the rules: every time, or in the runs ``oks`` alone."""
+
+    def fault(text: str, outcomes: list[str], run: int) -> list[str]:
+        return ["ok"] * len(outcomes) if text == CLASSIC and run in oks else outcomes
+
+    kernel = FakeKernel(fault=fault)
+    monkeypatch.setattr("bindmatrix.cli.check.this_host", lambda workers: standing_in(kernel))
+    code, out, _ = check(capsys, written(tmp_path, f"{CLASSIC} => refused", "a=tcp4 => ok"), "--here", "--json")
+    first, second = (next(iter(one["systems"].values())) for one in json.loads(out)["needs"])
+    assert (first["status"], second["status"]) == (status, "met")
+    assert first["reason"].startswith(reason)
+    assert (kernel.ran.count(CLASSIC), kernel.ran.count("a=tcp4")) == (4, 1)
+    assert code == (1 if status == "not met" else 0)
 
 
 # --- what is written

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from bindmatrix.lint import cache, checks, replay
+from bindmatrix.lint import cache, checks, replay, replay_index
 from bindmatrix.lint.context import Subject
 from bindmatrix.rules import catalog
 
@@ -21,6 +21,7 @@ EDITS: dict[str, Callable[[re.Match[str]], str]] = {
     r"ask: every": lambda match: "ask: first",
     r"(when|among): \{": lambda match: f"{match[0]}new.protocol: udp, ",
     r"unless: \[\{": lambda match: f"{match[0]}new.family: ipv6, ",
+    r"(?<=unless: \[)\{": lambda match: "{existing.reuseaddr-at-bind: no, ",
     r"- id: (\w+)\.(\S+)": lambda match: f"- id: {match[1]}.other-{match[2]}",
     r"why: ": lambda match: "why: indeed ",
     r"pick: newest": lambda match: "pick: oldest",
@@ -47,7 +48,10 @@ def edited(text: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("os", ["demo", "windows"])
-def test_any_edit_of_a_rule_is_noticed(os: str, folder: Folder, tmp_path: Path) -> None:
+def test_any_edit_of_a_rule_is_noticed(
+    os: str, folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay_index, "MOST_DIFFERENCES", 1_000_000)
     path = folder.file if os == "demo" else tmp_path / "elsewhere" / f"{os}.yaml"
     path.parent.mkdir(exist_ok=True)
     text = GOOD if os == "demo" else (catalog.folder() / f"{os}.yaml").read_text(encoding="utf-8")
@@ -84,6 +88,20 @@ def test_only_runs_that_the_edit_touches_are_judged_again(folder: Folder, monkey
     assert judged(folder.file, monkeypatch) == 0
     folder.file.write_text(GOOD.replace("both.reuseport: yes, ", "both.reuseport: no, "), encoding="utf-8")
     assert 0 < judged(folder.file, monkeypatch) < 55
+
+
+def test_an_edit_that_contradicts_much_is_not_followed_to_the_end(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay_index, "MOST_DIFFERENCES", 3)
+    linted(folder.file, cached=True)
+    folder.file.write_text(GOOD.replace("refuse: EADDRINUSE", "refuse: EACCES"), encoding="utf-8")
+    assert judged(folder.file, monkeypatch) == 3
+    subject = Subject(folder.file, cached=True)
+    [(name, problem)] = checks.run(subject)
+    assert name == "agreement"
+    assert problem.message.startswith("at least 3 recorded outcomes contradict")
+    assert sum(one.observations for one in subject.replays) == 55
 
 
 def test_another_recording_makes_everything_start_anew(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from bindmatrix.cli.main import main
-from bindmatrix.lint import checks
+from bindmatrix.lint import checks, tables
 from bindmatrix.rules import catalog
 
 from tests.lint.conftest import Folder
@@ -20,6 +21,38 @@ def test_clean(folder: Folder, capsys: Capture) -> None:
     out, err = capsys.readouterr()
     assert out == "1 file, 5 rules, 55 recorded observations of 1 host: no problems\n"
     assert err == ""
+
+
+def test_a_row_of_the_catalogue_of_runtimes_that_is_wrong(tmp_path: Path, capsys: Capture) -> None:
+    row = (catalog.folder() / "runtimes" / "compiled.yaml").read_text("utf-8").partition("\n- id:")
+    file = tmp_path / "runtimes" / "compiled.yaml"
+    file.parent.mkdir()
+    file.write_text(row[0] + row[1] + row[2].replace("does:", "dose:", 1), encoding="utf-8")
+    assert main(["lint", str(file)]) == 2
+    out, err = capsys.readouterr()
+    assert re.search(rf"^{re.escape(str(file))}:\d+:\d+: .*'dose'", err, re.MULTILINE)
+    assert out.endswith("1 other data file: 2 problems\n")
+    assert main(["lint", "--json", str(file)]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert found["problems"] == len(found["tables"]["problems"]) == 2
+
+
+@pytest.mark.parametrize("name", ["claims.yaml", "misuse.yaml", "ephemeral.yaml"])
+def test_the_other_data_files(name: str, tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / name
+    file.write_bytes((catalog.folder() / name).read_bytes())
+    assert main(["lint", str(file)]) == 0
+    file.write_text("- {id: x}\n", encoding="utf-8")
+    assert main(["lint", str(file), str(tmp_path / "missing" / name)]) == 2
+    err = capsys.readouterr().err
+    assert str(file) in err
+    assert "missing" in err
+
+
+def test_without_a_file_the_other_data_files_are_those_of_the_project() -> None:
+    names = {path.name for path in tables.tables()}
+    assert {"claims.yaml", "misuse.yaml", "ephemeral.yaml", "servers.yaml", "python.yaml"} <= names
+    assert tables.problems(tables.tables()) == []
 
 
 def test_a_file_that_is_named_twice_is_checked_once(folder: Folder, capsys: Capture) -> None:
@@ -47,6 +80,20 @@ def test_all_files_are_checked_when_one_cannot_be_read(folder: Folder, capsys: C
     assert f"{missing}: cannot be read: No such file or directory" in err
     assert "[ids]" in err
     assert out == "3 files, 5 rules, 55 recorded observations of 1 host: 3 problems\n"
+
+
+def test_a_file_out_of_form(tmp_path: Path, capsys: Capture) -> None:
+    file = Folder(tmp_path).file
+    assert main(["lint", str(file)]) == 2
+    err = capsys.readouterr().err
+    assert f"{file}:4:1: not in its form from here on; run 'bindmatrix lint --fix {file}' [in-form]" in err
+    assert main(["lint", "--fix", str(file)]) == 0
+    beside = tmp_path / "divergences" / "demo.yaml"
+    entry = "before: demo.conflict\n  when: {new.family: ipv6}\n  why: odd\n  evidence: [{report: x}]"
+    beside.write_text(f"- refuse: EACCES\n  id: demo.odd\n  {entry}\n", encoding="utf-8")
+    capsys.readouterr()
+    main(["lint", str(file)])
+    assert f"{beside}:1:1: not in its form" in capsys.readouterr().err
 
 
 def test_unknown_system(capsys: Capture) -> None:

@@ -356,6 +356,13 @@ BY_RELEASE = [
 ]
 
 
+def test_main_is_the_release_that_is_developed() -> None:
+    """tcp_connect() of main refuses a socket with SO_REUSEPORT_LB."""
+    text = "a=tcp4 a.reuseport_lb=1 a.bind=127.0.0.1 l=tcp4 l.bind=127.0.0.2 l.listen a.connect=127.0.0.2"
+    assert predict("main", text).outcomes[-1] == "EOPNOTSUPP"
+    assert catalog.limit(catalog.expectations("freebsd"), "main").startswith("main is past 15.0")
+
+
 @pytest.mark.parametrize(
     ("scenario", "outcomes"), [row[1:] for row in BY_RELEASE], ids=[identity for identity, _, _ in BY_RELEASE]
 )

@@ -179,3 +179,22 @@ CHANGES = {
 def test_what_changed_with_which_release(scenario: str, release: str, outcome: str) -> None:
     predicted = Oracle(catalog.expectations("gvisor").at(release)).predict(scenario).outcomes[-1]
     assert predicted == {"?": None}.get(outcome, outcome)
+
+
+@pytest.mark.parametrize("then", ["b=udp6 b.bind=::", "b=udp6 b.v6only=1 b.bind=::", "b=udp6 b.bind=::1"])
+def test_the_ipv6_half_of_a_dual_udp_socket_that_connected_over_ipv4_is_not_said_to_be_free(
+    not_ok: Callable[[str, str, str], str], then: str
+) -> None:
+    """It stays taken: EADDRINUSE on 20221219."""
+    text = f"a=udp6 a.v6only=0 a.bind=:: a.connect=::ffff:127.0.0.1 a.close {then}"
+    assert not_ok("gvisor", "20221219", text).endswith("b.bind=?")
+
+
+@pytest.mark.parametrize("release", ["20221219", "20260817"])
+def test_what_a_unix_client_reads_that_nobody_accepted_depends_on_the_release(
+    not_ok: Callable[[str, str, str], str], release: str
+) -> None:
+    """The end of the file until commit 20366fde8 (2026-02-09), then ECONNRESET; settings know no releases."""
+    text = "a=unix a.bind=/x a.listen c=unix c.connect=/x a.close c.read"
+    assert not_ok("gvisor", release, text) == "c.read=?"
+    assert not_ok("linux", "6.18.44", text) == "c.read=ECONNRESET"

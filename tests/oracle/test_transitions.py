@@ -48,3 +48,28 @@ def test_time_wait_ends_with_its_last_millisecond(not_ok: NotOk) -> None:
         "wait=30000 wait=30000": "",
     }.items():
         assert not_ok("linux", "6.18.44", text + wait + again) == steps, wait
+
+
+@pytest.mark.parametrize(
+    "text", ["a=tcp4 a.read", "a=tcp6 a.bind=::1 a.read", "a=tcp4 a.bind=127.0.0.1 a.listen a.read"]
+)
+def test_a_tcp_socket_that_never_connected_has_nothing_to_read(not_ok: NotOk, text: str) -> None:
+    """recv(2); seen live on Linux 6.18.44 and gVisor 20221219."""
+    for os, release in [("linux", "6.18.44"), ("gvisor", "20221219"), ("freebsd", "14.1")]:
+        assert not_ok(os, release, text) == "a.read=ENOTCONN"
+
+
+def test_a_client_that_was_refused_reads_something_else_on_some_systems(not_ok: NotOk) -> None:
+    """Linux 6.18.44 says ENOTCONN, gVisor 20221219 the end of the file."""
+    text = "a=tcp4 a.connect=127.0.0.1 a.read"
+    assert not_ok("linux", "6.18.44", text) == "a.connect=ECONNREFUSED a.read=ENOTCONN"
+    assert not_ok("gvisor", "20221219", text) == "a.connect=ECONNREFUSED a.read=?"
+    assert not_ok("illumos", "2021.04", "a=tcp4 a.read") == "a.read=?"
+
+
+@pytest.mark.parametrize(("os", "release"), SYSTEMS)
+def test_a_udp_socket_connects_again(not_ok: NotOk, os: str, release: str) -> None:
+    """connect(2); what that makes of its port is not modelled, so that nothing is said after it."""
+    text = "a=udp4 a.bind=0.0.0.0 a.connect=127.0.0.1 a.connect=127.0.0.2"
+    assert not_ok(os, release, text) == ""
+    assert not_ok(os, release, f"{text} b=udp4 b.bind=127.0.0.2").endswith("b.bind=?")

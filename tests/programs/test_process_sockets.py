@@ -103,7 +103,7 @@ def test_without_the_right(server: tuple[int, int]) -> None:
     nobody = ["setpriv", "--reuid=65534", "--clear-groups", "--no-new-privs", sys.executable, "-m", "bindmatrix"]
     for words, said in (
         (["--pid", str(pid)], f"process {pid}: its sockets may not be read"),
-        (["--port", str(port)], f"port {port}: its sockets belong to processes of others; run as root"),
+        (["--port", str(port)], f"port {port}: its sockets belong to processes of other users; run as root"),
     ):
         done = subprocess.run([*nobody, "inspect", *words], capture_output=True, text=True, check=False)
         if "ermission denied" in done.stderr or "No module" in done.stderr:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
+from collections.abc import Iterator
 
 import pytest
 from bindmatrix.programs.port_scenarios import scenarios_of
@@ -133,6 +135,37 @@ def test_a_long_trace_keeps_only_what_is_open() -> None:
     assert calls.folded == {"client": 10_000}
     assert not calls.sockets
     assert not calls.descriptors._by_inode
+
+
+def _peak(connections: int) -> int:
+    """Bytes at most in use while the trace of a server is read that accepts, and asks a database each time."""
+
+    def lines() -> Iterator[str]:
+        yield "1 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3<TCP:[1]>"
+        yield "1 " + BIND.replace("bind(3", "bind(3<TCP:[1]>")
+        yield "1 listen(3<TCP:[1]>, 128) = 0"
+        for number in range(connections):
+            peer = f'{{sa_family=AF_INET, sin_port=htons({number % 60000}), sin_addr=inet_addr("127.0.0.1")}}'
+            child, client = f"4<TCP:[{10 + number}]>", f"5<TCP:[{10**7 + number}]>"
+            yield f"{1 + number % 5} accept4(3<TCP:[1]>, {peer}, [16], SOCK_CLOEXEC) = {child}"
+            yield f"{1 + number % 5} close({child}) = 0"
+            yield f"1 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = {client}"
+            yield f"1 connect({client}, {peer}, 16) = 0"
+            yield f"1 close({client}) = 0"
+
+    calls = SocketCalls()
+    tracemalloc.start()
+    try:
+        calls.read(lines())
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_memory_of_a_trace_does_not_grow_with_it() -> None:
+    """2 GB took 31 MB on 2026-11-30, the interpreter included; so did 20 MB."""
+    _peak(100)  # fills the caches of patterns
+    assert _peak(1_200) < _peak(200) + 50_000
 
 
 def test_listeners_without_end_are_bounded() -> None:

@@ -15,7 +15,7 @@ from bindmatrix.rules.model import Expectations
 WILDCARDS: dict[str, tuple[str, ...]] = {"0.0.0.0": ("127.0.0.1",), "::": ("::1", "127.0.0.1")}
 _MAPPED = "::ffff:"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_NOBODY = {"none": "nobody receives", "refused": "clients are refused", "timeout": "clients wait in vain"}
+_NOBODY = {"none": "nobody receives", "refused": "clients are refused", "timeout": "clients time out"}
 UNKNOWN = "not known"
 
 

@@ -321,7 +321,7 @@ _SHARED = ("freebsd", "netbsd", "openbsd", "macos")
 def node_options(os: str, socket: GoalSocket, wanted: OptionSet) -> OptionSet:
     """What Node sets when it is asked for the nearest to ``wanted`` (docs/runtimes.md, node-*).
 
-    TCP listeners have SO_REUSEADDR but on Windows.
+    TCP listeners have SO_REUSEADDR, except on Windows.
     """
     balanced = _BALANCED.get(os)
     asked = (balanced,) if balanced in wanted.options and balanced else ()

@@ -20,6 +20,14 @@ from bindmatrix.rules.boundaries import Stretch, ranges, stretches
 from bindmatrix.rules.confidence import Confidence
 from bindmatrix.rules.model import Expectations, Rule
 
+#: the systems in the order in which people have them
+ORDER = ("linux", "macos", "windows", "freebsd", "netbsd", "openbsd", "dragonfly", "illumos", "gvisor", "wine")
+
+
+def in_order() -> list[str]:
+    """The systems in the order of ORDER; those that it does not name come last."""
+    return sorted(catalog.names(), key=lambda os: (ORDER.index(os) if os in ORDER else len(ORDER), os))
+
 
 @dataclass(frozen=True)
 class SystemAnswer:
@@ -42,6 +50,8 @@ class SystemAnswer:
     #: of all steps that matter, in order
     reasons: tuple[Reason, ...]
     confidence: Confidence
+    #: whether the newest release is one of them
+    is_newest: bool = True
     #: what to say about a release that the file does not cover
     limit: str = ""
 
@@ -89,7 +99,7 @@ def answers(scenario: Scenario, systems: Iterable[str] = (), release: str = "") 
     Raises :class:`~bindmatrix.errors.Problem` for a system or release that does not exist.
     """
     found: list[SystemAnswer] = []
-    for os in systems or catalog.names():
+    for os in systems or in_order():
         expectations = catalog.expectations(os)
         if release:
             found += of_variants(
@@ -145,6 +155,7 @@ def _answer(
         step=step,
         reasons=tuple(explained[index] for index in steps),
         confidence=known[chosen],
+        is_newest=newest_first[0][1] == every[-1],
         limit=catalog.limit(expectations, stretch.probe),
     )
 

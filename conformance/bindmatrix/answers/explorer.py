@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import NamedTuple
 
+from bindmatrix.answers.ask import in_order
 from bindmatrix.answers.question_walk import AskedSteps, QuestionGroup, Walk, WalkAnswer, WalkPart, grouped
 from bindmatrix.answers.questions import FAMILIES, first_part, last_part, second_part
 from bindmatrix.answers.reason import ABSENT, of_rules
@@ -27,11 +28,6 @@ from bindmatrix.outcomes import alternatives, in_words
 from bindmatrix.rules import catalog, confidence
 from bindmatrix.rules.boundaries import Stretch, ranges, stretches
 from bindmatrix.rules.model import Expectations, Model
-
-#: the systems in the order in which people have them
-ORDER = (
-    "linux", "macos", "windows", "freebsd", "netbsd", "openbsd", "dragonfly", "illumos", "gvisor", "wine", "lwip",
-)  # fmt: skip
 
 #: what the step that decides comes to -> how the explorer says it
 KINDS: dict[str, str] = {
@@ -85,17 +81,12 @@ class AskedScenario(NamedTuple):
     ignores: tuple[str, ...] = ()
 
 
-def systems() -> list[str]:
-    """The systems in the order of ORDER; those that it does not name come last."""
-    return sorted(catalog.names(), key=lambda os: (ORDER.index(os) if os in ORDER else len(ORDER), os))
-
-
 def tables(listed: Sequence[AskedScenario] = ()) -> Iterator[SystemTable]:
     """The table of every system, one after the other; ``listed`` follow the questions of the families."""
     asked = [AskedSteps(parse(one.text).steps, one.ignores) for one in listed]
     questions = [*_composed(), *asked]
     groups = grouped(questions)
-    for os in systems():
+    for os in in_order():
         yield _table(os, groups, len(questions))
 
 

@@ -7,7 +7,7 @@ sequences, deliveries and calls, the same on every machine; a rule that none of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -54,19 +54,20 @@ class OpenQuestion:
         return f"{self.call}()" if self.call else self.rule.id
 
 
-def render() -> str:
-    """The whole page."""
-    parts = [_HEAD]
-    for os in catalog.names():
-        expectations = catalog.expectations(os)
-        every = stretches(expectations)
-        rows = [_entry(one, expectations, every) for one in questions(expectations)]
-        vague = [_vague(rule) for rule in expectations.all_rules() if _is_vague(rule)]
-        title = f"## {expectations.title}\n\n"
-        parts.append(title + ("".join(rows) or "Every call that was looked at is described.\n"))
-        if vague:
-            parts.append("It fails, or one of several things happens; which is not known:\n\n" + "".join(vague))
-    parts.append(_ports())
+def page(sections: Iterable[str]) -> str:
+    """The whole page, with the :func:`section` of each system."""
+    return "\n".join([_HEAD, *sections, _ports()])
+
+
+def section(os: str) -> str:
+    """What the rules of a system leave open."""
+    expectations = catalog.expectations(os)
+    every = stretches(expectations)
+    rows = [_entry(one, expectations, every) for one in questions(expectations)]
+    vague = [_vague(rule) for rule in expectations.all_rules() if _is_vague(rule)]
+    parts = [f"## {expectations.title}\n\n" + ("".join(rows) or "Every call that was looked at is described.\n")]
+    if vague:
+        parts.append("It fails, or one of several things happens; which is not known:\n\n" + "".join(vague))
     return "\n".join(parts)
 
 

@@ -7,9 +7,12 @@ import json
 import sys
 
 from bindmatrix.answers import ask
+from bindmatrix.answers.common_questions import COMMON_QUESTIONS
+from bindmatrix.answers.scenario_notes import local_clients_note
+from bindmatrix.cli import short_form
 from bindmatrix.cli.main import OK, WRONG
-from bindmatrix.errors import Place, Problem, nearest
-from bindmatrix.notation import OPTIONS, SOCKET_KINDS, Scenario, parse, words_with_columns
+from bindmatrix.errors import Place, Problem
+from bindmatrix.notation import parse
 from bindmatrix.observe import scenario_input
 from bindmatrix.programs import runtimes
 from bindmatrix.report import ask_text, words
@@ -17,27 +20,42 @@ from bindmatrix.report.console import show, width_of
 from bindmatrix.rules import catalog, confidence
 
 _EPILOG = """\
-The short form asks the most common question, what two sockets do to each other:
+The short form asks the most common questions.  Words may come in any order:
 
-  PROTOCOL [OPTION...] ADDRESS [ADDRESS]             both sockets with these options
-  PROTOCOL [OPTION...] ADDRESS / [OPTION...] ADDRESS each socket with its own
+  PROTOCOL [WORD...] ADDRESS [ADDRESS]               both sockets with these options
+  PROTOCOL [WORD...] ADDRESS / [WORD...] ADDRESS     each socket with its own
 
-PROTOCOL is tcp, udp, mptcp or udplite (IPv4 or IPv6 by the address), tcp4, tcp6 and so on, unix, unixgram or vsock.
-OPTION is reuseaddr, reuseport, reuseport_lb, exclusive, exclbind, v6only, or dual (v6only cleared); the word listen
-makes the first socket listen (after the / the second one).  One address stands for both sockets.  ADDRESS is one of
-IPv4 or IPv6; /x or @x of unix and unixgram; cid:any, cid:local or cid:own of vsock.
+PROTOCOL  tcp, udp, mptcp or udplite (IPv4 or IPv6 by the address), tcp4, tcp6
+          and so on, unix, unixgram or vsock
+options   reuseaddr, reuseport, reuseport_lb, exclusive, exclbind, v6only, dual
+          (v6only cleared); SO_REUSEADDR and the like are read too
+listen    the first socket listens (after the / the second one)
+receives  who receives: every socket listens, and clients connect or send
+restart   the server closes and starts again while a connection to a client of
+          another host is in TIME_WAIT; 'restart local': to a client of its own
+other-user  the second socket is another user's
+after-bind  the options are set after bind()
+4 workers   so many sockets alike, and who receives
+ADDRESS   IPv4 or IPv6; localhost, *, any, [::]:8080 and 0.0.0.0:8080 are read
+          too (a scenario has one port, whichever); :0 lets the kernel choose;
+          /x or @x of unix and unixgram; cid:any, cid:local or cid:own of vsock
+          One address stands for both sockets.
 
   bindmatrix ask udp reuseport 0.0.0.0
-  bindmatrix ask tcp4 reuseaddr listen 0.0.0.0 127.0.0.1
+  bindmatrix ask tcp reuseaddr 0.0.0.0 restart
   bindmatrix ask tcp dual :: / reuseaddr 127.0.0.1
-  bindmatrix ask 'a=udp4 a.bind=0.0.0.0 b=udp4 b.reuseaddr=1 b.bind=127.0.0.1' --os freebsd --os macos
+  bindmatrix ask 'a=udp4 a.bind=0.0.0.0 b=udp4 b.bind=127.0.0.1' --os freebsd
+
+'bindmatrix help notation' explains the steps of a SCENARIO.  Without arguments
+ask prints what people ask most.
 
 --runtime asks for what a library or server of docs/runtimes.md does on each system; a SCENARIO is what follows it:
 
   bindmatrix ask --runtime go-http 'other=tcp4 other.reuseaddr=1 other.bind=127.0.0.1' --os windows --os linux
 
-Only the steps that are not ok on every system are shown, and the last bind.  Releases that answer alike share a row;
-reason and confidence are those of the newest of them whose own code gave all of it, else of the newest.
+The first sentence is about the newest release of each system.  The table has the steps that are not ok on every system,
+and the last bind; where that is too wide, the first call that fails.  Releases that answer alike share a row; reason
+and confidence are those of the newest of them whose own code gave all of it, else of the newest.
 An outcome with a * is a known divergence: the kernel does so against the rules.
 
 --json prints a list of objects, one a row: scenario, os, releases (ranges), release (the one the rest is about),
@@ -83,11 +101,13 @@ def run(arguments: argparse.Namespace) -> int:
         _ask_runtime(arguments)
         return OK
     if not arguments.words:
-        raise Problem(Place("question"), "expected a scenario, a file, a protocol or --runtime; see 'ask --help'")
+        _show_common()
+        return OK
     status = OK
     found = []
     asked = False
-    for line in _asked(arguments.words):
+    lines, notes = _asked(arguments.words)
+    for line in lines:
         try:
             scenario = line.scenario()
         except Problem as problem:
@@ -96,12 +116,12 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         rows = ask.answers(scenario, list(dict.fromkeys(arguments.os)), arguments.release)
         if arguments.json:
-            note = {"note": ask.foreign_note(scenario)} if ask.foreign_note(scenario) else {}
-            found += [row.as_dict(scenario) | note for row in rows]
+            told = "; ".join(filter(None, (*notes, ask.foreign_note(scenario), local_clients_note(scenario))))
+            found += [row.as_dict(scenario) | ({"note": told} if told else {}) for row in rows]
         else:
             if asked:
                 print()
-            show(ask_text.lines(scenario, rows, width_of(sys.stdout), explain=arguments.explain))
+            show(ask_text.lines(scenario, rows, width_of(sys.stdout), explain=arguments.explain, notes=notes))
         asked = True
     if arguments.json:
         print(json.dumps(found, indent=1))
@@ -111,7 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _ask_runtime(arguments: argparse.Namespace) -> None:
     """Print the answers for what a runtime does on each system, and for the steps that follow."""
     row = runtimes.runtime(arguments.runtime)
-    systems = list(dict.fromkeys(arguments.os)) or catalog.names()
+    systems = list(dict.fromkeys(arguments.os)) or ask.in_order()
     asked: dict[str, list[str]] = {}
     silent = []
     for system in systems:
@@ -138,100 +158,23 @@ def _ask_runtime(arguments: argparse.Namespace) -> None:
         print("\n" + "\n".join(silent))
 
 
-def _asked(words: list[str]) -> list[scenario_input.ScenarioLine]:
-    """The scenarios that the command line means; raises :class:`Problem`."""
+def _show_common() -> None:
+    """Print what people ask, each with the line that answers it."""
+    print("What people ask, and how to ask it:\n")
+    for one in COMMON_QUESTIONS:
+        print(f"{one.question}\n    bindmatrix ask {one.line}")
+    print("\nMore words: 'bindmatrix ask --help'.  What to set: 'bindmatrix recipes'.")
+
+
+def _asked(words: list[str]) -> tuple[list[scenario_input.ScenarioLine], tuple[str, ...]]:
+    """The scenarios that the command line means, and how it was read; raises :class:`Problem`."""
     text = " ".join(words)
     parts = text.split()
     if len(words) == 1 and parts and scenario_input.is_there(text):
-        return list(scenario_input.given(text))
-    if not parts or "=" in parts[0]:
-        return [scenario_input.ScenarioLine(text, Place("scenario", 1))]
-    if len(parts) > 1 or parts[0] in _PROTOCOLS:
-        return [scenario_input.ScenarioLine(short_form(text).text, Place("scenario", 1))]
-    return list(scenario_input.given(text))
-
-
-# -- the short form
-
-_PROTOCOLS = ("tcp", "udp", "mptcp", "udplite", *SOCKET_KINDS)
-#: kinds of sockets that have IPV6_V6ONLY
-_WITH_V6ONLY = tuple(kind for kind, row in SOCKET_KINDS.items() if row.family == "ipv6")
-#: option of the short form -> the step after ``a.``
-_OPTIONS: dict[str, str] = {**{option: f"{option}=1" for option in OPTIONS}, "dual": "v6only=0"}
-
-
-class _AskedGroup:
-    """What stands on one side of the ``/``."""
-
-    def __init__(self) -> None:
-        self.protocol = ""
-        self.options: list[str] = []
-        self.addresses: list[str] = []
-        self.listens = False
-
-
-def short_form(text: str) -> Scenario:
-    """The scenario of two sockets that the short form in ``text`` means; raises :class:`Problem`."""
-    groups = [_AskedGroup()]
-    end = len(text) + 1
-    for column, word in words_with_columns(text):
-        place = Place("question", 1, column)
-        group = groups[-1]
-        if word == "/":
-            if len(groups) == 2 or not group.addresses:
-                raise Problem(place, "expected one '/', after the address of the first socket", source=text)
-            groups.append(_AskedGroup())
-        elif word in _PROTOCOLS and not group.protocol and not group.options and not group.addresses:
-            group.protocol = word
-        elif word == "listen":
-            group.listens = True
-        elif word in _OPTIONS:
-            group.options.append(_OPTIONS[word])
-        elif "." in word or ":" in word or word[0] in "/@":
-            group.addresses.append(word)
-            if len(group.addresses) > (1 if len(groups) == 2 else 2):
-                raise Problem(
-                    place, "expected two addresses at the most, one for each socket", source=text, width=len(word)
-                )
-        else:
-            raise Problem(place, _unknown(word, column == 1), source=text, width=len(word))
-    first, second = groups[0], groups[-1]
-    if not first.protocol:
-        raise Problem(Place("question", 1, 1), f"expected a protocol first: {', '.join(_PROTOCOLS)}", source=text)
-    if not first.addresses:
-        message = "expected an address, as in 'udp reuseport 0.0.0.0'"
-        raise Problem(Place("question", 1, end), message, source=text)
-    if len(groups) == 2 and len(first.addresses) == 2:
-        raise Problem(Place("question", 1, 1), "expected one address before the '/' and one after it", source=text)
-    other = (second.addresses or first.addresses)[-1]
-    _needs_ipv6(groups, other)
-    own = len(groups) == 2
-    words = _socket("a", first.protocol, first.options, first.addresses[0], first.listens, own=own)
-    words += _socket("b", second.protocol or first.protocol, second.options, other, second.listens and own, own=own)
-    return parse(" ".join(words))
-
-
-def _needs_ipv6(groups: list[_AskedGroup], other: str) -> None:
-    """Raise :class:`Problem` where V6ONLY is asked of IPv4 sockets alone; beside an IPv6 socket it is that one's."""
-    asked = [option for option in groups[0].options if option.startswith("v6only")]
-    if len(groups) == 1 and asked and not any(":" in address for address in (*groups[0].addresses, other)):
-        message = "'dual' and 'v6only' are options of IPv6 sockets; expected an IPv6 address, such as '::'"
-        raise Problem(Place("question", 1, 1), message)
-
-
-def _unknown(word: str, is_first: bool) -> str:
-    if is_first:
-        return f"expected a scenario such as 'a=tcp4 a.bind=::', a file, or a protocol, got {word!r}" + nearest(
-            word, _PROTOCOLS
-        )
-    valid = [*_OPTIONS, "listen"]
-    return f"expected an address or one of {', '.join(valid)}, got {word!r}" + nearest(word, valid)
-
-
-def _socket(name: str, protocol: str, options: list[str], address: str, listens: bool, *, own: bool) -> list[str]:
-    """The steps of one socket; ``own``: the options were written for it alone, and not for both sockets."""
-    kind = protocol if protocol in SOCKET_KINDS else protocol + ("6" if ":" in address else "4")
-    if kind not in _WITH_V6ONLY and not own:
-        options = [option for option in options if not option.startswith("v6only")]
-    steps = [f"{name}={kind}", *(f"{name}.{option}" for option in options), f"{name}.bind={address}"]
-    return [*steps, f"{name}.listen"] if listens else steps
+        return list(scenario_input.given(text)), ()
+    if not parts or ("=" in parts[0] and not parts[0].lower().startswith("workers=")):
+        return [scenario_input.ScenarioLine(text, Place("scenario", 1))], ()
+    if len(parts) > 1 or parts[0].lower() in short_form.PROTOCOLS:
+        scenario, notes = short_form.read(text)
+        return [scenario_input.ScenarioLine(scenario.text, Place("scenario", 1))], notes
+    return list(scenario_input.given(text)), ()

@@ -16,7 +16,12 @@ from bindmatrix.execute.hosts import this_host
 from bindmatrix.observe import recordings
 from bindmatrix.report import needs_files, needs_text, words
 from bindmatrix.report.console import show
+from bindmatrix.report.progress import Progress
 from bindmatrix.rules import confidence, provenance
+from bindmatrix.run.session import REPEATS
+
+#: a divergence that was not repeated has no verdict
+_REPEATED = (needs.NeedStatus.NOT_MET, needs.NeedStatus.UNKNOWN)
 
 _EPILOG = f"""\
 Each line of FILE is a need: a scenario, '=>', and what the last step must return.
@@ -42,7 +47,8 @@ is who receives: a socket, spread:a,b, every:a,b (a copy each), none, refused, t
 SYSTEM is a system, or a release of it: macos@15 is 15.5 too.  In 'systems:' and --os a system without a release means
 the newest release that is described; SYSTEM@all means every release, and the worst result counts.  Without --os and
 'systems:' the systems are {", ".join(needs_file.DEFAULT_SYSTEMS)}.  --here and --recorded judge observations, and the
-rules only if --os is given too.  examples/needs.txt in the repository is a complete file.
+rules only if --os is given too; --here runs what is not met {REPEATS} times more.  examples/needs.txt in the repository
+is a complete file.
 
 A need is 'met', 'not met', 'unknown' (the rules do not know, or the host did not run it) or '-' (not asked of that
 system).  Exit status 1: a need is not met; with --strict also when one is unknown.  Exit status 2: FILE or a recording
@@ -111,7 +117,8 @@ def _columns(file: NeedsFile, arguments: argparse.Namespace) -> tuple[list[needs
     columns: list[needs.NeedsColumn] = [needs.ByRules(one) for one in systems]
     problems: list[Problem] = []
     if arguments.here:
-        columns.append(_here(file))
+        with Progress(enabled=not arguments.json) as progress:
+            columns.append(_here(file, progress))
     labels: dict[str, int] = {}
     for name in arguments.recorded:
         try:
@@ -129,16 +136,27 @@ def _columns(file: NeedsFile, arguments: argparse.Namespace) -> tuple[list[needs
     return columns, problems
 
 
-def _here(file: NeedsFile) -> needs.ByObservation:
+def _here(file: NeedsFile, progress: Progress) -> needs.ByObservation:
+    """What this kernel does; a need that is not met is run again, as ``run`` repeats what diverges."""
     texts = list(dict.fromkeys(need.scenario.text for need in file.needs))
     with this_host(workers=1) as host:
-        lines = [line for batch in host.run(texts) for line in batch]
-        if host.lost:
-            raise Problem(Place("--here"), f"the run was lost: {host.lost}")
         facts = host.facts
-    recording = recordings.Recording(io.BytesIO(b"".join(lines)), "<this kernel>")
-    release = facts.get("release", "")
-    return needs.ByObservation(facts, recording, f"run on {release}", f"{facts.get('os')} {release} here")
+        release = facts.get("release", "")
+        lines: list[bytes] = []
+
+        def observe(name: str, scenarios: list[str]) -> needs.ByObservation:
+            update, before = progress.add(name, len(scenarios)), len(lines)
+            for batch in host.run(scenarios):
+                lines.extend(batch)
+                update(len(lines) - before)
+            if host.lost:
+                raise Problem(Place("--here"), f"the run was lost: {host.lost}")
+            recording = recordings.Recording(io.BytesIO(b"".join(lines)), "<this kernel>")
+            return needs.ByObservation(facts, recording, f"run on {release}", f"{facts.get('os')} {release} here")
+
+        column = observe("needs", texts)
+        again = [need.scenario.text for need in file.needs if column.judge(need).status in _REPEATED]
+        return observe("repeats", list(dict.fromkeys(again)) * REPEATS) if again else column
 
 
 def _recorded(recording: recordings.Recording, path: Path) -> needs.ByObservation:

@@ -10,6 +10,7 @@ from bindmatrix.cli.trace import add_output, show
 from bindmatrix.errors import Place, Problem
 from bindmatrix.programs import process_sockets
 from bindmatrix.programs.port_scenarios import scenarios_of
+from bindmatrix.report.words import counted
 
 _EPILOG = """\
   bindmatrix inspect --pid 4711
@@ -48,5 +49,5 @@ def run(arguments: argparse.Namespace) -> int:
         sockets = process_sockets.of_port(arguments.port)
         head = f"port {arguments.port}"
     found = scenarios_of(sockets, Counter())
-    show(found, [f"{head}: {len(sockets)} sockets with a port"], [], {}, arguments)
+    show(found, [f"{head}: {counted(len(sockets), 'socket')} with a port"], [], {}, arguments)
     return OK

@@ -28,6 +28,7 @@ from bindmatrix.observe import evidence, scenario_input
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.report import kernels_text
 from bindmatrix.report.console import width_of
+from bindmatrix.report.words import counted
 from bindmatrix.rules import catalog, releases
 from bindmatrix.run.session import observed
 
@@ -114,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.no_here:
         asks.append(_Ask("this kernel", "", "", open_host(HostSpec("local", workers=1))))
     if asks and sys.stderr.isatty():
-        print(f"asking {len(asks)} kernels", file=sys.stderr)
+        print(f"asking {counted(len(asks), 'kernel')}", file=sys.stderr)
     heard = _ask_all(asks, asked, arguments.jobs)
     judges = Judges(vng.SYSTEM)
     told = _records(judges, asked)

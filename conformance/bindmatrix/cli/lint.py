@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bindmatrix.cli.cores import on_every_core
 from bindmatrix.cli.main import OK, WRONG
-from bindmatrix.errors import Place, Problem, Problems, nearest
-from bindmatrix.lint import checks, mutation_score
+from bindmatrix.errors import Place, Problem, nearest
+from bindmatrix.lint import checks, mutation_score, tables
 from bindmatrix.lint.checks import Finding
 from bindmatrix.lint.checks_evidence import unmeasured
 from bindmatrix.lint.context import Subject, quiet_collector
+from bindmatrix.lint.form import formed
 from bindmatrix.lint.mutation_score import Score, Survivor
-from bindmatrix.lint.replay import Recorded
+from bindmatrix.lint.replay import Recorded, SetReplay
 from bindmatrix.lint.suggest import POOL
 from bindmatrix.report.words import counted
-from bindmatrix.rules import catalog, confidence, divergences
-from bindmatrix.rules.formatter import formatted
-from bindmatrix.rules.loader import load, loads
-from bindmatrix.rules.model import Expectations, Rule
+from bindmatrix.rules import catalog, confidence
 
 _EPILOG = """\
 Exit status: 0 when nothing is wrong, 2 when something is (with --strict also when a mutant survives).
-With --json: {"files": [...], "problems": COUNT}; a file has "file", "os", "rules", "recorded" (observations),
+With --json: {"files": [...], "tables": {"files", "problems"}, "problems": COUNT}, where "tables" are the data files
+beside the expectation files; a file has "file", "os", "rules", "recorded" (observations),
 "problems" (each with "check", "file", "line", "column", "message"), "unmeasured" (rules), "decides"
 ({RULE: {HOST: {SET: COUNT}}}) and with --mutate "mutation" ("mutants", "killed", "survivors").
 
@@ -45,7 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="*",
         metavar="FILE",
-        help="expectation files; without any, those of every system. The evidence and the divergences are those in the "
+        help="expectation files; without any, those of every system, and the tables beside them: runtimes, claims,"
+        " misuse, automatic ports. The evidence and the divergences are those in the "
         "folders 'evidence' and 'divergences' beside the file, else the ones that come with bindmatrix",
     )
     parser.add_argument(
@@ -88,17 +87,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check every file; everything that is wrong is printed, not only the first of it."""
     status = _Status(enabled=not arguments.json)
-    paths = _paths(arguments.files, arguments.os)
+    paths, others = _paths(arguments.files, arguments.os)
     if arguments.fix:
         for path in paths:
             _fix(path)
-    cached = not arguments.no_cache
-    subjects = [Subject(path, status.replaying, cached=cached) for path in paths]
-    _replay_in_processes([subject.path for subject in subjects if subject.replays_anew])
+    wrong = tables.problems(others)
+    if not arguments.json:
+        for problem in wrong:
+            print(problem, file=sys.stderr)
     results = []
-    for subject in subjects:
-        with quiet_collector():
-            findings = checks.run(subject)
+    for subject, findings in _checked(paths, status, cached=not arguments.no_cache):
         score = None
         if (arguments.mutate or arguments.propose) and subject.expectations is not None:
             with quiet_collector():
@@ -107,42 +105,64 @@ def run(arguments: argparse.Namespace) -> int:
         results.append(_Result(subject, findings, score))
         if not arguments.json:
             _show(results[-1], arguments)
-    found = sum(len(result.findings) for result in results)
+    found = len(wrong) + sum(len(result.findings) for result in results)
     weak = sum(len(result.score.weak) for result in results if result.score) if arguments.strict else 0
     if arguments.json:
-        print(json.dumps({"files": [result.as_dict() for result in results], "problems": found}, indent=1))
+        data = {
+            "files": [result.as_dict() for result in results],
+            "tables": {"files": [str(path) for path in others], "problems": [_as_dict(problem) for problem in wrong]},
+            "problems": found,
+        }
+        print(json.dumps(data, indent=1))
     else:
-        _summary(results, found)
+        _summary(results, others, found)
     return WRONG if found or weak else OK
 
 
-def _replay_in_processes(paths: Sequence[Path]) -> None:
-    """Fill the cache for ``paths``, on every core; the files with most recordings first."""
-    if len(paths) < 2:
+def _checked(paths: Sequence[Path], status: _Status, *, cached: bool) -> Iterator[tuple[Subject, list[Finding]]]:
+    """The files, and what is wrong with each; several are checked on every core."""
+    subjects = {path: Subject(path, status.replaying, cached=cached) for path in paths}
+    if len(subjects) < 2:
+        for subject in subjects.values():
+            yield subject, _findings(subject)
         return
-    paths = sorted(paths, key=_recorded_bytes, reverse=True)
-    with ProcessPoolExecutor(min(len(paths), os.cpu_count() or 1)) as pool:
-        list(pool.map(_replay, paths))
+    longest = sorted(paths, key=lambda path: _recorded_bytes(subjects[path]), reverse=True)
+    found: dict[Path, list[Finding]] = {}
+    for path, (findings, replays) in zip(longest, on_every_core(partial(_check, cached=cached), longest), strict=True):
+        subjects[path].replays = replays
+        found[path] = findings
+        status.checked(len(found), len(paths))
+    for path, subject in subjects.items():
+        yield subject, found[path]
 
 
-def _recorded_bytes(path: Path) -> int:
-    return sum(one.path.stat().st_size for one in Subject(path).sets)
+def _check(path: Path, *, cached: bool) -> tuple[list[Finding], list[SetReplay]]:
+    """What is wrong with a file, and its replay, for another process."""
+    subject = Subject(path, cached=cached)
+    return _findings(subject), subject.replays if subject.expectations else []
 
 
-def _replay(path: Path) -> None:
+def _findings(subject: Subject) -> list[Finding]:
     with quiet_collector():
-        Subject(path, cached=True).replays  # noqa: B018 - for the cache that it leaves
+        return checks.run(subject)
 
 
-def _paths(files: Sequence[str], systems: Sequence[str]) -> list[Path]:
-    """The files to check; raises :class:`Problem` for a system that has none."""
+def _recorded_bytes(subject: Subject) -> int:
+    return sum(one.path.stat().st_size for one in subject.sets) if subject.expectations else 0
+
+
+def _paths(files: Sequence[str], systems: Sequence[str]) -> tuple[list[Path], list[Path]]:
+    """The expectation files to check, and the other data files; raises :class:`Problem` for a system that has none."""
     known = catalog.names()
     for system in systems:
         if system not in known:
             there = ", ".join(known)
             raise Problem(Place("--os"), f"no expectations for {system!r}{nearest(system, known)}; there are {there}")
     named = systems if files or systems else known
-    return list(dict.fromkeys([*map(Path, files), *(_short(catalog.folder() / f"{system}.yaml") for system in named)]))
+    asked = [*map(Path, files), *(_short(catalog.folder() / f"{system}.yaml") for system in named)]
+    paths = list(dict.fromkeys(asked))
+    others = [path for path in paths if tables.is_table(path)] if files or systems else map(_short, tables.tables())
+    return [path for path in paths if not tables.is_table(path)], list(others)
 
 
 def _short(path: Path) -> Path:
@@ -172,16 +192,7 @@ class _Result:
             "os": subject.expectations.os if subject.expectations else "",
             "rules": len(subject.rules) if subject.expectations else 0,
             "recorded": self.recorded,
-            "problems": [
-                {
-                    "check": check,
-                    "file": problem.place.name,
-                    "line": problem.place.line,
-                    "column": problem.place.column,
-                    "message": problem.message,
-                }
-                for check, problem in self.findings
-            ],
+            "problems": [{"check": check, **_as_dict(problem)} for check, problem in self.findings],
         }
         if subject.expectations is not None:
             data["unmeasured"] = [rule.id for rule in unmeasured(subject)]
@@ -189,6 +200,11 @@ class _Result:
         if self.score is not None:
             data["mutation"] = self.score.as_dict()
         return data
+
+
+def _as_dict(problem: Problem) -> dict[str, Any]:
+    place = problem.place
+    return {"file": place.name, "line": place.line, "column": place.column, "message": problem.message}
 
 
 def _show(result: _Result, arguments: argparse.Namespace) -> None:
@@ -247,41 +263,28 @@ def _survivors(title: str, survivors: Iterable[Survivor]) -> None:
             print(f"        {one.proposal}")
 
 
-def _summary(results: Sequence[_Result], found: int) -> None:
+def _summary(results: Sequence[_Result], others: Sequence[Path], found: int) -> None:
     rules = sum(len(result.subject.rules) for result in results if result.subject.expectations)
     hosts = {one.host for result in results if result.subject.expectations for one in result.subject.sets}
     recorded = sum(result.recorded for result in results)
     said = counted(found, "problem") if found else "no problems"
     files = counted(len(results), "file")
-    print(f"{files}, {rules} rules, {recorded} recorded observations of {counted(len(hosts), 'host')}: {said}")
+    beside = f", {counted(len(others), 'other data file')}" if others else ""
+    print(f"{files}, {rules} rules, {recorded} recorded observations of {counted(len(hosts), 'host')}{beside}: {said}")
 
 
 def _fix(path: Path) -> None:
-    """Put the file, and its divergences, into their form; one that cannot be read is left to the checks."""
-    try:
-        expectations = load(path)
-    except Problems:
+    """Put the file, and its divergences, into their form; what cannot be read is left to the checks."""
+    subject = Subject(path)
+    if subject.problems:
         return
-    _rewrite(path, lambda text: loads(text, str(path)))
-    beside = path.parent / "divergences" / f"{expectations.os}.yaml"
-
-    def read(text: str) -> list[Rule]:
-        return [one.rule for one in divergences.loads(text, str(beside), expectations)]
-
-    if beside.exists():
-        with contextlib.suppress(Problems):
-            _rewrite(beside, read)
-
-
-def _rewrite(path: Path, read: Callable[[str], Expectations | list[Rule]]) -> None:
-    before = path.read_text(encoding="utf-8")
     try:
-        after = formatted(before, read)
+        changed = [one for one in formed(subject) if one.form != one.text]
     except ValueError as error:
         raise Problem(Place(str(path)), f"cannot be put into the form, nothing was changed: {error}") from error
-    if after != before:
-        path.write_text(after, encoding="utf-8")
-        print(f"wrote {path}", file=sys.stderr)
+    for one in changed:
+        one.path.write_text(one.form, encoding="utf-8")
+        print(f"wrote {one.path}", file=sys.stderr)
 
 
 class _Status:
@@ -293,6 +296,10 @@ class _Status:
     def replaying(self, recorded: Recorded) -> None:
         """A set is going to be replayed."""
         self._show(f"replaying {recorded.reference}")
+
+    def checked(self, done: int, total: int) -> None:
+        """So many files are checked."""
+        self._show(f"checked {done} of {total} files")
 
     def mutating(self, os: str, done: int, total: int) -> None:
         """A mutant is going to be tried."""

@@ -52,6 +52,7 @@ VERBS: dict[str, str] = {
     "reproduce": "write a C program, a Python program and a bug report for one scenario",
     "lint": "check the expectation files against each other and the evidence",
     "regenerate": "write the generated files of a checkout, or check that they are up to date",
+    "help": "explain the notation of scenarios, or a verb",
 }
 
 

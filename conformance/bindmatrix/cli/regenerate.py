@@ -16,10 +16,11 @@ from typing import NamedTuple
 from bindmatrix.advice import misuse_page, recipes_page
 from bindmatrix.answers import cells, open_questions, reference, runtimes_page
 from bindmatrix.cli import readme
+from bindmatrix.cli.cores import on_every_core
 from bindmatrix.cli.main import DIVERGES, OK
 from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.lint import rule_coverage
-from bindmatrix.lint.context import Subject
+from bindmatrix.lint.context import Subject, quiet_collector
 from bindmatrix.report.words import counted
 from bindmatrix.reproduce import findings
 from bindmatrix.rules import catalog
@@ -38,21 +39,28 @@ class Generated(NamedTuple):
 
 
 def _decided() -> Texts:
-    decided = {}
-    for os in catalog.names():
-        subject = Subject(catalog.folder() / f"{os}.yaml", cached=True)
-        if subject.problems:
-            raise subject.problems[0]
-        decided[os] = subject.decided
+    names = catalog.names()
+    decided = dict(zip(names, on_every_core(_decided_of, names), strict=True))
     return {"expectations/evidence/decided.json": rule_coverage.text(decided)}
 
 
+def _decided_of(os: str) -> rule_coverage.OfRules:
+    subject = Subject(catalog.folder() / f"{os}.yaml", cached=True)
+    if subject.problems:
+        raise subject.problems[0]
+    with quiet_collector():
+        return subject.decided
+
+
 def _cells() -> Texts:
-    return {f"expectations/cells/{os}.txt": cells.render(os) for os in catalog.names()}
+    names = catalog.names()
+    grids = dict(zip(names, on_every_core(cells.render, names), strict=True))
+    return {f"expectations/cells/{os}.txt": text for os, text in grids.items()}
 
 
 def _questions() -> Texts:
-    return {"docs/open-questions.md": open_questions.render()}
+    sections = on_every_core(open_questions.section, catalog.names())
+    return {"docs/open-questions.md": open_questions.page(sections)}
 
 
 def _runtimes() -> Texts:

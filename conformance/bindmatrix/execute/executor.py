@@ -1329,15 +1329,18 @@ class Executor:
         self._sockets[name] = socket(*arguments)
 
     def _make_abroad(self, name: str, arguments: Any) -> None:
-        if self._second_host is None:
-            try:
-                self._second_host = SecondHost()
-            except OSError as error:
-                raise Unsupported("no second network namespace: %s" % (error.strerror or error)) from None
+        user = os.geteuid()
+        if user != self._user:  # only root may enter the namespace of the other host
+            self._restore_user()
         try:
+            if self._second_host is None:
+                self._second_host = SecondHost()
             self._sockets[name] = self._second_host.socket(*arguments)
-        except PermissionError:
-            raise Unsupported("another user may not enter the namespace of the other host") from None
+        except OSError as error:
+            raise Unsupported("no second network namespace: %s" % (error.strerror or error)) from None
+        finally:
+            if user != self._user:
+                self._change_user("", user)
 
     def _bind_named(self, name: str, address: str) -> None:
         sock = self._sockets[name]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from bindmatrix.errors import Problem
 from bindmatrix.lint import checks_evidence, checks_rules
 from bindmatrix.lint.context import Subject
+from bindmatrix.lint.form import in_form
 
 
 class Check(NamedTuple):
@@ -42,7 +43,7 @@ def form(subject: Subject) -> Iterator[Problem]:
 _CAUSES = ("dead", "readable", "agreement", "divergences")
 
 #: in the order in which they run; all but the first need a file that could be read
-CHECKS: tuple[Check, ...] = (
+_CHECKS: tuple[Check, ...] = (
     Check("form", form),
     Check("file-name", checks_rules.file_name),
     Check("ids", checks_rules.ids),
@@ -63,6 +64,8 @@ CHECKS: tuple[Check, ...] = (
     Check("measured", checks_evidence.measured, after=_CAUSES),
     Check("decided", checks_evidence.written, after=(*_CAUSES, "evidence", "supports", "measured")),
 )
+#: the form is told of once nothing else is wrong
+CHECKS = (*_CHECKS, Check("in-form", in_form, after=tuple([check.name for check in _CHECKS])))
 
 
 def run(subject: Subject) -> list[Finding]:

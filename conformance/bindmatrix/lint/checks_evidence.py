@@ -72,6 +72,7 @@ def agreement(subject: Subject) -> Iterator[Problem]:
         for _, verdict in replay.differences:
             if verdict.kind != VerdictKind.RESOLVED:
                 groups.setdefault((verdict.rule, verdict.kind), []).append((replay.recorded.reference, verdict))
+    least = "at least " if any(replay.skipped for replay in subject.replays) else ""
     for (_, kind), found in groups.items():
         reference, verdict = min(found, key=lambda one: len(one[1].observation.scenario))
         place = next((rule.place for rule in verdict.rules if rule.place.name), Place(str(subject.path)))
@@ -79,7 +80,7 @@ def agreement(subject: Subject) -> Iterator[Problem]:
         listed = ", ".join(f"{where} ({count})" for where, count in sets.most_common(4))
         yield subject.problem(
             place,
-            f"{len(found)} recorded outcomes contradict {verdict.rule or 'the rules'}: {listed}. "
+            f"{least}{len(found)} recorded outcomes contradict {verdict.rule or 'the rules'}: {listed}. "
             f"{_example(verdict)} ({reference}, {kind}); correct the rule, or list a divergence",
         )
 

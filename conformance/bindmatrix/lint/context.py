@@ -90,11 +90,6 @@ class Subject:
         replay = Replay(self.loaded, self.divergences)
         return replays(replay, self.sets, self._cache() if self.cached else None, self.watch)
 
-    @property
-    def replays_anew(self) -> bool:
-        """Whether a replay will take long, since the cache holds none."""
-        return self.cached and not self.problems and self._cache().read("released") is None
-
     def _cache(self) -> Cached:
         return Cached("replay", self.path, self._replayed())
 

@@ -41,12 +41,15 @@ class Group(NamedTuple):
 
 
 def _group(vectors: Iterable[dict[str, str]]) -> Group:
-    masks: dict[tuple[str, str], int] = {}
     distinct = dict.fromkeys(tuple(vector.items()) for vector in vectors)
+    # as binary digits first: setting bits of large numbers one by one copies them each time
+    digits: dict[tuple[str, str], bytearray] = {}
     for index, vector in enumerate(distinct):
         for pair in vector:
-            masks[pair] = masks.get(pair, 0) | 1 << index
-    return Group(masks, (1 << len(distinct)) - 1)
+            if pair not in digits:
+                digits[pair] = bytearray(b"0") * len(distinct)
+            digits[pair][~index] = ord("1")
+    return Group({pair: int(found, 2) for pair, found in digits.items()}, (1 << len(distinct)) - 1)
 
 
 class Worlds:
@@ -191,18 +194,25 @@ def _halves(sock: Sock) -> Iterator[Sock]:
 def _addresses(section: str, stack: Stack, *, asks: bool) -> Iterator[dict[str, str]]:
     yield from _other_addresses(section, stack, asks=asks)
     for protocol in ("tcp", "udp"):
-        existing = [
+        existing = dict.fromkeys(
             half
             for sock in (*_socks(stack, protocol, second=True), *_connected_socks(stack, protocol))
             if sock.kind != "not-local"
             for half in _halves(sock)
-        ]
+        )
+        relations: dict[Sock, list[dict[str, str]]] = {}
         for new, fixed in _new_addresses(section, stack, protocol):
             if not asks:
                 yield fixed
                 continue
-            for sock in existing:
-                yield fixed | _relations(new, sock)
+            if new not in relations:
+                relations[new] = _distinct(_relations(new, sock) for sock in existing)
+            for one in relations[new]:
+                yield fixed | one
+
+
+def _distinct(vectors: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    return list({tuple(vector.values()): vector for vector in vectors}.values())
 
 
 _OTHER_ADDRESSES = {

@@ -69,6 +69,8 @@ class SetReplay:
     decided: Counter[str] = field(default_factory=Counter)
     #: id of a divergence -> observations that it explains
     known: Counter[str] = field(default_factory=Counter)
+    #: how many were not judged, because enough others differ
+    skipped: int = 0
     #: why the set could not be read to its end
     problem: Problem | None = None
 
@@ -87,7 +89,7 @@ class SetReplay:
     @property
     def observations(self) -> int:
         """How many there are."""
-        return self.verdicts.total()
+        return self.verdicts.total() + self.skipped
 
 
 def recorded_sets(evidence: Path, os: str) -> list[Recorded]:

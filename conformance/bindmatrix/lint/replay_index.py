@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 from bindmatrix.errors import NOWHERE, Place, Problem
@@ -24,9 +25,13 @@ from bindmatrix.lint.replay import AGREES, Line, Recorded, Replay, SetReplay, li
 from bindmatrix.lint.tracing import TracingOracle
 from bindmatrix.oracle.evaluator import CompiledEvaluator, Evaluator
 from bindmatrix.oracle.oracle import Edge, Oracle
-from bindmatrix.rules.model import Model, Rule
+from bindmatrix.oracle.transitions import Layout
+from bindmatrix.rules.model import GroupRule, Model, Rule
 from bindmatrix.rules.releases import EVER, ReleaseError
 from bindmatrix.rules.sockets import Call, Sock, State
+
+#: an edit that contradicts so many recorded runs is wrong: the others are not judged again
+MOST_DIFFERENCES = 1_000
 
 #: call, new socket (of a delivery: its destination), state
 KeptQuestion = tuple[Call, Sock, State]
@@ -144,7 +149,11 @@ def replays(replay: Replay, sets: Sequence[Recorded], cached: Cached | None, wat
     touched = _Touched.since(replay, cached) if cached else None
     kept: list[list[KeptRun]] | None = cached.read("runs") if cached and touched else None
     if touched and kept is not None and len(kept) == len(sets):
-        return [_again(replay, recorded, runs, touched, watch) for recorded, runs in zip(sets, kept, strict=True)]
+        again: list[SetReplay] = []
+        for recorded, runs in zip(sets, kept, strict=True):
+            room = MOST_DIFFERENCES - sum(len(one.differences) for one in again)
+            again.append(_again(replay, recorded, runs, touched, watch, room))
+        return again
     index = Index() if cached else None
     replay = Replay(replay.expectations, replay.divergences, keep=index is not None)
     found = [_first(replay, recorded, index, watch) for recorded in sets]
@@ -154,19 +163,26 @@ def replays(replay: Replay, sets: Sequence[Recorded], cached: Cached | None, wat
 
 
 def _again(
-    replay: Replay, recorded: Recorded, runs: list[KeptRun], touched: _Touched, watch: Watch | None
+    replay: Replay, recorded: Recorded, runs: list[KeptRun], touched: _Touched, watch: Watch | None, room: int
 ) -> SetReplay:
+    """The replay of a set; ``room``: how many runs may differ before the others that are touched are skipped."""
     if watch:
         watch(recorded)
     result = SetReplay(recorded)
-    for line, run in zip(lines(recorded, replay.expectations, []), runs, strict=True):
-        if touched.by(line.release, run):
-            result.add(line.release, *replay.run(line))
-        else:
-            result.decided.update(run.decided)
-            result.verdicts[run.verdict] += 1
-            if run.verdict == VerdictKind.KNOWN:
-                result.known[run.divergence] += 1
+    kept = runs
+    # literature says in each line which release it is about
+    if not recorded.release or any(touched.by(recorded.release, run) for run in runs):
+        kept = []
+        for line, run in zip(lines(recorded, replay.expectations, []), runs, strict=True):
+            if not touched.by(line.release, run):
+                kept.append(run)
+            elif len(result.differences) < room:
+                result.add(line.release, *replay.run(line))
+            else:
+                result.skipped += 1
+    result.decided.update(chain.from_iterable([run.decided for run in kept]))
+    result.verdicts.update([run.verdict for run in kept])
+    result.known.update([run.divergence for run in kept if run.verdict == VerdictKind.KNOWN])
     return result
 
 
@@ -282,27 +298,29 @@ def released(judge: Judge, numbers: dict[Oracle, int]) -> Released:
 
 
 def _described(model: Model, number: int) -> Described:
-    marks = sorted({name for rule in model.deliveries for name in rule.facts if name.endswith("-at-bind")})
-    orders = sorted({rule.order for rule in model.deliveries})
-    shape = repr((model.stack, list(model.rules), marks, orders, model.port))
+    layout = Layout.of(model)
+    leaves = {section: sorted(words) for section, words in layout.leaves.items()}
+    shape = repr((model.stack, list(model.rules), layout[:-1], leaves, model.port))
     return Described(
         number, shape, {section: repr([content(rule) for rule in rules]) for section, rules in model.rules.items()}
     )
 
 
 def _answer(rules: tuple[Rule, ...], receivers: tuple[Any, ...] = ()) -> KeptAnswer:
-    return tuple([content(rule) for rule in rules]), receivers
+    return tuple([_effect(rule) for rule in rules]), receivers
 
 
+@lru_cache(maxsize=4096)
 def content(rule: Rule) -> Content:
     """The id and the content of a rule; why it says so, since when and where it stands does not matter here."""
-    found = _CONTENTS.get(rule)
-    if found is None:
-        found = _CONTENTS[rule] = (
-            rule.id,
-            repr(replace(rule, id="", why="", evidence=(), place=NOWHERE, span=EVER)),
-        )
-    return found
+    return rule.id, repr(replace(rule, id="", gloss="", why="", evidence=(), place=NOWHERE, span=EVER))
 
 
-_CONTENTS: dict[Rule, Content] = {}
+@lru_cache(maxsize=4096)
+def _effect(rule: Rule) -> Content:
+    """What a rule does where it decides: its content without the conditions, of which ``when`` says which facts it
+    foresees, and those of ``groups`` which sockets it is about."""
+    foreseen = tuple([(name, ()) for name, _ in rule.when])
+    if isinstance(rule, GroupRule):
+        return content(replace(rule, when=foreseen, unless=()))
+    return content(replace(rule, when=foreseen, unless=(), among=(), ask="", space="any"))

@@ -43,6 +43,8 @@ API = {
     "empty": _api("empty-queue", "nothing waits to be accepted", REFUSE, "timeout"),
     "end": _api("end-of-file", "the other end has closed"),
     "silent": _api("silence", "the other end is open and sends nothing", REFUSE, "timeout"),
+    "unconnected": _api("unconnected", "a stream socket that is not connected has nothing to read", REFUSE, "ENOTCONN"),
+    "again": _api("connect-again", "a datagram socket may connect again; that changes its other end"),
     "reset": _api("reset", "the listener was closed before it accepted", REFUSE, "ECONNRESET"),
     "unknown": _api("not-described", "the expectation file does not describe this", UNKNOWN),
     "later": _api("closes-later", "when the kernel has worked off a closed connection is not known", UNKNOWN),

@@ -50,12 +50,18 @@ class Connections:
                 socks.append(one._replace(listener="closed"))
             elif one.connection and _was_reset(one, sock, state):
                 if one.name:
-                    socks.append(self.failed(one, "reset", "reset"))
+                    read = self._unaccepted(one)
+                    socks.append(self.failed(one, read, read))
             elif sock.connection and one.connection == sock.connection and sock.is_stream:
                 socks += self.other_end(one, state)
             else:
                 socks.append(one)
         return with_socks(state, tuple(socks))
+
+    def _unaccepted(self, client: Sock) -> str:
+        """The state of a client whose listener is closed before it accepted."""
+        profile = self.stack.sockets.get(client.made_as, SocketProfile(""))
+        return "dead" if profile.unaccepted == "unknown" else "reset"
 
     def closes_later(self, sock: Sock, state: State) -> bool:
         """Whether ``sock`` ends a connection that the kernel works off after close(), so that nobody knows when."""

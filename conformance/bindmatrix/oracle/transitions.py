@@ -12,7 +12,7 @@ unknown outcome lead to every state that the call may leave, by any rule of its 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import NamedTuple, cast
 
 from bindmatrix.notation import REMOTE, SOCKET_KINDS, Step
 from bindmatrix.oracle.arrivals import Arrivals
@@ -21,7 +21,7 @@ from bindmatrix.oracle.connections import Connections, to_itself
 from bindmatrix.oracle.evaluator import Decide, Evaluator
 from bindmatrix.oracle.unknown import beside, failures, lost, not_described, reason
 from bindmatrix.outcomes import ANY_ERROR
-from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, SocketProfile
+from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, Model, SocketProfile
 from bindmatrix.rules.sockets import (
     ALL,
     ANY,
@@ -42,6 +42,41 @@ from bindmatrix.rules.sockets import (
 )
 
 
+class Layout(NamedTuple):
+    """What the transitions take from the rules without asking them; it decides which states are equal."""
+
+    #: bits worth remembering; leaving the others out lets more states be equal
+    at_bind: int
+    ever: int
+    #: whether finding a socket moves it, and whether the order of socket() counts
+    moves: bool
+    counts_sockets: bool
+    #: section -> what else a refused call leaves there
+    leaves: dict[str, set[str]]
+
+    @classmethod
+    def of(cls, model: Model) -> Layout:
+        """That of ``model``."""
+        times = model.stack.options
+        facts = {name for rule in model.all_rules() for name in rule.facts}
+        facts |= {name for row in model.stack.closest for name, _ in row.when}
+        at_bind = {
+            bit
+            for option, bit in BITS.items()
+            if times.get(option) == "at-bind" or f"existing.{option}-at-bind" in facts
+        }
+        return cls(
+            sum(at_bind),
+            sum(bit for option, bit in BITS.items() if times.get(option) == "ever"),
+            any(rule.moves for rule in model.deliveries),
+            any(rule.order == "socket" for rule in model.deliveries),
+            {
+                section: {rule.then for rule in rules if isinstance(rule, CallRule)} - {""}
+                for section, rules in model.rules.items()
+            },
+        )
+
+
 class Transitions:
     """Applies steps to states, with the rules of one release of one system."""
 
@@ -52,20 +87,7 @@ class Transitions:
         self.connections = Connections(evaluator)
         self.arrivals = Arrivals(evaluator, self.connections)
         self.sections = evaluator.model.rules.keys()
-        times = self.stack.options
-        #: bits worth remembering; leaving the others out lets more states be equal
-        self._at_bind = sum(bit for option, bit in BITS.items() if times.get(option) == "at-bind")
-        self._ever = sum(bit for option, bit in BITS.items() if times.get(option) == "ever")
-        facts = {name for rule in evaluator.model.all_rules() for name in rule.facts}
-        facts |= {name for row in self.stack.closest for name, _ in row.when}
-        self._at_bind |= sum(bit for option, bit in BITS.items() if f"existing.{option}-at-bind" in facts)
-        self._moves = any(rule.moves for rule in evaluator.model.deliveries)
-        #: section -> what else a refused call leaves there
-        self._leaves = {
-            section: {rule.then for rule in rules if isinstance(rule, CallRule)} - {""}
-            for section, rules in evaluator.model.rules.items()
-        }
-        self._counts_sockets = any(rule.order == "socket" for rule in evaluator.model.deliveries)
+        self._at_bind, self._ever, self._moves, self._counts_sockets, self._leaves = Layout.of(evaluator.model)
 
     @property
     def traits(self) -> object:
@@ -92,7 +114,7 @@ class Transitions:
         kind = SOCKET_KINDS[step.what]
         family = kind.family
         plain = kind.protocol in ("tcp", "udp", REMOTE)
-        protocol, ports, _ = self.stack.sockets.get(kind.protocol, SocketProfile(kind.protocol if plain else ""))
+        protocol, ports, *_ = self.stack.sockets.get(kind.protocol, SocketProfile(kind.protocol if plain else ""))
         v6only = BITS["v6only"] if family == "ipv6" and self.stack.v6only_default else 0
         made = 1 + max([0, *[one.made for one in state.socks]]) if self._counts_sockets else 0
         sock = Sock(step.socket, protocol, family, state.user, now=v6only, made=made)
@@ -197,6 +219,15 @@ class Transitions:
         fits = call.fits or "new.fits-family" in foreseen
         # a datagram socket may be connected to a broadcast address of the host's networks, where a rule says so
         broadcast = at.kind == "broadcast" and at.own and not sock.is_stream and "destination.address" in foreseen
+        if (
+            sock.family == "ipv4"
+            and not sock.is_stream
+            and sock.state == "connected"
+            and at.kind == "specific"
+            and fits
+        ):
+            # what the second connect() makes of the socket's own address is not modelled
+            return [Branch("ok", API["again"], lost(state))]
         if not (at.kind == "specific" or broadcast) or sock.state not in ("open", "bound") or not fits:
             return not_described(lost(state), state, failed, _autobound(state, sock))
         number = 1 + max(one.connection for one in state.socks)
@@ -244,6 +275,10 @@ class Transitions:
             return [Branch("ECONNRESET", API["reset"], state)]
         if sock.state == "connected" and sock.is_stream:
             return [Branch("timeout", API["silent"], state)]
+        # where a refused client keeps its use it looks like one that never tried, and may say something else
+        tried = sock.state != "listening" and self.stack.reset == "keeps"
+        if sock.state in ("open", "bound", "listening") and sock.protocol == "tcp" and not tried:
+            return [Branch("ENOTCONN", API["unconnected"], state)]
         return [Branch(ANYTHING, API["unknown"], state, unknown=True)]
 
     def _user(self, state: State, step: Step) -> list[Branch]:

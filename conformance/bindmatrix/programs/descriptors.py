@@ -124,7 +124,7 @@ class Descriptors:
                 self._on_call(call, socket, process)
 
     def forget(self, socket: Socket) -> None:
-        """A socket that is closed and of no interest."""
+        """A closed socket that no longer matters."""
         if self._by_inode.get(socket.inode) is socket:
             del self._by_inode[socket.inode]
 

@@ -31,7 +31,7 @@ class KernelSocket(NamedTuple):
 
 
 def listed(pid: int | str = "self") -> list[KernelSocket]:
-    """The sockets of the network namespace of a process; none where it has gone."""
+    """The sockets in the network namespace of a process; none when it has ended."""
     found = []
     for file, kind in _FILES.items():
         try:

@@ -62,7 +62,7 @@ def of_port(port: int) -> list[Socket]:
             continue
         holders |= {inode: (pid, number) for number, inode in held.items() if inode in wanted}
     if not holders:
-        raise Problem(place, "its sockets belong to processes of others; run as root")
+        raise Problem(place, "its sockets belong to processes of other users; run as root")
     return _read(holders, place)
 
 
@@ -102,7 +102,7 @@ def _read(holders: dict[str, tuple[int, int]], place: Place) -> list[Socket]:
 
 
 def _lent(pid: int, number: int, place: Place) -> socket.socket | None:
-    """A descriptor of our own of the socket; None where it was closed meanwhile."""
+    """Our own descriptor of the socket; None if it was closed meanwhile."""
     libc = ctypes.CDLL(None, use_errno=True)
     try:
         process = os.pidfd_open(pid)

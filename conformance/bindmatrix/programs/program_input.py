@@ -143,9 +143,10 @@ def form(path: Path) -> str:
 def _of_runtime(word: str) -> Program:
     row = runtimes().get(word)
     if row is None:
+        advice = "" if "/" in word else nearest(word, runtimes())  # a path that was mistyped
         raise Problem(
             Place("program"),
-            f"{word!r} is no file and no runtime{nearest(word, runtimes())}; expected a scenario, a runtime of "
+            f"{word!r} is neither a file nor a runtime{advice}; expected a scenario, a runtime of "
             "docs/runtimes.md, a trace, the number of a process, or '-- COMMAND'",
         )
     return Program(
@@ -159,7 +160,7 @@ def _of_runtime(word: str) -> Program:
 
 def _of_ports(found: Found, name: str, place: Place) -> list[Program]:
     if not found.scenarios:
-        raise Problem(place, "no socket is bound or listens there")
+        raise Problem(place, "no socket is bound or listening there")
     out = []
     for one in found.scenarios:
         failed = [step.what for step, end in zip(one.scenario.steps, one.outcomes, strict=True) if end != "ok"]

@@ -103,7 +103,7 @@ def read(path: Path) -> list[SourceProgram]:
         raise Problem(place, f"not Python {_version()}: {getattr(error, 'msg', error)}") from error
     found = [program for scope in _scopes(module, str(path)) if (program := scope.program()) is not None]
     if not found:
-        raise Problem(Place(str(path)), "no socket is bound in this source, as far as its text shows")
+        raise Problem(Place(str(path)), "no bind() was found in this source")
     return found
 
 

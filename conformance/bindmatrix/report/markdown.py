@@ -12,6 +12,7 @@ from bindmatrix.judge.summary import Summary, VerdictGroup
 from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.quoting import markdown, markdown_code
 from bindmatrix.report.terminal import heading, report_command
+from bindmatrix.report.words import counted
 
 #: groups of a kind that are shown
 _MOST = 40
@@ -103,7 +104,7 @@ def _section(mark: str, title: str, body: Iterable[str], *, folded: bool = True)
 def _groups(groups: list[VerdictGroup], recording: str | None) -> list[str]:
     lines = [text for group in groups[:_MOST] for text in _group(group, recording)]
     if len(groups) > _MOST:
-        lines += ["", f"... and {len(groups) - _MOST:,} more groups"]
+        lines += ["", f"... and {counted(len(groups) - _MOST, 'more group')}"]
     return lines
 
 

@@ -54,7 +54,7 @@ def show(summary: Summary, stream: IO[str] | None = None, *, name: str = "") -> 
         for group in groups[:_GROUPS]:
             console.print(Text("\n" + "\n".join(map(terminal, group_lines(group, summary.recording)))))
         if len(groups) > _GROUPS:
-            console.print(Text(f"\n... and {len(groups) - _GROUPS} more groups of {kind}"))
+            console.print(Text(f"\n... and {counted(len(groups) - _GROUPS, 'more group')} of {kind}"))
     for note in summary.notes:
         console.print(Text(terminal(f"note: {note}"), style="yellow"))
 
@@ -98,7 +98,7 @@ def _show_rules(console: Console, summary: Summary) -> None:
     console.print("\nrules, by how many steps each decided")
     console.print(table)
     if len(rules) > _RULES:
-        console.print(f"... and {len(rules) - _RULES} more rules")
+        console.print(f"... and {counted(len(rules) - _RULES, 'more rule')}")
 
 
 def heading(summary: Summary) -> str:

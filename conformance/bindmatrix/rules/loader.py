@@ -215,13 +215,17 @@ class _Loader:
     def sockets(self, node: yaml.Node) -> dict[str, SocketProfile]:
         sockets = {}
         for protocol, value in self.reader.known(node, "'sockets'", _KINDS).items():
-            row = self.reader.known(value, "a row of 'sockets'", ("as", "ports", "closes"))
+            row = self.reader.known(value, "a row of 'sockets'", ("as", "ports", "closes", "unaccepted"))
             if "as" not in row:
                 self.reader.problem(value, f"'as' is missing; write '{protocol}: {{as: tcp}}'")
                 continue
             ports = self.reader.word(row["ports"], "'ports'", ("shared", "own")) if "ports" in row else "shared"
             closes = self.reader.word(row["closes"], "'closes'", ("now", "later")) if "closes" in row else "now"
-            sockets[protocol] = SocketProfile(self.reader.word(row["as"], "'as'", _ROLES), ports, closes)
+            unaccepted = "reset"
+            if "unaccepted" in row:
+                unaccepted = self.reader.word(row["unaccepted"], "'unaccepted'", ("reset", "unknown"))
+            role = self.reader.word(row["as"], "'as'", _ROLES)
+            sockets[protocol] = SocketProfile(role, ports, closes, unaccepted)
         return sockets
 
     def networks(self, node: yaml.Node) -> tuple[str, ...]:

@@ -228,6 +228,7 @@ class SocketProfile(NamedTuple):
     role: str
     ports: str = "shared"
     closes: str = "now"
+    unaccepted: str = "reset"
 
 
 class Substitution(NamedTuple):
@@ -262,9 +263,10 @@ class Stack:
     AF_INET socket of that protocol to an address outside of these networks binds it to 0.0.0.0. ``connected_dual``:
     what the IPv4 half of a dual socket holds once it is connected over IPv6, "" for nothing. ``several``: when several
     existing sockets refuse with different errors: ``first-rule`` or ``any``. ``closest``: points, for ``ask: closest``.
-    ``sockets``: protocol beside TCP and UDP -> ``{as: PROTOCOL, ports: shared, closes: now}``. PROTOCOL is what the
-    rules see (tcp udp unix vsock). Its ports are those of that protocol, or its ``own``. What close() leaves of a
-    connection is there ``now``, or ``later``, and is not known until then. A kind that is not listed is not described:
+    ``sockets``: protocol beside TCP and UDP -> ``{as: PROTOCOL, ports: shared, closes: now, unaccepted: reset}``.
+    PROTOCOL is what the rules see (tcp udp unix vsock). Its ports are those of that protocol, or its ``own``. What
+    close() leaves of a connection is there ``now``, or ``later``, and is not known until then. A client whose listener
+    is closed before it accepted reads a ``reset``, or what is ``unknown``. A kind that is not listed is not described:
     everything beside it is unknown, unless a rule of the section ``socket`` refuses it.
     """
 

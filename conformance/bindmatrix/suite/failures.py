@@ -9,6 +9,7 @@ import pytest
 from bindmatrix.judge.summary import Collector, VerdictGroup
 from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.report.terminal import group_lines
+from bindmatrix.report.words import counted
 
 #: groups that are printed for one item
 _MOST = 10
@@ -25,5 +26,5 @@ def text(groups: Sequence[VerdictGroup]) -> str:
     """The message for ``groups`` of verdicts that diverge."""
     lines = [line for group in groups[:_MOST] for line in [*group_lines(group), ""]]
     if len(groups) > _MOST:
-        lines.append(f"... and {len(groups) - _MOST} more groups")
+        lines.append(f"... and {counted(len(groups) - _MOST, 'more group')}")
     return "\n".join(lines).rstrip()
