@@ -122,5 +122,5 @@ def test_the_plain_summary_has_no_colours(tmp_path: Path, capsys: pytest.Capture
     folder = results(tmp_path / "run", predicted("linux", "6.18.44", [BOUND]))
     assert main(["report", str(folder)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("Linux 6.18.44, method not recorded: 1 scenario")
+    assert out.startswith("Linux 6.18.44: 1 scenario, all as expected\nmethod not recorded\n")
     assert "\x1b" not in out

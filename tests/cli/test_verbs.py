@@ -6,6 +6,8 @@ import errno
 import gzip
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import time
@@ -134,7 +136,7 @@ def test_a_release_past_the_newest_tested_one_is_answered_with_that_limit(capsys
 def test_judge_recorded_evidence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["judge", str(EVIDENCE / "linux-6.18.44" / "users.jsonl.gz")]) == 0
     out, _ = lines(capsys)
-    assert out[0].startswith("Linux 6.18.44, run on 6.18.44: 512 scenarios")
+    assert out[0] == "Linux 6.18.44: 512 scenarios, all as expected"
 
 
 def test_judge_the_evidence_of_another_release_diverges(capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,7 +193,7 @@ def test_observe_and_judge_in_a_pipe() -> None:
     assert observed.returncode == 0, observed.stderr
     judged = bindmatrix("judge", "-", input=observed.stdout)
     assert judged.returncode == 0, judged.stderr
-    assert "1 scenario in" in judged.stdout
+    assert ": 1 scenario, all as expected" in judged.stdout
 
 
 def test_run_quick_writes_its_results(tmp_path: Path) -> None:
@@ -272,7 +274,31 @@ def test_a_summary_that_cannot_be_written_is_status_2(
     assert main(["run", *words, "--results", str(tmp_path / "new")]) == 2
     out, err = lines(capsys)
     assert err == [f"{tmp_path / 'new' / 'summary.md'}: cannot be written: Is a directory"]
-    assert out[-1] == f"results: {tmp_path / 'new'}"
+    assert f"results: {tmp_path / 'new'}" in out
+
+
+def test_a_run_ends_with_what_one_does_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--quick", "--examples", "0", "--deliveries", "0", "--shard", "1/900"]
+    folder = tmp_path / "new one"
+    assert main(["run", *words, "--results", str(folder)]) == 0
+    out, _ = lines(capsys)
+    assert re.fullmatch(r"\S+ \S+: \d+ scenarios?, all as expected", out[0])
+    assert not any("linux." in line for line in out)  # rules are for --verbose
+    steps = out[out.index("next:") + 1 :]
+    assert [step.split("  ")[1] for step in steps] == [
+        "read it",
+        "see it as a page",
+        "compare it with another",
+        "contribute it",
+    ]
+    commands = [step.split("  ")[-1].strip() for step in steps[1:]]
+    assert [shlex.split(command)[1:3] for command in commands] == [
+        ["report", str(folder)],
+        ["diff", str(folder)],
+        ["contribute", str(folder)],
+    ]
+    assert main(["run", *words, "--results", str(tmp_path / "again"), "--verbose"]) == 0
+    assert "Rules used (steps decided)" in lines(capsys)[0]
 
 
 def test_run_into_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="processes of each host (default: one a core here, one elsewhere)",
     )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    parser.add_argument("--verbose", action="store_true", help="print the rules used too")
 
 
 def _command() -> str:
@@ -89,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
             _finish(outcome, f"{_command()} run --resume {shlex.quote(str(folder))}{_again(arguments)}") and written
         )
     if len(specs) == 1:
-        _show(outcomes[0], as_json=arguments.json)
+        _show(outcomes[0], as_json=arguments.json, rules=arguments.verbose)
     else:
         written = _show_all(outcomes, folder, as_json=arguments.json) and written
     status = _status(outcomes)
@@ -110,13 +111,17 @@ def _finish(outcome: HostRun, again: str) -> bool:
     return written
 
 
-def _show(outcome: HostRun, *, as_json: bool) -> None:
-    assert outcome.summary is not None
+def _show(outcome: HostRun, *, as_json: bool, rules: bool) -> None:
+    summary = outcome.summary
+    assert summary is not None
     if as_json:
-        print(json.dumps(outcome.summary.as_dict(), indent=1))
-    else:
-        terminal.show(outcome.summary)
-        print(f"results: {outcome.folder}")
+        print(json.dumps(summary.as_dict(), indent=1))
+        return
+    terminal.show(summary, rules=rules)
+    print(f"results: {outcome.folder}")
+    if summary.total and not outcome.interrupted and not outcome.lost:
+        print("next:")
+        print("\n".join(terminal.next_steps(shlex.quote(str(outcome.folder)), _command())))
 
 
 def _show_all(outcomes: list[HostRun], folder: Path, *, as_json: bool) -> bool:

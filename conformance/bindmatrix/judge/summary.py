@@ -105,6 +105,25 @@ class Summary:
         return {kind: count for kind, count in counts.items() if count or kind in always}
 
     @property
+    def headline(self) -> str:
+        """``linux 6.18.44: 237,242 scenarios, all as expected``."""
+        scenarios = f"{self.total:,} scenario{'' if self.total == 1 else 's'}"
+        return f"{self.system} {self.release}: {scenarios}, {self._came_to()}"
+
+    def _came_to(self) -> str:
+        """What the verdicts amount to; what diverges comes first."""
+        diverging = self.verdicts.get(VerdictKind.DIVERGES, 0)
+        others = {kind: count for kind, count in self.verdicts.items() if kind != VerdictKind.CONFORMS and count}
+        if not self.total:
+            return "nothing to judge"
+        if not others:
+            return "all as expected"
+        if diverging:
+            return f"{diverging:,} diverge{'s' if diverging == 1 else ''} from what is expected"
+        listed = ", ".join(f"{count:,} {kind}" for kind, count in others.items())
+        return f"nothing diverges ({self.verdicts.get(VerdictKind.CONFORMS, 0):,} as expected, {listed})"
+
+    @property
     def system_rules(self) -> dict[str, int]:
         """How many steps each rule of the system decided, without those of the socket interface (``api.``)."""
         return {rule: count for rule, count in self.rules.items() if not rule.startswith("api.")}

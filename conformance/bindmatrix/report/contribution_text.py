@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sized
 
 from bindmatrix.answers.contribution import Contribution
 from bindmatrix.quoting import markdown, markdown_code, terminal
-from bindmatrix.report.terminal import group_lines, heading
+from bindmatrix.report.terminal import group_lines
 from bindmatrix.report.words import counted
 
 #: entries of a list that are shown
@@ -24,7 +24,7 @@ def lines(one: Contribution) -> Iterator[str]:
 
 
 def _lines(one: Contribution) -> Iterator[str]:
-    yield heading(one.summary)
+    yield one.summary.headline
     for note in one.summary.notes:
         yield f"note: {note}"
     if one.missing:
@@ -91,7 +91,7 @@ def issue(one: Contribution) -> str:
 def _issue(one: Contribution) -> Iterator[str]:
     yield f"# Recording: {_text(one.summary.system)} {_text(one.summary.release)}"
     yield ""
-    yield f"{_text(heading(one.summary))}. Host folder: `{_code(f'expectations/evidence/{one.folder}')}`."
+    yield f"{_text(one.summary.headline)}. Host folder: `{_code(f'expectations/evidence/{one.folder}')}`."
     yield ""
     for note in one.summary.notes:
         yield f"> {_text(note)}"

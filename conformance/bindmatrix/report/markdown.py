@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from bindmatrix.judge.summary import Summary, VerdictGroup
 from bindmatrix.judge.verdicts import VerdictKind
 from bindmatrix.quoting import markdown, markdown_code
-from bindmatrix.report.terminal import heading, report_command
+from bindmatrix.report.terminal import how, report_command
 from bindmatrix.report.words import counted
 
 #: groups of a kind that are shown
@@ -26,7 +26,7 @@ def render(summary: Summary, level: int = 1) -> str:
     """The whole text; scenario texts stand in code, everything else that a host said is escaped."""
     mark = "#" * level
     verdict = "✅" if summary.conforms and summary.total else "❌"
-    lines = [f"{mark} {verdict} {escape(heading(summary))}", "", *_counts(summary), ""]
+    lines = [f"{mark} {verdict} {escape(summary.headline)}", "", escape(how(summary)), "", *_counts(summary), ""]
     lines += [text for note in summary.notes for text in (f"> {escape(note)}", "")]
     for kind in VerdictKind:
         groups = summary.of(kind)

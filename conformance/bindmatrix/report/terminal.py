@@ -26,8 +26,8 @@ _COLOURS = {
 _RULES, _GROUPS = 12, 20
 
 
-def show(summary: Summary, stream: IO[str] | None = None, *, name: str = "") -> None:
-    """Print ``summary``; with the ``name`` of one host of several, shorter.
+def show(summary: Summary, stream: IO[str] | None = None, *, name: str = "", rules: bool = True) -> None:
+    """Print ``summary``; with the ``name`` of one host of several, or without ``rules``, shorter.
 
     rich decides by terminal and NO_COLOR whether there are colours.
     """
@@ -36,7 +36,8 @@ def show(summary: Summary, stream: IO[str] | None = None, *, name: str = "") -> 
 
     out = stream or sys.stdout
     console = console_on(out, soft_wrap=not out.isatty(), width=None if out.isatty() else 200)
-    console.print(Text(terminal(f"{name}: {heading(summary)}" if name else heading(summary)), style="bold"))
+    console.print(Text(terminal(f"{name}: {summary.headline}" if name else summary.headline), style="bold"))
+    console.print(Text(terminal(how(summary)), style="dim"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(justify="right")
     table.add_column()
@@ -47,7 +48,7 @@ def show(summary: Summary, stream: IO[str] | None = None, *, name: str = "") -> 
     for lack, reasons in summary.reasons.items():
         for reason, count in list(reasons.items())[:5]:
             console.print(Text(terminal(f"  {lack}: {count:,} x {reason}")))
-    if not name:
+    if rules and not name:
         _show_rules(console, summary)
     for kind in VerdictKind:
         groups = summary.of(kind)
@@ -95,18 +96,27 @@ def _show_rules(console: Console, summary: Summary) -> None:
     table.add_column()
     for rule, count in rules[:_RULES]:
         table.add_row(f"{count:,}", rule)
-    console.print("\nrules, by how many steps each decided")
+    console.print("\nRules used (steps decided)")
     console.print(table)
     if len(rules) > _RULES:
         console.print(f"... and {counted(len(rules) - _RULES, 'more rule')}")
 
 
-def heading(summary: Summary) -> str:
-    """One line: which system, how it was made to answer, how many scenarios, how long."""
-    text = f"{summary.system} {summary.release}, {summary.method}: {counted(summary.total, 'scenario')}"
-    if summary.seconds:
-        text += f" in {summary.seconds:.1f} s"
-    return text
+def how(summary: Summary) -> str:
+    """How the host was made to answer, and how long it took: ``run on 6.18.44, 8.1 s``."""
+    return summary.method + (f", {summary.seconds:.1f} s" if summary.seconds else "")
+
+
+def next_steps(folder: str, command: str) -> list[str]:
+    """What one does after a run; ``folder`` is quoted for a shell."""
+    rows = [
+        ("read it", f"{folder}/summary.md"),
+        ("see it as a page", f"{command} report {folder} --html matrix.html"),
+        ("compare it with another", f"{command} diff {folder} OTHER"),
+        ("contribute it", f"{command} contribute {folder}"),
+    ]
+    width = max(len(what) for what, _ in rows)
+    return [f"  {what.ljust(width)}  {how}" for what, how in rows]
 
 
 def group_lines(group: VerdictGroup, recording: str | None = "") -> list[str]:
