@@ -104,6 +104,20 @@ def test_an_exception_that_nothing_expects_is_no_divergence(
     assert "\x1b" not in err
 
 
+def test_a_lack_of_memory_is_no_defect(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Failed first: it asked to be reported."""
+
+    def fails(_: object) -> int:
+        raise MemoryError
+
+    monkeypatch.delenv("BINDMATRIX_TRACEBACK", raising=False)
+    monkeypatch.setattr("bindmatrix.cli.judge.run", fails)
+    assert main(["judge", "x"]) == DEFECT
+    err = capsys.readouterr().err
+    assert err.startswith("bindmatrix: memory is short")
+    assert "report" not in err
+
+
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's ids")
 root = pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason="needs root")
 

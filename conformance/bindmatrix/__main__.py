@@ -1,4 +1,4 @@
-"""``python -m conformance`` is the command `bindmatrix`."""
+"""``python -m bindmatrix`` is the command `bindmatrix`."""
 
 import sys
 

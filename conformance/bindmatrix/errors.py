@@ -1,7 +1,7 @@
-"""Errors that are meant for the person at the keyboard.
+"""Errors that are meant for the user.
 
-Everything that the input or the set-up can get wrong is raised as :class:`Problem` (or several of them as
-:class:`Problems`).  The command prints them and exits with status 2; a traceback is always a bug of ours.
+Everything that can be wrong with the input or the set-up is raised as :class:`Problem` (or several of them as
+:class:`Problems`).  The command prints them and exits with status 2; a traceback is always a bug of bindmatrix.
 """
 
 from __future__ import annotations
@@ -91,6 +91,10 @@ def nearest(word: str, valid: Iterable[str]) -> str:
 
 def defect(error: Exception) -> str:
     """What to say of an exception that nothing expects."""
+    if isinstance(error, MemoryError):
+        return (
+            "bindmatrix: memory is short; what was written so far is kept; allow more (ulimit -v) or read fewer files"
+        )
     return (
         f"bindmatrix: defect: {type(error).__name__}: {terminal(str(error))[:300]}; what was written so far is kept; "
         "set BINDMATRIX_TRACEBACK=1 to see where it happens, and report that"

@@ -47,7 +47,7 @@ def test_nothing_diverges(name: str, tmp_path: Path) -> None:
     command = ["unshare", *spaces, "--net", "--mount", "sh", "-c", f'{setup} && exec "$@"', "sh", *dropped]
     run = ["run", "--quick", "--examples", "60", "--deliveries", "60", "--workers", "1", "--json"]
     leased = "leased" in name
-    if leased:  # a namespace of its own would have the usual settings
+    if leased:
         (tmp_path / "hosts.toml").write_text('[it]\nlocal = true\nnamespace = "none"\n')
         run += ["--hosts", str(tmp_path / "hosts.toml"), "--on", "it"]
     command += [sys.executable, "-m", "bindmatrix", *run, "--results", str(tmp_path / "r")]

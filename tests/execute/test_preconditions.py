@@ -118,6 +118,19 @@ def test_the_default_of_v6only_is_a_fact(up: str) -> None:
     assert observe([PAIR], f"{up} && {sysctl('net.ipv6.bindv6only', '1')}")[0]["v6only_default"] == 1
 
 
+@pytest.mark.parametrize(("drop", "namespace"), [((), "own"), (("sys_admin",), "user")])
+def test_a_namespace_of_our_own_keeps_the_settings_that_outcomes_depend_on(
+    up: str, drop: tuple[str, ...], namespace: str
+) -> None:
+    """Failed first: it started with the kernel's defaults, whatever the host was set to."""
+    dual = "a=tcp6 a.bind=:: b=tcp4 b.bind=0.0.0.0"
+    setup = f"{up} && {sysctl('net.ipv6.bindv6only', '1')} && {sysctl('net.ipv4.tcp_timestamps', '0')}"
+    facts, (line,) = observe([dual], setup, drop=drop, namespace="own")
+    assert (facts["namespace"], facts["v6only_default"]) == (namespace, 1)
+    assert facts["sysctls"]["net.ipv4.tcp_timestamps"] == "0"
+    assert line["outcomes"] == ["ok"] * 4
+
+
 def test_without_any_right_outcomes_are_those_of_root() -> None:
     """Failed first: uid_map could not be written, which was ignored."""
     facts, lines = observe(

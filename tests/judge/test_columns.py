@@ -101,7 +101,7 @@ def test_a_table_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert columns.summary.total == kept
     assert [columns.text(row) for row in range(kept)] == [one.scenario for one in observations[:kept]]
     (problem,) = columns.problems
-    assert f"what comes after {kept:,} scenarios is not read" in problem
+    assert f"after {kept:,} scenarios; what comes after this line is not read" in problem
 
 
 def test_a_line_with_repeats_settles_the_line_before() -> None:

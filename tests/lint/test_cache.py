@@ -90,6 +90,20 @@ def test_only_runs_that_the_edit_touches_are_judged_again(folder: Folder, monkey
     assert 0 < judged(folder.file, monkeypatch) < 55
 
 
+def test_an_edit_of_one_of_two_releases_with_the_same_rules_is_noticed(folder: Folder) -> None:
+    """Failed first: both were judged by one oracle before the edit, and only the first was compared."""
+    folder.record("pairs", {"a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1": ["ok"] * 3 + ["EADDRINUSE"]}, "demo-2.0")
+    linted(folder.file, cached=True)
+    later = (
+        "  - {id: demo.new, since: '2.0', refuse: EPERM, ask: every, when: {existing.overlaps: yes}, why: it is so,\n"
+    )
+    later += "     evidence: [{source: demo.c}]}\n  - id: demo.conflict\n"
+    folder.file.write_text(GOOD.replace("  - id: demo.conflict\n", later), encoding="utf-8")
+    cold = linted(folder.file, cached=False)
+    assert "recorded outcomes contradict demo.new" in str(cold)
+    assert linted(folder.file, cached=True) == cold
+
+
 def test_an_edit_that_contradicts_much_is_not_followed_to_the_end(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

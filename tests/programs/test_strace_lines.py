@@ -163,7 +163,7 @@ def _peak(connections: int) -> int:
 
 
 def test_the_memory_of_a_trace_does_not_grow_with_it() -> None:
-    """2 GB took 31 MB on 2026-11-30, the interpreter included; so did 20 MB."""
+    """2 GB were read in 28 MB on 2026-11-30, the interpreter included."""
     _peak(100)  # fills the caches of patterns
     assert _peak(1_200) < _peak(200) + 50_000
 

@@ -156,7 +156,7 @@ def _recordings(words: Sequence[str]) -> tuple[Comparison, list[Problem]]:
         recordings = _read(word)
         found: dict[str, Observation] = {}
         for recording in recordings:
-            for observation in recording:
+            for observation in recording.held():
                 found.setdefault(observation.scenario, observation)
             if recording.problem is not None:
                 problems.append(recording.problem)

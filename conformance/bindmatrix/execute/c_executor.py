@@ -1,6 +1,7 @@
-"""Compiles ``executor.c`` with the C compiler of this machine, once: the program is kept in the user's cache folder.
+"""Compiles ``executor.c`` once, with the C compiler of this machine, into the user's cache folder.
 
-Its name there holds a hash of everything that it was made from, so a new version of the source is a new program.
+The program's name there holds a hash of everything that it was made from, so a new version of the source is a new
+program.
 """
 
 from __future__ import annotations

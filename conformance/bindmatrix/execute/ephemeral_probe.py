@@ -1,4 +1,4 @@
-"""Ports that the kernel chooses, asked of this kernel: a program of its own in a network namespace of its own.
+"""Asks this kernel about the ports that it chooses, in a separate program and network namespace.
 
 The range of ports to choose from is narrowed to 64, so that "never" and "always" can be distinguished by counting: of
 80 sockets on 64 ports two must share, or one must fail.  The namespace ends with the process, and with it every socket,

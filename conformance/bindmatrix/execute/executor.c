@@ -1025,6 +1025,19 @@ static int write_file(const char *path, const char *text)
     return written;
 }
 
+/* Settings that outcomes depend on: a new namespace has the kernel's defaults, and gets those of the host. */
+static struct {
+    const char *path;
+    char value[64];
+} kept[] = {
+    {"/proc/sys/net/ipv6/bindv6only", ""},
+    {"/proc/sys/net/ipv4/tcp_timestamps", ""},
+    {"/proc/sys/net/ipv4/tcp_tw_reuse", ""},
+    {"/proc/sys/net/ipv4/ip_autobind_reuse", ""},
+    {"/proc/sys/net/ipv4/ip_unprivileged_port_start", ""},
+};
+#define KEPT (sizeof kept / sizeof kept[0])
+
 /* All ports of a network namespace of our own; a new one as soon as TIME_WAITs could run out of room there. */
 static struct {
     int count; /* which namespace this is; sockets that outlive a scenario belong to one */
@@ -1071,6 +1084,9 @@ static int furnish_namespace(void)
     if (!raised && !loopback_carries()) /* gVisor has no such request, and lo is up from the start */
         return -1;
     write_file("/proc/sys/net/core/somaxconn", "4096"); /* more than the clients of a delivery */
+    for (size_t i = 0; i < KEPT; i++)
+        if (kept[i].value[0] && strcmp(kept[i].value, read_file(kept[i].path, text, sizeof text)))
+            write_file(kept[i].path, kept[i].value);
     find_ephemeral_ports(&low, &high);
     write_file(BUCKETS, "262144");
     buckets = atol(read_file(BUCKETS, text, sizeof text));
@@ -1094,6 +1110,8 @@ static int enter_namespace(int user)
     char map[64];
     unsigned long uid = geteuid(), gid = getegid();
 
+    for (size_t i = 0; i < KEPT; i++)
+        read_file(kept[i].path, kept[i].value, sizeof kept[i].value);
     if (unshare(user ? CLONE_NEWUSER | CLONE_NEWNET : CLONE_NEWNET))
         return -1;
     if (user) {
@@ -2976,6 +2994,8 @@ static void put_kernel(void)
     system = "dragonfly";
 #elif defined(__CYGWIN__)
     system = "cygwin";
+#elif defined(STACK)
+    system = STACK; /* a network stack that is linked in (tests/kernels/lwip.c) */
 #else
     system = "unknown";
 #endif
@@ -3398,7 +3418,7 @@ static void record_kit(double started)
     flush_output();
     fputs("done", stderr);
     if (done < KIT_WITNESSES + count)
-        fprintf(stderr, ": %lu scenarios were left out for want of time", (unsigned long)(KIT_WITNESSES + count - done));
+        fprintf(stderr, ": %lu scenarios were left out: the time is up", (unsigned long)(KIT_WITNESSES + count - done));
     fputs("\n", stderr);
 }
 #else

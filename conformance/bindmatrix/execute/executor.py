@@ -1,7 +1,7 @@
 """A whole program in one file: standard library only, Python 3.8 or later, imports nothing else of the project.
 
-It runs scenarios (``a=tcp4 a.bind=0.0.0.0 b=tcp4 b.bind=127.0.0.1``) on the kernel it stands on and says what every
-call returned.  It knows the platform's constants and no semantics.  Rows of the tables below have their twins in
+It runs scenarios (``a=tcp4 a.bind=0.0.0.0 b=tcp4 b.bind=127.0.0.1``) on this kernel and reports what every call
+returned.  It knows the platform's constants and no semantics.  The rows of the tables below are also in
 ``conformance/bindmatrix/notation.py``; a test compares the two.
 
 Ways to use it:
@@ -344,12 +344,18 @@ class NamespacePorts:
     EPHEMERAL = (32768, 65535)
     #: connections a namespace carries; each may hold one port of EPHEMERAL for the length of TIME_WAIT
     CONNECTIONS = 8192
+    #: settings that outcomes depend on: a new namespace has the kernel's defaults, and gets those of the host
+    KEPT = (
+        "ipv6/bindv6only", "ipv4/tcp_timestamps", "ipv4/tcp_tw_reuse", "ipv4/ip_autobind_reuse",
+        "ipv4/ip_unprivileged_port_start",
+    )  # fmt: skip
     #: which namespace this is; sockets that outlive a scenario belong to one
     number = 0
 
     def __init__(self, user: bool) -> None:
         self.kind = "user" if user else "own"
         self._home: Optional[int] = None
+        self._settings = {path: _read(path) for path in ["/proc/sys/net/" + name for name in self.KEPT]}
         if user:
             uid, gid = os.geteuid(), os.getegid()
             _libc("unshare", self.NEWUSER | self.NEWNET)
@@ -381,6 +387,9 @@ class NamespacePorts:
                 if not _loopback_carries():  # gVisor has no such request, and lo is up from the start
                     raise
         _write("/proc/sys/net/core/somaxconn", "4096")  # more than the clients of a delivery
+        for path, value in self._settings.items():
+            if value and value != _read(path):
+                _write(path, value)
         low, high = self._ephemeral()
         buckets = "/proc/sys/net/ipv4/tcp_max_tw_buckets"
         _write(buckets, "262144")
@@ -1550,7 +1559,7 @@ def _accept(listener: Any) -> int:
 
 
 def _check_family(sock: socket, address: str) -> None:
-    """Let nobody make an IPv4 address of a mapped one on the way to an AF_INET socket, as getaddrinfo(3) may."""
+    """Reject a mapped address on an AF_INET socket, which getaddrinfo(3) may turn into an IPv4 one."""
     if sock.fileno() < 0:  # it may have been of any family, which the one that stands for it is not
         raise OSError(errno.EBADF, "closed")
     if ":" in address and sock.family == INET:
@@ -2220,7 +2229,7 @@ def run_kit(kit: str, scenarios: str) -> int:
         sys.stderr.write("kit: %s\n" % (error.strerror or error))
         return 2
     left = max(0, told["scenarios"] + told["witnesses"] - done)
-    sys.stderr.write("done%s\n" % (": %d scenarios were left out for want of time" % left if left else ""))
+    sys.stderr.write("done%s\n" % (": %d scenarios were left out: the time is up" % left if left else ""))
     return 0
 
 

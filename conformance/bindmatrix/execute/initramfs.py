@@ -1,8 +1,8 @@
-"""How a kernel image is booted with nothing in it but the C executor: QEMU, and an initramfs of two files.
+"""Boots a kernel image with nothing in it but the C executor: QEMU, and an initramfs of two files.
 
 The executor is statically linked and is the first process; the scenarios are the other file.  It writes its
-observations to the second serial port, which is our pipe, and switches the machine off.  The first serial port is the
-kernel's console; its last line says why when the kernel stops early.
+observations to the second serial port, which is our pipe, and powers the machine off.  The first serial port is the
+kernel's console; if the kernel stops early, its last line says why.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Kernel images: which ones there are, and which kernel each holds, read from the image itself.
+"""Kernel images: finds them, and reads from each which kernel it holds.
 
-An x86 image (bzImage) says it in its header (Documentation/arch/x86/boot.rst, ``kernel_version``); in any other the
-text that the kernel prints first, ``Linux version ...``, is searched, through gzip where the image is compressed so.
+An x86 image (bzImage) says it in its header (Documentation/arch/x86/boot.rst, ``kernel_version``); any other is
+searched for the text that the kernel prints first, ``Linux version ...``, also through gzip.
 """
 
 from __future__ import annotations

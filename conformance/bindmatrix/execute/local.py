@@ -1,9 +1,9 @@
 """Runs scenarios on this host, in worker processes that run ``executor.py``.
 
-A worker answers every line with one line, in order, so a scenario is done when its answer is here: nothing is lost or
-run twice while the workers live.  When one dies or falls silent, what it had not answered goes one by one to a new
-worker, because answers may have died with it; the scenario that ends a worker that was given nothing else is to blame
-and gets a ``no_verdict``.
+A worker answers every line with one line, in order, so a scenario is done when its answer arrives: nothing is lost or
+run twice while the workers live.  When one dies or stops answering, its unanswered scenarios go one by one to a new
+worker, because answers may have been lost with it.  A scenario that ends a worker which had no other gets a
+``no_verdict``.
 """
 
 from __future__ import annotations

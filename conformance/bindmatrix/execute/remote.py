@@ -1,9 +1,9 @@
-"""Runs scenarios on another host, or in another Python of this one: in executors that are sent there.
+"""Runs scenarios on another host, or in another Python of this one, in executors that are sent there.
 
-As with ``LocalHost`` every scenario is answered once, and what a worker had not answered when it ended goes one by one
-to a new one.  Unlike it, this host may be anywhere and anything.  What it says is checked (``wire_check.py``), what it
-sends is limited (``execnet_io.py``), and when it does not come back or misbehaves it is lost: what arrived is kept, and
-the rest is answered here, with a ``no_verdict`` that says why.
+As with ``LocalHost``, every scenario is answered once, and the unanswered scenarios of a worker that ended go one by
+one to a new one.  Unlike it, this host is not trusted.  What it says is checked (``wire_check.py``) and what it sends
+is limited (``execnet_io.py``).  A host that does not come back or misbehaves is lost: received answers are kept, and
+the rest are answered here, with a ``no_verdict`` that says why.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class RemoteHost:
         self._cancelled = False
         self._exhausted = False
         self._deaths = self._deaths_in_a_row = 0
-        #: when somebody was last looked for who is silent for too long
+        #: time of the last check for silent workers
         self._looked = 0.0
         self._finalizer = weakref.finalize(self, _end_all, self._workers)
 

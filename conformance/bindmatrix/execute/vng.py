@@ -1,7 +1,7 @@
-"""How a kernel image is booted with a Python in it: virtme-ng, over the files of this machine, read only.
+"""Boots a kernel image with a Python in it: virtme-ng, over the files of this machine, read only.
 
-Nothing is installed and no disk is made: the kernel runs in QEMU, its root is this machine's over 9p, its standard
-input and output are ours (virtio-serial, clean for bytes), so it is one more command that ends in a Python.
+Nothing is installed and no disk is made: the kernel runs in QEMU, its root is this machine's over 9p, and its standard
+input and output are ours (virtio-serial, which passes all bytes), so it is one more command that starts Python.
 """
 
 from __future__ import annotations

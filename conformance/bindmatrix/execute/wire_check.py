@@ -1,8 +1,8 @@
-"""What a far side may say: the header and the observations that an executor sends, and nothing else.
+"""What another host may send: the header and the observations of an executor, and nothing else.
 
-Everything that comes from another machine passes here before anybody else sees it.  A line must answer the scenario
-whose turn it is, with one outcome a step; a fact must have the type that its readers expect; no text may hold what a
-terminal would obey.  What does not pass is :class:`Misconduct`: such a host is not asked again.
+Everything that comes from another machine is checked here first.  A line must answer the next scenario, with one
+outcome a step; a fact must have the type that its readers expect; no text may hold terminal control characters.
+Anything else is :class:`Misconduct`, and the host is not asked again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Covering arrays: few rows that hold every pair of values of every two axes.
 
-Greedy, in the way of AETG (Cohen, Dalal, Fredman, Patton 1997): a row starts from a pair that no row holds yet, and
+Greedy, like AETG (Cohen, Dalal, Fredman, Patton 1997): a row starts from a pair that no row has yet, and
 every other axis takes the value that brings the most new pairs.  Deterministic; no random numbers.
 """
 

@@ -1,4 +1,4 @@
-"""Ids of groups: readable, stable, and parsed back into the labels that they are made of."""
+"""Ids of groups: readable, stable, and parsed back into their labels."""
 
 from __future__ import annotations
 

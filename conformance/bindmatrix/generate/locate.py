@@ -2,7 +2,7 @@
 
 A scenario of two sockets is cut where the second one is made.  The skeleton of the first part (its steps without the
 options) says protocol, first endpoint, state and users; the options and the moments at which they were set are its
-plan.  Scenarios from elsewhere, recorded ones too, find their place the same way; what has none is not of the matrix.
+plan.  Scenarios from elsewhere, recorded ones too, find their place the same way; what has none is not in the matrix.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""More than ten sockets on one port, and one that comes then: some kernels look sockets up in another way by then.
+"""More than ten sockets on one port, and one more: some kernels then look sockets up in another way.
 
 Linux hashes UDP sockets by port, and by port and address: a bind() on a port with more than ten of them walks the other
-chain (``udp_lib_get_port()``).  Neither the pairs nor the sequences of up to six sockets ever get there.
+chain (``udp_lib_get_port()``).  The pairs and the sequences of up to six sockets never reach that number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Free sequences: sockets that come one after another, and what happens to the open ones in between.
+"""Free sequences: sockets that are made one after another, and changes to the open ones in between.
 
 Theory of operation.  A sequence is first drawn as a list of events, :class:`Arrival` and :class:`Move`, which says
 nothing about names or what is open, and then written out by :func:`render`, which knows both and leaves out the moves

@@ -19,7 +19,7 @@ from bindmatrix.rules import catalog, provenance, releases
 
 
 def name_of(host: HostTable, evidence: Path) -> str:
-    """The folder of its kernel: one that there is, or ``linux-6.11.0`` (the build of a distribution is no kernel)."""
+    """The folder of its kernel: an existing one, or ``linux-6.11.0``, without the build of a distribution."""
     release = _number(host.os, host.summary.release)
     rows = provenance.read(evidence)
     method = provenance.method_of(host.summary.host)

@@ -31,8 +31,8 @@ from bindmatrix.oracle.oracle import Answer
 from bindmatrix.rules import catalog, confidence, provenance
 from bindmatrix.rules.model import Rule
 
-#: what the table of a host may take, about: two full runs, or half a million scenarios of which no two are alike
-MOST_BYTES = 150_000_000
+#: what the table of a host may take, about: two full runs, or 300,000 scenarios of which no two are alike
+MOST_BYTES = 135_000_000
 #: what is measured for a row, for a first or second part beside its text, and for a result beside its outcomes
 _ROW, _PART, _RESULT = 180, 180, 1500
 _SHIFT = 32
@@ -294,10 +294,7 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
             builder = HostTableBuilder(Judge(catalog.model_of_host(expectations, release, host), known, host))
         for batch in chain([first], batches):
             if builder.full:
-                limit = (
-                    f"holds more than is kept of a host; what comes after {len(builder.result):,} scenarios is not read"
-                )
-                problems.append(str(Problem(Place(recording.name), f"{limit} ('judge' reads all of it)")))
+                recording.leave_off(f"holds more than is kept of a host after {len(builder.result):,} scenarios")
                 break
             builder.add(batch)
         bad_lines += recording.bad_lines

@@ -1,9 +1,9 @@
-"""What an earlier lint worked out, in the cache folder of the user.
+"""What an earlier lint computed, in the cache folder of the user.
 
 A file holds named parts, each a pickle, and a key: the content of everything that the parts were made from beside the
-expectation file.  A file with another key, one that is damaged and one that cannot be read count as missing, so the
-worst that a lost or broken cache does is to cost time.  There is one file for each expectation file that was checked;
-the oldest go when there are more than :data:`MOST`.
+expectation file.  A file that has another key, is damaged or cannot be read counts as missing, so a lost or broken
+cache only costs time.  There is one file for each expectation file that was checked; the oldest go when there are more
+than :data:`MOST`.
 
 The folder is ``BINDMATRIX_CACHE``, else the user's cache folder.  Whoever can write there can run programs as the user:
 a pickle is as trustworthy as its folder.

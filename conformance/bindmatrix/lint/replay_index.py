@@ -24,8 +24,8 @@ from bindmatrix.lint.cache import Cached
 from bindmatrix.lint.replay import AGREES, Line, Recorded, Replay, SetReplay, lines
 from bindmatrix.lint.tracing import TracingOracle
 from bindmatrix.oracle.evaluator import CompiledEvaluator, Evaluator
+from bindmatrix.oracle.layout import Layout
 from bindmatrix.oracle.oracle import Edge, Oracle
-from bindmatrix.oracle.transitions import Layout
 from bindmatrix.rules.model import GroupRule, Model, Rule
 from bindmatrix.rules.releases import EVER, ReleaseError
 from bindmatrix.rules.sockets import Call, Sock, State
@@ -44,14 +44,13 @@ KeptAnswer = tuple[tuple[Content, ...], tuple[Any, ...]]
 
 
 class KeptRun(NamedTuple):
-    """What is kept of a recorded run: its verdict, and the questions on its way through each of the two oracles."""
+    """What is kept of a recorded run: its verdict, and the edges on its way through both oracles."""
 
     verdict: str
     divergence: str
     #: ids of rules, one for each recorded outcome that the rule decided
     decided: tuple[str, ...]
-    plain: tuple[int, ...]
-    diverged: tuple[int, ...]
+    edges: tuple[int, ...]
 
 
 @dataclass
@@ -93,16 +92,19 @@ class Index:
         self.released: dict[str, Released] = {}
         #: for each set its runs
         self.runs: list[list[KeptRun]] = []
+        #: oracle -> edge -> its questions
+        self.edges: dict[int, dict[int, tuple[int, ...]]] = {}
         self._oracles: dict[Oracle, int] = {}
         self._numbers: dict[tuple[str, KeptQuestion], int] = {}
-        self._on_edge: dict[Edge, tuple[int, ...]] = {}
+        self._edge_numbers: dict[Edge, int] = {}
 
     def parts(self) -> dict[str, Any]:
         """What to keep."""
         described = [one for row in self.released.values() for one in (row.plain, row.diverged) if one]
         sections = dict.fromkeys(section for one in described for section in one.sections)
         asked = {f"asked {section}": self.sections.get(section, Asked()) for section in sections}
-        return {"released": self.released, "runs": self.runs, "answers": list(self.answers), **asked}
+        kept = {"released": self.released, "runs": self.runs, "edges": self.edges, "answers": list(self.answers)}
+        return kept | asked
 
     def take(self, replay: Replay, line: Line) -> tuple[Verdict | None, tuple[str, ...]]:
         """Judge a run of the last set as :meth:`Replay.run` does, and keep what it asked."""
@@ -113,20 +115,19 @@ class Index:
         for oracle in oracles:
             oracle.met.clear()
         verdict, decided = replay.run(line)
-        plain, *diverged = [self._questions(oracle) for oracle in oracles]
         kind = verdict.kind if verdict else VerdictKind.CONFORMS
         divergence = verdict.divergence if verdict else ""
-        self.runs[-1].append(KeptRun(kind, divergence, decided, plain, diverged[0] if diverged else ()))
+        edges = {self._edge(oracle, edge) for oracle in oracles for edge in oracle.met}
+        self.runs[-1].append(KeptRun(kind, divergence, decided, tuple(edges)))
         return verdict, decided
 
-    def _questions(self, oracle: TracingOracle) -> tuple[int, ...]:
-        found: dict[int, None] = {}
-        for edge in oracle.met:
-            numbers = self._on_edge.get(edge)
-            if numbers is None:
-                numbers = self._on_edge[edge] = tuple(self._asked(oracle, edge))
-            found.update(dict.fromkeys(numbers))
-        return tuple(found)
+    def _edge(self, oracle: TracingOracle, edge: Edge) -> int:
+        number = self._edge_numbers.get(edge)
+        if number is None:
+            number = self._edge_numbers[edge] = len(self._edge_numbers)
+            of_oracle = self.edges.setdefault(self._oracles[oracle], {})
+            of_oracle[number] = tuple(self._asked(oracle, edge))
+        return number
 
     def _asked(self, oracle: TracingOracle, edge: Edge) -> Iterable[int]:
         number = self._oracles[oracle]
@@ -137,7 +138,9 @@ class Index:
             yield self._ask(number, "deliver", question, _answer(got.delivery.rules, got.delivery[1:]))
 
     def _ask(self, oracle: int, section: str, question: KeptQuestion, answer: KeptAnswer) -> int:
-        asked = self.sections.setdefault(section, Asked())
+        asked = self.sections.get(section)
+        if asked is None:
+            asked = self.sections[section] = Asked()
         number = self._numbers.setdefault((section, question), len(self._numbers))
         asked.questions[number] = question
         asked.answers.setdefault(oracle, {})[number] = self.answers.setdefault(answer, len(self.answers))
@@ -212,9 +215,10 @@ class _Touched:
 
     def __init__(self, cached: Cached, before: dict[str, Released], after: dict[str, Released]) -> None:
         self.before = before
+        self.after = after
         self.any = before != after
-        #: oracle of the first replay -> questions
-        self.questions: dict[int, set[int]] = {}
+        #: oracle of the first replay, oracle now -> edges of the first
+        self._edges: dict[tuple[int, int], set[int]] = {}
         self._cached = cached
         self._asked: dict[str, Asked] = {}
         #: what the rules of a section said, and say now -> question -> whether its answer changed
@@ -235,9 +239,12 @@ class _Touched:
             if was.shape != now.shape:
                 return None
             try:
-                touched._compare(was.plain, now.plain, judge.oracle.model)
-                if was.diverged and now.diverged and judge.diverged:
-                    touched._compare(was.diverged, now.diverged, judge.diverged.model)
+                for old, new, oracle in (
+                    (was.plain, now.plain, judge.oracle),
+                    (was.diverged, now.diverged, judge.diverged),
+                ):
+                    if old and new and oracle:
+                        touched._compare(old, new, oracle.model)
             except _Lost:
                 return None
         return touched
@@ -246,16 +253,20 @@ class _Touched:
         """Whether the run has to be judged again; always where an outcome was not as expected, to report it."""
         if run.verdict not in AGREES or (self.any and run.verdict == VerdictKind.KNOWN):
             return True
-        was = self.before[release]
-        if not self.questions[was.plain.number].isdisjoint(run.plain):
-            return True
-        return was.diverged is not None and not self.questions[was.diverged.number].isdisjoint(run.diverged)
+        was, now = self.before[release], self.after[release]
+        return any(
+            not self._edges[old.number, new.number].isdisjoint(run.edges)
+            for old, new in ((was.plain, now.plain), (was.diverged, now.diverged))
+            if old and new
+        )
 
     def _compare(self, was: Described, now: Described, model: Model) -> None:
         """Ask the questions of the oracle ``was`` again whose section has other rules in ``model``."""
-        if was.number in self.questions:
+        pair = was.number, now.number
+        if pair in self._edges:
             return
-        found = self.questions[was.number] = set()
+        questions: set[int] = set()
+        self._edges[pair] = set()
         evaluator = CompiledEvaluator(model)
         for section in was.sections:
             if was.sections[section] == now.sections[section]:
@@ -269,7 +280,15 @@ class _Touched:
                     answer = _decided(evaluator, section, asked.questions[number])
                     changed[number] = answer != self._answers[place]
                 if changed[number]:
-                    found.add(number)
+                    questions.add(number)
+        if questions:
+            edges = self._all_edges.get(was.number, {})
+            self._edges[pair] = {edge for edge, asked in edges.items() if not questions.isdisjoint(asked)}
+
+    @cached_property
+    def _all_edges(self) -> dict[int, dict[int, tuple[int, ...]]]:
+        edges: dict[int, dict[int, tuple[int, ...]]] = self._read("edges")
+        return edges
 
     @cached_property
     def _answers(self) -> list[KeptAnswer]:

@@ -43,6 +43,8 @@ VERDICTS = "verdicts.json"
 MAX_LINE = 1 << 18
 #: bytes of a recording, unpacked: twenty full runs; a gzip file can hold a thousand times its size
 MAX_BYTES = 1 << 30
+#: bytes that the observations take, about, for whoever keeps all of them: two full runs
+MOST_HELD = 200_000_000
 _BATCH = 1 << 16
 #: further runs of one scenario that count
 MOST_REPEATS = 100
@@ -117,6 +119,22 @@ class Recording:
         for batch in self.batches():
             yield from batch
 
+    def held(self, most: int = MOST_HELD) -> Iterator[Observation]:
+        """The observations, for whoever keeps them: as many as take ``most`` bytes, about."""
+        size = 0
+        for batch in self.batches():
+            size += sum(
+                [250 + len(one.scenario) + 8 * len(one.outcomes or ()) + 150 * len(one.repeats) for one in batch]
+            )
+            if size > most:
+                self.leave_off("holds more than is kept in memory")
+                return
+            yield from batch
+
+    def leave_off(self, why: str) -> None:
+        """Take note that what comes next is not read."""
+        self._complain(self._line, f"{why}; what comes after this line is not read")
+
     def batches(self) -> Iterator[list[Observation]]:
         """The observations in pieces of some hundred lines."""
         known = self._outcomes
@@ -155,7 +173,7 @@ class Recording:
             self._complain(self._line, f"the file breaks off after this line ({error}); what came before counts")
             return
         except _TooLong:
-            self._complain(self._line, f"holds more than {MAX_BYTES:,} bytes; what comes after this line is not read")
+            self.leave_off(f"holds more than {MAX_BYTES:,} bytes")
             return
         except OSError as error:
             self._complain(self._line, f"cannot be read: {error.strerror or error}")

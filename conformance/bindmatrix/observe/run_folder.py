@@ -19,6 +19,8 @@ from bindmatrix.observe.recordings import VERDICTS, Observation, header, line, r
 NAME = "observations.jsonl.gz"
 #: observations that may wait before they are in the file, and seconds
 _MOST_UNSAVED, _FLUSH_SECONDS = 100, 2.0
+#: bytes that an earlier run may take in memory, about: ten full runs
+_MOST_RESUMED = 1_000_000_000
 
 
 class RunFolder:
@@ -72,7 +74,7 @@ class RunFolder:
         recording = read(self.path)
         # what had no verdict is run again: the host was lost, a port was taken
         found: dict[str, Observation] = {}
-        for one in recording:
+        for one in recording.held(_MOST_RESUMED):
             if one.lack != "no-verdict":
                 before = found.get(one.scenario)
                 found[one.scenario] = one if before is None else before.again(one)
@@ -143,11 +145,11 @@ class _HashedFile:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until the block is done: half a write would damage the compressed file."""
+    """What ends a run waits until the block is done: half a write would damage the compressed file."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield
     finally:

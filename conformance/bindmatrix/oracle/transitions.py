@@ -12,20 +12,22 @@ unknown outcome lead to every state that the call may leave, by any rule of its 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import cast
 
 from bindmatrix.notation import REMOTE, SOCKET_KINDS, Step
 from bindmatrix.oracle.arrivals import Arrivals
 from bindmatrix.oracle.branches import ANYTHING, API, Branch
 from bindmatrix.oracle.connections import Connections, to_itself
 from bindmatrix.oracle.evaluator import Decide, Evaluator
+from bindmatrix.oracle.layout import Layout
 from bindmatrix.oracle.unknown import beside, failures, lost, not_described, reason
 from bindmatrix.outcomes import ANY_ERROR
-from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, Model, SocketProfile
+from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, SocketProfile
 from bindmatrix.rules.sockets import (
     ALL,
     ANY,
     BITS,
+    NO_PORT,
     NOTHING,
     OTHER_PORT,
     SCENARIO_PORT,
@@ -40,41 +42,6 @@ from bindmatrix.rules.sockets import (
     put,
     with_socks,
 )
-
-
-class Layout(NamedTuple):
-    """What the transitions take from the rules without asking them; it decides which states are equal."""
-
-    #: bits worth remembering; leaving the others out lets more states be equal
-    at_bind: int
-    ever: int
-    #: whether finding a socket moves it, and whether the order of socket() counts
-    moves: bool
-    counts_sockets: bool
-    #: section -> what else a refused call leaves there
-    leaves: dict[str, set[str]]
-
-    @classmethod
-    def of(cls, model: Model) -> Layout:
-        """That of ``model``."""
-        times = model.stack.options
-        facts = {name for rule in model.all_rules() for name in rule.facts}
-        facts |= {name for row in model.stack.closest for name, _ in row.when}
-        at_bind = {
-            bit
-            for option, bit in BITS.items()
-            if times.get(option) == "at-bind" or f"existing.{option}-at-bind" in facts
-        }
-        return cls(
-            sum(at_bind),
-            sum(bit for option, bit in BITS.items() if times.get(option) == "ever"),
-            any(rule.moves for rule in model.deliveries),
-            any(rule.order == "socket" for rule in model.deliveries),
-            {
-                section: {rule.then for rule in rules if isinstance(rule, CallRule)} - {""}
-                for section, rules in model.rules.items()
-            },
-        )
 
 
 class Transitions:
@@ -147,38 +114,52 @@ class Transitions:
         call = Call("bind", state.user, needs_scope=at.needs_scope, fits=_fits(sock, at), again=again, ends=sock.ends)
         if not call.fits:
             return self._refusals(self.decide("bind", call, new, state), state)
-        if step.value:
-            rules = self.decide("bind", call, new, _elsewhere(state))
-            done = put(state, sock, new._replace(port=OTHER_PORT, state="bound"))
-        else:
-            rules = self.decide("bind", call, new, state)
-            # a Unix socket may get a name when it is connected already
-            state_after = sock.state if sock.connection else "bound"
-            tried = "dual" if sock.tried == "dual" else ""  # a stack that keeps this does so whatever follows
-            bound = new._replace(port=SCENARIO_PORT, state=state_after, tried=tried)
-            done = self._remember(call, bound, state, self._chained(call, state, sock, bound))
-            done = self._grouped(call, bound, state, done)
-        attempted = state
+        rules = self.decide("bind", call, new, _elsewhere(state) if step.value else state)
+        tried = sock.tried or ("dual" if new.form == "dual" else "")
         if at.kind != "wildcard":
-            attempted = put(state, sock, sock._replace(tried="ipv6" if at.form == "ipv6" else "ipv4"))
-        elif new.form == "dual" and not sock.tried:
-            attempted = put(state, sock, sock._replace(tried="dual"))
-        gone = lost(state, "lost")
-        left = self._left("bind", rules, state, tried=attempted, lost=gone)
-        return self._branches(rules, left, gone if _loses(rules) else done)
+            tried = "ipv6" if at.form == "ipv6" else "ipv4"
+        left = self._left(
+            "bind",
+            rules,
+            state,
+            tried=lambda: put(state, sock, sock._replace(tried=tried)),
+            lost=lambda: lost(state, "lost"),
+        )
+        if _fails(rules):
+            return self._branches(rules, left, state)
+        if _loses(rules):
+            return self._branches(rules, left, lost(state, "lost"))
+        if step.value:
+            return self._branches(rules, left, put(state, sock, new._replace(port=OTHER_PORT, state="bound")))
+        # a Unix socket may get a name when it is connected already
+        state_after = sock.state if sock.connection else "bound"
+        kept = "dual" if sock.tried == "dual" else ""  # a stack that keeps this does so whatever follows
+        bound = new._replace(port=SCENARIO_PORT, state=state_after, tried=kept)
+        done = self._remember(call, bound, state, self._chained(call, state, sock, bound))
+        return self._branches(rules, left, self._grouped(call, bound, state, done))
 
     def _listen(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
         call = Call("listen", state.user)
-        rules = self.decide("listen", call, sock, state if sock.port == SCENARIO_PORT else _elsewhere(state))
+        seen = state if sock.port == SCENARIO_PORT else _elsewhere(state)
+        if sock.port == NO_PORT and self.stack.unbound_listen == "zero":
+            seen = _on_port_zero(state)
+        rules = self.decide("listen", call, sock, seen)
+        left = self._left(
+            "listen",
+            rules,
+            state,
+            dead=lambda: self._forget(put(state, sock, sock._replace(state="dead", port=OTHER_PORT))),
+        )
+        if _fails(rules):
+            return self._branches(rules, left, state)
         done = sock._replace(state="listening", port=sock.port or OTHER_PORT)
         after = put(state, sock, done)
         if done.port == SCENARIO_PORT and sock.state != "listening":
             after = self._rechained(call, state, after, done)
             after = self._remember(call, done, after, after)
             after = self._grouped(call, done, state, after)
-        dead = self._forget(put(state, sock, sock._replace(state="dead", port=OTHER_PORT)))
-        return self._branches(rules, self._left("listen", rules, state, dead=dead), after)
+        return self._branches(rules, left, after)
 
     def _connect(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
@@ -195,9 +176,14 @@ class Transitions:
         if _loses(rules) and rules[0].action != ALLOW:
             gone = lost(state, "lost")
             return self._branches(rules, [gone], gone)
-        autobound = _autobound(state, sock)
-        tried = put(state, sock, sock._replace(tried="ipv6" if destination == "ipv6" else "ipv4"))
-        left = self._left("connect", rules, state, autobound=autobound, tried=tried, lost=lost(state, "lost"))
+        left = self._left(
+            "connect",
+            rules,
+            state,
+            autobound=lambda: _autobound(state, sock),
+            tried=lambda: put(state, sock, sock._replace(tried="ipv6" if destination == "ipv6" else "ipv4")),
+            lost=lambda: lost(state, "lost"),
+        )
         if _fails(rules):
             return self._branches(rules, left, state)
         foreseen = {name for rule in rules for name, _ in rule.when}
@@ -213,7 +199,7 @@ class Transitions:
     def _connected(
         self, state: State, step: Step, at: Address, call: Call, rules: tuple[CallRule, ...], foreseen: set[str]
     ) -> list[Branch]:
-        """A connect() that no rule refuses: somebody has to be there."""
+        """A connect() that no rule refuses: it needs a receiver."""
         sock = get(state, step.socket)
         failed = put(state, sock, self.connections.failed(sock, sock.state, "dead"))
         fits = call.fits or "new.fits-family" in foreseen
@@ -234,7 +220,8 @@ class Transitions:
         done = self.connections.connected(sock, at, number)
         if not sock.is_stream and sock.family != "unix":
             after = self.connections.put_connected(state, sock, done)
-            return [Branch("ok", rules or API["plain"], self._grouped(call, sock, state, after))]
+            # groups are about sockets: the address of the call is no part of what their rules see
+            return [Branch("ok", rules or API["plain"], self._grouped(call._replace(fits=True), sock, state, after))]
         if to_itself(call.ends):
             if "new.to-itself" not in foreseen:
                 return not_described(lost(state), state, failed)
@@ -388,24 +375,26 @@ class Transitions:
         return after._replace(memory=memory)
 
     def _forget(self, state: State) -> State:
-        """A port that nobody has remembers nothing."""
+        """Reset the memory of the port when its last TCP socket leaves."""
         if state.memory != NOTHING and not any(
             sock.port == SCENARIO_PORT and sock.protocol == "tcp" for sock in state.socks
         ):
             return state._replace(memory=NOTHING)
         return state
 
-    def _left(self, section: str, rules: tuple[CallRule, ...], state: State, **variants: State) -> list[State]:
+    def _left(
+        self, section: str, rules: tuple[CallRule, ...], state: State, **variants: Callable[[], State]
+    ) -> list[State]:
         """What a call that fails leaves: as the rules say (``then``), or any of what some rule of the section leaves.
 
-        ``variants``: the state for each word of ``then``.
+        ``variants`` make the state for each word of ``then``.
         """
         if any(rule.action == UNKNOWN for rule in rules) or not rules:
-            return [state, *[variants[word] for word in sorted(self._leaves.get(section, ())) if word in variants]]
-        return [next((variants[rule.then] for rule in rules if rule.then in variants), state)]
+            return [state, *[variants[word]() for word in sorted(self._leaves.get(section, ())) if word in variants]]
+        return [next((variants[rule.then]() for rule in rules if rule.then in variants), state)]
 
     def _refusals(self, rules: tuple[CallRule, ...], state: State) -> list[Branch]:
-        """The branches of a call that cannot succeed: a file that allows it has only not thought of it."""
+        """The branches of a call that cannot succeed, even if a file allows it."""
         if rules and all(rule.action == REFUSE for rule in rules):
             return self._branches(rules, [state], state)
         return not_described(lost(state), state)
@@ -463,6 +452,12 @@ def _autobound(state: State, sock: Sock) -> State:
 
 def _fits(sock: Sock, at: Address) -> bool:
     return (at.form == "ipv4") == (sock.family == "ipv4")
+
+
+def _on_port_zero(state: State) -> State:
+    """``state`` as listen() on port 0 sees it: those that listen without an address are on that port, no other is."""
+    others = [sock for sock in state.socks if sock.state == "listening" and not sock.kind]
+    return with_socks(state, tuple([sock._replace(port=SCENARIO_PORT) for sock in others]))
 
 
 def _elsewhere(state: State) -> State:

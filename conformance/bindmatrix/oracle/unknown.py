@@ -20,7 +20,7 @@ from bindmatrix.rules.sockets import Sock, State
 def lost(state: State, why: str = "unknown", *, made: str = "") -> State:
     """``state`` from where on nothing is known, because of ``why`` (a key of ``API``).
 
-    ``made``: a socket that may be open now.
+    ``made``: a socket that may be open now.  The socket without a protocol and a name comes first.
     """
     names = {sock.name for sock in state.socks} | {made}
     marker = Sock("", "", "", 0, state=reason(state) or why)
@@ -29,7 +29,8 @@ def lost(state: State, why: str = "unknown", *, made: str = "") -> State:
 
 def reason(state: State) -> str:
     """Why nothing is known in ``state``, a key of ``API``; "" where something is."""
-    return next((sock.state for sock in state.socks if not sock.protocol and not sock.name), "")
+    socks = state.socks
+    return socks[0].state if socks and not socks[0].protocol and not socks[0].name else ""
 
 
 def beside(state: State, step: Step, why: str) -> list[Branch]:

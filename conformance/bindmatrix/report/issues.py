@@ -1,10 +1,9 @@
 """Divergences as issues of a repository: one for each group of verdicts that are alike on one host.
 
 An issue is known by its key, which its first line holds: a hash of the host's name and of the shortest scenario of the
-group.  The name is the one that the workflow gave the machine, not what the machine says of itself, so a new patch of
-a kernel is no new issue.
-
-What a host said is nobody's text: it stands in fenced blocks alone, where nothing is a link, a mention or markup.
+group.  The name is the one that the workflow gave the machine, not what the machine says of itself, so a new patch of a
+kernel is not a new issue.  What a host said is untrusted: it is only in fenced blocks, where nothing is a link, a
+mention or markup.
 """
 
 from __future__ import annotations

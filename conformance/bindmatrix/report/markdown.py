@@ -1,7 +1,7 @@
 """Summaries as Markdown, made for a file beside the results and for the summary page of a CI job.
 
-What needs somebody stands first and open; what is only good to know is folded.  Such a page holds a megabyte: of each
-kind the largest groups are shown and the others counted.
+What needs attention comes first; the rest is folded.  Such a page holds a megabyte: of each kind the largest groups are
+shown and the others counted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The C program of a case: C99, POSIX or Winsock, no dependency.
 
-It reads as one writes it by hand: addresses, then the calls one after the other, each with what it should return.
-Helpers that no step needs are left out, as are headers.
+It reads like a program written by hand: addresses, then the calls one after the other, each with what it should return.
+Helpers and headers that no step needs are left out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The text of a bug report, in the form of the tracker of the system.
 
 Every tracker asks for the same facts in another order, so there is one list of sections, and a form says which of them
-it wants under which heading.  What was not measured is said not to be.
+it wants under which heading.  What was not measured is marked as such.
 """
 
 from __future__ import annotations
@@ -128,6 +128,7 @@ FORMS = {
     "gvisor": _GVISOR,
     "macos": _APPLE,
     "windows": _WINDOWS,
+    "lwip": replace(_OTHER, where="https://savannah.nongnu.org/bugs/?group=lwip"),
     "wine": replace(_OTHER, where="https://bugs.winehq.org"),
 }
 _WSL = "wsl"

@@ -1,4 +1,4 @@
-"""How an expectation is known: computed from the evidence, never typed.
+"""How an expectation is known: computed from the evidence, never written by hand.
 
 For a rule and a release, the best of what speaks for it.  First come recordings of exactly that release, then
 recordings of other releases, then what nobody recorded, in the order of the methods (``provenance.Method``).  Of

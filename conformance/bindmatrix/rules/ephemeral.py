@@ -1,6 +1,6 @@
 """Ports that the kernel chooses: the facts of ``expectations/ephemeral.yaml``, one table of questions and systems.
 
-They are no rules, because they are about which number a kernel picks and not about what a call returns; the probe
+They are not rules, because they say which number a kernel picks and not what a call returns; the probe
 (``execute/ephemeral_probe.py``) asks a Linux kernel the same questions, under the same ids.
 """
 

@@ -1,6 +1,6 @@
-"""The words of the expectation files that are no facts: sections, who is asked, spaces, times, kinds of evidence.
+"""The words of the expectation files that are not facts: sections, who is asked, spaces, times, kinds of evidence.
 
-The facts are in ``facts.py``.  The reference in ``docs/expectations.md`` is printed from these tables.
+The facts are in ``facts.py``.  The tables in ``docs/expectations.md`` are printed from these.
 """
 
 from __future__ import annotations

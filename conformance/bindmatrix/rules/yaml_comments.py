@@ -1,4 +1,4 @@
-"""The comments of a YAML text, which a parser drops, and the names of its anchors, which it forgets."""
+"""The comments of a YAML text and the names of its anchors, both of which a parser drops."""
 
 from __future__ import annotations
 

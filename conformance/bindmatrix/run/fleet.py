@@ -1,4 +1,4 @@
-"""A run on several hosts side by side: a session for each, in a thread of its own.
+"""A run on several hosts side by side: a session for each, in its own thread.
 
 What one host does never stops another: one that cannot be reached, is lost in the middle or is judged by a file that
 says nothing of it leaves its reason in its :class:`HostRun`.  Hosts of one kernel can share the scenarios (``split``).

@@ -1,4 +1,4 @@
-"""One host a process: with xdist, every worker has a kernel's worth of ports of its own."""
+"""One host a process: with xdist, every worker has its own ports."""
 
 from __future__ import annotations
 
