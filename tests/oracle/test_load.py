@@ -252,3 +252,12 @@ def test_divergences_that_cannot_be_read(old: str, new: str, where: str, words: 
         divergences.loads(DIVERGENCE.replace(old, new), "odd.yaml", expectations)
     assert f"odd.yaml:{where}: " in str(raised.value)
     assert words in str(raised.value)
+
+
+def test_a_delivery_may_end_with_any_errno() -> None:
+    """Failed first: a closed list stood behind the documented errno names, and ECONNRESET was not in it."""
+    rule = '  - {id: demo.nobody, pick: ECONNRESET, why: a reset, evidence: [{documentation: "tcp(7)"}]}\n'
+    text = f"{GOOD}deliver:\n{rule}"
+    assert loads(text, "demo.yaml").by_id["demo.nobody"].pick == "ECONNRESET"  # type: ignore[attr-defined]
+    with pytest.raises(Problems, match="unknown 'ECONNREST'"):
+        loads(text.replace("ECONNRESET", "ECONNREST"), "demo.yaml")

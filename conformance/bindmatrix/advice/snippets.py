@@ -54,6 +54,8 @@ class NoSnippet(Exception):
 
 def render(language: str, os: str, sockets: Sequence[GoalSocket], options: OptionSet) -> str:
     """The program; raises :class:`NoSnippet`."""
+    if language != "c" and os not in (*NUMBERS, *WINSOCK):
+        raise NoSnippet("this stack is programmed in C")
     return LANGUAGES[language](os, sockets, options)
 
 

@@ -127,7 +127,7 @@ def check(needs: str | PathLike[str] | Sequence[str], on: Iterable[str] = ()) ->
 def recipes(goal: str, on: Iterable[str] = ()) -> list[Recipe]:
     """The smallest sets of options that reach ``goal`` on the newest release of each of the systems ``on``.
 
-    One for each place of the goal (a protocol and an address) and system; all nine systems without ``on``.  ``works``
+    One for each place of the goal (a protocol and an address) and system; all systems without ``on``.  ``works``
     are the sets, ``words`` the same in words; where there are none, ``may_work`` are sets of which that is not known.
 
     Raises :class:`~bindmatrix.errors.Problem` for a goal or a system that does not exist, and for a release, as a

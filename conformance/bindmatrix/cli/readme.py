@@ -32,6 +32,7 @@ SYSTEMS = {
     "windows": "Windows",
     "gvisor": "gVisor",
     "wine": "Wine",
+    "lwip": "lwIP",
 }
 QUESTION = re.compile(r"^(\d+)\. (.+?) `([^`]+ [^`]+)`$", re.MULTILINE)
 ANSWERS = re.compile(r"(?<=-->\n).*?(?=<!-- /answers -->)", re.DOTALL)

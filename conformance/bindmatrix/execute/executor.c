@@ -2994,6 +2994,8 @@ static void put_kernel(void)
     system = "dragonfly";
 #elif defined(__CYGWIN__)
     system = "cygwin";
+#elif defined(STACK)
+    system = STACK; /* a network stack that is linked in (tests/kernels/lwip.c) */
 #else
     system = "unknown";
 #endif
@@ -3416,7 +3418,7 @@ static void record_kit(double started)
     flush_output();
     fputs("done", stderr);
     if (done < KIT_WITNESSES + count)
-        fprintf(stderr, ": %lu scenarios were left out for want of time", (unsigned long)(KIT_WITNESSES + count - done));
+        fprintf(stderr, ": %lu scenarios were left out: the time is up", (unsigned long)(KIT_WITNESSES + count - done));
     fputs("\n", stderr);
 }
 #else

@@ -1559,7 +1559,7 @@ def _accept(listener: Any) -> int:
 
 
 def _check_family(sock: socket, address: str) -> None:
-    """Let nobody make an IPv4 address of a mapped one on the way to an AF_INET socket, as getaddrinfo(3) may."""
+    """Reject a mapped address on an AF_INET socket, which getaddrinfo(3) may turn into an IPv4 one."""
     if sock.fileno() < 0:  # it may have been of any family, which the one that stands for it is not
         raise OSError(errno.EBADF, "closed")
     if ":" in address and sock.family == INET:
@@ -2229,7 +2229,7 @@ def run_kit(kit: str, scenarios: str) -> int:
         sys.stderr.write("kit: %s\n" % (error.strerror or error))
         return 2
     left = max(0, told["scenarios"] + told["witnesses"] - done)
-    sys.stderr.write("done%s\n" % (": %d scenarios were left out for want of time" % left if left else ""))
+    sys.stderr.write("done%s\n" % (": %d scenarios were left out: the time is up" % left if left else ""))
     return 0
 
 

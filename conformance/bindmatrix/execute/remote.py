@@ -85,7 +85,7 @@ class RemoteHost:
         self._cancelled = False
         self._exhausted = False
         self._deaths = self._deaths_in_a_row = 0
-        #: when somebody was last looked for who is silent for too long
+        #: time of the last check for silent workers
         self._looked = 0.0
         self._finalizer = weakref.finalize(self, _end_all, self._workers)
 

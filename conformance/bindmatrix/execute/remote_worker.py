@@ -87,7 +87,7 @@ class RemoteWorker:
             for text in (_FIRST, _SECOND.format(source=source, namespace=namespace, mark=_MARK.decode())):
                 connection.write(ascii(text).encode() + b"\n")
             connection.await_mark(_MARK)
-            # execnet's own makegateway() makes its own IO, which has no customs
+            # execnet's own makegateway() makes its own IO, which validates nothing
             gateway = bootstrap(connection, XSpec("popen//python=there//id=host//execmodel=thread"))
             channel = gateway.remote_exec(_THIRD)
             channel.setcallback(self._arrived, endmarker=None)

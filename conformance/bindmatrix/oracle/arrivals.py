@@ -10,9 +10,10 @@ from bindmatrix.notation import REMOTE, Step, addresses_of
 from bindmatrix.oracle import delivery
 from bindmatrix.oracle.branches import ANYTHING, API, Branch
 from bindmatrix.oracle.connections import Connections, receives
+from bindmatrix.oracle.delivery import Delivery
 from bindmatrix.oracle.evaluator import Evaluator
 from bindmatrix.oracle.unknown import failures
-from bindmatrix.outcomes import ANY_ERROR, alternatives
+from bindmatrix.outcomes import ANY_ERROR, DELIVERIES, alternatives
 from bindmatrix.rules.model import Rule
 from bindmatrix.rules.sockets import SCENARIO_PORT, Address, Call, Sock, State, address, on_port, put, with_socks
 
@@ -123,15 +124,26 @@ class Arrivals:
         at = address(step.address, self.stack.local)
         at = self.connections.destination(delivery.target("", at)._replace(kind=""), at)
         client = _client(state, step, at)
-        found = self.evaluator.receivers(Call(step.kind, state.user), client, state)
+        found, after = self._in_turn(Call(step.kind, state.user), client, state)
         expected = found.expected(flow=step.kind == "deliver_flow")
         if expected is None:
             rules = found.rules or API["unknown"]
             return [
-                Branch(ANYTHING, rules, after, unknown=True) for after in self._reordered(state, on_port(state, client))
+                Branch(ANYTHING, rules, one, unknown=True) for one in self._reordered(state, on_port(state, client))
             ]
-        after = _in_front(state, found.moved)
         return [Branch(one, found.rules, after) for one in alternatives(expected)]
+
+    def _in_turn(self, call: Call, client: Sock, state: State) -> tuple[Delivery, State]:
+        """Who receives all that is sent; whoever was found stands in front of the others at the next look-up."""
+        found = self.evaluator.receivers(call, client, state)
+        if found.moved is None:
+            return found, state
+        receivers: dict[Sock, None] = {}
+        for _ in range(DELIVERIES):
+            found = self.evaluator.receivers(call, client, state)
+            receivers.update(dict.fromkeys(sock._replace(front=0) for sock in found.receivers))
+            state = _in_front(state, found.moved)
+        return found._replace(receivers=tuple(receivers)), state
 
 
 def _client(state: State, step: Step, at: Address) -> Sock:

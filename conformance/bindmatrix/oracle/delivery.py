@@ -49,13 +49,13 @@ class Delivery(NamedTuple):
     receivers: tuple[Sock, ...] = ()
     #: a copy each
     copies: bool = False
-    #: how the sender learns that nobody, or a picked socket that does not listen, takes it; "" for not at all
+    #: what the sender sees when nobody receives, or the picked socket does not listen; "" for nothing
     word: str = ""
-    #: who stands in front of the others from then on
+    #: which socket is found before the others from then on
     moved: Sock | None = None
 
     def expected(self, *, flow: bool) -> Expected:
-        """The class of outcomes; one flow sticks to one of those who share."""
+        """The class of outcomes; one flow goes to one of the sockets that share."""
         if self.word == "unknown" or not self.rules:
             return None
         names = sorted({sock.name for sock in self.receivers})

@@ -50,13 +50,13 @@ class Edge(Answer):
 
     def __init__(self, expected: Expected, rules: tuple[Rule, ...], node: Node, branches: dict[str, Node]) -> None:
         super().__init__(expected, rules)
-        #: where the walk goes when nothing was observed
+        #: the next node when nothing was observed
         self.node = node
-        #: outcome -> where the walk goes when that was observed; empty where ``node`` is the only place
+        #: outcome -> the next node when it was observed; empty where ``node`` is the only one
         self.branches = branches
 
     def after(self, outcome: str) -> Node:
-        """Where the walk goes once ``outcome`` was observed."""
+        """The next node once ``outcome`` was observed."""
         branches = self.branches
         if not branches:
             return self.node

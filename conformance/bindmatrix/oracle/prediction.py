@@ -33,7 +33,7 @@ class Predictor:
         self._json: dict[Prediction, str] = {}
 
     def line(self, text: str) -> str:
-        """The line for a scenario; raises :class:`~bindmatrix.errors.Problem` when it is none."""
+        """The line for a scenario; raises :class:`~bindmatrix.errors.Problem` when it is not one."""
         found = self._walked(text)
         if found is None:
             scenario = parse(text)

@@ -27,6 +27,7 @@ from bindmatrix.rules.sockets import (
     ALL,
     ANY,
     BITS,
+    NO_PORT,
     NOTHING,
     OTHER_PORT,
     SCENARIO_PORT,
@@ -140,7 +141,10 @@ class Transitions:
     def _listen(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
         call = Call("listen", state.user)
-        rules = self.decide("listen", call, sock, state if sock.port == SCENARIO_PORT else _elsewhere(state))
+        seen = state if sock.port == SCENARIO_PORT else _elsewhere(state)
+        if sock.port == NO_PORT and self.stack.unbound_listen == "zero":
+            seen = _on_port_zero(state)
+        rules = self.decide("listen", call, sock, seen)
         left = self._left(
             "listen",
             rules,
@@ -195,7 +199,7 @@ class Transitions:
     def _connected(
         self, state: State, step: Step, at: Address, call: Call, rules: tuple[CallRule, ...], foreseen: set[str]
     ) -> list[Branch]:
-        """A connect() that no rule refuses: somebody has to be there."""
+        """A connect() that no rule refuses: it needs a receiver."""
         sock = get(state, step.socket)
         failed = put(state, sock, self.connections.failed(sock, sock.state, "dead"))
         fits = call.fits or "new.fits-family" in foreseen
@@ -216,7 +220,8 @@ class Transitions:
         done = self.connections.connected(sock, at, number)
         if not sock.is_stream and sock.family != "unix":
             after = self.connections.put_connected(state, sock, done)
-            return [Branch("ok", rules or API["plain"], self._grouped(call, sock, state, after))]
+            # groups are about sockets: the address of the call is no part of what their rules see
+            return [Branch("ok", rules or API["plain"], self._grouped(call._replace(fits=True), sock, state, after))]
         if to_itself(call.ends):
             if "new.to-itself" not in foreseen:
                 return not_described(lost(state), state, failed)
@@ -370,7 +375,7 @@ class Transitions:
         return after._replace(memory=memory)
 
     def _forget(self, state: State) -> State:
-        """A port that nobody has remembers nothing."""
+        """Reset the memory of the port when its last TCP socket leaves."""
         if state.memory != NOTHING and not any(
             sock.port == SCENARIO_PORT and sock.protocol == "tcp" for sock in state.socks
         ):
@@ -389,7 +394,7 @@ class Transitions:
         return [next((variants[rule.then]() for rule in rules if rule.then in variants), state)]
 
     def _refusals(self, rules: tuple[CallRule, ...], state: State) -> list[Branch]:
-        """The branches of a call that cannot succeed: a file that allows it has only not thought of it."""
+        """The branches of a call that cannot succeed, even if a file allows it."""
         if rules and all(rule.action == REFUSE for rule in rules):
             return self._branches(rules, [state], state)
         return not_described(lost(state), state)
@@ -447,6 +452,12 @@ def _autobound(state: State, sock: Sock) -> State:
 
 def _fits(sock: Sock, at: Address) -> bool:
     return (at.form == "ipv4") == (sock.family == "ipv4")
+
+
+def _on_port_zero(state: State) -> State:
+    """``state`` as listen() on port 0 sees it: those that listen without an address are on that port, no other is."""
+    others = [sock for sock in state.socks if sock.state == "listening" and not sock.kind]
+    return with_socks(state, tuple([sock._replace(port=SCENARIO_PORT) for sock in others]))
 
 
 def _elsewhere(state: State) -> State:

@@ -128,6 +128,7 @@ FORMS = {
     "gvisor": _GVISOR,
     "macos": _APPLE,
     "windows": _WINDOWS,
+    "lwip": replace(_OTHER, where="https://savannah.nongnu.org/bugs/?group=lwip"),
     "wine": replace(_OTHER, where="https://bugs.winehq.org"),
 }
 _WSL = "wsl"

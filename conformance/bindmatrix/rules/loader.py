@@ -58,6 +58,7 @@ STACK_KEYS = (
     "inherits",
     "owner",
     "connect",
+    "unbound-listen",
     "newest",
     "reset",
     "reset-told",
@@ -193,6 +194,9 @@ class _Loader:
             reset=reader.word(found["reset"], "'reset'", ("keeps", "keeps-asked", "loses"))
             if "reset" in found
             else "keeps",
+            unbound_listen=reader.word(found["unbound-listen"], "'unbound-listen'", ("chosen", "zero"))
+            if "unbound-listen" in found
+            else "chosen",
             reset_told=reader.word(found["reset-told"], "'reset-told'", ("yes", "unknown"))
             if "reset-told" in found
             else "yes",

@@ -252,6 +252,8 @@ class Stack:
     who owns an accepted socket: the owner of its ``listener``, or the user who called accept() (``acceptor``).
     ``connect``: what connect() makes of a wildcard that a socket is bound to, as later binds see it: it ``narrows`` to
     the address of the connection, ``keeps``, in the space of the connection, or ``stays`` as bind() made it in both.
+    ``unbound_listen``: the port of a socket that listens without bind(): one that the stack has ``chosen``, or
+    ``zero``, where the rules of listen() are asked about the others that do so.
     ``newest``: the call that makes a socket the newest on its port: ``bind``, or ``connect`` for bind() and connect().
     ``reset``: what becomes of a client whose connection was refused or reset: it ``keeps`` its port and its use,
     ``keeps-asked``: after a refusal it has only the port that a bind() asked for, or it ``loses`` both. ``reset_told``:
@@ -279,6 +281,7 @@ class Stack:
     children: str = "connection"
     inherits: tuple[str, ...] = tuple(OPTIONS)
     connect: str = "narrows"
+    unbound_listen: str = "chosen"
     newest: str = "bind"
     reset: str = "keeps"
     reset_told: str = "yes"

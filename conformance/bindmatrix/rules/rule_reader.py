@@ -52,15 +52,6 @@ _OWN_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
             "refused",
             "timeout",
             "unknown",
-            "EACCES",
-            "EADDRNOTAVAIL",
-            "EAFNOSUPPORT",
-            "EHOSTUNREACH",
-            "EINVAL",
-            "ENETUNREACH",
-            "ENOENT",
-            "EPERM",
-            "EPROTOTYPE",
         ),
         "deaf": ("refused", "timeout"),
         "order": ("socket",),
@@ -251,10 +242,12 @@ class RuleReader(TermReader):
         for key, words in _OWN_KEYS[section].items():
             if key in found:
                 one = found[key]
-                value = self.word(one, f"'{key}'", words) if words else self.number(one, f"'{key}'")
+                accepted = (*words, *sorted(_ERRNOS)) if key == "pick" else words
+                value = self.word(one, f"'{key}'", accepted) if words else self.number(one, f"'{key}'")
                 fields[_FIELDS.get(key, key)] = value
             elif key in _REQUIRED:
-                self.problem(node, f"{key!r} is missing; expected one of {', '.join(words)}")
+                more = " or an errno name" if key == "pick" else ""
+                self.problem(node, f"{key!r} is missing; expected one of {', '.join(words)}{more}")
         for key in _OWN_CONDITIONS:
             if key in found:
                 fields[key] = self.conditions(found[key], existing=True)
