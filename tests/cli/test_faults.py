@@ -214,7 +214,7 @@ def test_a_release_of_windows_has_one_name(capsys: Capture) -> None:
     assert "10.0.26100" not in capsys.readouterr().out
     evidence = catalog.folder() / "evidence" / "windows" / "evidence.jsonl.gz"
     assert main(["judge", str(evidence), "--os", "windows"]) == 0
-    assert capsys.readouterr().out.startswith("Windows server-2025, ")
+    assert capsys.readouterr().out.startswith("Windows server-2025: ")
 
 
 def test_the_way_on_is_named_as_the_command_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
