@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -140,6 +141,27 @@ def test_a_missing_folder_is_told_before_all_is_read(tmp_path: Path, monkeypatch
     monkeypatch.setattr(inputs, "read", read)
     (tmp_path / "seen.jsonl").write_text("{}\n", encoding="utf-8")
     assert main(["report", str(tmp_path / "seen.jsonl"), "--html", str(tmp_path / "none" / "x.html")]) == 2
+
+
+class TerminalText(io.StringIO):
+    """What is typed on a terminal, or printed on one."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def test_a_command_that_waits_or_takes_long_says_so_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(sys, "stdin", TerminalText("a=tcp4 a.bind=::1\n"))
+    assert main(["predict", "--os", "linux", "-"]) == 0
+    assert "reading scenarios from the terminal" in capsys.readouterr().err
+    file = tmp_path / "one.jsonl"
+    file.write_text('{"scenario": "a=tcp4", "outcomes": ["ok"]}\n', encoding="utf-8")
+    monkeypatch.setattr(sys, "stderr", told := TerminalText())
+    main(["report", str(file), "--os", "linux", "--release", "6.18.44"])
+    assert "judging 1 host ..." in told.getvalue()
 
 
 @pytest.mark.parametrize("verb", ["run", "observe"])
