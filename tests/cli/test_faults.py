@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -142,6 +143,27 @@ def test_a_missing_folder_is_told_before_all_is_read(tmp_path: Path, monkeypatch
     assert main(["report", str(tmp_path / "seen.jsonl"), "--html", str(tmp_path / "none" / "x.html")]) == 2
 
 
+class TerminalText(io.StringIO):
+    """What is typed on a terminal, or printed on one."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def test_a_command_that_waits_or_takes_long_says_so_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(sys, "stdin", TerminalText("a=tcp4 a.bind=::1\n"))
+    assert main(["predict", "--os", "linux", "-"]) == 0
+    assert "reading scenarios from the terminal" in capsys.readouterr().err
+    file = tmp_path / "one.jsonl"
+    file.write_text('{"scenario": "a=tcp4", "outcomes": ["ok"]}\n', encoding="utf-8")
+    monkeypatch.setattr(sys, "stderr", told := TerminalText())
+    main(["report", str(file), "--os", "linux", "--release", "6.18.44"])
+    assert "judging 1 host ..." in told.getvalue()
+
+
 @pytest.mark.parametrize("verb", ["run", "observe"])
 def test_no_workers_at_all_are_refused(verb: str, capsys: Capture) -> None:
     with pytest.raises(SystemExit):
@@ -214,7 +236,7 @@ def test_a_release_of_windows_has_one_name(capsys: Capture) -> None:
     assert "10.0.26100" not in capsys.readouterr().out
     evidence = catalog.folder() / "evidence" / "windows" / "evidence.jsonl.gz"
     assert main(["judge", str(evidence), "--os", "windows"]) == 0
-    assert capsys.readouterr().out.startswith("Windows server-2025, ")
+    assert capsys.readouterr().out.startswith("Windows server-2025: ")
 
 
 def test_the_way_on_is_named_as_the_command_was_started(monkeypatch: pytest.MonkeyPatch) -> None:

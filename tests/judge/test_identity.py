@@ -65,7 +65,7 @@ def test_a_recording_with_a_darwin_number_says_how_it_was_read(
     file = write(tmp_path / "mac.jsonl", darwin("20.6.0"), ("a=tcp4", ["ok"]))
     assert main(["judge", str(file)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("macOS 11, run on 11: ")
+    assert out.startswith("macOS 11: 1 scenario, all as expected\nrun on 11, ")
     assert "Darwin 20.6.0 is macOS 11; a more exact release is named with --release" in out
 
 

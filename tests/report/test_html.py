@@ -64,7 +64,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tab(browser: Any, report: Path) -> Iterator[Tab]:
-    opened = Tab(browser, report)
+    opened = Tab(browser, report, "view=matrix")
+    opened.page.click(".fold > summary")
     yield opened
     assert opened.complaints == []
     opened.page.close()
@@ -75,6 +76,43 @@ def test_the_matrix_shows_both_hosts_and_marks_what_diverges(tab: Tab) -> None:
     assert "linux 6.18.44: both share the port; freebsd 13.0: refused: EADDRINUSE" in label
     assert "otherwise than expected" in label
     assert tab.page.locator(".mark.m-diverges").count() == 1
+
+
+def test_the_result_comes_first_then_what_is_wrong_then_what_differs(browser: Any, report: Path) -> None:
+    opened = Tab(browser, report)
+    hosts = two_hosts()
+    assert opened.page.locator(".headline strong").all_inner_texts() == [one.summary.headline for one in hosts]
+    assert opened.page.locator(".headline.v-diverges").count() == sum(not one.summary.conforms for one in hosts)
+    assert opened.page.locator("#area h3:not(article h3)").all_inner_texts() == [
+        "What is wrong",
+        "The scenarios",
+        "What differs between hosts",
+    ]
+    assert opened.page.locator("#area article.v-diverges").count() > 0
+    assert opened.page.locator("[aria-label='The scenarios'] tbody tr").count() == len(matrix_view(hosts).rows)
+    assert not opened.page.locator("#h-all").is_visible()  # the filters are folded away
+    assert opened.complaints == []
+    opened.page.close()
+
+
+def test_the_reader_chooses_the_hosts_that_are_compared(browser: Any, tmp_path: Path) -> None:
+    """Failed first: the first three of the hosts were compared, whoever they were."""
+    older = [host("linux", release, predicted("linux", release, [CLASSIC])) for release in ("6.1.192", "5.10.218")]
+    file = tmp_path / "matrix.html"
+    file.write_text(page.render(matrix_view([*two_hosts(), *older])), encoding="utf-8")
+    opened = Tab(browser, file, "view=differences")
+    heads = opened.page.locator("#area thead th")
+    assert heads.count() == 6
+    names = opened.page.locator("#vs-0 option").evaluate_all("options => options.map(option => option.value)")
+    opened.page.select_option("#vs-2", "")
+    opened.page.select_option("#vs-0", names[3])
+    assert heads.count() == 5
+    assert "linux 5.10.218" in heads.nth(2).inner_text()
+    again = Tab(browser, file, opened.page.url.partition("#")[2])
+    assert again.page.locator("#area thead th").all_inner_texts() == heads.all_inner_texts()
+    for one in (opened, again):
+        assert one.complaints == []
+        one.page.close()
 
 
 def test_filters_change_the_view_and_the_link(tab: Tab) -> None:
@@ -102,7 +140,7 @@ def partial(browser: Any, tmp_path: Path) -> Iterator[Tab]:
     openbsd = host("openbsd", "7.9", [Observation(DUAL, ("ok", "ok", "ok", "EINVAL", "ok", "ok"))])
     file = tmp_path / "matrix.html"
     file.write_text(page.render(matrix_view([linux, older, openbsd])), encoding="utf-8")
-    opened = Tab(browser, file)
+    opened = Tab(browser, file, "view=matrix")
     yield opened
     assert opened.complaints == []
     opened.page.close()
@@ -213,7 +251,7 @@ def test_open_questions_come_from_what_is_unknown(browser: Any, tmp_path: Path) 
 def test_axe_finds_no_violation(browser: Any, report: Path, scheme: str, width: int) -> None:
     axe = pytest.importorskip("axe_core_python.sync_playwright", reason="needs axe: pip install axe-core-python")
     opened = Tab(browser, report, "s=" + quote(CLASSIC), color_scheme=scheme, viewport={"width": width, "height": 800})
-    for view in ("matrix", "differences", "findings", "deliveries", "questions", "hosts"):
+    for view in ("result", "matrix", "differences", "findings", "deliveries", "questions", "hosts"):
         opened.page.evaluate("view => page.change({ view })", view)
         found = axe.Axe().run(opened.page)
         shown = [(one["id"], one["nodes"][0]["html"][:200]) for one in found["violations"]]
@@ -223,7 +261,7 @@ def test_axe_finds_no_violation(browser: Any, report: Path, scheme: str, width: 
 
 def test_nothing_sticks_out_on_a_phone(browser: Any, report: Path) -> None:
     opened = Tab(browser, report, viewport={"width": 360, "height": 740})
-    for view in ("matrix", "differences", "findings", "deliveries", "hosts"):
+    for view in ("result", "matrix", "differences", "findings", "deliveries", "hosts"):
         opened.page.evaluate("view => page.change({ view })", view)
         assert opened.page.evaluate("document.documentElement.scrollWidth") <= 360, view
     opened.page.close()
@@ -243,7 +281,7 @@ def test_a_hostile_file_cannot_inject_anything(browser: Any, tmp_path: Path) -> 
     assert "evil" not in text
     file.write_text(text, encoding="utf-8")
     opened = Tab(browser, file, "s=" + quote(EVIL))
-    for view in ("matrix", "differences", "findings", "deliveries", "questions", "hosts"):
+    for view in ("result", "matrix", "differences", "findings", "deliveries", "questions", "hosts"):
         opened.page.evaluate("view => page.change({ view })", view)
     for scenario in (EVIL, BOUND, CLASSIC, DELIVERED):
         opened.page.evaluate("text => page.show(text)", scenario)

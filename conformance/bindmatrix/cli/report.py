@@ -16,6 +16,7 @@ from bindmatrix.judge.matrix_view import matrix_view
 from bindmatrix.quoting import terminal as plain
 from bindmatrix.report import junit, markdown, terminal
 from bindmatrix.report.html import page
+from bindmatrix.report.words import counted
 
 _EPILOG = """\
 RESULTS are folders that 'bindmatrix run' wrote, observation files of any host, folders of recorded evidence, or a
@@ -88,6 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _read(found: list[inputs.Source]) -> tuple[list[HostTable], list[str]]:
     """The hosts that can be read, and what is wrong with the others; raises it when there is none."""
+    if sys.stderr.isatty():
+        # a host with a whole matrix takes some 15 seconds
+        print(f"judging {counted(len(found), 'host')} ...", file=sys.stderr)
     both = list(zip(inputs.read(found), found, strict=True))
     unread = [one for one, _ in both if isinstance(one, str)]
     if len(unread) == len(both):

@@ -27,8 +27,9 @@ def is_table(path: Path) -> bool:
 
 
 def tables() -> list[Path]:
-    """Those of the project."""
-    return [*(catalog.folder() / name for name in sorted(_READERS)), *sorted(runtimes.folder().glob("*.yaml"))]
+    """Those that are there; a folder of expectations may hold the rules alone."""
+    beside = (catalog.folder() / name for name in sorted(_READERS))
+    return [*(path for path in beside if path.exists()), *sorted(runtimes.folder().glob("*.yaml"))]
 
 
 def problems(paths: Iterable[Path]) -> list[Problem]:

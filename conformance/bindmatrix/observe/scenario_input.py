@@ -69,6 +69,8 @@ def _file(path: Path) -> Iterator[ScenarioLine]:
 
 
 def _input() -> Iterator[ScenarioLine]:
+    if sys.stdin.isatty():
+        print("reading scenarios from the terminal, one a line; Ctrl-D ends them", file=sys.stderr)
     with file_problems("<stdin>", "read"):
         yield from _lines(sys.stdin, "<stdin>")
 

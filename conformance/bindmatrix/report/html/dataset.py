@@ -120,7 +120,13 @@ def _header(
     rule_number = {name: number for number, name in enumerate(listed)}
     header: dict[str, Any] = {
         "hosts": [
-            {"name": host.name, "os": host.os, "summary": host.summary.as_dict(), "problems": host.problems}
+            {
+                "name": host.name,
+                "os": host.os,
+                "headline": host.summary.headline,
+                "summary": host.summary.as_dict(),
+                "problems": host.problems,
+            }
             for host in both.hosts
         ],
         "verdicts": {kind: kind.meaning for kind in VerdictKind},

@@ -55,12 +55,61 @@ function differences(model, hosts) {
   return { ...total, groups: [...groups.values()].sort((a, b) => b.count - a.count) };
 }
 
-function showDifferences(model, want, open) {
-  const hosts = want.hosts.slice(0, 3);
+// The hosts that "differences" compares: those that the reader named, else the first of those that are shown.
+function compared(model, want) {
+  const named = want.vs.split(",").map((name) => model.hosts.findIndex((one) => one.name === name)).filter((host) => host >= 0);
+  return named.length > 1 ? [...new Set(named)].slice(0, 3) : want.hosts.slice(0, 3);
+}
+
+// scenarios of a report that lists all of them
+const FEW = 100;
+const WRONG = ["diverges", "flaky", "resolved", "no-verdict"];
+
+// What a reader wants first: what it came to, what is wrong, then what differs.
+function showResult(model, want, open, go) {
+  const out = want.hosts.map((host) => {
+    const { summary } = model.hosts[host];
+    const bad = Boolean(summary.verdicts.diverges);
+    return h("p", { class: "headline " + (bad ? "v-diverges" : "v-conforms") }, h("span", { "aria-hidden": "true" }, bad ? "✕ " : "✓ "),
+      h("strong", {}, model.hosts[host].headline), h("small", {}, summary.method));
+  });
+  const wrong = want.hosts.flatMap((host) => model.hosts[host].summary.groups.filter((group) => WRONG.includes(group.kind))
+    .map((group) => [host, group]));
+  out.push(h("h3", {}, "What is wrong"));
+  if (!wrong.length) out.push(h("p", {}, "Nothing: no scenario of these hosts diverges from what is expected."));
+  const cards = h("div", {});
+  const button = more(wrong, ([host, group]) => h("div", {}, want.hosts.length > 1 ? h("p", { class: "quiet" }, titled(model.hosts[host])) : "",
+    finding(group, open)), cards, 10);
+  out.push(cards, button);
+  if (model.rows <= FEW) out.push(h("h3", {}, "The scenarios"), everyScenario(model, want, open));
+  if (compared(model, want).length > 1) out.push(h("h3", {}, "What differs between hosts"), ...showDifferences(model, want, open, 5),
+    h("p", {}, h("button", { type: "button", onclick: () => go("differences") }, "All differences; choose the hosts")));
+  return out;
+}
+
+// A short list of scenarios: what decides, on each host.
+function everyScenario(model, want, open) {
+  const rows = Array.from({ length: model.rows }, (_, row) => row);
+  return scroll("The scenarios", h("table", { class: "list" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "scenario"),
+    ...want.hosts.map((host) => h("th", { scope: "col" }, titled(model.hosts[host]))))),
+  h("tbody", {}, ...rows.map((row) => h("tr", {}, h("td", {}, scenarioLink(model.text(row), open)),
+    ...want.hosts.map((host) => h("td", {}, ...decided(model, row, host))))))));
+}
+
+// The first step that is not ok, or ok; and the verdict where it is not as expected.
+function decided(model, row, host) {
+  const result = model.at(row, host);
+  if (!result?.outcomes) return [h("span", { class: "quiet" }, "no outcome")];
+  const step = result.outcomes.findIndex((one) => one !== "ok");
+  const told = step < 0 ? [outcome("ok")] : [h("code", {}, model.words(row)[step]), " ", outcome(result.outcomes[step])];
+  return result.kind === "conforms" ? told : [...told, h("small", {}, result.kind)];
+}
+
+function showDifferences(model, want, open, step = PAGE) {
+  const hosts = compared(model, want);
   const found = differences(model, hosts);
   const names = hosts.map((host) => titled(model.hosts[host]));
-  const out = [h("p", {}, want.hosts.length > 3 ? "The first three of the chosen hosts; choose others above. " : "",
-    hosts.length < 2 ? "Choose two or three hosts above." :
+  const out = [h("p", {}, hosts.length < 2 ? "Choose two or three hosts above." :
       `${number(found.differ)} of ${number(found.compared)} scenarios with outcomes of at least two of them differ. `
       + "The first step that differs counts; groups are those of the rules that decide it, each with its shortest scenario.")];
   if (!found.groups.length) return out;
@@ -68,7 +117,7 @@ function showDifferences(model, want, open) {
   const button = more(found.groups, (group) => h("tr", {}, h("td", { class: "num" }, number(group.count)),
     h("td", {}, h("code", {}, group.call)),
     ...group.sides.map((one) => h("td", {}, ...(one ? [outcome(one[0]), h("small", {}, one[1].join(", "))] : ["no outcome"]))),
-    h("td", {}, scenarioLink(model.text(group.row), open))), body);
+    h("td", {}, scenarioLink(model.text(group.row), open))), body, step);
   out.push(scroll("Differences", h("table", { class: "list" }, h("thead", {}, h("tr", {},
     ...["scenarios", "call", ...names, "shortest scenario"].map((text) => h("th", { scope: "col" }, text)))), body)), button);
   return out;

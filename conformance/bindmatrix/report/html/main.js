@@ -12,10 +12,10 @@ function h(tag, attributes, ...children) {
 }
 
 const VIEWS = {
-  matrix: "Matrix", differences: "Differences", findings: "Verdicts", deliveries: "Who receives",
+  result: "Result", matrix: "Matrix", differences: "Differences", findings: "Verdicts", deliveries: "Who receives",
   questions: "Open questions", hosts: "Hosts",
 };
-const DEFAULTS = { view: "matrix", proto: "tcp", state: "bound", users: "one-user", track: "plain", second: "", diff: "", s: "" };
+const DEFAULTS = { view: "result", vs: "", proto: "tcp", state: "bound", users: "one-user", track: "plain", second: "", diff: "", s: "" };
 
 class Page {
   constructor(model) {
@@ -41,7 +41,9 @@ class Page {
     const given = new URLSearchParams(location.hash === "#main" ? "" : location.hash.slice(1));
     const want = { ...DEFAULTS };
     for (const name of Object.keys(DEFAULTS)) if (given.has(name)) want[name] = given.get(name);
-    if (!(want.view in VIEWS)) want.view = "matrix";
+    if (!(want.view in VIEWS)) want.view = "result";
+    // a link to a scenario or to filters is one into the matrix
+    if (!given.has("view") && ["s", "proto", "state", "users", "track", "second", "diff"].some((name) => given.has(name))) want.view = "matrix";
     const names = given.has("hosts") ? given.get("hosts").split(",") : null;
     want.hosts = this.model.hosts.map((_, host) => host).filter((host) => !names || names.includes(this.model.hosts[host].name));
     if (want.s && !given.has("proto")) this.follow(want);
@@ -90,14 +92,17 @@ class Page {
       return link;
     }));
     const focused = document.activeElement?.id;
-    this.filters.replaceChildren(...this.controls());
+    const folded = !this.filters.querySelector("details")?.open;
+    const controls = this.controls();
+    this.filters.replaceChildren(...(controls.length ? [h("details", { class: "fold" }, h("summary", {}, "Filters and hosts"), h("div", {}, ...controls))] : []));
+    if (controls.length) this.filters.firstChild.open = !folded;
     if (focused) document.getElementById(focused)?.focus();
     const open = (text) => this.show(text);
     const views = {
-      matrix: () => this.matrix(), differences: () => showDifferences(model, want, open), findings: () => showFindings(model, want, open),
+      result: () => showResult(model, want, open, (view) => this.change({ view })), matrix: () => this.matrix(), differences: () => [this.comparison(), ...showDifferences(model, want, open)], findings: () => showFindings(model, want, open),
       deliveries: () => showDeliveries(model, want, open), questions: () => showQuestions(model, want, open), hosts: () => showHosts(model),
     };
-    this.area.replaceChildren(h("h2", { class: want.view === "matrix" ? "unseen" : "" }, VIEWS[want.view]), ...views[want.view]());
+    this.area.replaceChildren(h("h2", { class: ["matrix", "result"].includes(want.view) ? "unseen" : "" }, VIEWS[want.view]), ...views[want.view]());
     // only what really scrolls is a stop of the tab key
     this.area.querySelectorAll(".scroll").forEach((one) => {
       if (one.scrollWidth <= one.clientWidth) one.removeAttribute("tabindex");
@@ -138,6 +143,22 @@ class Page {
     return out;
   }
 
+  // The two or three hosts that are compared are the reader's choice.
+  comparison() {
+    const { model, want } = this;
+    if (model.hosts.length < 2) return "";
+    const chosen = compared(model, want);
+    const boxes = [0, 1, 2].slice(0, model.hosts.length).map((place) => {
+      const box = h("select", { id: "vs-" + place, onchange: () => this.change({ vs: boxes.map((one) => one.value).filter(Boolean).join(",") }) },
+        ...(place === 2 ? [h("option", { value: "" }, "nobody")] : []),
+        ...model.hosts.map((one) => h("option", { value: one.name }, titled(one))));
+      box.value = model.hosts[chosen[place]]?.name || "";
+      return box;
+    });
+    return h("p", { class: "comparison" }, ...boxes.map((box, place) =>
+      h("label", { for: box.id }, h("span", {}, place ? "with" : "Compare"), box)));
+  }
+
   hostFilter() {
     const { model, want } = this;
     const systems = new Map();
@@ -160,7 +181,7 @@ class Page {
 
   matrix() {
     const { model, want } = this;
-    if (!model.families.size) return [h("p", {}, "No scenario of these hosts is a pair of the matrix; see Findings and Differences.")];
+    if (!model.families.size) return [h("p", {}, "No scenario of these hosts is a pair of the matrix; see Verdicts and Differences.")];
     if (!want.hosts.length) return [h("p", {}, "Choose a host above.")];
     const firsts = telling(model, want, panels(model, want).firsts);
     const open = (row, button) => {
