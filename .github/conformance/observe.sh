@@ -6,11 +6,13 @@
 #   sh observe.sh facts [COMMAND...]       writes host.jsonl: the first line of an observation file
 #   sh observe.sh run FILE [COMMAND...]    runs the scenarios of FILE; appends to results/observations.jsonl
 #
-# COMMAND is put before the Python that runs the executor: runsc --network=none do
+# The executor is the one in Python; where there is none, the one in C; where there is no compiler either, a Python is
+# installed.  COMMAND is put before it: runsc --network=none do
 
 trap 'exit 0' EXIT
 here=$(cd "$(dirname "$0")" && pwd) || exit
-executor=$here/../../conformance/bindmatrix/execute/executor.py
+source=$here/../../conformance/bindmatrix/execute
+compiled=$PWD/bindmatrix-executor
 results=results/observations.jsonl
 # where the systems that install packages beside their base put them
 PATH=$PATH:/usr/local/bin:/usr/pkg/bin:/usr/pkg/sbin:/opt/local/bin:/usr/sbin:/sbin
@@ -37,6 +39,27 @@ find_python() {
         fi
     done
     return 1
+}
+
+# Compiles the executor in C, unless it is there already.
+compile() {
+    libraries=
+    [ "$(uname -s)" = SunOS ] && libraries='-lsocket -lnsl'
+    for compiler in cc gcc clang; do
+        [ -x "$compiled" ] && return 0
+        # shellcheck disable=SC2086 # none, or several words
+        command -v "$compiler" >/dev/null && "$compiler" -O2 -o "$compiled" "$source/executor.c" $libraries
+    done
+    [ -x "$compiled" ]
+}
+
+# Runs the executor as root, COMMAND before it.
+execute() {
+    if python=$(find_python); then
+        root "$@" "$python" "$source/executor.py"
+    else
+        root "$@" "$compiled"
+    fi
 }
 
 install_python() {
@@ -78,10 +101,10 @@ facts_beside() {
 
 facts() {
     mkdir -p results
-    find_python >/dev/null || install_python
+    find_python >/dev/null || compile || install_python
     second_address
     facts_beside "$@"
-    root "$@" "$(find_python)" "$executor" </dev/null >host.jsonl
+    execute "$@" </dev/null >host.jsonl
     cat host.jsonl
 }
 
@@ -90,9 +113,9 @@ run() {
     shift
     if [ -s "$results" ]; then
         # a further run: its first line says once more what the host is
-        root "$@" "$(find_python)" "$executor" <"$scenarios" | sed 1d >>"$results"
+        execute "$@" <"$scenarios" | sed 1d >>"$results"
     else
-        root "$@" "$(find_python)" "$executor" <"$scenarios" >"$results"
+        execute "$@" <"$scenarios" >"$results"
     fi
     wc -l "$results"
 }

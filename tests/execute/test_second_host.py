@@ -56,6 +56,16 @@ def test_a_remote_client(scenario: str, last: str) -> None:
     assert found[-1] == last
 
 
+@pytest.mark.parametrize("address", ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1"])
+def test_the_address_for_the_other_host_is_nobodys_in_other_scenarios(address: str) -> None:
+    """Failed first: a process that had run a scenario of another host kept its address."""
+    family = 6 if ":" in address else 4
+    alone = f"a=tcp{family} a.bind={address}"
+    before, first, after, second = [line["outcomes"] for line in outcomes(alone, SERVED, alone, SERVED)]
+    assert before == after == ["ok", "EADDRNOTAVAIL"]
+    assert first == second == ["ok"] * 6
+
+
 def test_the_first_connection_is_not_lost_and_none_of_300_differs() -> None:
     """Failed first: packets are dropped until the kernel has seen the carrier of the interfaces."""
     scenario = f"{SERVED} x.close c.read c.close a.close b=tcp4 b.bind=0.0.0.0"

@@ -176,12 +176,22 @@ def test_a_machine_does_not_go_where_its_compiled_stack_is(tmp_path: Path, capsy
     assert settled(path, capsys)[1]["folder"] == "macos-15.5-run"
 
 
-def test_a_release_with_a_name_has_a_folder_with_its_number(tmp_path: Path, capsys: Capture) -> None:
-    """Failed first: Windows XP was no release, and Server 2025 was 2025 of a branch `server`."""
-    for release, folder in (("10.0.26100", "windows-10.0.26100"), ("xp", "windows-5.1")):
-        found = [Observation("a=tcp4 a.bind=127.0.0.1", ("ok", "ok"))]
-        path = recording(tmp_path / "r", {"os": "windows", "release": release}, found)
-        assert settled(path, capsys)[1]["folder"] == folder
+@pytest.mark.parametrize(
+    ("system", "release", "folder"),
+    [
+        ("windows", "10.0.26100", "windows-10.0.26100"),
+        ("windows", "xp", "windows-5.1"),
+        ("illumos", "omnios-2026.05", "illumos-omnios-2026.05"),
+        ("linux", "6.11.0-19-generic", "linux-6.11.0"),
+    ],
+)
+def test_a_folder_has_the_number_of_the_release(
+    system: str, release: str, folder: str, tmp_path: Path, capsys: Capture
+) -> None:
+    """Failed first: XP was no release, Server 2025 was 2025 of a branch `server`, and 2026.05 became 2026.5."""
+    found = [Observation("a=tcp4 a.bind=127.0.0.1", ("ok", "ok"))]
+    path = recording(tmp_path / "r", {"os": system, "release": release}, found)
+    assert settled(path, capsys)[1]["folder"] == folder
 
 
 def test_a_set_is_the_same_whenever_it_is_written(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ SOCKETS = {
     # where mapped addresses live in the IPv4 space, and where in the IPv6 space
     "mapped in ipv4": Sock("a", "tcp", "ipv6", 0, form="mapped", kind="specific", v4="127.0.0.1"),
     "mapped in ipv6": Sock("a", "tcp", "ipv6", 0, form="mapped", kind="specific", v6="::ffff:127.0.0.1"),
+    # connected over IPv6, where its IPv4 half keeps an address
+    "connected dual": Sock("a", "udp", "ipv6", 0, form="dual", kind="specific", v4="127.0.0.6", v6="::1"),
     "no address": Sock("a", "tcp", "ipv6", 0),
 }
 
@@ -26,7 +28,8 @@ SOCKETS = {
         ("127.0.0.1", {"0.0.0.0", "127.0.0.1", "::", "mapped in ipv4", "mapped in ipv6"}),
         ("::ffff:127.0.0.1", {"0.0.0.0", "127.0.0.1", "::", "mapped in ipv4", "mapped in ipv6"}),
         ("127.0.0.2", {"0.0.0.0", "::"}),
-        ("::1", {"::", ":: v6only", "::1"}),
+        ("127.0.0.6", {"0.0.0.0", "::", "connected dual"}),
+        ("::1", {"::", ":: v6only", "::1", "connected dual"}),
     ],
 )
 def test_a_packet_finds_the_sockets_of_its_family_that_cover_its_address(to: str, found: set[str]) -> None:

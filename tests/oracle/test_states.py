@@ -7,15 +7,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from bindmatrix.notation import step
+from bindmatrix.generate.any_calls import random_calls
+from bindmatrix.generate.sequences import random_sequences
+from bindmatrix.notation import OPTIONS, step
 from bindmatrix.oracle.branches import ANYTHING, API, Branch
 from bindmatrix.oracle.connections import Connections
+from bindmatrix.oracle.delivery import target
 from bindmatrix.oracle.evaluator import CompiledEvaluator
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.oracle.trace import Recorder
+from bindmatrix.oracle.transitions import Transitions
 from bindmatrix.oracle.unknown import beside, failures, lost, not_described, reason
 from bindmatrix.outcomes import ANY_ERROR
 from bindmatrix.rules import catalog
 from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, SocketProfile, Stack
 from bindmatrix.rules.sockets import (
+    ALL,
     ANY,
     BITS,
     NO_PORT,
@@ -201,6 +208,7 @@ def to(text: str) -> Address:
         ("keeps", ONE, "127.0.0.3", {}),
         ("keeps", DUAL, "127.0.0.3", {"form": "ipv4", "v6": None}),
         ("keeps", DUAL, "::1", {"form": "ipv6", "v4": None}),
+        ("keeps", DUAL._replace(v4=ALL, v6=ALL), "127.0.0.3", {"form": "ipv4", "v4": ANY, "v6": None}),
         ("narrows", ONE, "127.0.0.3", {}),
         ("narrows", FOUR, "127.0.0.3", {"kind": "specific", "v4": "127.0.0.3"}),
         ("narrows", DUAL, "127.0.0.3", {"kind": "specific", "form": "mapped", "v4": "127.0.0.3", "v6": None}),
@@ -316,3 +324,152 @@ def test_connections_that_the_kernel_works_off_later() -> None:
     assert made.closes_later(LISTENER, State(0, (late, QUEUED, LISTENER)))
     assert not made.closes_later(LISTENER, State(0, (late, ACCEPTED, LISTENER)))
     assert not made.closes_later(LISTENER, State(0, (late, QUEUED._replace(listener="z"), LISTENER)))
+
+
+# -- calls
+
+#: section -> the calls that it is asked about
+ASKED = {
+    "socket": {"socket"},
+    "set": {"set"},
+    "bind": {"bind"},
+    "listen": {"listen"},
+    "connect": {"connect"},
+    "accept": {"accept"},
+    "user": {"user"},
+    "time-wait": {"close"},
+    "chain": {"bind", "listen"},
+    "remember": {"bind", "listen"},
+    "groups": {"bind", "listen", "connect"},
+}
+
+
+def test_each_section_is_asked_about_its_calls_and_their_user() -> None:
+    """Whatever a file may ask: a fact that no shipped file uses in a section has its value there too."""
+    found: dict[str, set[str]] = {}
+    texts = [*random_sequences(5, 100, users=True), *random_calls(5, 200, users=True, options=tuple(OPTIONS))]
+    texts.append("a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept x.close c.close user=1001")
+    texts.append("a=tcp4 x=a.accept")
+    texts.append("a=mptcp4 b=vsock c=udplite4")
+    for expectations in map(catalog.expectations, catalog.names()):
+        model = expectations.at(expectations.covers[1])
+        recorder = Recorder(CompiledEvaluator(model))
+        oracle = Oracle(model, recorder)
+        for text in texts:
+            oracle.predict(text)
+        for one in recorder.log:
+            assert one.call.user == one.state.user, one
+            found.setdefault(one.section, set()).add(one.call.kind)
+        assert all(one.call.user == one.state.user for one in recorder.received)
+    assert found == ASKED
+
+
+def stack_of(os: str, release: str) -> Transitions:
+    return Transitions(CompiledEvaluator(catalog.expectations(os).at(release)))
+
+
+def walked(transitions: Transitions, text: str) -> State:
+    """The state after steps that can go one way only, or the first of their ways."""
+    state = State(0)
+    for word in text.split():
+        state = transitions.apply(state, step(word))[0].state
+    return state
+
+
+def test_a_change_of_user_and_a_wait_succeed_where_nothing_is_known() -> None:
+    oracle = Oracle(catalog.expectations("windows").at("10.0.20348"))
+    assert oracle.predict("a=mptcp4 user=1001 wait=10 a.bind=127.0.0.1").outcomes == (None, "ok", "ok", None)
+    assert oracle.predict("a=mptcp4").rules == (API["kind"],)
+    assert oracle.predict("a=mptcp4 a.bind=127.0.0.1").rules == (API["kind"], API["kind"])
+
+
+def test_a_group_that_is_joined_twice_is_not_described() -> None:
+    found = Oracle(catalog.expectations("linux").at("6.18.44")).predict("a=udp4 a.join=224.0.0.251 a.join=224.0.0.251")
+    assert found.outcomes == ("ok", "ok", None)
+    assert found.rules[2] == API["unknown"]
+
+
+def test_a_recorded_run_has_an_outcome_for_each_step() -> None:
+    oracle = Oracle(catalog.expectations("linux").at("6.18.44"))
+    steps = (step("a=tcp4"), step("a.bind=127.0.0.1"))
+    assert len(oracle.follow(steps, ("ok", "ok"))) == 2
+    with pytest.raises(ValueError, match="shorter"):
+        oracle.follow(steps, ("ok",))
+
+
+def test_a_socket_of_another_host_only_connects() -> None:
+    oracle = Oracle(catalog.expectations("linux").at("6.18.44"))
+    found = oracle.predict("a=remote4 a.bind=127.0.0.1 a.listen")
+    assert found.outcomes == ("ok", None, None)
+    assert found.rules[1:] == (API["abroad"], API["abroad"])
+
+
+def test_a_port_that_the_kernel_chose_is_bound() -> None:
+    (sock,) = walked(stack_of("linux", "6.18.44"), "a=tcp4 a.bind=127.0.0.1,0").socks
+    assert (sock.port, sock.state, sock.kind, sock.v4) == (OTHER_PORT, "bound", "specific", "127.0.0.1")
+
+
+@pytest.mark.parametrize(("os", "dead"), [("linux", False), ("freebsd", True)])
+def test_what_a_connect_may_leave_that_nobody_describes(os: str, dead: bool) -> None:
+    """Success, the socket as it was, what a refused connection leaves where that loses the port, or an autobind."""
+    transitions = stack_of(os, catalog.expectations(os).covers[1])
+    state = walked(transitions, "a=tcp4")
+    (sock,) = state.socks
+    states = [State(0, (sock._replace(state=name, port=port),)) for name, port in (("dead", OTHER_PORT),) if dead]
+    left = [state, *states, State(0, (sock._replace(state="bound", port=OTHER_PORT),))]
+    assert transitions.apply(state, step("a.connect=8.8.8.8")) == not_described(lost(state), *left)
+
+
+def test_who_called_accept_owns_the_socket_on_linux() -> None:
+    """sock_graft() in include/net/sock.h takes the user of the process that calls accept()."""
+    text = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 user=1001 x=a.accept"
+    for os, release, user in (("linux", "6.18.44", 1001), ("freebsd", "14.1", 0)):
+        (owner,) = [sock.user for sock in walked(stack_of(os, release), text).socks if sock.name == "x"]
+        assert owner == user, os
+
+
+@pytest.mark.parametrize(
+    ("os", "text", "v4", "v6"),
+    [
+        ("illumos", "::ffff:127.0.0.1", None, "::ffff:127.0.0.1"),
+        ("illumos", "::ffff:0.0.0.0", None, ALL),
+        ("linux", "::ffff:127.0.0.1", "127.0.0.1", None),
+        ("linux", "::ffff:0.0.0.0", ANY, None),
+        ("windows", "::", ALL, ALL),
+        ("linux", "::", ANY, ANY),
+    ],
+)
+def test_the_spaces_that_an_address_takes(os: str, text: str, v4: str | None, v6: str | None) -> None:
+    expectations = catalog.expectations(os)
+    transitions = stack_of(os, expectations.covers[1])
+    sock = Sock("a", "tcp", "ipv6", 0)
+    found = transitions._addressed(sock, address(text, transitions.stack.local))
+    assert (found.v4, found.v6) == (v4, v6)
+
+
+def test_a_port_remembers_what_its_last_bind_wrote() -> None:
+    """SO_REUSEPORT of the first bind is remembered with its user and address, and nothing once one comes without it."""
+    transitions = stack_of("linux", "6.18.44")
+    memory = walked(transitions, "user=1001 a=tcp4 a.reuseport=1 a.bind=127.0.0.2").memory
+    assert (memory.user, memory.form, memory.v4, memory.v6) == (1001, "ipv4", "127.0.0.2", None)
+    assert memory.reuseport != "nothing"
+    again = walked(transitions, "user=1001 a=tcp4 a.reuseport=1 a.bind=127.0.0.2 b=tcp4 b.bind=127.0.0.1").memory
+    assert (again.reuseport, again.user, again.form, again.v4) == ("nothing", 0, "", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "family", "form", "kind", "v4", "v6"),
+    [
+        ("127.0.0.1", "ipv4", "ipv4", "specific", "127.0.0.1", None),
+        ("::ffff:127.0.0.1", "ipv6", "ipv4", "specific", "127.0.0.1", None),
+        ("::1", "ipv6", "ipv6", "specific", None, "::1"),
+        ("::", "ipv6", "ipv6", "wildcard", None, ANY),
+        ("/x", "unix", "path", "specific", "/x", None),
+        ("@x", "unix", "abstract", "specific", "@x", None),
+        ("cid:1", "vsock", "cid", "specific", "cid:1", None),
+    ],
+)
+def test_a_destination_in_the_place_of_a_new_socket(
+    text: str, family: str, form: str, kind: str, v4: str | None, v6: str | None
+) -> None:
+    assert target("tcp", to(text)) == Sock("", "tcp", family, 0, form=form, kind=kind, v4=v4, v6=v6)

@@ -176,6 +176,29 @@ def test_no_machine_at_all_is_no_success(tmp_path: Path) -> None:
     assert "no observations came" in (tmp_path / "summary").read_text(encoding="utf-8")
 
 
+def test_every_recorded_host_could_be_a_machine(tmp_path: Path) -> None:
+    """The smallest set of each: Wine, gVisor of six releases and the compiled stacks beside each other."""
+    runner = Runner(tmp_path)
+    (tmp_path / "bindmatrix").symlink_to(ROOT)
+    hosts = sorted(path for path in EVIDENCE.glob("*-*") if path.is_dir())
+    assert len(hosts) > 20
+    for host in hosts:
+        smallest = min(host.glob("*.jsonl.gz"), key=lambda path: path.stat().st_size)
+        name, _, release = host.name.partition("-")
+        facts: dict[str, object] = {"os": name, "release": release}
+        folder = tmp_path / "artifacts" / f"observations-{host.name}"
+        artefact(folder, host.name, facts, (smallest.name.removesuffix(".jsonl.gz"),))
+    names = [host.name for host in hosts]
+    runner.values |= {"needs.plan.outputs.names": " ".join(names), "needs.plan.outputs.prefix": ""}
+    done = runner.step("conformance.yml", "judge", "judge")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert runner.outputs()["status"] == "0"
+    summary = (tmp_path / "summary").read_text(encoding="utf-8")
+    assert all(f"| ✅ | {name} (" in summary for name in names)
+    # nothing that is recorded is proposed once more; what was compiled or emulated was not run
+    assert all(path.name.endswith("-run") for path in (tmp_path / "judged" / "evidence").iterdir())
+
+
 # --- issues
 
 

@@ -22,6 +22,10 @@ if not FOLDER.is_dir():
     pytest.skip("the workflows are in the repository alone", allow_module_level=True)
 
 PATHS = sorted(FOLDER.glob("*.yml"))
+#: what a fresh container has, beside what a test puts there
+BARE_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
+#: how a runner starts the shells: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax
+SHELLS = {"": ["bash", "-e"], "bash": ["bash", "--noprofile", "--norc", "-eo", "pipefail"]}
 
 
 def load(name: str) -> dict[str, Any]:
@@ -48,7 +52,10 @@ def steps() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
 
 @dataclass
 class Runner:
-    """Runs the ``run:`` steps of a job in ``folder``; programs in ``folder/bin`` are found before all others."""
+    """Runs the ``run:`` steps of a job in ``folder``; programs in ``folder/bin`` are found before all others.
+
+    Nothing of the environment of the tests is there: no HOME, and of PATH what every system has.
+    """
 
     folder: Path
     #: what `${{ ... }}` stands for
@@ -56,8 +63,11 @@ class Runner:
     environment: dict[str, str] = field(default_factory=dict)
     #: folder that holds the package bindmatrix which `bindmatrix` runs
     package: Path = Path(bindmatrix.__file__).parent.parent
+    #: what a virtual machine runs its steps with
+    machine_shell: tuple[str, ...] = ("sh",)
 
     def __post_init__(self) -> None:
+        self.program("python3", f'exec "{sys.executable}" "$@"\n')
         self.program("bindmatrix", f'export PYTHONPATH="{self.package}"\nexec "{sys.executable}" -m bindmatrix "$@"\n')
 
     def program(self, name: str, text: str) -> None:
@@ -69,10 +79,11 @@ class Runner:
 
     def step(self, workflow: str, job: str, name: str) -> subprocess.CompletedProcess[str]:
         """Run one step with its ``env:``; the outputs are in ``folder/output``, the summary in ``folder/summary``."""
-        (step,) = [one for one in load(workflow)["jobs"][job]["steps"] if one.get("name") == name]
+        described = load(workflow)["jobs"][job]
+        (step,) = [one for one in described["steps"] if one.get("name") == name]
+        shell = step.get("shell") or described.get("defaults", {}).get("run", {}).get("shell", "")
         environment = {
-            **os.environ,
-            "PATH": os.pathsep.join([str(self.folder / "bin"), os.environ["PATH"]]),
+            "PATH": os.pathsep.join([str(self.folder / "bin"), *BARE_PATH]),
             "GITHUB_OUTPUT": str(self.folder / "output"),
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
             "GITHUB_WORKSPACE": str(self.folder),
@@ -85,7 +96,7 @@ class Runner:
         }
         script = self.folder / "script.sh"
         script.write_text(step["run"], encoding="utf-8")
-        command = ["bash", "-e", str(script)]
+        command = [*(self.machine_shell if shell.startswith("cpa.sh") else SHELLS[shell]), str(script)]
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=300)
 
     def _value(self, text: object) -> str:

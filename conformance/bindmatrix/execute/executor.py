@@ -860,6 +860,11 @@ class SecondHost:
             _libc("setns", self._home, self.NEWNET)
 
     def close(self) -> None:
+        try:  # closing the namespace would take the interface, and its addresses, away some time later
+            index = _socket.if_nametoindex(self.NAMES[0].decode())
+            self._ask(17, 0, struct.pack("=BxHiII", 0, 0, index, 0, 0))  # RTM_DELLINK
+        except OSError:
+            pass  # it was never made, or this is another namespace by now
         for descriptor in (self._home, self._there):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -1145,6 +1150,10 @@ class Executor:
         steps, special = parse(text)
         if self._broken:
             raise NoVerdict(self._broken)
+        if self._second_host and not any(step[0] == ABROAD for step in steps) and any(one in text for one in HERE):
+            # the addresses that only the second host gives this one are nobody's to the other scenarios
+            self._second_host.close()
+            self._second_host = None
         if special or self._limited:
             return self._run_special(steps)
         sockets = self._sockets

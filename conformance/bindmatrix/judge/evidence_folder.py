@@ -20,26 +20,21 @@ from bindmatrix.rules import catalog, provenance, releases
 
 def name_of(host: HostTable, evidence: Path) -> str:
     """The folder of its kernel: an existing one, or ``linux-6.11.0``, without the build of a distribution."""
-    release = _release(host.os, host.summary.release)
+    release = _number(host.os, host.summary.release)
     rows = provenance.read(evidence)
     method = provenance.method_of(host.summary.host)
     others = False
     for path in sorted(evidence.glob(f"{host.os}-*")):
-        if _release(host.os, path.name.removeprefix(f"{host.os}-")) == release:
+        if releases.parse(_number(host.os, path.name.removeprefix(f"{host.os}-"))) == releases.parse(release):
             if path.name not in rows or rows[path.name].method == method:
                 return path.name
             others = True
-    return "-".join([host.os, _text(release), *([str(method)] if others else [])])
+    return "-".join([host.os, release, *([str(method)] if others else [])])
 
 
-def _release(os: str, text: str) -> tuple[str, tuple[int, ...]]:
-    """Branch and version of a release, which may have a name (``xp``)."""
-    return releases.parse(catalog.expectations(os).resolve(text))
-
-
-def _text(release: tuple[str, tuple[int, ...]]) -> str:
-    branch, version = release
-    return "-".join(word for word in (branch, ".".join(map(str, version))) if word)
+def _number(os: str, release: str) -> str:
+    """A release, which may have a name (``xp``), as the number of its kernel."""
+    return releases.plain(catalog.expectations(os).resolve(release))
 
 
 def scenarios(folder: Path) -> set[str]:
@@ -65,7 +60,7 @@ def describe(evidence: Path, host: HostTable, folder: str, why: str) -> None:
     path = evidence / provenance.NAME
     if folder in provenance.read(evidence):
         return
-    release = _text(_release(host.os, host.summary.release))
+    release = _number(host.os, host.summary.release)
     row = {"method": str(provenance.method_of(host.summary.host)), "release": release, "why": why}
     entry = textwrap.indent(f"{json.dumps(folder)}: {json.dumps(row, indent=1)}", " ")
     before = path.read_text(encoding="utf-8").rstrip().removesuffix("}").rstrip() if path.exists() else "{"

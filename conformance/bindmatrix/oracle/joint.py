@@ -14,8 +14,8 @@ from typing import TypeVar
 from bindmatrix.notation import Step
 from bindmatrix.oracle.delivery import Delivery
 from bindmatrix.oracle.evaluator import CompiledEvaluator
+from bindmatrix.oracle.layout import Layout
 from bindmatrix.oracle.oracle import Edge, Node, Oracle
-from bindmatrix.oracle.transitions import Transitions
 from bindmatrix.rules.model import Model, Rule
 from bindmatrix.rules.sockets import Call, Sock, State
 
@@ -28,7 +28,9 @@ def alike(models: Sequence[Model]) -> list[list[int]]:
     """The numbers of ``models``, those together that can have one joint oracle: they differ in rules alone."""
     found: list[tuple[object, list[int]]] = []
     for number, model in enumerate(models):
-        traits = (model.stack, model.port, set(model.rules), Transitions(CompiledEvaluator(model)).traits)
+        # what states keep of options is that of all rules together, which is enough for each
+        _, _, *layout = Layout.of(model)
+        traits = (model.stack, model.port, set(model.rules), layout)
         same = next((those for known, those in found if known == traits), None)
         if same is None:
             found.append((traits, [number]))

@@ -20,6 +20,7 @@ from bindmatrix.oracle.branches import ANYTHING, API, Branch
 from bindmatrix.oracle.connections import Connections, to_itself
 from bindmatrix.oracle.evaluator import Decide, Evaluator
 from bindmatrix.oracle.layout import Layout
+from bindmatrix.oracle.port_effects import PortEffects, forgotten
 from bindmatrix.oracle.unknown import beside, failures, lost, not_described, reason
 from bindmatrix.outcomes import ANY_ERROR
 from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, SocketProfile
@@ -28,12 +29,10 @@ from bindmatrix.rules.sockets import (
     ANY,
     BITS,
     NO_PORT,
-    NOTHING,
     OTHER_PORT,
     SCENARIO_PORT,
     Address,
     Call,
-    Memory,
     Sock,
     State,
     address,
@@ -53,13 +52,8 @@ class Transitions:
         self.stack = evaluator.model.stack
         self.connections = Connections(evaluator)
         self.arrivals = Arrivals(evaluator, self.connections)
-        self.sections = evaluator.model.rules.keys()
-        self._at_bind, self._ever, self._moves, self._counts_sockets, self._leaves = Layout.of(evaluator.model)
-
-    @property
-    def traits(self) -> object:
-        """What of the rules is asked without asking one of them; equal where that is the same."""
-        return self._moves, self._leaves, self._counts_sockets
+        self._at_bind, self._ever, moves, self._counts_sockets, self._leaves = Layout.of(evaluator.model)
+        self.effects = PortEffects(evaluator, moves=moves)
 
     def apply(self, state: State, step: Step) -> list[Branch]:
         """The ways in which ``step`` can go in ``state``."""
@@ -135,8 +129,8 @@ class Transitions:
         state_after = sock.state if sock.connection else "bound"
         kept = "dual" if sock.tried == "dual" else ""  # a stack that keeps this does so whatever follows
         bound = new._replace(port=SCENARIO_PORT, state=state_after, tried=kept)
-        done = self._remember(call, bound, state, self._chained(call, state, sock, bound))
-        return self._branches(rules, left, self._grouped(call, bound, state, done))
+        done = self.effects.remember(call, bound, state, self.effects.chained(call, state, sock, bound))
+        return self._branches(rules, left, self.effects.grouped(call, bound, state, done))
 
     def _listen(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
@@ -149,16 +143,16 @@ class Transitions:
             "listen",
             rules,
             state,
-            dead=lambda: self._forget(put(state, sock, sock._replace(state="dead", port=OTHER_PORT))),
+            dead=lambda: forgotten(put(state, sock, sock._replace(state="dead", port=OTHER_PORT))),
         )
         if _fails(rules):
             return self._branches(rules, left, state)
         done = sock._replace(state="listening", port=sock.port or OTHER_PORT)
         after = put(state, sock, done)
         if done.port == SCENARIO_PORT and sock.state != "listening":
-            after = self._rechained(call, state, after, done)
-            after = self._remember(call, done, after, after)
-            after = self._grouped(call, done, state, after)
+            after = self.effects.rechained(call, state, after, done)
+            after = self.effects.remember(call, done, after, after)
+            after = self.effects.grouped(call, done, state, after)
         return self._branches(rules, left, after)
 
     def _connect(self, state: State, step: Step) -> list[Branch]:
@@ -221,7 +215,8 @@ class Transitions:
         if not sock.is_stream and sock.family != "unix":
             after = self.connections.put_connected(state, sock, done)
             # groups are about sockets: the address of the call is no part of what their rules see
-            return [Branch("ok", rules or API["plain"], self._grouped(call._replace(fits=True), sock, state, after))]
+            asked = call._replace(fits=True)
+            return [Branch("ok", rules or API["plain"], self.effects.grouped(asked, sock, state, after))]
         if to_itself(call.ends):
             if "new.to-itself" not in foreseen:
                 return not_described(lost(state), state, failed)
@@ -280,14 +275,14 @@ class Transitions:
             for sock in state.socks
             if not sock.left or sock.left > step.value
         ]
-        return [Branch("ok", API["plain"], self._forget(with_socks(state, tuple(socks))))]
+        return [Branch("ok", API["plain"], forgotten(with_socks(state, tuple(socks))))]
 
     def _close(self, state: State, step: Step) -> list[Branch]:
         sock = get(state, step.socket)
         done = self.connections.closed(sock, state)
         if self.connections.closes_later(sock, state):
             done = lost(done, "later")
-        return [Branch("ok", API["plain"], self._forget(done))]
+        return [Branch("ok", API["plain"], forgotten(done))]
 
     def _deliver(self, state: State, step: Step) -> list[Branch]:
         return self.arrivals.deliver(state, step)
@@ -321,66 +316,6 @@ class Transitions:
             v6=v6 if "ipv6" in spaces else None,
             at_bind=sock.now & self._at_bind,
         )
-
-    def _chained(self, call: Call, state: State, sock: Sock, bound: Sock) -> State:
-        rules = self.decide("chain", call, bound, state)
-        others = tuple(one for one in state.socks if one is not sock)
-        tail = rules and rules[0].end == "tail"
-        if self._moves and any(one.front for one in others):
-            bound = bound._replace(front=1 + max(one.front for one in others))
-        return with_socks(state, (*others, bound) if tail else (bound, *others))
-
-    def _rechained(self, call: Call, state: State, after: State, sock: Sock) -> State:
-        """``after`` with a new listener where a rule of ``chain`` about listen() puts it; else where it was."""
-        rules = self.decide("chain", call, sock, state)
-        if not rules or not any(name == "call" for name, _ in rules[0].when):
-            return after
-        others = tuple(one for one in after.socks if one is not sock)
-        tail = rules[0].end == "tail"
-        return with_socks(after, (*others, sock) if tail else (sock, *others))
-
-    def _grouped(self, call: Call, sock: Sock, before: State, after: State) -> State:
-        """``after`` with ``sock`` in the group that a rule of ``groups`` about this call gives it, where one does."""
-        rules = self.decide("groups", call, sock, before)
-        if not rules:
-            return after
-        rule, done = rules[0], get(after, sock.name)
-        if rule.group == "left":
-            return put(after, done, done._replace(group=0))
-        number = 1 + max(one.group for one in after.socks)
-        if rule.group == "joined":
-            # the one that the rule was asked about; it may have been in no group so far
-            found = self.evaluator.matching(rule, call, sock, before)[0]
-            if found.group:
-                number = found.group
-            else:
-                after = put(after, found, found._replace(group=number))
-        return put(after, done, done._replace(group=number))
-
-    def _remember(self, call: Call, sock: Sock, before: State, after: State) -> State:
-        """``after`` with what the port remembers of this bind() or listen()."""
-        if sock.port != SCENARIO_PORT or sock.protocol != "tcp" or "remember" not in self.sections:
-            return after
-        memory = before.memory
-        for rule in self.decide("remember", call, sock, before):
-            slot, write = rule.memory, rule.write
-            if write == "keep":
-                continue
-            if slot == "reuseaddr":
-                memory = memory._replace(reuseaddr=write)
-            elif write == "nothing":
-                memory = Memory(reuseaddr=memory.reuseaddr)
-            else:
-                memory = Memory(memory.reuseaddr, write, sock.user, sock.form, sock.v4, sock.v6)
-        return after._replace(memory=memory)
-
-    def _forget(self, state: State) -> State:
-        """Reset the memory of the port when its last TCP socket leaves."""
-        if state.memory != NOTHING and not any(
-            sock.port == SCENARIO_PORT and sock.protocol == "tcp" for sock in state.socks
-        ):
-            return state._replace(memory=NOTHING)
-        return state
 
     def _left(
         self, section: str, rules: tuple[CallRule, ...], state: State, **variants: Callable[[], State]

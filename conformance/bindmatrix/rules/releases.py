@@ -33,10 +33,21 @@ class ReleaseError(BindmatrixError):
 @lru_cache(maxsize=1024)
 def parse(text: str) -> tuple[str, tuple[int, ...]]:
     """Branch (often empty) and version numbers of a release; what follows them (``-RELEASE``, ``-rc7``) is dropped."""
+    match = _matched(text)
+    return match["branch"] or "", tuple(int(part) for part in match["version"].split("."))
+
+
+def plain(text: str) -> str:
+    """Branch and version of a release as they are written: ``6.11.0`` of ``6.11.0-19-generic``, ``omnios-2026.05``."""
+    match = _matched(text)
+    return "-".join(word for word in (match["branch"], match["version"]) if word)
+
+
+def _matched(text: str) -> re.Match[str]:
     match = _RELEASE.match(text.strip().lower()[:200])
     if match is None or text.strip()[match.end() : match.end() + 1].isdigit():
         raise ReleaseError(f"expected a release such as '6.12.43', got {text[:80]!r}")
-    return match["branch"] or "", tuple(int(part) for part in match["version"].split("."))
+    return match
 
 
 def is_release(text: str) -> bool:
