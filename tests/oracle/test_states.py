@@ -383,6 +383,12 @@ def test_a_change_of_user_and_a_wait_succeed_where_nothing_is_known() -> None:
     assert oracle.predict("a=mptcp4 a.bind=127.0.0.1").rules == (API["kind"], API["kind"])
 
 
+def test_a_group_that_is_joined_twice_is_not_described() -> None:
+    found = Oracle(catalog.expectations("linux").at("6.18.44")).predict("a=udp4 a.join=224.0.0.251 a.join=224.0.0.251")
+    assert found.outcomes == ("ok", "ok", None)
+    assert found.rules[2] == API["unknown"]
+
+
 def test_a_recorded_run_has_an_outcome_for_each_step() -> None:
     oracle = Oracle(catalog.expectations("linux").at("6.18.44"))
     steps = (step("a=tcp4"), step("a.bind=127.0.0.1"))

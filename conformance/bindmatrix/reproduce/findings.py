@@ -51,6 +51,7 @@ class KernelFinding:
         first: list[Expected] = [line.observed or line.expected for line in plain.lines[:-1]]
         if seen is not None:
             first = list(seen[:-1])
+            facts["recorded"] = f"{self.os}-{facts['release']}"  # whose method it is: a host of the evidence
         last = given_outcomes("? " * len(first) + self.expect, self.scenario)[-1]
         return build(
             self.scenario,
