@@ -187,8 +187,9 @@ def test_ask_what_a_runtime_does(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ask", "--runtime", "go-http", "--os", "windows", "--os", "openbsd", "--os", "linux"]) == 0
     out = capsys.readouterr().out
     assert out.startswith('go-http: Go net 1.27.3, net.Listen("tcp", ":port"), http.ListenAndServe\n')
-    assert "what it does on windows (source read):\na=tcp6 a.v6only=0 a.bind=:: a.listen\n" in out
-    assert "what it does on openbsd (source read):\na=tcp4 a.reuseaddr=1 a.bind=0.0.0.0 a.listen\n" in out
+    windows, openbsd = (out.partition(f"what it does on {os} (source read):\n")[2] for os in ("windows", "openbsd"))
+    assert windows.splitlines()[1] == "  a=tcp6 a.v6only=0 a.bind=:: a.listen"
+    assert openbsd.splitlines()[1] == "  a=tcp4 a.reuseaddr=1 a.bind=0.0.0.0 a.listen"
     assert "what it does on linux (recorded on linux 6.18.44, 2026-11-29):\n" in out
 
 
@@ -224,7 +225,6 @@ def test_ask_a_runtime_where_it_is_not(capsys: pytest.CaptureFixture[str]) -> No
     [
         (["--runtime", "go-htp"], "--runtime: unknown runtime 'go-htp'; did you mean 'go-http'?"),
         (["--runtime", "go-tcp4", "a.foo=1", "--os", "linux"], "scenario:1:46: unknown call or option 'foo'"),
-        ([], "question: expected a scenario, a file, a protocol or --runtime"),
     ],
 )
 def test_ask_a_runtime_wrongly(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
