@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 from bindmatrix.advice.runtime_questions import RuntimeQuestion, runtime_questions
 from bindmatrix.answers import ask, explorer, questions, release_changes
+from bindmatrix.answers.common_questions import COMMON_QUESTIONS
 from bindmatrix.answers.explorer import AskedScenario, Band, SystemTable
 from bindmatrix.answers.questions import FAMILIES, PRESETS, QuestionFamily, scenario_text
 from bindmatrix.notation import Scenario, parse
@@ -233,6 +234,18 @@ def test_a_preset_shows_every_system_at_once(tab: Tab) -> None:
     assert "no SO_REUSEPORT" in tab.row("Windows")
     assert tab.page.locator("#headline").inner_text().startswith("Yes on")
     assert "s=a=udp4+a.reuseport=1" in tab.page.url
+
+
+def test_every_common_question_is_answered_by_one_choice(tab: Tab, made: Made) -> None:
+    """The fifteen questions of the issue trackers: one choice from the first screen; a release opens with a second."""
+    # those of options and addresses that this smaller explorer has
+    held = {one.question for one in PRESETS if one.choice in made.choices}
+    asked = [one for one in COMMON_QUESTIONS if one.preset in held]
+    assert len(asked) >= 12
+    for one in asked:
+        tab.page.select_option("#preset", label=one.preset)
+        assert tab.page.locator("#systems tbody tr:not(.older)").count() == len(made.systems), one.question
+        assert tab.page.locator("#headline").inner_text(), one.question
 
 
 def test_a_change_of_one_field_that_is_not_combined_says_what_else_changed(tab: Tab) -> None:
