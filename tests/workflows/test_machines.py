@@ -72,7 +72,13 @@ def test_a_job_that_observes_runs_to_its_end(job: str, tmp_path: Path, capsys: p
 def interpreters() -> dict[str, str]:
     """The oldest Python that the executor runs on, as far as this machine has it, and this machine's."""
     old = [str(path) for path in PYENV.glob("3.8.*/bin/python3.8")] + [str(shutil.which("python3.8") or "")]
-    return {"python3.8": next((path for path in old if path), ""), "cc": str(shutil.which("cc") or "")}
+    return {"python3.8": next(filter(None, map(itself, old)), ""), "cc": str(shutil.which("cc") or "")}
+
+
+def itself(python: str) -> str:
+    """The interpreter that ``python`` starts, "" for none: a shim of pyenv finds none in an empty environment."""
+    command = [python, "-c", "import sys; print(sys.executable)"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() if python else ""
 
 
 @pytest.mark.parametrize("shell", [(BUSYBOX, "sh"), (DASH,)], ids=["busybox", "dash"])
