@@ -27,7 +27,7 @@ from bindmatrix.rules import catalog, confidence, provenance
 _EPILOG = """\
 index.html is the explorer: one file of its own that needs no network.  The other pages are claims, findings, releases,
 runtimes, recipes, open questions, and how we know; they link back to it with the scenario filled in.  Findings are
-there where their list is: in a checkout.  It takes about half a minute of one processor.
+there where their list is: in a checkout.  It takes about a minute of one processor.
 
 Exit status: 0 done, 2 the folder cannot be written.
 
