@@ -5,12 +5,11 @@
     {"for": "openbsd", "bindmatrix": "0.1.0", "rules": "1d0f6a3c25b4", "scenarios": 14423, "witnesses": 93,
      "seconds": 50}
 
-``rules`` are the first hexadecimal digits of the SHA-256 of the expectation file that chose the scenarios.
+``rules`` is the version of the expectation files that `bindmatrix --version` prints.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 from bindmatrix import __version__
 from bindmatrix.execute import c_executor, executor
 from bindmatrix.quoting import c_comment
+from bindmatrix.rules import catalog
 from bindmatrix.rules.model import Expectations
 
 PYTHON, C = "python", "c"
@@ -48,16 +48,11 @@ def description(expectations: Expectations, scenarios: Sequence[str], witnesses:
     return {
         "for": expectations.os,
         "bindmatrix": __version__,
-        "rules": version_of(expectations),
+        "rules": catalog.data_version(),
         "scenarios": len(scenarios),
         "witnesses": witnesses,
         "seconds": seconds,
     }
-
-
-def version_of(expectations: Expectations) -> str:
-    """The version of the rules of a system."""
-    return hashlib.sha256(Path(expectations.file).read_bytes()).hexdigest()[:12]
 
 
 def render(language: str, name: str, title: str, kit: dict[str, Any], scenarios: Sequence[str]) -> str:

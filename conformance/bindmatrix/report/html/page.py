@@ -29,8 +29,8 @@ def render(view: MatrixView) -> str:
         ("VERSION", __version__),
         ("HOSTS", counted(len(view.both.hosts), "host")),
         ("SCENARIOS", counted(len(view.both.vector), "scenario")),
-        ("STYLE_HASH", _hash(style)),
-        ("SCRIPT_HASH", _hash(script)),
+        ("STYLE_HASH", policy_hash(style)),
+        ("SCRIPT_HASH", policy_hash(script)),
         ("STYLE", style),
         ("SCRIPT", script),
         ("DATA", encode(view)),
@@ -43,5 +43,6 @@ def _asset(name: str) -> str:
     return (files("bindmatrix.report.html") / name).read_text(encoding="utf-8")
 
 
-def _hash(text: str) -> str:
+def policy_hash(text: str) -> str:
+    """The hash of a style or script, as a content security policy names it."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

@@ -6,8 +6,6 @@ security policy names the hashes of the one style and the one script.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -15,6 +13,7 @@ from importlib.resources import files
 from bindmatrix import __version__
 from bindmatrix.advice.runtime_questions import RuntimeQuestion
 from bindmatrix.answers.explorer import AskedScenario, SystemTable
+from bindmatrix.report.html.page import policy_hash
 from bindmatrix.report.site.explorer_data import encode
 
 #: in the order in which they are put together
@@ -37,8 +36,8 @@ def render(
         SYSTEMS=f"{len(systems)}",
         QUESTIONS=f"{len(systems[0].column):,}",
         NAVIGATION=navigation(pages, "index.html"),
-        STYLE_HASH=sha256(style),
-        SCRIPT_HASH=sha256(script),
+        STYLE_HASH=policy_hash(style),
+        SCRIPT_HASH=policy_hash(script),
         STYLE=style,
         SCRIPT=script,
         DATA=encode(systems, listed, runtimes, methods),
@@ -66,8 +65,3 @@ def filled(template: str, **values: str) -> str:
     for name, value in values.items():
         template = template.replace(f"@{name}@", value)
     return template
-
-
-def sha256(text: str) -> str:
-    """The hash of a style or script, as a content security policy names it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

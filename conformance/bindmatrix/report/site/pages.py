@@ -13,7 +13,8 @@ from bindmatrix.answers.explorer import KINDS, Band, SystemTable
 from bindmatrix.answers.open_questions import OpenQuestion
 from bindmatrix.answers.release_changes import ReleaseChange, ReleaseDifference
 from bindmatrix.programs.runtimes import Runtime
-from bindmatrix.report.site.explorer_page import asset, filled, navigation, sha256
+from bindmatrix.report.html.page import policy_hash
+from bindmatrix.report.site.explorer_page import asset, filled, navigation
 
 #: file -> title, in the order of the links
 PAGES: dict[str, str] = {
@@ -47,7 +48,7 @@ def page(file: str, lead: str, body: str, pages: Mapping[str, str] = PAGES) -> s
         VERSION=__version__,
         TITLE=escape(pages[file]),
         NAVIGATION=navigation(pages, file),
-        STYLE_HASH=sha256(style),
+        STYLE_HASH=policy_hash(style),
         STYLE=style,
         LEAD=escape(lead),
         BODY=body,
