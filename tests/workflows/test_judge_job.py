@@ -311,6 +311,10 @@ def checkout(folder: Path, system: str) -> Path:
     (made / "expectations" / "evidence").mkdir(parents=True)
     shutil.rmtree(made / "conformance" / "bindmatrix" / "expectations", ignore_errors=True)
     shutil.copy(catalog.folder() / f"{system}.yaml", made / "expectations")
+    systems = (catalog.folder() / "systems.yaml").read_text(encoding="utf-8").splitlines(keepends=True)
+    (made / "expectations" / "systems.yaml").write_text(
+        "".join(line for line in systems if line.startswith(f"{system}:")), encoding="utf-8"
+    )
     for recorded in EVIDENCE.glob(f"{system}-*"):
         shutil.copytree(recorded, made / "expectations" / "evidence" / recorded.name)
     shutil.copy(EVIDENCE / "README.md", made / "expectations" / "evidence")
