@@ -41,7 +41,8 @@ class Arrivals:
         deaf = [one for one in covering if one.state == "bound"]
         failed = put(state, sock, self.connections.failed(sock, sock.state, "dead"))
         if not listeners and not deaf:
-            return [Branch("ECONNREFUSED", API["refused"], failed)]
+            # which error is for the rules of `deliver` to say: ECONNREFUSED nearly everywhere, ECONNRESET on lwIP
+            return [Branch(ANY_ERROR, API["refused"], failed)]
         branches = [
             Branch("ok", API["listener"], self._established(state, sock, done, listener, at, number), bool(deaf))
             for listener in listeners

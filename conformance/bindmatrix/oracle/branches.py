@@ -37,7 +37,7 @@ API = {
     "closed": _api("closed", "the socket is closed or was never made", REFUSE, "EBADF"),
     "absent": _api("absent-option", "the platform has no such option", REFUSE, "ENOPROTOOPT"),
     "plain": _api("plain", "nothing can go wrong here"),
-    "refused": _api("nobody-listens", "no socket listens at that address", REFUSE, "ECONNREFUSED"),
+    "refused": _api("nobody-listens", "no socket listens at that address", REFUSE),
     "listener": _api("listener", "a listener covers the address"),
     "queue": _api("queue", "a connection waits to be accepted"),
     "empty": _api("empty-queue", "nothing waits to be accepted", REFUSE, "timeout"),
