@@ -75,7 +75,7 @@ TESTS = {
     "oracle/layout.py": _ORACLE,
     "oracle/oracle.py": _ORACLE,
     "oracle/port_effects.py": _ORACLE,
-    "oracle/prediction.py": ("tests/oracle/test_prediction.py",),
+    "oracle/prediction.py": ("tests/oracle/test_prediction.py", "tests/oracle/test_engine.py"),
     "oracle/sharing.py": ("tests/oracle/test_sharing.py", "tests/answers/test_reason.py"),
     "oracle/trace.py": ("tests/oracle/test_trace.py",),
     "oracle/transitions.py": _ORACLE,

@@ -26,6 +26,9 @@ from bindmatrix.outcomes import ANY_ERROR, Expected, accepts
 from bindmatrix.rules.model import Model, Rule
 from bindmatrix.rules.sockets import State
 
+#: edges that are kept, about: 700 bytes each with the states that they lead to; a full run of a matrix walks 300,000
+MOST_EDGES = 400_000
+
 
 class Answer:
     """What one step returns, and the rules that say so."""
@@ -108,11 +111,13 @@ class Oracle:
         self.evaluator = evaluator or CompiledEvaluator(model)
         self._transitions = Transitions(self.evaluator)
         self._nodes: dict[tuple[State, ...], Node] = {}
+        self._edge_count = 0
         self.start = self._node((State(user=0),))
 
     def predict(self, scenario: Scenario | str) -> Prediction:
         """What every step returns; raises :class:`~bindmatrix.errors.Problem` for a text that is no scenario."""
         steps = (parse(scenario) if isinstance(scenario, str) else scenario).steps
+        self._bound()
         edges = []
         node = self.start
         for step in steps:
@@ -126,6 +131,7 @@ class Oracle:
 
         An outcome of None was not asserted.
         """
+        self._bound()
         edges = []
         node = self.start
         for step, outcome in zip(steps, outcomes, strict=True):
@@ -144,10 +150,17 @@ class Oracle:
         edge = node.edges.get(step.text)
         if edge is None:
             edge = node.edges[step.text] = self._edge(node, step)
+            self._edge_count += 1
         return edge
+
+    def _bound(self) -> None:
+        """Start anew when the memo has grown too large; between two scenarios nobody is on the way."""
+        if self._edge_count > MOST_EDGES:
+            self.forget()
 
     def forget(self) -> None:
         """Clear the memo; it is cyclic, so reference counting cannot free it."""
+        self._edge_count = 0
         for node in self._nodes.values():
             node.edges.clear()
         self._nodes = {self.start.states: self.start}

@@ -19,6 +19,9 @@ from bindmatrix.rules import confidence
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.model import Model
 
+#: texts of predictions that are kept; a full run of a matrix needs a tenth, sequences hardly repeat one
+MOST_JSON = 20_000
+
 
 class Predictor:
     """Predicts by the rules of ``model``; ``divergences`` are those in force."""
@@ -44,6 +47,8 @@ class Predictor:
             return f'{{"scenario":"{text}",{self._rest(found, actual)}{self._actual(text, actual)}}}'
         rest = self._json.get(found)
         if rest is None:
+            if len(self._json) >= MOST_JSON:
+                self._json.clear()
             rest = self._json[found] = self._rest(found, actual)
         return f'{{"scenario":"{text}",{rest}}}'
 
