@@ -9,7 +9,7 @@ from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.oracle import oracle, prediction, variants
-from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.oracle.oracle import Edge, Node, Oracle
 from bindmatrix.oracle.prediction import Predictor
 from bindmatrix.rules import catalog, divergences
 from bindmatrix.rules.loader import loads
@@ -20,6 +20,16 @@ from tests.lint.conftest import GOOD
 def test_the_rules_of_all_releases_at_once_are_no_model() -> None:
     with pytest.raises(TypeError, match=r"expected a Model, such as expectations\.at\('1\.0'\); got Expectations"):
         Oracle(loads(GOOD, "demo.yaml"))  # type: ignore[arg-type]
+
+
+def test_what_was_observed_decides_where_a_run_goes_on() -> None:
+    """An error that no branch names goes where any error goes; an ``ok`` that none names tells nothing."""
+    whole, bound, failed, other = Node(()), Node(()), Node(()), Node(())
+    edge = Edge(None, (), whole, {"EINVAL": other, "refused": failed})
+    assert [edge.after(outcome) for outcome in ("ok", "EINVAL", "EACCES")] == [whole, other, failed]
+    assert Edge(None, (), whole, {"ok": bound, "EINVAL": other}).after("ok") is bound
+    assert Edge(None, (), whole, {"ok": bound, "EINVAL": other}).after("EACCES") is whole
+    assert Edge("ok", (), whole, {}).after("EACCES") is whole
 
 
 @pytest.mark.parametrize(("before", "outcome"), [("a.reuseaddr=1 ", "ok"), ("", "EADDRINUSE")])
