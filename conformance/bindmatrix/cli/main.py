@@ -177,7 +177,7 @@ def _forgive_letters() -> None:
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Says in one line what is wrong with the arguments (argparse would print the usage too); its help has 80 columns."""
+    """Says in one line what is wrong with the arguments, without the usage; its help has 80 columns."""
 
     def format_help(self) -> str:
         """The help, its prose wrapped; tables and examples, which are indented or short, stay as they are."""
