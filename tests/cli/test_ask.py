@@ -11,7 +11,7 @@ import pytest
 from bindmatrix.answers import ask
 from bindmatrix.answers.common_questions import COMMON_QUESTIONS
 from bindmatrix.answers.headline import headline
-from bindmatrix.answers.questions import PRESETS
+from bindmatrix.answers.questions import LISTED_PRESETS, PRESETS, scenario_text
 from bindmatrix.cli.main import main
 from bindmatrix.cli.short_form import read
 from bindmatrix.errors import Problem
@@ -383,10 +383,12 @@ def test_without_arguments_it_opens_with_what_people_ask(capsys: pytest.CaptureF
 def test_every_common_question_is_one_line_and_one_preset() -> None:
     """The fifteen questions of the issue trackers: a line that a person would type, and one click in the explorer."""
     assert len(COMMON_QUESTIONS) == 15
-    presets = {one.question for one in PRESETS}
+    presets = {one.question: scenario_text(one.choice) for one in PRESETS}
+    presets |= {question: text for _, question, text in LISTED_PRESETS}
     for one in COMMON_QUESTIONS:
-        assert one.preset in presets, one.question
         scenario = read(one.line.partition(" --os")[0]).scenario
+        # the explorer asks who receives, too
+        assert presets[one.preset].partition(" deliver=")[0] == scenario.text.partition(" deliver=")[0], one.question
         found = ask.answers(scenario, ["linux", "freebsd"])
         assert headline(scenario, found), one.question
 
