@@ -20,14 +20,6 @@ from bindmatrix.rules.boundaries import Stretch, ranges, stretches
 from bindmatrix.rules.confidence import Confidence
 from bindmatrix.rules.model import Expectations, Rule
 
-#: the systems in the order in which people have them
-ORDER = ("linux", "macos", "windows", "freebsd", "netbsd", "openbsd", "dragonfly", "illumos", "gvisor", "wine")
-
-
-def in_order() -> list[str]:
-    """The systems in the order of ORDER; those that it does not name come last."""
-    return sorted(catalog.names(), key=lambda os: (ORDER.index(os) if os in ORDER else len(ORDER), os))
-
 
 @dataclass(frozen=True)
 class SystemAnswer:
@@ -99,7 +91,7 @@ def answers(scenario: Scenario, systems: Iterable[str] = (), release: str = "") 
     Raises :class:`~bindmatrix.errors.Problem` for a system or release that does not exist.
     """
     found: list[SystemAnswer] = []
-    for os in systems or in_order():
+    for os in systems or catalog.names():
         expectations = catalog.expectations(os)
         if release:
             found += of_variants(

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import NamedTuple
 
-from bindmatrix.answers.ask import in_order
 from bindmatrix.answers.question_walk import AskedSteps, QuestionGroup, Walk, WalkAnswer, WalkPart, grouped
 from bindmatrix.answers.questions import FAMILIES, first_part, last_part, second_part
 from bindmatrix.answers.reason import ABSENT, of_rules
@@ -86,7 +85,7 @@ def tables(listed: Sequence[AskedScenario] = ()) -> Iterator[SystemTable]:
     asked = [AskedSteps(parse(one.text).steps, one.ignores) for one in listed]
     questions = [*_composed(), *asked]
     groups = grouped(questions)
-    for os in in_order():
+    for os in catalog.names():
         yield _table(os, groups, len(questions))
 
 

@@ -140,7 +140,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _ask_runtime(arguments: argparse.Namespace) -> None:
     """Print the answers for what a runtime does on each system, and for the steps that follow."""
     row = runtimes.runtime(arguments.runtime)
-    systems = list(dict.fromkeys(arguments.os)) or ask.in_order()
+    systems = list(dict.fromkeys(arguments.os)) or catalog.names()
     asked: dict[str, list[str]] = {}
     silent = []
     for system in systems:

@@ -10,7 +10,6 @@ from bindmatrix.advice.recipe_goals import GOALS
 from bindmatrix.advice.recipes import Recipe, recipes
 from bindmatrix.advice.runtime_questions import RuntimeQuestion, runtime_questions
 from bindmatrix.answers import claims, explorer, open_questions, release_changes
-from bindmatrix.answers.ask import in_order
 from bindmatrix.answers.claims import ClaimResult
 from bindmatrix.answers.explorer import AskedScenario, SystemTable
 from bindmatrix.answers.open_questions import OpenQuestion
@@ -127,7 +126,7 @@ def made(*, alone: bool) -> dict[str, str]:
 def _tables(listed: Sequence[AskedScenario]) -> list[SystemTable]:
     found = []
     with Progress() as progress:
-        update = progress.add("systems", len(in_order()))
+        update = progress.add("systems", len(catalog.names()))
         for number, table in enumerate(explorer.tables(listed), start=1):
             found.append(table)
             update(number)

@@ -22,7 +22,7 @@ def name_of(host: HostTable, evidence: Path) -> str:
     """The folder of its kernel: an existing one, or ``linux-6.11.0``, without the build of a distribution."""
     release = _number(host.os, host.summary.release)
     rows = provenance.read(evidence)
-    method = provenance.method_of(host.summary.host)
+    method = catalog.method_of(host.summary.host)
     others = False
     for path in sorted(evidence.glob(f"{host.os}-*")):
         if releases.parse(_number(host.os, path.name.removeprefix(f"{host.os}-"))) == releases.parse(release):
@@ -61,7 +61,7 @@ def describe(evidence: Path, host: HostTable, folder: str, why: str) -> None:
     if folder in provenance.read(evidence):
         return
     release = _number(host.os, host.summary.release)
-    row = {"method": str(provenance.method_of(host.summary.host)), "release": release, "why": why}
+    row = {"method": str(catalog.method_of(host.summary.host)), "release": release, "why": why}
     entry = textwrap.indent(f"{json.dumps(folder)}: {json.dumps(row, indent=1)}", " ")
     before = path.read_text(encoding="utf-8").rstrip().removesuffix("}").rstrip() if path.exists() else "{"
     path.write_text(f"{before}{'' if before == '{' else ','}\n{entry}\n}}\n", encoding="utf-8")

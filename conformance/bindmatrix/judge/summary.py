@@ -173,8 +173,11 @@ class Collector:
         if verdict.kind == VerdictKind.UNKNOWN:
             rule = _unknown_rule(self.judge, verdict)
         call = _call(verdict.observation.scenario.split()[verdict.step]) if verdict.step >= 0 else ""
-        actual = verdict.actual if len(self._groups) < MOST_DIFFERENT else OTHERS
-        key = (verdict.kind, rule.id if rule else "", call, verdict.expected, actual, verdict.divergence)
+        about = (verdict.kind, rule.id if rule else "", call, verdict.expected, verdict.divergence)
+        actual = verdict.actual
+        if (*about, actual) not in self._groups and len(self._groups) >= MOST_DIFFERENT:
+            actual = OTHERS
+        key = (*about, actual)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = VerdictGroup(

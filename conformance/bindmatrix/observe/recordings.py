@@ -4,7 +4,8 @@ The first line of a file that a run wrote names its format and its host::
 
     {"format": "bindmatrix-observations/1", "host": {"os": "linux", "release": "6.18.44", ...}}
 
-Beside ``host``, a file that a kit recorded has ``kit``: what the kit says of itself (``kit/program.py``).
+Beside ``host``, a file that a kit recorded has ``kit``: what the kit says of itself (``kit/program.py``).  A kit runs
+its ``witnesses`` twice, first of all and once more: the two lines of one are read as one observation with a repeat.
 
 Every other line is one scenario with the outcome of each step, ``null`` where none is asserted::
 
@@ -46,6 +47,8 @@ MAX_BYTES = 1 << 30
 #: bytes that the observations take, about, for whoever keeps all of them: two full runs
 MOST_HELD = 200_000_000
 _BATCH = 1 << 16
+#: witnesses of a kit, at most
+_MOST_WITNESSES = 10_000
 #: further runs of one scenario that count
 MOST_REPEATS = 100
 #: lists of outcomes that are remembered, at most
@@ -136,7 +139,24 @@ class Recording:
         self._complain(self._line, f"{why}; what comes after this line is not read")
 
     def batches(self) -> Iterator[list[Observation]]:
-        """The observations in pieces of some hundred lines."""
+        """The observations in pieces of some hundred lines; the two runs of a kit's witness are one observation."""
+        twice = -1
+        waiting: dict[str, Observation] = {}
+        for batch in self._batches():
+            if twice < 0:  # the first line is known now
+                twice = _witnesses(self.kit)
+            if twice:
+                waiting.update((one.scenario, one) for one in batch[:twice])
+                batch, twice = batch[twice:], max(0, twice - len(batch))
+            if waiting:
+                batch = [waiting.pop(one.scenario).again(one) if one.scenario in waiting else one for one in batch]
+            if batch:
+                yield batch
+        if waiting:  # the kit was ended before it ran them again
+            yield list(waiting.values())
+
+    def _batches(self) -> Iterator[list[Observation]]:
+        """What the lines say, one by one."""
         known = self._outcomes
         for lines in self._lines():
             batch = []
@@ -292,6 +312,12 @@ class Recording:
         self.bad_lines += 1
         if self.problem is None:
             self.problem = Problem(Place(self.name, line), message)
+
+
+def _witnesses(kit: Mapping[str, Any]) -> int:
+    """How many observations at the front of a kit's recording come again later (``executor.run_kit``)."""
+    count = kit.get("witnesses")
+    return min(max(count, 0), _MOST_WITNESSES) if isinstance(count, int) else 0
 
 
 def _whole(value: Any) -> Any:

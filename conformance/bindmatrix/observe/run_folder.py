@@ -90,7 +90,7 @@ class RunFolder:
     def write(self, lines: Sequence[bytes]) -> None:
         """Append raw lines, and save them once they are many or old; raises :class:`Problem` when the disk is full."""
         with self._told(), _uninterrupted():
-            self._stream.writelines(lines)
+            self._stream.write(b"".join(lines))
             self._unsaved += len(lines)
             now = time.monotonic()
             if self._unsaved >= _MOST_UNSAVED or now - self._saved_at > _FLUSH_SECONDS:

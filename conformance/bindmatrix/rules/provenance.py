@@ -145,27 +145,20 @@ def row_of(host: str, hosts: Mapping[str, RecordedHost]) -> RecordedHost:
 
 #: what a host says of itself where it was not described beforehand
 NOT_RECORDED = "method not recorded"
-#: kernels that run inside something that emulates or sandboxes them, by what their executor says
-_EMULATED = ("gvisor", "wine")
 
 
-def of_host(host: Mapping[str, Any], release: str, evidence: Path) -> str:
+def of_host(host: Mapping[str, Any], release: str, method: Method, evidence: Path) -> str:
     """By which method a host of ``release`` answered, in words: ``compiled from 11.5 with parts of 15.5``.
 
-    ``recorded`` names a folder of ``evidence``, ``method`` says it outright.  A host that described its own kernel
-    (``uname``) was run, or emulated where it says so.
+    In ``host`` ``recorded`` names a folder of ``evidence``, and ``method`` says it outright.  A host that described its
+    own kernel (``uname``) answered by ``method``.
     """
     if host.get("method"):
         return str(host["method"])
     if host.get("recorded"):
         row = read(evidence).get(str(host["recorded"]))
         return row.text if row else NOT_RECORDED
-    return obtained(method_of(host), release) if host.get("uname") else NOT_RECORDED
-
-
-def method_of(host: Mapping[str, Any]) -> Method:
-    """By which method a kernel that describes itself answered."""
-    return Method.EMULATED if host.get("os") in _EMULATED or host.get("emulator") else Method.RUN
+    return obtained(method, release) if host.get("uname") else NOT_RECORDED
 
 
 def cited(one: Evidence) -> str:
