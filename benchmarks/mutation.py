@@ -75,12 +75,12 @@ TESTS = {
     "oracle/layout.py": _ORACLE,
     "oracle/oracle.py": _ORACLE,
     "oracle/port_effects.py": _ORACLE,
-    "oracle/prediction.py": _ORACLE,
+    "oracle/prediction.py": ("tests/oracle/test_prediction.py", "tests/oracle/test_engine.py"),
     "oracle/sharing.py": ("tests/oracle/test_sharing.py", "tests/answers/test_reason.py"),
-    "oracle/trace.py": _ORACLE,
+    "oracle/trace.py": ("tests/oracle/test_trace.py",),
     "oracle/transitions.py": _ORACLE,
     "oracle/unknown.py": _ORACLE,
-    "oracle/variants.py": _ORACLE,
+    "oracle/variants.py": ("tests/oracle/test_variants.py", "tests/oracle/test_engine.py"),
 }
 #: recorded observations of which those are taken that show something new: every eighth
 SAMPLE = 8

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from bindmatrix.errors import Problem
+from bindmatrix.oracle import prediction
 from bindmatrix.oracle.prediction import Predictor
 from bindmatrix.rules import catalog, divergences
 
@@ -61,6 +62,17 @@ def test_a_line_is_the_same_once_its_steps_were_taken_before() -> None:
     assert [predictor().line(text) for text in texts] == first
     # the last two have the same outcomes by the same rules: one JSON of two scenarios
     assert first[1].partition(",")[2] == first[2].partition(",")[2]
+
+
+def test_steps_that_were_taken_before_are_not_parsed_and_their_rules_not_described_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = predictor()
+    text = "a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=0.0.0.0"
+    line = shown.line(text)
+    monkeypatch.setattr(prediction, "parse", None)
+    monkeypatch.setattr(prediction.json, "dumps", None)
+    assert shown.line(text) == line
 
 
 def test_a_scenario_is_shown_in_its_one_form() -> None:
