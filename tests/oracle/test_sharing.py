@@ -83,6 +83,13 @@ openbsd  a=udp4 a.reuseport=1 a.bind=0.0.0.0 b=udp4 b.reuseaddr=1 b.reuseport=1 
          => a: new.reuseaddr=yes both.reuseport=yes existing.address=wider (overlap, same)
 dragonfly  a=udp4 a.bind=0.0.0.0 b=udp4 b.reuseport=1 b.bind=224.0.0.251
            => a: new.reuseport=yes existing.address=wider (overlap, group-reuseport)
+illumos  a=tcp6 a.v6only=0 a.bind=::ffff:0.0.0.0 b=tcp4 b.bind=127.0.0.1
+         => a: either.exclbind=no existing.address=apart (tcp-exclusive, tcp-same-address)
+illumos  a=tcp4 a.bind=0.0.0.0 b=tcp6 b.v6only=0 b.bind=::ffff:127.0.0.1
+         => a: either.exclbind=no existing.address=apart (tcp-exclusive, tcp-same-address)
+illumos  a=tcp4 a.bind=127.0.0.1 b=tcp6 b.v6only=0 b.bind=::
+         => a: either.exclbind=no existing.address=apart (tcp-exclusive, tcp-same-address)
+illumos  a=tcp4 a.bind=127.0.0.2 b=tcp6 b.v6only=0 b.bind=::ffff:127.0.0.1 => nobody: no rule
 illumos  a=udp4 a.bind=0.0.0.0 b=udp6 b.bind=:: => a: either.exclbind=no (udp-conflict)
 illumos  a=udp6 a.bind=::1 b=udp6 b.reuseaddr=1 b.bind=::1
          => a alone: new.reuseaddr=yes either.exclbind=no (udp-conflict)
