@@ -116,3 +116,35 @@ def _cases() -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize(("os", "text", "told"), _cases())
 def test_what_let_a_call_in_is_told(os: str, text: str, told: str) -> None:
     assert shown(reason(os, text)) == told
+
+
+def test_the_closest_socket_comes_first_then_listeners_then_connections() -> None:
+    text = (
+        "a=tcp4 a.reuseport=1 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept b=tcp4 b.reuseport=1 "
+        "b.bind=127.0.0.1 d=tcp4 d.reuseport=1 d.bind=0.0.0.0"
+    )
+    assert [sock.name for sock in reason("linux", text).overlapping] == ["a", "b", "x"]
+    wider = "a=udp4 a.reuseport=1 a.bind=0.0.0.0 b=udp4 b.reuseport=1 b.bind=127.0.0.1 d=udp4 d.reuseport=1"
+    assert [sock.name for sock in reason("linux", f"{wider} d.bind=127.0.0.1").overlapping] == ["b", "a"]
+    assert [sock.name for sock in reason("linux", f"{wider} d.bind=0.0.0.0").overlapping] == ["a", "b"]
+
+
+@pytest.mark.parametrize("os", ["freebsd", "macos"])
+def test_where_only_the_best_fit_is_asked_it_is_the_one_that_is_told(os: str) -> None:
+    """Whichever was bound last."""
+    wildcard, specific = (
+        f"{name}=udp4 {name}.reuseport=1 {name}.bind={address}"
+        for name, address in (("a", "0.0.0.0"), ("b", "127.0.0.1"))
+    )
+    for first, second in ((wildcard, specific), (specific, wildcard)):
+        for address, told in (("127.0.0.1", "b"), ("0.0.0.0", "a")):
+            found = reason(os, f"{first} {second} d=udp4 d.reuseport=1 d.bind={address}")
+            assert shown(found) == f"{told} alone: both.reuseport=yes (overlap, same-address)"
+
+
+def test_on_gvisor_the_options_count_that_all_sockets_of_the_address_have() -> None:
+    both = "a=udp4 a.reuseaddr=1 a.reuseport=1 a.bind=127.0.0.1"
+    one = "b=udp4 b.reuseport=1 b.bind=127.0.0.1"
+    for first, second in ((both, one), (one, both)):
+        found = reason("gvisor", f"{first} {second} d=udp4 d.reuseaddr=1 d.reuseport=1 d.bind=127.0.0.1")
+        assert found.terms == (("both.reuseport", "yes"),)
