@@ -142,9 +142,14 @@ def test_where_only_the_best_fit_is_asked_it_is_the_one_that_is_told(os: str) ->
             assert shown(found) == f"{told} alone: both.reuseport=yes (overlap, same-address)"
 
 
-def test_on_gvisor_the_options_count_that_all_sockets_of_the_address_have() -> None:
-    both = "a=udp4 a.reuseaddr=1 a.reuseport=1 a.bind=127.0.0.1"
-    one = "b=udp4 b.reuseport=1 b.bind=127.0.0.1"
-    for first, second in ((both, one), (one, both)):
-        found = reason("gvisor", f"{first} {second} d=udp4 d.reuseaddr=1 d.reuseport=1 d.bind=127.0.0.1")
-        assert found.terms == (("both.reuseport", "yes"),)
+@pytest.mark.parametrize(("kind", "address", "wildcard"), [("udp4", "127.0.0.1", "0.0.0.0"), ("udp6", "::1", "::")])
+def test_on_gvisor_the_options_count_that_all_sockets_of_the_address_have(
+    kind: str, address: str, wildcard: str
+) -> None:
+    both = f"a={kind} a.reuseaddr=1 a.reuseport=1 a.bind={address}"
+    reuseport = f"b={kind} b.reuseport=1 b.bind={address}"
+    elsewhere = reuseport.replace(address, wildcard)
+    for other, option in ((reuseport, "both.reuseport"), (elsewhere, "both.reuseaddr")):
+        for first, second in ((both, other), (other, both)):
+            text = f"{first} {second} {both.replace('a=', 'd=').replace('a.', 'd.')}"
+            assert reason("gvisor", text).terms == ((option, "yes"),)
