@@ -19,7 +19,7 @@ from bindmatrix.rules import confidence
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.model import Model
 
-#: texts of predictions that are kept; a full run of a matrix needs a tenth, sequences hardly repeat one
+#: the most JSON texts that are kept; a full run of a matrix needs a tenth, and random sequences rarely repeat one
 MOST_JSON = 20_000
 
 
@@ -53,7 +53,7 @@ class Predictor:
         return f'{{"scenario":"{text}",{rest}}}'
 
     def _walked(self, text: str) -> Prediction | None:
-        """The prediction where every step of ``text``, as it is written, was taken before."""
+        """The prediction if every step of ``text`` was computed before, otherwise None."""
         node = self._oracle.start
         outcomes = []
         rules = []
@@ -83,6 +83,6 @@ class Predictor:
         return json.dumps(data, separators=(",", ":"))[1:-1]
 
     def _actual(self, text: str, actual: tuple[Expected, ...]) -> str:
-        """What a known divergence makes of ``text``, as further keys of the line."""
+        """The further keys of the line for a known divergence that changes the outcomes of ``text``."""
         entry = self._variant.responsible(text)[0].id
         return "," + json.dumps({"divergence": entry, "actual": actual}, separators=(",", ":"))[1:-1]
