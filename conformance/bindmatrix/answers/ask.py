@@ -1,7 +1,7 @@
-"""What every system returns for one scenario: the view-model of ``ask``.
+"""The outcomes of one scenario on every system: the view-model of ``ask``.
 
-One :class:`SystemAnswer` stands for all releases of a system that return the same.  Outcomes are those of the kernel,
-known divergences included; what the rules say without them is kept beside it.
+One :class:`SystemAnswer` is for all releases of a system that return the same. Outcomes are those of the kernel, known
+divergences included; the outcomes by the rules alone are kept beside them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class SystemAnswer:
     #: of all steps that matter, in order
     reasons: tuple[Reason, ...]
     confidence: Confidence
-    #: whether the newest release is one of them
+    #: whether the newest release is among them
     is_newest: bool = True
     #: what to say about a release that the file does not cover
     limit: str = ""

@@ -1,4 +1,4 @@
-"""The view-model of the explorer: what every system answers to every question that it can compose.
+"""The view-model of the explorer: the answer of every system to every question that it can compose.
 
 Every answer comes from the oracle.  Questions are numbered: the families of ``questions.py`` one after the other, then
 scenarios that are listed (those of claims, findings, runtimes and open questions).  A system has few different answers,
@@ -28,7 +28,7 @@ from bindmatrix.rules import catalog, confidence
 from bindmatrix.rules.boundaries import Stretch, ranges, stretches
 from bindmatrix.rules.model import Expectations, Model
 
-#: what the step that decides comes to -> how the explorer says it
+#: kind of the outcome of the step that decides -> the explorer's words for it
 KINDS: dict[str, str] = {
     "ok": "works",
     "refused": "refused",

@@ -1,7 +1,7 @@
-"""The folder of recorded evidence as it is written: which folder is a host's, and the sets in it.
+"""Writing the folder of recorded evidence: the folder of each host, and the sets in it.
 
-A host is one release by one method: what a real machine did does not go where its stack, compiled for user space, did.
-Then the folder has a suffix that says so: ``macos-15.5-run``.
+A host is one release and one method, so recordings of a real machine and of its compiled stack have separate folders.
+The second one has a suffix: ``macos-15.5-run``.
 """
 
 from __future__ import annotations

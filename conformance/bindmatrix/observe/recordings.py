@@ -15,8 +15,8 @@ Every other line is one scenario with the outcome of each step, ``null`` where n
 ``unsupported`` say why there are no outcomes.  A file may lack the first line (recorded evidence does); then its folder
 names the host.
 
-A file that breaks off or holds foreign lines is read as far as it goes: the lines that could not be read are counted,
-the first is described in ``Recording.problem``, and nothing that was readable is lost.
+A file that is truncated or holds invalid lines is read as far as possible: unreadable lines are counted, the first is
+described in ``Recording.problem``, and every readable line is kept.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Outcomes = tuple[str | None, ...]
 
 #: what a run says of its observations beside them
 VERDICTS = "verdicts.json"
-#: a line longer than this is not one of ours
+#: the longest line that is accepted
 MAX_LINE = 1 << 18
 #: bytes of a recording, unpacked: twenty full runs; a gzip file can hold a thousand times its size
 MAX_BYTES = 1 << 30
@@ -123,7 +123,7 @@ class Recording:
             yield from batch
 
     def held(self, most: int = MOST_HELD) -> Iterator[Observation]:
-        """The observations, for whoever keeps them: as many as take ``most`` bytes, about."""
+        """The observations for a caller that keeps them all: at most about ``most`` bytes of them."""
         size = 0
         for batch in self.batches():
             size += sum(
@@ -135,7 +135,7 @@ class Recording:
             yield from batch
 
     def leave_off(self, why: str) -> None:
-        """Take note that what comes next is not read."""
+        """Record that the rest of the file is not read."""
         self._complain(self._line, f"{why}; what comes after this line is not read")
 
     def batches(self) -> Iterator[list[Observation]]:
@@ -163,7 +163,7 @@ class Recording:
             number = self._line
             for line in lines:
                 number += 1
-                # the form that we write ourselves, taken apart without a JSON parser: five times as fast
+                # the form that we write ourselves; splitting it without a JSON parser is five times as fast
                 front, _, end = line.partition(_OUTCOMES)
                 outcomes = known.get(end) or self._of_words(end)
                 if outcomes is not None and "\\" not in front:
@@ -330,7 +330,7 @@ def _whole(value: Any) -> Any:
 
 
 def _decoded(data: bytes) -> str:
-    """What is no UTF-8 is no scenario either, and need not come through."""
+    """Decoded text; bytes that are not UTF-8 are replaced, because no scenario contains them."""
     return data.decode("utf-8", "replace")
 
 

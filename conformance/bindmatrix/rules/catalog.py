@@ -23,10 +23,10 @@ def folder() -> Path:
 
 
 def data_version() -> str:
-    """What identifies the rules that are installed: 12 hexadecimal digits of a SHA-256 over every YAML file.
+    """The version of the installed rules: 12 hexadecimal digits of a SHA-256 over every YAML file.
 
-    Evidence is not part of it: it does not change an answer.  Line ends are read as a newline, so that a checkout on
-    Windows has the version of the wheel.
+    Evidence is not part of it, because it changes no answer. Line ends are normalised, so that a checkout on Windows
+    has the same version as the wheel.
     """
     digest = hashlib.sha256()
     for path in sorted(folder().rglob("*.yaml"), key=lambda path: path.relative_to(folder()).as_posix()):
@@ -86,12 +86,12 @@ def _current(path: Path) -> Expectations:
 
 @lru_cache(maxsize=32)
 def _read(path: Path, _real: Path, _changed: int, _size: int) -> Expectations:
-    """What is in ``path``; the rest tells one file, and one state of it, from another."""
+    """The contents of ``path``. The other arguments are only the key of the cache: the file and its state."""
     return load(path)
 
 
 def release_of(expectation: Expectations, release: str) -> str:
-    """``release``, or the newest that the file covers when it is empty; raises :class:`Problem` when unreadable."""
+    """``release``, or the newest that the file covers if it is empty; raises :class:`Problem` if it cannot be read."""
     if not release:
         return expectation.covers[1]
     system = expectation.of_kernel(release)
@@ -115,9 +115,10 @@ def _is_also_a_release(expectation: Expectations, number: str) -> bool:
 
 
 def _told(expectation: Expectations, host: Mapping[str, Any]) -> tuple[str, str]:
-    """The release that the facts of a host mean, "" where they tell none, and what to say of it, "" for nothing.
+    """The release that the facts of a host name ("" for none), and a note about it ("" for none).
 
-    The release of a kernel is not that of its system: a host that gives only what uname says is looked up.
+    A kernel and its system may have different release numbers: if a host only gives its uname, the system's release is
+    looked up.
     """
     release = str(host.get("release") or "")
     system = expectation.of_kernel(release)
@@ -207,7 +208,7 @@ def method_of(host: Mapping[str, Any]) -> Method:
 
 
 def _vendor(expectation: Expectations, release: str) -> str:
-    """Whose kernel ``release`` is, where the number does not say which patches it has; "" elsewhere."""
+    """The vendor of kernel ``release`` if its number does not tell which patches it has, otherwise ""."""
     return next((name for name, pattern in expectation.rebased.items() if pattern.search(release)), "")
 
 

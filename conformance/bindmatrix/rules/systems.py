@@ -17,7 +17,7 @@ class System(NamedTuple):
 
     #: what people call it, in small letters
     also_called: tuple[str, ...] = ()
-    #: word -> the system that it means, which is another one and is not described
+    #: word -> the title of the system that it names, which is another one and is not described
     mistaken_for: Mapping[str, str] = {}
     #: whether the kernel runs inside something that emulates or sandboxes it
     emulated: bool = False
