@@ -33,7 +33,7 @@ _CHIPS = {
     "unknown": "unknown",
     "not applicable": "absent",
     "shows it": "refused",
-    "does as one would think": "ok",
+    "behaves as expected": "ok",
     "an earlier step fails": "absent",
     "does so in both forms": "either",
 }
