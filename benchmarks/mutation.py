@@ -59,6 +59,9 @@ _REFERENCE = (
 )
 #: module -> the tests that are meant to notice; few and quick ones, since each survivor is run through all of them
 TESTS = {
+    "judge/diff.py": ("tests/cli/test_diff.py",),
+    "judge/host_table.py": ("tests/judge/test_columns.py", "tests/judge/test_digest.py"),
+    "judge/prefix_cache.py": ("tests/judge/test_verdicts.py", "tests/judge/test_columns.py"),
     "judge/shrink.py": ("tests/judge/test_shrink.py",),
     "judge/summary.py": ("tests/judge/test_summary.py",),
     "judge/verdicts.py": ("tests/judge/test_verdicts.py",),
@@ -68,13 +71,16 @@ TESTS = {
     "oracle/connections.py": _ORACLE,
     "oracle/delivery.py": (*_ORACLE, *_REFERENCE),
     "oracle/evaluator.py": (*_ORACLE, *_REFERENCE),
+    "oracle/joint.py": ("tests/oracle/test_joint.py",),
+    "oracle/layout.py": _ORACLE,
     "oracle/oracle.py": _ORACLE,
-    "oracle/prediction.py": _ORACLE,
-    "oracle/sharing.py": ("tests/answers/test_reason.py", "tests/cli/test_ask.py"),
-    "oracle/trace.py": _ORACLE,
+    "oracle/port_effects.py": _ORACLE,
+    "oracle/prediction.py": ("tests/oracle/test_prediction.py", "tests/oracle/test_engine.py"),
+    "oracle/sharing.py": ("tests/oracle/test_sharing.py", "tests/answers/test_reason.py"),
+    "oracle/trace.py": ("tests/oracle/test_trace.py",),
     "oracle/transitions.py": _ORACLE,
     "oracle/unknown.py": _ORACLE,
-    "oracle/variants.py": _ORACLE,
+    "oracle/variants.py": ("tests/oracle/test_variants.py", "tests/oracle/test_engine.py"),
 }
 #: recorded observations of which those are taken that show something new: every eighth
 SAMPLE = 8

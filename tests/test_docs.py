@@ -58,6 +58,7 @@ def test_the_worked_change_changes_the_cells_that_the_page_shows(edited: Path, m
     folder = edited / "expectations"
     folder.mkdir()
     shutil.copy(edited / "edited.yaml", folder / "illumos.yaml")
+    shutil.copy(catalog.folder() / "systems.yaml", folder)
     (folder / "evidence").mkdir()
     monkeypatch.setattr(catalog, "folder", lambda: folder)
     after = cells.render("illumos")

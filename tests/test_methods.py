@@ -105,10 +105,11 @@ def test_the_table_of_the_readme_says_the_release_and_the_method_of_each_column(
     table = readme.ANSWERS.search(text)
     assert table is not None
     heads = table[0].splitlines()[0].strip("| ").split(" | ")
-    assert len(heads) == len(readme.SYSTEMS)
-    for os, head in zip(readme.SYSTEMS, heads, strict=True):
+    assert len(heads) == len(catalog.names())
+    for os, head in zip(catalog.names(), heads, strict=True):
         system, _, methods = head.partition("<br>")
-        assert system == f"{readme.SYSTEMS[os]} {catalog.expectations(os).named(catalog.expectations(os).covers[1])}"
+        expectations = catalog.expectations(os)
+        assert system == f"{expectations.title} {expectations.named(expectations.covers[1])}"
         assert any(methods.startswith(method) for method in Method), head
         assert bool(STARTED.search(methods) or re.search(r"\brun\b", methods)) <= (os not in never_started()), head
 

@@ -7,14 +7,9 @@ from pathlib import Path
 
 from bindmatrix.cli import readme
 from bindmatrix.notation import parse
-from bindmatrix.rules import catalog
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_every_system_has_a_column() -> None:
-    assert set(readme.SYSTEMS) == set(catalog.names())
 
 
 def test_it_is_short_and_what_it_names_is_there() -> None:

@@ -16,7 +16,7 @@ from bindmatrix.quoting import terminal
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """Where something stands: a name (a file, ``<stdin>``, ``scenario``), line and column, both counted from 1."""
+    """A position in the input: a name (a file, ``<stdin>``, ``scenario``), line and column, both counted from 1."""
 
     name: str
     line: int = 0

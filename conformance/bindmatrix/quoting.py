@@ -1,8 +1,8 @@
-"""How a text from outside enters another language: one function a language.
+"""Escaping of untrusted text: one function for each target language.
 
-Names of hosts and files, releases, outcomes and reasons come from recordings and far machines, and anybody may have
-written them.  Each function lets a closed set of characters through, and writes or replaces every other one, so that
-the text stays data: it ends no comment, string, cell, element or command, and moves no cursor.
+Names of hosts and files, releases, outcomes and reasons come from recordings and remote machines, so anybody may have
+written them. Each function passes a closed set of characters and escapes or replaces every other one, so that the text
+stays data: it ends no comment, string, cell, element or command, and moves no cursor.
 """
 
 from __future__ import annotations

@@ -86,14 +86,17 @@ def test_bad_input_is_one_clear_line_and_status_2(
         ["predict", "--os", "linux", "--port", "65536", CLASSIC],
         ["observe", "--workers", "-3", CLASSIC],
         ["kernels", "--jobs", "-1", CLASSIC],
+        ["ask", "--no-such-option"],
+        ["audit", "x", "--no-such-option"],
     ],
 )
-def test_bad_options_are_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_options_are_one_clear_line_and_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
-    _, err = lines(capsys)
-    assert err[-1].startswith(f"bindmatrix {arguments[0]}: error: ")
+    _, (err,) = lines(capsys)
+    assert err.startswith(f"bindmatrix {arguments[0]}: ")
+    assert err.endswith(f"; see 'bindmatrix {arguments[0]} --help'")
 
 
 def test_predict_prints_json_lines(capsys: pytest.CaptureFixture[str]) -> None:

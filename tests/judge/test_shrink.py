@@ -173,6 +173,23 @@ def test_a_wildcard_that_matters_stays_one_in_the_other_family(text: str, shorte
     assert shrunk(text, allows(lambda text: bool(wildcards & set(text.split())))).text == shortest
 
 
+def test_a_mapped_wildcard_becomes_that_of_ipv4_together_with_its_family() -> None:
+    """An IPv6 socket has no 0.0.0.0 and an IPv4 socket no mapped address: only both at once is a scenario."""
+    text = "a=tcp6 a.bind=::ffff:0.0.0.0 b=tcp4 b.bind=0.0.0.0"
+    fault = allows(lambda text: "::ffff:0.0.0.0" in text or "a=tcp4 a.bind=0.0.0.0" in text)
+    assert shrunk(text, fault).text == "a=tcp4 a.bind=0.0.0.0 b=tcp4 b.bind=127.0.0.1"
+
+
+def test_a_scenario_of_one_step_becomes_plainer_too() -> None:
+    assert shrunk("a=udp4", lambda _text, outcomes, _runs: ["ENOBUFS" for _ in outcomes]).text == "a=tcp4"
+
+
+def test_a_group_to_join_stays_a_group() -> None:
+    """Only a multicast address can be joined, so there is no plainer one."""
+    text = "a=udp4 a.join=224.0.0.251"
+    assert shrunk(text, lambda _text, outcomes, _runs: [*outcomes[:-1], "ENOBUFS"]).text == text
+
+
 def test_v6only_goes_with_ipv6() -> None:
     """The kernel differs with IPv6 and the option, or with neither."""
     text = "a=tcp6 a.v6only=1 a.bind=::1 b=tcp6 b.bind=::1"

@@ -7,7 +7,8 @@ from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
-from bindmatrix.judge.summary import Collector, VerdictGroup
+from bindmatrix.judge import summary
+from bindmatrix.judge.summary import OTHERS, Collector, VerdictGroup
 from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.rules import catalog, divergences
@@ -56,6 +57,9 @@ def test_a_group_says_what_it_is_about() -> None:
     (group,) = groups(observed(SHORT))
     assert (group.kind, group.rule, group.call) == (VerdictKind.DIVERGES, "linux.tcp-conflict", "bind")
     assert (group.expected, group.actual) == ("EADDRINUSE", "ok")
+    (rule,) = [one for one in catalog.expectations("linux").rules["bind"] if one.id == group.rule]
+    assert (group.gloss, group.why) == (rule.reason, rule.why)
+    assert group.gloss
     assert group.why
     assert any(one.startswith("source: net/ipv4/inet_connection_sock.c") for one in group.evidence)
     assert group.as_dict()["scenario"] == SHORT
@@ -120,7 +124,7 @@ def test_a_divergence_that_is_gone_is_of_no_rule_but_of_its_entry() -> None:
     text = "a=tcp6 a.v6only=0 a.bind=::ffff:0.0.0.0 b=tcp6 b.v6only=0 b.bind=::ffff:127.0.0.1"
     group = Collector(judge).group(judge.verdict(observed(text, "EADDRINUSE")))
     assert (group.kind, group.divergence) == ("resolved", "linux.mapped-wildcard-overlooked")
-    assert (group.rule, group.why, group.evidence) == ("", "", [])
+    assert (group.rule, group.gloss, group.why, group.evidence) == ("", "", "", [])
 
 
 def test_reasons_are_counted_the_most_frequent_first() -> None:
@@ -175,3 +179,39 @@ def test_divergences_wait_to_be_repeated_until_the_groups_are_settled() -> None:
     assert [group.count for group in made.settled()] == [1]
     assert not made.judge.waiting
     assert [group.count for group in made.settled()] == [1]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "words"),
+    [
+        ({}, "0 scenarios, nothing to judge"),
+        ({"conforms": 1, "diverges": 0}, "1 scenario, all as expected"),
+        ({"conforms": 1234}, "1,234 scenarios, all as expected"),
+        ({"conforms": 1, "diverges": 1}, "2 scenarios, 1 diverges from what is expected"),
+        ({"diverges": 1200, "unknown": 1}, "1,201 scenarios, 1,200 diverge from what is expected"),
+        (
+            {"conforms": 3, "known": 2, "unknown": 1, "flaky": 0},
+            "6 scenarios, nothing diverges (3 as expected, 2 known, 1 unknown)",
+        ),
+        ({"no-verdict": 1}, "1 scenario, nothing diverges (0 as expected, 1 no-verdict)"),
+    ],
+)
+def test_the_headline_says_what_the_verdicts_come_to(verdicts: dict[str, int], words: str) -> None:
+    made = replace(collector(os="linux").summary(), release="6.18", total=sum(verdicts.values()), verdicts=verdicts)
+    assert made.headline == f"Linux 6.18: {words}"
+
+
+def test_reasons_beyond_the_limit_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summary, "MOST_DIFFERENT", 2)
+    lacks = ["one", "two", "three", "one", "four"]
+    made = collector(*[Observation("user=1001", None, "unsupported", lack) for lack in lacks])
+    assert made.reasons()["unsupported"] == {"one": 2, OTHERS: 2, "two": 1}
+
+
+def test_outcomes_beyond_the_limit_are_one_group_and_earlier_groups_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed first: what belonged to an earlier group was counted in the last one, too."""
+    monkeypatch.setattr(summary, "MOST_DIFFERENT", 2)
+    errors = ["E1", "E2", "E3", "E4", "E1"]
+    texts = [SHORT.replace("b", name).replace(f"{name}ind", "bind") for name in "vwxyz"]
+    found = groups(*[observed(text, error) for text, error in zip(texts, errors, strict=True)])
+    assert {group.actual: group.count for group in found} == {"E1": 2, "E2": 1, OTHERS: 2}

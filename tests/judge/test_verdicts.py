@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from bindmatrix.judge import verdicts
 from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.observe.recordings import Observation, read
 from bindmatrix.oracle.oracle import Answer
 from bindmatrix.rules import catalog, divergences
+from bindmatrix.rules.loader import loads
 from bindmatrix.rules.model import Expectations
+
+from tests.lint.conftest import GOOD
 
 CLASSIC = "a=tcp4 a.reuseaddr=1 a.bind=0.0.0.0 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1"
 MAPPED = "a=tcp6 a.v6only=0 a.bind=::ffff:0.0.0.0 b=tcp6 b.v6only=0 b.bind=::ffff:127.0.0.1"
@@ -104,6 +108,30 @@ def test_of_several_divergences_the_one_that_makes_the_difference_is_named(kind:
         assert (found.kind, found.step, found.divergence) == (verdict, 8, f"netbsd.children-found-{of}")
 
 
+def test_a_divergence_that_allows_what_the_rules_refuse_is_told_from_the_others() -> None:
+    """The second of two entries of macOS; the rules say EADDRNOTAVAIL or so, which no step before returned."""
+    expectations = catalog.expectations("macos")
+    entries = divergences.of(expectations, "15.5")
+    one = Judge(expectations.at("15.5"), entries)
+    found = one.verdict(observed("a=tcp6 a.v6only=0 a.bind=::ffff:224.0.0.251"))
+    assert (found.kind, found.step, found.divergence) == (VerdictKind.KNOWN, 2, entries[1].id)
+
+
+def test_of_divergences_that_matter_only_together_the_first_is_named() -> None:
+    """Two rules refuse, and each entry overrules one of them."""
+    again = GOOD[GOOD.index("  - id: demo.conflict") : GOOD.index("  - id: demo.free")].replace("conflict", "again")
+    expectations = loads(GOOD.replace("  - id: demo.free", f"{again}  - id: demo.free"), "demo.yaml")
+    entries = [
+        f"- {{id: demo.no-{name}, instead-of: demo.{name}, when: {{new.bound: yes}}, refuse: EINVAL, why: never, "
+        "evidence: [{documentation: nothing}]}"
+        for name in ("again", "conflict")
+    ]
+    known = divergences.loads("\n".join(entries), "known.yaml", expectations)
+    one = Judge(expectations.at("1.0"), known)
+    found = one.verdict(observed("a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1"))
+    assert (found.kind, found.divergence) == (VerdictKind.KNOWN, "demo.no-again")
+
+
 def test_repeats_that_disagree_are_flaky() -> None:
     verdict = judge().verdict(observed(CLASSIC, "ok", repeats=("EADDRINUSE", "ok")))
     assert verdict.kind == VerdictKind.FLAKY
@@ -123,6 +151,93 @@ def test_a_repeat_that_diverges_makes_what_conforms_flaky() -> None:
 
 def test_repeats_that_agree_are_not() -> None:
     assert judge().verdict(observed(CLASSIC, "ok", repeats=("ok", "ok", "ok"))).kind == VerdictKind.DIVERGES
+
+
+def test_a_divergence_whose_repeats_broke_off_is_no_verdict() -> None:
+    """What conforms needs no repeats."""
+    broken = observed(CLASSIC, repeats=("ok",))._replace(repeats=(("ok",) * 7, None))
+    verdict = judge().verdict(broken)
+    assert (verdict.kind, verdict.reason) == (
+        VerdictKind.NO_VERDICT,
+        "1 of 2 repeats of what diverged gave no outcomes",
+    )
+    conforming = observed(CLASSIC, "EADDRINUSE")._replace(repeats=(None,))
+    assert judge().verdict(conforming) == Verdict(VerdictKind.CONFORMS, conforming)
+
+
+def test_repeats_of_what_nobody_knows_are_compared_with_each_other() -> None:
+    same = observed(HALF_CLOSED, "ok", repeats=("ok", "ok"))
+    assert judge().verdict(same) == Verdict(VerdictKind.UNKNOWN, same)
+    verdict = judge().verdict(observed(HALF_CLOSED, "ok", repeats=("ok", "EADDRINUSE")))
+    assert (verdict.kind, verdict.step) == (VerdictKind.FLAKY, 13)
+    assert verdict.reason == "of 3 runs 2 gave ok and 1 gave EADDRINUSE"
+
+
+def test_a_repeat_is_blamed_on_the_step_that_diverged() -> None:
+    """The first run is unknown, which blames no step."""
+    whole = observed(HALF_CLOSED)
+    assert whole.outcomes is not None
+    repeat = (*whole.outcomes[:4], "EINVAL", *whole.outcomes[5:])
+    verdict = judge().verdict(whole._replace(repeats=(repeat,)))
+    assert (verdict.kind, verdict.step) == (VerdictKind.FLAKY, 4)
+    assert verdict.reason == "of 2 runs 1 gave EINVAL and 1 gave ok"
+
+
+def test_a_scenario_that_comes_again_is_counted_once() -> None:
+    one = judge()
+    other = CLASSIC.replace("a.listen ", "")
+    observations = [observed(CLASSIC), observed(other, "EINVAL"), observed(HALF_CLOSED)]
+    for _ in range(3):
+        one.judge(observations)
+        counts = one.verdict_counts()
+        assert (counts[VerdictKind.DIVERGES], counts[VerdictKind.UNKNOWN]) == (2, 1)
+    one.judge([observed(CLASSIC, "EADDRINUSE"), observed(HALF_CLOSED, "EADDRINUSE")])
+    counts = one.verdict_counts()
+    assert (counts[VerdictKind.DIVERGES], counts[VerdictKind.UNKNOWN], counts[VerdictKind.FLAKY]) == (1, 0, 2)
+    assert sum(counts.values()) == 3
+    assert [len(verdict.observation.repeats) for verdict in one.settle()] == [2, 3, 3]
+    # what is settled is counted anew
+    one.judge([observed(CLASSIC)])
+    assert one.verdict_counts()[VerdictKind.DIVERGES] == 2
+
+
+def test_more_repeats_than_the_limit_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The later ones would make it flaky."""
+    monkeypatch.setattr(verdicts, "MOST_REPEATS", 2)
+    one = judge()
+    one.judge([observed(CLASSIC)] * 3)
+    assert [verdict.kind for verdict in one.judge([observed(CLASSIC, "EADDRINUSE")])] == [VerdictKind.DIVERGES]
+    assert one.verdict_counts()[VerdictKind.DIVERGES] == 1
+
+
+#: three scenarios of one length, which diverge
+ALIKE = [
+    f"a={kind} a.bind=0.0.0.0 b={kind} b.bind={address}"
+    for kind, address in (("udp4", "127.0.0.1"), ("udp4", "127.0.0.2"), ("tcp4", "127.0.0.1"))
+]
+
+
+def waiting_after(*texts: str) -> int:
+    one = judge()
+    one.judge([observed(text) for text in texts])
+    return len(one.waiting)
+
+
+def test_only_so_many_of_a_kind_wait_for_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verdicts, "MOST_WAITING", 2)
+    assert waiting_after(*ALIKE[:2]) == 2
+    assert waiting_after(*ALIKE) == 2
+    assert waiting_after(*ALIKE, HALF_CLOSED) == 3, "each kind has its own limit"
+
+
+def test_only_so_much_text_waits_for_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verdicts, "MOST_WAITING_TEXT", len(ALIKE[0]) + len(ALIKE[1]))
+    assert waiting_after(*ALIKE) == 2
+    monkeypatch.setattr(verdicts, "MOST_WAITING_TEXT", 1)
+    one = judge()
+    for _ in range(2):
+        one.judge([observed(text) for text in ALIKE])
+        assert len(one.settle()) == 1, "nothing waits once it is settled"
 
 
 def test_a_first_bind_that_fails_is_no_verdict() -> None:
@@ -288,6 +403,11 @@ def test_what_conforms_is_followed_once() -> None:
 def test_rules_of_both_paths_add_up() -> None:
     """A rule that decided alone and beside another one, on the fast path and on the slow one."""
     one = judge()
+    accept = "a=tcp4 a.reuseport=1 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept"
+    either = accept.replace(" c=tcp4", " b=tcp4 b.reuseport=1 b.bind=127.0.0.1 b.listen c=tcp4")
+    assert len(one.oracle.predict(either).rules[-1]) == 2
+    one.judge([observed(accept), observed(either)])
+    assert one.rule_counts()["api.queue"] == 2
     conforming = observed(CLASSIC, "EADDRINUSE")
     one.judge([conforming, conforming, observed(CLASSIC), observed("a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1")])
     assert one.rule_counts()["linux.tcp-conflict"] == 4

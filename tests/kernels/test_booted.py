@@ -21,6 +21,7 @@ from bindmatrix.run.plan import Plan
 from bindmatrix.run.session import Session
 
 from tests.kernels import live
+from tests.oracle import test_linux_selftests as selftests
 
 #: up to 6.7 the port remembers that all its binds had SO_REUSEADDR
 CHANGED = "a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 a.reuseaddr=0 b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1"
@@ -80,6 +81,13 @@ def test_the_quick_matrix_on_the_c_executor(with_c: Image) -> None:
     assert facts["executor"] == "c"
     assert summary.total > 6000
     assert live.as_expected(summary), live.told(summary)
+
+
+def test_the_tests_of_linux_fail_where_the_rules_say_so(with_c: Image) -> None:
+    with InitramfsHost(with_c) as host:
+        failing = set(selftests.failing_on(host))
+    expected = selftests.failing_by_the_rules(with_c.release)
+    assert failing == expected | (selftests.NOT_MODELLED if expected else set())
 
 
 def test_a_kernel_that_stops_says_why(with_c: Image, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

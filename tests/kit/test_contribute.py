@@ -75,6 +75,21 @@ def test_one_other_outcome_is_a_contradiction(
     assert one.scenario not in after["new"]  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("lines", [2, 3, 5, 6], ids=lambda count: f"{count}-lines")
+def test_scenarios_are_counted_once_by_every_verb(lines: int, tmp_path: Path, capsys: Capture) -> None:
+    """Failed first: a kit runs its witnesses twice, and `judge` counted both runs where `contribute` counted one."""
+    found = [one for one in recorded("linux-6.18.44", "pairs") if one.outcomes][:4]
+    kit = {"for": "linux", "scenarios": 4, "witnesses": 2}
+    path = recording(tmp_path / "recording", {"os": "linux", "release": "6.18.44"}, [*found[:2], *found][:lines])
+    first, _, rest = path.read_bytes().partition(b"\n")
+    path.write_bytes(json.dumps({**json.loads(first), "kit": kit}).encode() + b"\n" + rest)
+    _, contributed = settled(path, capsys)
+    assert main(["judge", str(path), "--json"]) == 0
+    (judged,) = json.loads(capsys.readouterr().out)
+    assert judged["total"] == contributed["summary"]["total"] == max(2, lines - 2)  # type: ignore[index]
+    assert judged["verdicts"] == contributed["summary"]["verdicts"]  # type: ignore[index]
+
+
 def test_unknowns_are_answered_and_rules_confirmed_for_the_first_time(tmp_path: Path, capsys: Capture) -> None:
     """7.8 is covered by the rules of OpenBSD and was never recorded."""
     scenario = "a=tcp4 a.reuseport=1 a.bind=127.0.0.1 b=tcp4 b.reuseport=1 b.bind=127.0.0.1"

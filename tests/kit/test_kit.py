@@ -120,7 +120,8 @@ def test_the_kit_in_python_records_what_observe_does(plain: list[tuple[str, obje
         command = [sys.executable, "-I", "-S", "kit.py"]
         done = subprocess.run(command, cwd=tmp_path, stdout=out, stderr=subprocess.PIPE, env={}, check=False)
     told, found = observed(tmp_path / "recording")
-    assert found == plain[:2] + plain
+    assert found == plain
+    assert [len(one.repeats) for one in recordings.read(tmp_path / "recording")] == [1, 1, 0, 0]
     assert (told["for"], told["scenarios"], told["seconds"]) == (SYSTEM, len(FEW), 50)
     words = done.stderr.decode().splitlines()
     assert (done.returncode, words[0]) == (
@@ -138,7 +139,8 @@ def test_the_kit_in_c_records_what_observe_does(plain: list[tuple[str, object]],
     with (tmp_path / "recording").open("wb") as out:
         done = subprocess.run(["./a.out"], cwd=tmp_path, stdout=out, stderr=subprocess.PIPE, env={}, check=False)
     told, found = observed(tmp_path / "recording")
-    assert found == plain[:2] + plain
+    assert found == plain
+    assert [len(one.repeats) for one in recordings.read(tmp_path / "recording")] == [1, 1, 0, 0]
     assert (told["for"], told["scenarios"], told["seconds"]) == (SYSTEM, len(FEW), 50)
     assert (done.returncode, done.stderr.decode().splitlines()[-1]) == (0, "done")
 

@@ -49,9 +49,26 @@ def test_the_other_data_files(name: str, tmp_path: Path, capsys: Capture) -> Non
     assert "missing" in err
 
 
+def test_a_system_needs_a_row_and_a_file(tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "systems.yaml"
+    (tmp_path / "demo.yaml").write_text("os: demo\n", encoding="utf-8")
+    for rows, problem in (
+        ("linux: {}\ndemo: {}", "there is no linux.yaml beside it"),
+        ("{}", "expected systems, such as 'linux: {also-called: [ubuntu]}'"),
+        ("other: {}", "demo.yaml has no row"),
+        ("demo: {emulated: maybe}", "expected {also-called: [WORD...], mistaken-for:"),
+        ("demo: [ubuntu]", "expected {also-called: [WORD...], mistaken-for:"),
+    ):
+        file.write_text(rows, encoding="utf-8")
+        assert main(["lint", str(file)]) == 2
+        assert problem in capsys.readouterr().err
+    file.write_text("demo: {}", encoding="utf-8")
+    assert main(["lint", str(file)]) == 0
+
+
 def test_without_a_file_the_other_data_files_are_those_of_the_project() -> None:
     names = {path.name for path in tables.tables()}
-    assert {"claims.yaml", "misuse.yaml", "ephemeral.yaml", "servers.yaml", "python.yaml"} <= names
+    assert {"claims.yaml", "misuse.yaml", "ephemeral.yaml", "systems.yaml", "servers.yaml", "python.yaml"} <= names
     assert tables.problems(tables.tables()) == []
 
 

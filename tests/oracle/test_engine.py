@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.observe.recordings import Observation
-from bindmatrix.oracle import variants
-from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.oracle import oracle, prediction, variants
+from bindmatrix.oracle.oracle import Edge, Node, Oracle
+from bindmatrix.oracle.prediction import Predictor
 from bindmatrix.rules import catalog, divergences
 from bindmatrix.rules.loader import loads
 
@@ -20,6 +22,16 @@ def test_the_rules_of_all_releases_at_once_are_no_model() -> None:
         Oracle(loads(GOOD, "demo.yaml"))  # type: ignore[arg-type]
 
 
+def test_what_was_observed_decides_where_a_run_goes_on() -> None:
+    """An error that no branch names goes where any error goes; an ``ok`` that none names tells nothing."""
+    whole, bound, failed, other = Node(()), Node(()), Node(()), Node(())
+    edge = Edge(None, (), whole, {"EINVAL": other, "refused": failed})
+    assert [edge.after(outcome) for outcome in ("ok", "EINVAL", "EACCES")] == [whole, other, failed]
+    assert Edge(None, (), whole, {"ok": bound, "EINVAL": other}).after("ok") is bound
+    assert Edge(None, (), whole, {"ok": bound, "EINVAL": other}).after("EACCES") is whole
+    assert Edge("ok", (), whole, {}).after("EACCES") is whole
+
+
 @pytest.mark.parametrize(("before", "outcome"), [("a.reuseaddr=1 ", "ok"), ("", "EADDRINUSE")])
 def test_a_bind_rule_may_ask_what_an_option_was_at_bind(before: str, outcome: str) -> None:
     """Everywhere else the option counts as it is now."""
@@ -28,6 +40,22 @@ def test_a_bind_rule_may_ask_what_an_option_was_at_bind(before: str, outcome: st
     after = "a.reuseaddr=0 " if before else "a.reuseaddr=1 "
     scenario = f"a=tcp4 {before}a.bind=0.0.0.0 {after}b=tcp4 b.bind=0.0.0.0"
     assert Oracle(model).predict(scenario).outcomes[-1] == outcome
+
+
+def test_memory_is_bounded_and_predictions_do_not_depend_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = catalog.expectations("linux").at("6.1")
+    scenarios = random_sequences(1, 300)
+    expected = [Predictor(model).line(text) for text in scenarios]
+    monkeypatch.setattr(oracle, "MOST_EDGES", 40)
+    monkeypatch.setattr(prediction, "MOST_JSON", 3)
+    predictor = Predictor(model)
+    assert [predictor.line(text) for text in scenarios] == expected
+    known = Oracle(model)
+    sizes = []
+    for text in scenarios:
+        known.predict(text)
+        sizes.append(sum(len(node.edges) for node in known._nodes.values()))
+    assert 40 < max(sizes) < 40 + max(len(text.split()) for text in scenarios)
 
 
 def test_an_edited_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.notation import parse
@@ -34,3 +36,29 @@ def test_every_member_answers_as_it_does_alone(os: str) -> None:
                 ways = [(members, edge.node) for members, edge in edges]
             parted += len(ways) > 1
     assert parted or os == "illumos"  # of illumos the models differ in what is no rule
+
+
+def test_models_with_the_same_set_up_have_one_oracle() -> None:
+    linux, freebsd = catalog.expectations("linux"), catalog.expectations("freebsd")
+    older, newer, other = linux.at("6.1.192"), linux.at("6.18.44"), freebsd.at("14.1")
+    assert joint.alike([older, other, newer]) == [[0, 2], [1]]
+    assert joint.alike([older, newer.on_port(20480)]) == [[0], [1]]
+    assert joint.alike([newer, replace(newer, rules={**newer.rules, "other": ()})]) == [[0], [1]]
+    # what a section leaves of a refused call decides which states there are
+    leaves = replace(newer.rules["bind"][0], then="dead")
+    assert joint.alike([newer, replace(newer, rules={**newer.rules, "bind": (leaves,)})]) == [[0], [1]]
+
+
+def test_a_step_is_worked_out_once_for_those_that_agree() -> None:
+    """socket() is the same in both releases."""
+    linux = catalog.expectations("linux")
+    together = joint.JointOracle([linux.at("6.1.192"), linux.at("6.18.44")])
+    step = parse("a=tcp4").steps[0]
+    edges = together.edges(together.start, step, together.members)
+    assert [members for members, _ in edges] == [frozenset({0, 1})]
+    assert together.edges(together.start, step, together.members) is edges
+    assert [members for members, _ in together.edges(together.start, step, frozenset({1}))] == [frozenset({1})]
+    together.forget()
+    again = together.edges(together.start, step, together.members)
+    assert again is not edges
+    assert [(members, edge.expected) for members, edge in again] == [(frozenset({0, 1}), "ok")]

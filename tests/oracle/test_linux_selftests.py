@@ -25,6 +25,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from bindmatrix.execute.initramfs import InitramfsHost
 from bindmatrix.execute.local import LocalHost
 from bindmatrix.notation import parse
 from bindmatrix.oracle.oracle import Oracle
@@ -56,11 +57,23 @@ def test_the_rules_agree_with_every_case(release: str) -> None:
     assert differing(Oracle(LINUX.at(release))) == []
 
 
+#: what the divergence of 6.1.168 leaves out: 0.0.0.0 joins a bucket that ::ffff:0.0.0.0 made, and is overlooked with it
+NOT_MODELLED = {
+    "bind_wildcard.c bind_wildcard.v6_v4mapped_any_v4_any.reuseaddr",
+    "bind_wildcard.c bind_wildcard.v6_v4mapped_any_v4_any.reuseport",
+}
+
+
+def failing_by_the_rules(release: str) -> set[str]:
+    """The cases that fail on a release by the rules and the known divergences."""
+    return set(differing(Oracle(divergences.apply(LINUX.at(release), divergences.of(LINUX, release)))))
+
+
 def test_the_backport_of_6_1_168_fails_cases_of_bind_wildcard() -> None:
-    """18 of 132 fail there; the recorded divergence says 16, and names what it leaves out."""
-    release = "6.1.192"
-    failing = differing(Oracle(divergences.apply(LINUX.at(release), divergences.of(LINUX, release))))
+    """18 of 132 fail on 6.1.192, booted (tests/kernels): these 16 and the two that the divergence leaves out."""
+    failing = failing_by_the_rules("6.1.192")
     assert len(failing) == 16
+    assert not failing & NOT_MODELLED
     assert all(source.startswith("bind_wildcard.c") and "v4mapped_any" in source for source in failing)
 
 
@@ -73,20 +86,25 @@ def lacks_the_behaviour() -> str:
     return "" if held else f"{os.uname().release} may have the regressions of 6.1 to 6.8"
 
 
+def failing_on(host: LocalHost | InitramfsHost) -> list[str]:
+    """The cases that fail on a kernel."""
+    lines = [json.loads(line) for batch in host.run(row["scenario"] for row in ROWS) for line in batch]
+    observed = {line["scenario"]: line["outcomes"] for line in lines}
+    assert len(observed) == len(ROWS)
+    failing = []
+    for row in ROWS:
+        steps, found = parse(row["scenario"]).steps, observed[row["scenario"]]
+        if not isinstance(found, list) or not all(
+            accepts(wanted, outcome, delivers=step.delivers)
+            for step, wanted, outcome in zip(steps, row["outcomes"], found, strict=True)
+        ):
+            failing.append(row["source"])
+    return failing
+
+
 @pytest.mark.skipif(bool(lacks_the_behaviour()), reason=lacks_the_behaviour() or "-")
 def test_every_case_holds_on_this_kernel() -> None:
     with LocalHost(2) as host:
         if host.facts["namespace"] != "own":
             pytest.skip("connect() to the unspecified address needs a network namespace of its own")
-        lines = [json.loads(line) for batch in host.run(row["scenario"] for row in ROWS) for line in batch]
-    observed = {line["scenario"]: line for line in lines}
-    assert len(observed) == len(ROWS)
-    failing = []
-    for row in ROWS:
-        steps, found = parse(row["scenario"]).steps, observed[row["scenario"]]["outcomes"]
-        if not isinstance(found, list) or not all(
-            accepts(wanted, outcome, delivers=step.delivers)
-            for step, wanted, outcome in zip(steps, row["outcomes"], found, strict=True)
-        ):
-            failing.append((row["source"], observed[row["scenario"]]))
-    assert failing == []
+        assert failing_on(host) == []

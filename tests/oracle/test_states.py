@@ -101,7 +101,7 @@ def test_what_the_socket_interface_says_on_every_system() -> None:
     assert refusals == {
         "closed": ("EBADF",),
         "absent": ("ENOPROTOOPT",),
-        "refused": ("ECONNREFUSED",),
+        "refused": (),  # which error, the rules of `deliver` say
         "empty": ("timeout",),
         "silent": ("timeout",),
         "unconnected": ("ENOTCONN",),

@@ -73,3 +73,11 @@ def test_a_udp_socket_connects_again(not_ok: NotOk, os: str, release: str) -> No
     text = "a=udp4 a.bind=0.0.0.0 a.connect=127.0.0.1 a.connect=127.0.0.2"
     assert not_ok(os, release, text) == ""
     assert not_ok(os, release, f"{text} b=udp4 b.bind=127.0.0.2").endswith("b.bind=?")
+
+
+def test_a_udp_socket_connects_to_a_broadcast_address_only_where_a_rule_speaks_of_it(not_ok: NotOk) -> None:
+    """Whether 255.255.255.255 can be reached depends on the routes of the host, which no rule knows."""
+    assert not_ok("linux", "6.18.44", "a=udp4 a.broadcast=1 a.connect=127.255.255.255") == ""
+    assert not_ok("linux", "6.18.44", "a=udp4 a.broadcast=1 a.connect=255.255.255.255") == "a.connect=?"
+    for os, release in [("windows", "10.0.20348"), ("illumos", "2021.04"), ("gvisor", "20221219")]:
+        assert not_ok(os, release, "a=udp4 a.connect=127.255.255.255") == "a.connect=?"

@@ -22,7 +22,7 @@ from bindmatrix.generate.matrix import matrix
 from bindmatrix.generate.sequences import other_sequences, random_sequences
 from bindmatrix.notation import parse
 from bindmatrix.oracle.oracle import Oracle
-from bindmatrix.outcomes import Expected, alternatives
+from bindmatrix.outcomes import ANY_ERROR, Expected, alternatives
 from bindmatrix.rules import catalog
 from bindmatrix.rules.model import UNKNOWN, CallRule, DeliverRule, Model, Rule
 from hypothesis import given
@@ -142,6 +142,14 @@ def each_weakened(texts: list[str]) -> Iterator[str]:
         unknown = source.choice(system.choices(text))
         found = contradiction(system.oracle, system.without(unknown), text)
         yield f"{system.model.os} without {unknown}: {found}" if found else ""
+
+
+def test_without_rules_of_deliver_a_connection_to_nobody_fails_with_any_error() -> None:
+    """Failed first: it was ECONNREFUSED, and lwIP says ECONNRESET."""
+    lwip = next(system for system in systems() if system.model.os == "lwip")
+    text = "a=tcp4 a.connect=127.0.0.1"
+    assert lwip.oracle.predict(text).outcomes[-1] == "ECONNRESET"
+    assert lwip.without("deliver").predict(text).outcomes[-1] == ANY_ERROR
 
 
 def test_who_knows_less_contradicts_nothing() -> None:

@@ -13,11 +13,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from bindmatrix.advice.recipe_goals import GOALS
+from bindmatrix.advice.recipes import recipes
 from bindmatrix.advice.runtime_questions import RuntimeQuestion, runtime_questions
 from bindmatrix.answers import ask, explorer, questions, release_changes
 from bindmatrix.answers.common_questions import COMMON_QUESTIONS
 from bindmatrix.answers.explorer import AskedScenario, Band, SystemTable
-from bindmatrix.answers.questions import FAMILIES, PRESETS, QuestionFamily, scenario_text
+from bindmatrix.answers.questions import FAMILIES, LISTED_PRESETS, PRESETS, QuestionFamily, scenario_text
 from bindmatrix.notation import Scenario, parse
 from bindmatrix.outcomes import in_words
 from bindmatrix.report.site import explorer_page, pages
@@ -29,6 +31,9 @@ FLAGS += ["--disable-sync", "--disable-quic", "--disable-gpu"]
 
 #: of the labels of the explorer, those that the tests here keep
 KEPT = {"any4", "lo4", "default6", "member", "none", "ra", "rp"}
+ADVISED = recipes([one for one in GOALS if one.id in ("restart", "workers")], ["linux", "windows", "freebsd"])
+CHOICES = tuple(one.choice for one in PRESETS)
+LISTED = tuple(text for *_, text in LISTED_PRESETS)
 OTHER = "a=udp4 a.bind=127.0.0.1 b=udp4 b.reuseport=1 b.bind=127.0.0.2 c=udp4 c.reuseport=1 c.bind=0.0.0.0"
 
 
@@ -49,11 +54,13 @@ class Made:
     def __init__(self, families: tuple[QuestionFamily, ...]) -> None:
         self.runtimes: list[RuntimeQuestion] = list(runtime_questions())[:6]
         programs = [scenario for one in self.runtimes for scenario in one.asked.values()]
-        presets = [AskedScenario(scenario_text(one.choice)) for one in PRESETS]
+        presets = [AskedScenario(text) for text in (*map(scenario_text, CHOICES), *LISTED)]
         self.listed = list(dict.fromkeys([*programs, AskedScenario(OTHER), *presets]))
         self.choices = [choice for family in families for choice in family.choices()]
         self.systems: list[SystemTable] = list(explorer.tables(self.listed))
-        self.html = explorer_page.render(self.systems, self.listed, self.runtimes, confidence.WORDS, pages.PAGES)
+        self.html = explorer_page.render(
+            self.systems, self.listed, self.runtimes, confidence.WORDS, ADVISED, pages.PAGES
+        )
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +247,7 @@ def test_every_common_question_is_answered_by_one_choice(tab: Tab, made: Made) -
     """The fifteen questions of the issue trackers: one choice from the first screen; a release opens with a second."""
     # those of options and addresses that this smaller explorer has
     held = {one.question for one in PRESETS if one.choice in made.choices}
+    held |= {question for _, question, _ in LISTED_PRESETS}
     asked = [one for one in COMMON_QUESTIONS if one.preset in held]
     assert len(asked) >= 12
     for one in asked:
@@ -310,30 +318,64 @@ def test_two_systems_are_compared(tab: Tab) -> None:
 
 
 def test_the_programs_return_what_the_rules_say(tab: Tab, tmp_path: Path) -> None:
-    """Run here: the Python program and the C program of one scenario print the same calls with the same results."""
+    """Run here: the program in each language prints the same calls with the same results."""
     text = "a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 a.listen b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1"
-    programs = tab.page.evaluate("(text) => [pythonProgram(text, optionNames()), cProgram(text, optionNames())]", text)
-    (tmp_path / "program.py").write_text(programs[0])
-    printed = [subprocess.run([sys.executable, str(tmp_path / "program.py"), "50321"], capture_output=True, text=True)]
-    if shutil.which("cc"):
-        (tmp_path / "program.c").write_text(programs[1])
-        subprocess.run(["cc", "-Wall", "-Werror", "-o", tmp_path / "program", tmp_path / "program.c"], check=True)
-        printed.append(subprocess.run([tmp_path / "program", "50322"], capture_output=True, text=True))
-    for done in printed:
+    programs = tab.page.evaluate(PROGRAMS, text)
+    assert list(programs) == ["Python", "C", "Go", "Rust"]
+    for port, (language, program) in enumerate(programs.items(), start=50321):
+        command = built(language, program, tmp_path)
+        if not command:
+            continue
+        done = subprocess.run([*command, str(port)], capture_output=True, text=True, check=False)
         assert done.stderr == ""
-        names = [line.partition(": ")[0] for line in done.stdout.splitlines()]
+        printed = [line for line in done.stdout.splitlines() if " socket: " not in line]
+        names = [line.partition(": ")[0] for line in printed]
         assert names == ["a reuseaddr 1", "a bind 127.0.0.1", "a listen", "b reuseaddr 1", "b bind 127.0.0.1"]
         if sys.platform == "linux":
-            assert "in use" in done.stdout.splitlines()[-1]
+            assert "in use" in done.stdout.splitlines()[-1].lower()
 
 
-def test_every_composed_scenario_is_a_valid_program(tab: Tab) -> None:
-    programs = tab.page.evaluate(
-        "data.presets.map(([, , labels]) => pythonProgram(composer.text(Object.fromEntries("
-        "composer.axes.map((axis, at) => [axis, labels[at]]))), optionNames()))"
-    )
-    for program in programs:
-        compile(program, "program.py", "exec")
+#: a scenario -> language -> program
+PROGRAMS = """(text) => Object.fromEntries(
+    Object.entries(LANGUAGES).map(([name, write]) => [name, write(text, optionNames())]))"""
+
+
+def built(language: str, program: str, folder: Path) -> list[str]:
+    """The command that runs a program, compiled with every warning an error; empty where the compiler is not here."""
+    compiler, suffix, *words = {
+        "Python": (sys.executable, "py"),
+        "C": ("cc", "c", "-Wall", "-Wextra", "-Werror"),
+        "Go": ("go", "go", "build"),
+        "Rust": ("rustc", "rs", "--edition", "2021", "-D", "warnings"),
+    }[language]
+    source, made = folder / f"program.{suffix}", folder / f"program-{suffix}"
+    source.write_text(program, encoding="utf-8")
+    if language == "Python":
+        return [compiler, str(source)]
+    if not shutil.which(compiler):
+        return []
+    done = subprocess.run([compiler, *words, "-o", str(made), str(source)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stderr}\n{program}"
+    return [str(made)]
+
+
+def test_every_preset_is_a_program_in_every_language(tab: Tab) -> None:
+    """Each program makes the calls of the scenario in its order; the Python program compiles."""
+    for text in (*map(scenario_text, CHOICES), *LISTED):
+        calls = (step.text for step in parse(text).steps if step.kind in ("bind", "listen", "set"))
+        wanted = [" ".join(re.split("[.=]", call, maxsplit=1)).replace("=", " ") for call in calls]
+        for language, program in tab.page.evaluate(PROGRAMS, text).items():
+            assert [one for one in re.findall(r'\(["\']([^"\']+)["\'], ', program) if one in wanted] == wanted, language
+            if language == "Python":
+                compile(program, "program.py", "exec")
+
+
+def test_a_client_of_another_host_is_left_to_the_reader(tab: Tab, tmp_path: Path) -> None:
+    remote = next(scenario_text(one.choice) for one in PRESETS if one.choice["state"] == "remote-time-wait")
+    for language, program in tab.page.evaluate(PROGRAMS, remote).items():
+        assert "c is a client on another host" in program
+        assert "192.0.2.1" not in program
+        built(language, program, tmp_path)
 
 
 @pytest.mark.parametrize("width", [1400, 390])

@@ -196,7 +196,7 @@ def test_every_recorded_host_could_be_a_machine(tmp_path: Path) -> None:
     summary = (tmp_path / "summary").read_text(encoding="utf-8")
     assert all(f"| ✅ | {name} (" in summary for name in names)
     # nothing that is recorded is proposed once more; what was compiled or emulated was not run
-    assert all(path.name.endswith("-run") for path in (tmp_path / "judged" / "evidence").iterdir())
+    assert all(path.name.endswith("-run") for path in (tmp_path / "judged" / "evidence").iterdir() if path.is_dir())
 
 
 # --- issues
@@ -302,26 +302,29 @@ def test_nothing_that_a_machine_said_is_a_word_of_a_command(issues_job: Runner) 
 # --- evidence
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A small checkout, with the rules and recordings of one system, and where it came from."""
-    origin = tmp_path / "origin.git"
-    folder = tmp_path / "checkout"
-    shutil.copytree(Path(catalog.__file__).parents[1], folder / "conformance" / "bindmatrix", ignore=no_leftovers)
-    shutil.copytree(ROOT / ".github", folder / ".github")
-    (folder / "expectations" / "evidence").mkdir(parents=True)
-    shutil.rmtree(folder / "conformance" / "bindmatrix" / "expectations", ignore_errors=True)
-    shutil.copy(catalog.folder() / "gvisor.yaml", folder / "expectations")
-    for recorded in EVIDENCE.glob("gvisor-*"):
-        shutil.copytree(recorded, folder / "expectations" / "evidence" / recorded.name)
-    shutil.copy(EVIDENCE / "README.md", folder / "expectations" / "evidence")
-    shutil.copy(EVIDENCE / "hosts.json", folder / "expectations" / "evidence")
-    git(tmp_path, "init", "--quiet", "--bare", str(origin))
-    git(folder, "init", "--quiet", "--initial-branch=main")
-    git(folder, "remote", "add", "origin", str(origin))
-    git(folder, "add", "--all")
-    git(folder, "-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "--quiet", "-m", "x")
-    return folder
+def checkout(folder: Path, system: str) -> Path:
+    """A small one, with the rules and recordings of one system, and where it came from."""
+    origin = folder / "origin.git"
+    made = folder / "checkout"
+    shutil.copytree(Path(catalog.__file__).parents[1], made / "conformance" / "bindmatrix", ignore=no_leftovers)
+    shutil.copytree(ROOT / ".github", made / ".github")
+    (made / "expectations" / "evidence").mkdir(parents=True)
+    shutil.rmtree(made / "conformance" / "bindmatrix" / "expectations", ignore_errors=True)
+    shutil.copy(catalog.folder() / f"{system}.yaml", made / "expectations")
+    systems = (catalog.folder() / "systems.yaml").read_text(encoding="utf-8").splitlines(keepends=True)
+    (made / "expectations" / "systems.yaml").write_text(
+        "".join(line for line in systems if line.startswith(f"{system}:")), encoding="utf-8"
+    )
+    for recorded in EVIDENCE.glob(f"{system}-*"):
+        shutil.copytree(recorded, made / "expectations" / "evidence" / recorded.name)
+    shutil.copy(EVIDENCE / "README.md", made / "expectations" / "evidence")
+    shutil.copy(EVIDENCE / "hosts.json", made / "expectations" / "evidence")
+    git(folder, "init", "--quiet", "--bare", str(origin))
+    git(made, "init", "--quiet", "--initial-branch=main")
+    git(made, "remote", "add", "origin", str(origin))
+    git(made, "add", "--all")
+    git(made, "-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "--quiet", "-m", "x")
+    return made
 
 
 def no_leftovers(folder: str, names: list[str]) -> list[str]:
@@ -332,16 +335,19 @@ def git(folder: Path, *words: str) -> str:
     return subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
-def test_new_recordings_become_a_pull_request(judged: Runner, repository: Path, tmp_path: Path) -> None:
-    assert not (EVIDENCE / f"gvisor-{NEW}").exists(), "this release is recorded now: choose another one"
+def test_new_recordings_become_a_pull_request(judged: Runner, tmp_path: Path) -> None:
+    """Of DragonFly, whose few recordings are quickly read: its stack was compiled, the machine of this run is new."""
+    new = "dragonfly-5.9-run"
+    assert not (EVIDENCE / new).exists(), "this is recorded now: choose another system"
+    repository = checkout(tmp_path, "dragonfly")
     job = Runner(repository, package=repository / "conformance")
     (repository / "judged").symlink_to(judged.folder / "judged")
     done = job.step("weekly.yml", "evidence", "patch")
     assert done.returncode == 0, done.stderr
     assert job.outputs()["new"] == "yes"
     body = (repository / "proposal" / "body.md").read_text(encoding="utf-8")
-    assert f"| gvisor-{NEW} |" in body
-    assert "gvisor-debian-13" in body
+    assert f"| {new} |" in body
+    assert "dragonfly-6.4.2" in body
     assert "no problems" in body, "the new recordings agree with the rules and the index of what decides is renewed"
     # another job, another checkout
     other = tmp_path / "other"
@@ -352,13 +358,18 @@ def test_new_recordings_become_a_pull_request(judged: Runner, repository: Path, 
     done = proposing.step("weekly.yml", "propose", "propose")
     assert done.returncode == 0, done.stderr
     assert [one["words"][:2] for one in asked(proposing)] == [["auth", "setup-git"], ["pr", "list"], ["pr", "create"]]
-    pushed = git(tmp_path / "origin.git", "show", "--stat", "--format=%an%n%s", "evidence/ci")
+    pushed = git(tmp_path / "origin.git", "show", "--name-only", "--format=%an%n%s", "evidence/ci")
     assert pushed.startswith("github-actions[bot]\nEvidence of run 123\n")
-    assert f"expectations/evidence/gvisor-{NEW}/ci.jsonl.gz" in pushed
+    assert f"expectations/evidence/{new}/ci.jsonl.gz" in pushed
     assert "conformance/" not in pushed
     readme = git(tmp_path / "origin.git", "show", "evidence/ci:expectations/evidence/README.md")
     assert readme.splitlines()[-1].startswith("| ")
-    assert f"| gvisor-{NEW} | a machine of a CI run" in readme
+    assert f"| {new} | a machine of a CI run" in readme
+    hosts = json.loads(git(tmp_path / "origin.git", "show", "evidence/ci:expectations/evidence/hosts.json"))
+    why = "a machine of a CI run"
+    assert hosts[new] == {"method": "run", "release": "5.9", "why": why}, "failed first: release 5.9-run"
+    assert hosts[f"gvisor-{NEW}"] == {"method": "emulated", "release": NEW, "why": why}
+    assert hosts.items() >= json.loads((EVIDENCE / "hosts.json").read_text(encoding="utf-8")).items()
     # the same once more, while the request is open
     git(other, "reset", "--quiet", "--hard", "HEAD~1")
     (other / "open-requests").write_text("1", encoding="utf-8")
@@ -367,7 +378,8 @@ def test_new_recordings_become_a_pull_request(judged: Runner, repository: Path, 
     assert [one["words"][:2] for one in asked(proposing)][-1] == ["pr", "edit"]
 
 
-def test_a_patch_reaches_nothing_but_the_evidence(repository: Path) -> None:
+def test_a_patch_reaches_nothing_but_the_evidence(tmp_path: Path) -> None:
+    repository = checkout(tmp_path, "dragonfly")
     job = with_gh(repository)
     target = repository / "conformance" / "bindmatrix" / "errors.py"
     target.write_text("import evil\n", encoding="utf-8")
@@ -378,8 +390,9 @@ def test_a_patch_reaches_nothing_but_the_evidence(repository: Path) -> None:
     assert "evil" not in target.read_text(encoding="utf-8")
 
 
-def test_what_is_recorded_already_is_no_news(repository: Path, tmp_path: Path) -> None:
-    runner = Runner(tmp_path / "judge", package=repository)
+def test_what_is_recorded_already_is_no_news(tmp_path: Path) -> None:
+    repository = checkout(tmp_path, "gvisor")
+    runner = Runner(tmp_path / "judge", package=repository / "conformance")
     (runner.folder / "bindmatrix").symlink_to(repository)
     recorded = "gvisor-20221219"
     artefact(runner.folder / "artifacts" / "observations-x", recorded, {"os": "gvisor", "release": "20221219"})

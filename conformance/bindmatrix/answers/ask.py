@@ -1,7 +1,7 @@
-"""What every system returns for one scenario: the view-model of ``ask``.
+"""The outcomes of one scenario on every system: the view-model of ``ask``.
 
-One :class:`SystemAnswer` stands for all releases of a system that return the same.  Outcomes are those of the kernel,
-known divergences included; what the rules say without them is kept beside it.
+One :class:`SystemAnswer` is for all releases of a system that return the same. Outcomes are those of the kernel, known
+divergences included; the outcomes by the rules alone are kept beside them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,6 @@ from bindmatrix.rules import catalog, confidence
 from bindmatrix.rules.boundaries import Stretch, ranges, stretches
 from bindmatrix.rules.confidence import Confidence
 from bindmatrix.rules.model import Expectations, Rule
-
-#: the systems in the order in which people have them
-ORDER = ("linux", "macos", "windows", "freebsd", "netbsd", "openbsd", "dragonfly", "illumos", "gvisor", "wine")
-
-
-def in_order() -> list[str]:
-    """The systems in the order of ORDER; those that it does not name come last."""
-    return sorted(catalog.names(), key=lambda os: (ORDER.index(os) if os in ORDER else len(ORDER), os))
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,7 @@ class SystemAnswer:
     #: of all steps that matter, in order
     reasons: tuple[Reason, ...]
     confidence: Confidence
-    #: whether the newest release is one of them
+    #: whether the newest release is among them
     is_newest: bool = True
     #: what to say about a release that the file does not cover
     limit: str = ""
@@ -99,7 +91,7 @@ def answers(scenario: Scenario, systems: Iterable[str] = (), release: str = "") 
     Raises :class:`~bindmatrix.errors.Problem` for a system or release that does not exist.
     """
     found: list[SystemAnswer] = []
-    for os in systems or in_order():
+    for os in systems or catalog.names():
         expectations = catalog.expectations(os)
         if release:
             found += of_variants(

@@ -4,10 +4,10 @@ Rows are where the first socket is bound, columns where the second one binds, on
 the grids of one option set of the first socket stand side by side.  The files are generated and checked in, so that an
 edit of a rule shows in the diff which cells it changed; a test regenerates them.
 
-The newest releases are given in full.  The layout of their grids depends on nothing but the options that the system
-has, so a changed cell is a changed letter and moves no other one.  Of the other releases only the cells that differ are
-given, and releases with the same cells share their grids.  Known divergences are left out: the grids say what the rules
-say.  ``symbol`` and the table above it are the legend, which every file repeats.
+The newest releases are printed in full. The layout of their grids depends only on the options that the system has, so a
+changed cell is one changed letter. For the other releases only the cells that differ are printed, and releases with the
+same cells share their grids. Known divergences are left out: the grids show the rules. ``symbol`` and the table above
+it are the legend, which every file repeats.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from bindmatrix.rules.model import Expectations
 
 @dataclass(frozen=True)
 class Row:
-    """What a claim comes to on some releases of a system."""
+    """The verdict on a claim for some releases of a system."""
 
     os: str
     releases: tuple[str, ...]
@@ -135,7 +135,7 @@ def _rows(claim: Claim, os: str) -> list[Row]:
 
 
 def _confidence_of(claim: Claim, finding: ClaimVerdict, variant: Variant, stretch: Stretch) -> Confidence:
-    """The weakest of what the verdict rests on: the scenario that decided up to its step, or all scenarios."""
+    """The weakest confidence behind the verdict: of the scenario that decided, up to its step, or of all scenarios."""
     if finding.verdict == claim_check.UNKNOWN:
         return confidence.UNKNOWN_CONFIDENCE
     alone = finding.verdict != claim_check.HOLDS and finding.case is not None

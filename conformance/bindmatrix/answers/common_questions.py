@@ -33,12 +33,12 @@ COMMON_QUESTIONS: tuple[CommonQuestion, ...] = (
         "Can somebody steal my port?",
     ),
     CommonQuestion(
-        "Which call fails, and with which error?", "tcp listen 0.0.0.0", "... while the old server still listens?"
+        "Which call fails, and with which error?", "tcp listen 0.0.0.0", "Which call fails, and with which error?"
     ),
     CommonQuestion(
         "Can I restart my server at once?", "tcp reuseaddr 0.0.0.0 restart", "Can I restart at once, with SO_REUSEADDR?"
     ),
-    CommonQuestion("[::] and then 0.0.0.0?", "tcp listen [::]:8080 0.0.0.0:8080", "[::] and then 0.0.0.0"),
+    CommonQuestion("[::] and then 0.0.0.0?", "tcp [::]:8080 0.0.0.0:8080 receives", "[::] and then 0.0.0.0"),
     CommonQuestion(
         "A wildcard and a specific address together?",
         "tcp reuseaddr 0.0.0.0 127.0.0.1 receives",
@@ -46,15 +46,15 @@ COMMON_QUESTIONS: tuple[CommonQuestion, ...] = (
     ),
     CommonQuestion(
         "Does the option exist, and does it do anything?",
-        "tcp reuseport_lb 0.0.0.0 receives",
+        "tcp reuseport_lb 0.0.0.0 3 workers",
         "Several workers, SO_REUSEPORT_LB (FreeBSD)",
     ),
     CommonQuestion(
-        "Port 0 with a reuse option?", "udp reuseaddr 0.0.0.0:0", "Does a second bind succeed? UDP, SO_REUSEADDR"
+        "Port 0 with a reuse option?", "udp reuseaddr 0.0.0.0:0", "Two ports that the kernel chooses: the same one?"
     ),
     CommonQuestion(
         "Several workers, each with a socket of its own?",
-        "tcp reuseport 0.0.0.0 4 workers",
+        "tcp reuseport 0.0.0.0 3 workers",
         "Several workers on one port, SO_REUSEPORT",
     ),
     CommonQuestion(
@@ -65,13 +65,17 @@ COMMON_QUESTIONS: tuple[CommonQuestion, ...] = (
     CommonQuestion(
         "The option is set after bind(): too late?",
         "tcp reuseport 0.0.0.0 after-bind",
-        "Option set after bind(): too late?",
+        "Both set the option after bind(): too late?",
     ),
-    CommonQuestion("Since which release?", "tcp listen :: 127.0.0.1 --os linux --os freebsd", "[::] and then 0.0.0.0"),
+    CommonQuestion(
+        "Since which release?",
+        "tcp dual [::] 0.0.0.0 receives --os windows",
+        "[::] for both families, then 0.0.0.0",
+    ),
     CommonQuestion(
         "Multicast: two programs in one group (mDNS)?",
         "udp reuseaddr 224.0.0.251 receives",
-        "mDNS: two programs in one multicast group",
+        "mDNS: two programs bound to the group's address",
     ),
     CommonQuestion(
         "The same in a gVisor container, or under Wine?",

@@ -1,8 +1,8 @@
 """What a recording of a machine settles: the view-model of ``contribute``.
 
-A recording is compared with the rules of the system that it names.  It may answer what they leave unknown, confirm
-rules that nothing recorded on that release confirmed before, and contradict them.  What it says of itself is not
-believed where its outcomes fit another described system far better (Wine says that it is Windows).
+A recording is compared with the rules of the system that it names. It may answer what they leave unknown, confirm rules
+that no recording of that release confirmed before, and contradict them. If its outcomes fit another described system
+far better, the name in the recording is doubted (Wine says that it is Windows).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SUSPICIOUS, _TIMES = 0.02, 5
 
 @dataclass
 class Answered:
-    """Something that the rules leave unknown, and what came out there."""
+    """Something that the rules leave unknown, and its recorded outcomes."""
 
     #: the rule that says unknown; "" for a call that no rule describes
     rule: str
@@ -73,7 +73,7 @@ class Contribution:
 
     @property
     def contradictions(self) -> list[VerdictGroup]:
-        """What came out otherwise than the rules say."""
+        """The outcomes that contradict the rules."""
         return self.summary.of(VerdictKind.DIVERGES)
 
     def as_dict(self) -> dict[str, Any]:
@@ -108,13 +108,13 @@ def of_host(host: HostTable, kit: Mapping[str, Any], evidence: Path) -> Contribu
 
 
 def _answered(host: HostTable) -> list[Answered]:
-    """What came out where the rules say unknown; what most scenarios ask first."""
+    """The recorded outcomes where the rules say ``unknown``, those of the most scenarios first."""
     found: dict[tuple[str, str], Answered] = {}
     for row, number in enumerate(host.result):
         one = host.results[number]
         if one.kind != VerdictKind.UNKNOWN or one.outcomes is None:
             continue
-        index = one.expected.index(None)  # what follows hangs on it
+        index = one.expected.index(None)  # later outcomes depend on it
         rule = next(iter(one.rules[index]), "")
         text = host.text(row)
         call = step(text.split(" ")[index]).kind

@@ -1,4 +1,4 @@
-"""The view-model of the explorer: what every system answers to every question that it can compose.
+"""The view-model of the explorer: the answer of every system to every question that it can compose.
 
 Every answer comes from the oracle.  Questions are numbered: the families of ``questions.py`` one after the other, then
 scenarios that are listed (those of claims, findings, runtimes and open questions).  A system has few different answers,
@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import NamedTuple
 
-from bindmatrix.answers.ask import in_order
 from bindmatrix.answers.question_walk import AskedSteps, QuestionGroup, Walk, WalkAnswer, WalkPart, grouped
 from bindmatrix.answers.questions import FAMILIES, first_part, last_part, second_part
 from bindmatrix.answers.reason import ABSENT, of_rules
@@ -29,7 +28,7 @@ from bindmatrix.rules import catalog, confidence
 from bindmatrix.rules.boundaries import Stretch, ranges, stretches
 from bindmatrix.rules.model import Expectations, Model
 
-#: what the step that decides comes to -> how the explorer says it
+#: kind of the outcome of the step that decides -> the explorer's words for it
 KINDS: dict[str, str] = {
     "ok": "works",
     "refused": "refused",
@@ -86,7 +85,7 @@ def tables(listed: Sequence[AskedScenario] = ()) -> Iterator[SystemTable]:
     asked = [AskedSteps(parse(one.text).steps, one.ignores) for one in listed]
     questions = [*_composed(), *asked]
     groups = grouped(questions)
-    for os in in_order():
+    for os in catalog.names():
         yield _table(os, groups, len(questions))
 
 

@@ -38,7 +38,7 @@ _SEQUENCES, _DELIVERIES, _CALLS = 300, 400, 1000
 
 @dataclass
 class OpenQuestion:
-    """What one rule, or no rule, leaves open."""
+    """One unknown outcome: of a rule that says ``unknown``, or of a call without a rule."""
 
     rule: Rule
     #: the call that is not described, "" where a rule says unknown
@@ -112,7 +112,7 @@ def _asked(chosen: Sequence[Variant]) -> list[dict[str, OpenQuestion]]:
                     for number in [those[member] for member in members]:
                         one = OpenQuestion(rule, call, scenario.text, step.text, list(chosen[number].stretches))
                         found[number].setdefault(one.id, one)
-                # what follows an unknown outcome hangs on it
+                # later outcomes depend on an unknown one
                 positions = [(members, edge.node) for members, edge in edges if edge.expected is not None]
     return found
 

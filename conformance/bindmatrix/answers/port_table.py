@@ -15,7 +15,7 @@ class PortRow:
     text: str
     #: answer -> the systems that give it
     systems: Mapping[PortAnswer, tuple[str, ...]]
-    #: systems of which nobody knows
+    #: systems whose answer is not known
     unknown: tuple[str, ...]
     #: what this kernel answered, and what its system was expected to; None where it was not asked, or is not known
     here: PortAnswer | None

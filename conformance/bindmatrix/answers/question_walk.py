@@ -1,4 +1,4 @@
-"""Walks many questions through the oracles of all variants of a system, and says what each answers.
+"""Follows many questions through the oracles of all variants of a system, and collects the answer of each.
 
 Questions are sorted, so those that begin alike follow one another.  What they have in common is walked once; where a
 step does not return ok, every question that begins with it is answered.  Variants part only at a step of which their
@@ -51,7 +51,8 @@ class _Bind(NamedTuple):
 
 
 class _Position(NamedTuple):
-    """How far a walk has come; ``bind`` is the number of the last bind, ``end`` of what a step that decides answers."""
+    """The position of a walk. ``bind`` is the number of the last bind, ``end`` the number of the answer of the step
+    that decides."""
 
     node: Node
     bind: int = 0

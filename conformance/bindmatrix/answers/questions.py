@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from bindmatrix.generate.axes import CONNECTION, ENDINGS, ENDPOINT, USER
-from bindmatrix.notation import OPTIONS
+from bindmatrix.notation import HERE, OPTIONS, REMOTE
 
 GROUP = "224.0.0.251"
 
@@ -41,6 +41,10 @@ ADDRESSES: dict[str, AskedAddress] = {
     "group": AskedAddress("4", "", GROUP, GROUP, GROUP, (GROUP,)),
 }
 _UNICAST = tuple(name for name, one in ADDRESSES.items() if not one.join)
+#: addresses that a client on another host can reach
+_WILDCARDS = tuple(name for name in _UNICAST if ADDRESSES[name].address in ("0.0.0.0", "::"))
+#: states that clients on another host leave, with the ending of the connection
+_REMOTE_STATES = {"remote-time-wait": "time-wait", "remote-child": "child"}
 
 #: the sets of options that a socket can have
 OPTION_SETS: dict[str, tuple[str, ...]] = {
@@ -66,9 +70,11 @@ AXES: dict[str, dict[str, str]] = {
     "state": {
         "bound": "bound",
         "listening": "listening",
-        "child": "closed, a connection is open",
-        "time-wait": "closed, left TIME_WAIT",
-        "client-time-wait": "closed, TIME_WAIT at the client",
+        "remote-time-wait": "TIME_WAIT, remote client",
+        "time-wait": "TIME_WAIT, local client",
+        "client-time-wait": "TIME_WAIT at the client",
+        "remote-child": "connection, remote client",
+        "child": "connection, local client",
     },
     "second": {name: one.gloss for name, one in ADDRESSES.items()},
     "second_options": {},
@@ -132,7 +138,8 @@ def _family(protocol: str, **narrowed: tuple[str, ...]) -> QuestionFamily:
 
 
 FAMILIES: tuple[QuestionFamily, ...] = (
-    _family("tcp", state=tuple(AXES["state"])),
+    _family("tcp", state=tuple(state for state in AXES["state"] if state not in _REMOTE_STATES)),
+    _family("tcp", state=tuple(_REMOTE_STATES), first=_WILDCARDS, listens=("yes",)),
     _family("tcp", timing=("after",)),
     _family("tcp", users=_TWO),
     _family("tcp", state=("listening",), listens=("yes",), then=tuple(AXES["then"])[1:]),
@@ -154,9 +161,14 @@ def state_steps(choice: Choice) -> str:
         return ""
     if choice["state"] == "listening":
         return "a.listen"
+    state = choice["state"]
     endpoint = ENDPOINT[choice["first"]]
     kind, client = f"tcp{endpoint.client_family}", endpoint.client
-    steps = (CONNECTION + ENDINGS[choice["state"]]).format(a="a", c="c", x="x", kind=kind, client=client)
+    if state in _REMOTE_STATES:
+        six = ADDRESSES[choice["first"]].family == "6"
+        kind, client = f"{REMOTE}{6 if six else 4}", HERE[six]
+    ending = ENDINGS[_REMOTE_STATES.get(state, state)]
+    steps = (CONNECTION + ending).format(a="a", c="c", x="x", kind=kind, client=client)
     return f"a.listen {steps} a.close"
 
 
@@ -209,7 +221,7 @@ def _socket(name: str, protocol: str, label: str, options: str, timing: str) -> 
 
 def grammar() -> dict[str, Any]:
     """What ``compose.js`` needs to write the same scenarios."""
-    leftovers = tuple(AXES["state"])[2:]
+    leftovers = {state: _WILDCARDS if state in _REMOTE_STATES else _UNICAST for state in tuple(AXES["state"])[2:]}
     return {
         "axes": {axis: list(labels.items()) for axis, labels in AXES.items()},
         "families": [family.labels for family in FAMILIES],
@@ -217,7 +229,8 @@ def grammar() -> dict[str, Any]:
         "options": OPTION_SETS,
         "users": {label: [USER[label].first, USER[label].second] for label in AXES["users"]},
         "states": {
-            state: {first: state_steps({"state": state, "first": first}) for first in _UNICAST} for state in leftovers
+            state: {first: state_steps({"state": state, "first": first}) for first in firsts}
+            for state, firsts in leftovers.items()
         },
         "destinations": {first: {second: destination(first, second) for second in ADDRESSES} for first in ADDRESSES},
     }
@@ -239,27 +252,39 @@ PLAIN: Choice = {
 
 
 class Preset(NamedTuple):
-    """A question that people ask, in their words."""
+    """A question that people ask, in their words; ``goal``: of the recipes, what they want of it."""
 
     topic: str
     question: str
     choice: Choice
+    goal: str
 
 
-def _preset(topic: str, question: str, both: str = "", **chosen: str) -> Preset:
+def _preset(topic: str, question: str, both: str = "", goal: str = "", **chosen: str) -> Preset:
     options = {"first_options": both, "second_options": both} if both else {}
     plain = PLAIN if chosen.get("protocol") != "udp" else {**PLAIN, "state": "bound", "listens": "no"}
-    return Preset(topic, question, {**plain, **options, **chosen})
+    return Preset(topic, question, {**plain, **options, **chosen}, goal or _GOALS[topic])
 
 
 _RESTART, _SECOND, _WHO = "Restart", "A second bind", "Who receives"
 _SAFE, _V6, _MORE = "Safety", "IPv6 and IPv4", "Several programs"
+#: topic -> the goal of a recipe
+_GOALS = {
+    _RESTART: "restart",
+    _SECOND: "workers",
+    _WHO: "workers",
+    _SAFE: "exclusive",
+    _V6: "dual-stack",
+    _MORE: "workers",
+}
 PRESETS: tuple[Preset, ...] = (
-    _preset(_RESTART, "Can I restart at once, with SO_REUSEADDR?", "ra", state="time-wait"),
-    _preset(_RESTART, "Can I restart at once, without any option?", state="time-wait"),
-    _preset(_RESTART, "... when only the new server sets SO_REUSEADDR?", state="time-wait", second_options="ra"),
-    _preset(_RESTART, "... while an old connection is still open?", "ra", state="child"),
+    _preset(_RESTART, "Can I restart at once, with SO_REUSEADDR?", "ra", state="remote-time-wait"),
+    _preset(_RESTART, "Can I restart at once, without any option?", state="remote-time-wait"),
+    _preset(_RESTART, "... when only the new server sets it?", state="remote-time-wait", second_options="ra"),
+    _preset(_RESTART, "... when the client was on this machine?", "ra", state="time-wait"),
+    _preset(_RESTART, "... while an old connection is still open?", "ra", state="remote-child"),
     _preset(_RESTART, "... while the old server still listens?", "ra"),
+    _preset(_SECOND, "Which call fails, and with which error?", listens="no"),
     _preset(_SECOND, "Does a second bind succeed? TCP, SO_REUSEADDR", "ra", state="bound", listens="no"),
     _preset(_SECOND, "Does a second bind succeed? UDP, SO_REUSEADDR", "ra", protocol="udp"),
     _preset(_SECOND, "Is it enough that the second one sets it? UDP", protocol="udp", second_options="ra"),
@@ -286,6 +311,37 @@ PRESETS: tuple[Preset, ...] = (
     _preset(_MORE, "Several workers on one port, SO_REUSEPORT", "rp", then="third"),
     _preset(_MORE, "... what happens when one of them closes?", "rp", then="second-closes"),
     _preset(_MORE, "Several workers, SO_REUSEPORT_LB (FreeBSD)", "lb", then="third"),
-    _preset(_MORE, "mDNS: two programs in one multicast group", "ra", protocol="udp", first="member", second="member"),
-    _preset(_MORE, "mDNS with both options", "ra-rp", protocol="udp", first="member", second="member"),
+    _preset(
+        _MORE,
+        "mDNS: two programs in one multicast group",
+        "ra",
+        "multicast",
+        protocol="udp",
+        first="member",
+        second="member",
+    ),
+    _preset(
+        _MORE,
+        "mDNS: two programs bound to the group's address",
+        "ra",
+        "multicast",
+        protocol="udp",
+        first="group",
+        second="group",
+    ),
+    _preset(_MORE, "mDNS with both options", "ra-rp", "multicast", protocol="udp", first="member", second="member"),
+)
+
+#: questions that no family holds: topic, question, scenario
+LISTED_PRESETS: tuple[tuple[str, str, str], ...] = (
+    (
+        _SECOND,
+        "Both set the option after bind(): too late?",
+        "a=tcp4 a.bind=0.0.0.0 a.reuseport=1 b=tcp4 b.bind=0.0.0.0 b.reuseport=1",
+    ),
+    (
+        _SECOND,
+        "Two ports that the kernel chooses: the same one?",
+        "a=udp4 a.reuseaddr=1 a.bind=0.0.0.0,0 b=udp4 b.reuseaddr=1 b.bind=0.0.0.0,0",
+    ),
 )

@@ -1,7 +1,7 @@
 """The reason for what a step returns, in plain language, with the kernel's detail beside it.
 
-A refusal is explained by its rule.  A bind() or listen() that succeeds is explained by what keeps the rules from
-refusing it (:mod:`bindmatrix.oracle.sharing`): nobody overlaps, or what those have that do.
+A refusal is explained by its rule. A bind() or listen() that succeeds is explained by the terms that keep the rules
+from refusing it (:mod:`bindmatrix.oracle.sharing`): no socket overlaps, or the overlapping ones share.
 """
 
 from __future__ import annotations

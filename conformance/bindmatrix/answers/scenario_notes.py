@@ -1,4 +1,4 @@
-"""What to say of a scenario beside its answers: what it does not ask, and the scenario that does."""
+"""Notes about a scenario: what it does not test, and the scenario that does."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from bindmatrix.notation import HERE, Scenario, Step
 
 
 def local_clients_note(scenario: Scenario) -> str:
-    """What to say of a bind() after connections of clients on this host, "" of any other scenario.
+    """The note about a bind() after connections of clients on this host, "" for any other scenario.
 
-    The clients of a server are mostly on another host.
+    The clients of a server are usually on another host.
     """
     steps = scenario.steps
     used: dict[str, set[str]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 
 from bindmatrix.answers import ask
@@ -22,8 +23,8 @@ from bindmatrix.rules import catalog, confidence
 _EPILOG = """\
 The short form asks the most common questions.  Words may come in any order:
 
-  PROTOCOL [WORD...] ADDRESS [ADDRESS]               both sockets with these options
-  PROTOCOL [WORD...] ADDRESS / [WORD...] ADDRESS     each socket with its own
+  PROTOCOL [WORD...] ADDRESS [ADDRESS]            both with these options
+  PROTOCOL [WORD...] ADDRESS / [WORD...] ADDRESS  each socket with its own
 
 PROTOCOL  tcp, udp, mptcp or udplite (IPv4 or IPv6 by the address), tcp4, tcp6
           and so on, unix, unixgram or vsock
@@ -39,7 +40,8 @@ after-bind  the options are set after bind()
 ADDRESS   IPv4 or IPv6; localhost, *, any, [::]:8080 and 0.0.0.0:8080 are read
           too (a scenario has one port, whichever); :0 lets the kernel choose;
           /x or @x of unix and unixgram; cid:any, cid:local or cid:own of vsock
-          One address stands for both sockets.
+          One address stands for both sockets; without any it is 0.0.0.0.
+          The number of a port alone, as 8080, means all addresses.
 
   bindmatrix ask udp reuseport 0.0.0.0
   bindmatrix ask tcp reuseaddr 0.0.0.0 restart
@@ -49,23 +51,30 @@ ADDRESS   IPv4 or IPv6; localhost, *, any, [::]:8080 and 0.0.0.0:8080 are read
 'bindmatrix help notation' explains the steps of a SCENARIO.  Without arguments
 ask prints what people ask most.
 
---runtime asks for what a library or server of docs/runtimes.md does on each system; a SCENARIO is what follows it:
+--runtime asks for what a library or server of docs/runtimes.md does on each
+system; a SCENARIO is what follows it:
 
-  bindmatrix ask --runtime go-http 'other=tcp4 other.reuseaddr=1 other.bind=127.0.0.1' --os windows --os linux
+  bindmatrix ask --runtime go-http --os windows --os linux \\
+      'other=tcp4 other.reuseaddr=1 other.bind=127.0.0.1'
 
-The first sentence is about the newest release of each system.  The table has the steps that are not ok on every system,
-and the last bind; where that is too wide, the first call that fails.  Releases that answer alike share a row; reason
-and confidence are those of the newest of them whose own code gave all of it, else of the newest.
-An outcome with a * is a known divergence: the kernel does so against the rules.
+The first sentence is about the newest release of each system.  The table has
+the steps that are not ok on every system, and the last bind; where that is too
+wide, the first call that fails.  Releases that answer alike share a row; reason
+and confidence are those of the newest of them whose own code gave all of it,
+else of the newest. An outcome with a * is a known divergence: the kernel does
+so against the rules.
 
---json prints a list of objects, one a row: scenario, os, releases (ranges), release (the one the rest is about),
-outcomes (aligned with the steps; a string, a list of accepted ones, "refused" for any error, null for unknown), rules
-(ids, aligned), step (counted from 0; the one that the reason is about), rule, reason, why (the detail of
---explain), reasons (a list of objects with step, rule, text and why: of each step that matters), confidence (an object,
-as in 'bindmatrix predict --help'); and where they apply divergences (ids), by_rules (outcomes without them), limit,
-note.  With --runtime: runtime (its id) and verified too.
+--json prints a list of objects, one a row: scenario, os, releases (ranges),
+release (the one the rest is about), outcomes (aligned with the steps; a string,
+a list of accepted ones, "refused" for any error, null for unknown), rules (ids,
+aligned), step (counted from 0; the one that the reason is about), rule, reason,
+why (the detail of --explain), reasons (a list of objects with step, rule, text
+and why: of each step that matters), confidence (an object, as in 'bindmatrix
+predict --help'); and where they apply divergences (ids), by_rules (outcomes
+without them), limit, note.  With --runtime: runtime (its id) and verified too.
 
-How an outcome is known, the strongest first; a confidence names the release on which it was obtained:
+How an outcome is known, the strongest first; a confidence names the release on
+which it was obtained:
 
 """
 
@@ -74,8 +83,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = (
-        "bindmatrix ask [--os OS]... [--release RELEASE] [--explain] [--json] "
-        "SCENARIO|FILE|-|PROTOCOL ... | --runtime ID [STEP...]"
+        "bindmatrix ask [--os OS]... [--release RELEASE] [--explain] [--json]\n"
+        "                      SCENARIO|FILE|-|PROTOCOL ... | --runtime ID [STEP...]"
     )
     parser.epilog = _EPILOG + words.definitions(confidence.WORDS)
     parser.add_argument(
@@ -131,7 +140,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _ask_runtime(arguments: argparse.Namespace) -> None:
     """Print the answers for what a runtime does on each system, and for the steps that follow."""
     row = runtimes.runtime(arguments.runtime)
-    systems = list(dict.fromkeys(arguments.os)) or ask.in_order()
+    systems = list(dict.fromkeys(arguments.os)) or catalog.names()
     asked: dict[str, list[str]] = {}
     silent = []
     for system in systems:
@@ -174,7 +183,12 @@ def _asked(words: list[str]) -> tuple[list[scenario_input.ScenarioLine], tuple[s
         return list(scenario_input.given(text)), ()
     if not parts or ("=" in parts[0] and not parts[0].lower().startswith("workers=")):
         return [scenario_input.ScenarioLine(text, Place("scenario", 1))], ()
-    if len(parts) > 1 or parts[0].lower() in short_form.PROTOCOLS:
-        scenario, notes = short_form.read(text)
-        return [scenario_input.ScenarioLine(scenario.text, Place("scenario", 1))], notes
-    return list(scenario_input.given(text)), ()
+    if len(parts) == 1 and _names_a_file(text):
+        return list(scenario_input.given(text)), ()
+    scenario, notes = short_form.read(text)
+    return [scenario_input.ScenarioLine(scenario.text, Place("scenario", 1))], notes
+
+
+def _names_a_file(word: str) -> bool:
+    """Whether a word that is not there was meant as a file: it has a folder or a suffix."""
+    return word == "-" or bool(re.search(r"[/\\]|\.[A-Za-z]\w*$", word))

@@ -8,7 +8,7 @@ import sys
 
 from bindmatrix.advice import audit
 from bindmatrix.advice.audit_questions import QUESTIONS
-from bindmatrix.cli.main import OK
+from bindmatrix.cli.main import OK, OneLineParser
 from bindmatrix.errors import Place, Problem
 from bindmatrix.programs import program_input
 from bindmatrix.report import audit_text
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     words = arguments.program
     if len(words) > 1 and words[0] != "--":
         # the remainder took the options that stand behind PROGRAM too
-        behind = argparse.ArgumentParser(prog="bindmatrix audit")
+        behind = OneLineParser(prog="bindmatrix audit")
         _add_options(behind)
         behind.parse_args(words[1:], arguments)
         words = words[:1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,11 +22,14 @@ from bindmatrix.quoting import terminal as plain
 from bindmatrix.report import junit, markdown
 from bindmatrix.report.html import page
 from bindmatrix.report.issues import issues
+from bindmatrix.rules import provenance
 
 #: the workflow's prefix of a machine's name, which distinguishes its artefacts from others
 PREFIX = "observations-"
 #: the set of recordings that this verb proposes
 SET = "ci.jsonl.gz"
+#: the ``why`` of a host of which nothing was recorded before
+_WHY = "a machine of a CI run"
 #: GitHub shows a mebibyte of a summary; the rest is for other output of the job
 _MOST_SUMMARY = 900_000
 
@@ -39,7 +43,7 @@ is reported, and the others are judged.  FOLDER then holds
   junit.xml           a suite for each machine
   verdicts.json       the summaries, by docs/schema/verdicts.schema.json
   issues/KEY.json     a request that opens an issue, for each divergence; KEY identifies the divergence
-  evidence/HOST/      with --evidence: new recordings, in the form in which they are kept
+  evidence/           with --evidence: new recordings and hosts.json, in the form in which they are kept
   evidence.md         with --evidence: what they are
 
 Exit status: 0 all conform, 1 something diverges, 2 a machine is missing or could not be read to its end.
@@ -146,22 +150,29 @@ def _text(path: Path, text: str) -> None:
 
 def _propose(evidence: Path, out: Path, hosts: Mapping[str, HostTable]) -> None:
     """Write the new recordings of each kernel, with machines of the same release together, and what they are."""
-    kept: dict[str, dict[str, Observation]] = {}
-    names: dict[str, list[str]] = {}
+    machines: dict[str, dict[str, HostTable]] = {}
     for name, host in hosts.items():
-        folder = evidence_folder.name_of(host, evidence)
-        names.setdefault(folder, []).append(name)
-        for one in digest(host):
-            kept.setdefault(folder, {}).setdefault(one.scenario, one)
+        machines.setdefault(evidence_folder.name_of(host, evidence), {})[name] = host
+    proposed = out / "evidence"
     rows = []
-    for folder, found in sorted(kept.items()):
+    for folder, together in sorted(machines.items()):
         before = evidence_folder.scenarios(evidence / folder)
-        new = [one for text, one in sorted(found.items()) if text not in before]
-        if new:
-            proposed = out / "evidence" / folder / SET
-            if (evidence / folder / SET).exists():
-                evidence_folder.write_set(proposed, recordings.read(evidence / folder / SET))
-            evidence_folder.write_set(proposed, new)
-            rows.append(f"| {folder} | {len(new):,} | {markdown.escape(', '.join(names[folder]))} |")
-    if rows:
-        _text(out / "evidence.md", "\n".join(["| host | new scenarios | observed on |", "|---|---:|---|", *rows, ""]))
+        kept: dict[str, Observation] = {}
+        for host in together.values():
+            for one in digest(host):
+                kept.setdefault(one.scenario, one)
+        new = [one for text, one in sorted(kept.items()) if text not in before]
+        if not new:
+            continue
+        if (evidence / folder / SET).exists():
+            evidence_folder.write_set(proposed / folder / SET, recordings.read(evidence / folder / SET))
+        evidence_folder.write_set(proposed / folder / SET, new)
+        rows.append((folder, len(new), ", ".join(together)))
+    if not rows:
+        return
+    if (evidence / provenance.NAME).exists():
+        shutil.copyfile(evidence / provenance.NAME, proposed / provenance.NAME)
+    for folder, _, _ in rows:
+        evidence_folder.describe(proposed, next(iter(machines[folder].values())), folder, _WHY)
+    lines = [f"| {folder} | {count:,} | {markdown.escape(names)} |" for folder, count, names in rows]
+    _text(out / "evidence.md", "\n".join(["| host | new scenarios | observed on |", "|---|---:|---|", *lines, ""]))

@@ -15,10 +15,11 @@ import io
 import os
 import signal
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Sequence
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from bindmatrix import __version__
 from bindmatrix.errors import BindmatrixError, defect, nearest
@@ -58,6 +59,7 @@ VERBS: dict[str, str] = {
 
 #: verbs whose status says whether something diverges; for the others a closed pipe is no error
 _JUDGES = ("run", "judge", "report", "collect", "contribute", "kernels", "lint", "regenerate")
+_HELP_WIDTH = 80
 #: seconds within which several signals count as one
 _AT_ONCE = 0.5
 #: errors of write() on standard output, which carry no file name
@@ -174,6 +176,27 @@ def _forgive_letters() -> None:
             stream.reconfigure(errors=errors)
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the arguments, without the usage; its help has 80 columns."""
+
+    def format_help(self) -> str:
+        """The help, its prose wrapped; tables and examples, which are indented or short, stay as they are."""
+        paragraphs = (self.epilog or "").split("\n\n")
+        self.epilog = "\n\n".join(map(_wrapped, paragraphs))
+        return super().format_help()
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        self.exit(WRONG, f"{self.prog}: {message}; see '{self.prog} --help'\n")
+
+
+def _wrapped(paragraph: str) -> str:
+    lines = paragraph.split("\n")
+    if max(map(len, lines)) <= _HELP_WIDTH or any(line.startswith(" ") for line in lines):
+        return paragraph
+    return textwrap.fill(paragraph, _HELP_WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
 class _Version(argparse.Action):
     """Print the version of the program and that of the rules, which are read for it."""
 
@@ -185,7 +208,7 @@ class _Version(argparse.Action):
 
 
 def _main(arguments: list[str]) -> int:
-    top = argparse.ArgumentParser(
+    top = OneLineParser(
         prog="bindmatrix",
         description="What happens when sockets bind the same port, on this kernel and on others.",
         epilog="verbs:\n" + "\n".join(f"  {verb:<10} {line}" for verb, line in VERBS.items()),
@@ -204,9 +227,7 @@ def _main(arguments: list[str]) -> int:
     # the oracle keeps what it computes until the end: scanning that for garbage again and again would double the time
     gc.set_threshold(200_000, 100, 100)
     module = importlib.import_module(f"bindmatrix.cli.{verb}")
-    parser = argparse.ArgumentParser(
-        prog=f"bindmatrix {verb}", description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}."
-    )
+    parser = OneLineParser(prog=f"bindmatrix {verb}", description=f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}.")
     module.configure(parser)
     found, rest = parser.parse_known_args(arguments[1:])
     if rest:

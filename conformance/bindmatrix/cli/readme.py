@@ -20,20 +20,6 @@ from bindmatrix.oracle.oracle import Oracle
 from bindmatrix.rules import catalog, confidence, provenance
 from bindmatrix.rules.provenance import Method
 
-#: system -> heading, in the order of the columns
-SYSTEMS = {
-    "linux": "Linux",
-    "freebsd": "FreeBSD",
-    "netbsd": "NetBSD",
-    "openbsd": "OpenBSD",
-    "dragonfly": "DragonFly",
-    "macos": "macOS",
-    "illumos": "illumos",
-    "windows": "Windows",
-    "gvisor": "gVisor",
-    "wine": "Wine",
-    "lwip": "lwIP",
-}
 QUESTION = re.compile(r"^(\d+)\. (.+?) `([^`]+ [^`]+)`$", re.MULTILINE)
 ANSWERS = re.compile(r"(?<=-->\n).*?(?=<!-- /answers -->)", re.DOTALL)
 EXAMPLE = re.compile(r"(?<=```console\n)\$ bindmatrix ([^\n]+)\n(.*?)(?=```)", re.DOTALL)
@@ -50,10 +36,11 @@ def answers(readme: str) -> str:
     """The table of answers to the numbered questions."""
     oracle = cache(_oracle)
     asked = QUESTION.findall(readme)
-    heads = [head(oracle(system), [scenario for *_, scenario in asked]) for system in SYSTEMS]
-    rows = [["", *heads], ["---"] * (len(SYSTEMS) + 1)]
+    systems = catalog.names()
+    heads = [head(oracle(system), [scenario for *_, scenario in asked]) for system in systems]
+    rows = [["", *heads], ["---"] * (len(systems) + 1)]
     for number, question, scenario in asked:
-        rows.append([f"{number}. {question}", *(answer(oracle(system), scenario) for system in SYSTEMS)])
+        rows.append([f"{number}. {question}", *(answer(oracle(system), scenario) for system in systems)])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -73,9 +60,8 @@ def head(oracle: Oracle, scenarios: Iterable[str]) -> str:
             release = f" {found.release}" if found.method in provenance.EXECUTED else ""
             known.add(f"{found.method}{release}{''.join(f' + {part}' for part in found.parts)}")
     methods = sorted(known, key=lambda text: next(i for i, word in enumerate(Method) if text.startswith(word)))
-    return "<br>".join(
-        [f"{SYSTEMS[oracle.model.os]} {oracle.model.expectations.named(oracle.model.release)}", ", ".join(methods)]
-    )
+    expectations = oracle.model.expectations
+    return "<br>".join([f"{expectations.title} {expectations.named(oracle.model.release)}", ", ".join(methods)])
 
 
 def answer(oracle: Oracle, text: str) -> str:

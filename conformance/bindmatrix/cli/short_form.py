@@ -16,6 +16,8 @@ from bindmatrix.errors import Place, Problem, nearest
 from bindmatrix.generate.axes import CONNECTION, ENDINGS, USER
 from bindmatrix.not_modelled import plain, why_not
 from bindmatrix.notation import HERE, OPTIONS, REMOTE, SOCKET_KINDS, Scenario, parse, words_with_columns
+from bindmatrix.programs import runtimes
+from bindmatrix.rules import catalog
 
 PROTOCOLS = tuple(
     dict.fromkeys(
@@ -50,6 +52,8 @@ WORDS = ("listen", "receives", "restart", "local", "other-user", "after-bind", "
 _MOST_WORKERS = 8
 #: what else may stand for all addresses
 _ALL = ("*", "any", "all")
+#: the number of a port; one digit is rather how many workers there are
+_PORT = re.compile(r"\d{2,5}")
 #: names of the sockets; 'c' and 'x' are the connection of a restart
 _NAMES, _NAMES_AFTER_RESTART = "abcdefgh", "abdefghi"
 
@@ -106,6 +110,16 @@ class _Question:
         else:
             self._address(place, word, protocol)
 
+    def take_every_address(self) -> None:
+        """Ask about the wildcard address where none was named; raises :class:`Problem` for names of files and CIDs."""
+        group = self.groups[0]
+        if f"{group.protocol.rstrip('46')}4" not in SOCKET_KINDS:
+            message = f"expected an address, as in '{group.protocol} /x'"
+            raise Problem(Place("question", 1, len(self.text) + 1), message, source=self.text)
+        six = group.protocol.endswith("6") or any(option.startswith("v6only") for option in group.options)
+        group.addresses.append("::" if six else "0.0.0.0")
+        self.notes[f"no address was named, so this is about {group.addresses[0]}"] = None
+
     def _count(self, place: Place, word: str) -> None:
         count = int(word.lower().removeprefix("workers="))
         if not 2 <= count <= _MOST_WORKERS:
@@ -116,10 +130,10 @@ class _Question:
     def _address(self, place: Place, word: str, protocol: str) -> None:
         address = _read(word, protocol)
         if not address:
-            raise Problem(place, _unknown(word, place.column == 1), source=self.text, width=len(word))
+            raise Problem(place, _unknown(word), source=self.text, width=len(word))
         if address != word:
             self.notes[f"{word!r} is read as {address!r}"] = None
-            if re.search(r":\d+$", word) and not address.endswith(",0"):
+            if re.search(r"(:|^)\d+$", word) and not address.endswith(",0"):
                 self.notes["a scenario has one port, so the number of the port does not matter"] = None
         group = self.groups[-1]
         group.addresses.append(address)
@@ -133,10 +147,11 @@ def read(text: str) -> ShortForm:
     question = _Question(text)
     first, second = question.groups[0], question.groups[-1]
     if not first.protocol:
-        raise Problem(Place("question", 1, 1), f"expected a protocol: {', '.join(PROTOCOLS)}", source=text)
+        offered = ("tcp",) if first.listens or question.words & _RESTART else ("tcp", "udp")
+        lines = " or ".join(f"'bindmatrix ask {protocol} {text}'" for protocol in offered)
+        raise Problem(Place("question"), f"expected a protocol; say {lines}")
     if not first.addresses:
-        message = "expected an address, as in 'udp reuseport 0.0.0.0'"
-        raise Problem(Place("question", 1, len(text) + 1), message, source=text)
+        question.take_every_address()
     own = len(question.groups) == 2
     if own and len(first.addresses) == 2:
         raise Problem(Place("question", 1, 1), "expected one address before the '/' and one after it", source=text)
@@ -185,7 +200,11 @@ def _read(word: str, protocol: str) -> str:
         return word
     found = re.fullmatch(r"\[(?P<six>[^\]]+)\](:(?P<port6>\d+))?|(?P<host>[^:\[\]]*):(?P<port>\d+)", word)
     host, port = word, ""
-    if found:
+    if word.startswith(":::") and word[3:].isdigit():
+        host, port = "::", word[3:]  # as ss and netstat print it
+    elif _PORT.fullmatch(word):
+        host, port = "*", word
+    elif found:
         host, port = (found["six"] or found["host"] or "*"), (found["port6"] or found["port"] or "")
     if host.lower() in _ALL:
         host = "::" if protocol.endswith("6") else "0.0.0.0"
@@ -204,16 +223,16 @@ def _needs_ipv6(groups: list[_AskedGroup], other: str) -> None:
         raise Problem(Place("question", 1, 1), message)
 
 
-def _unknown(word: str, is_first: bool) -> str:
+def _unknown(word: str) -> str:
     left_out = why_not(word)
     if left_out:
         return left_out
-    if is_first:
-        return f"expected a scenario such as 'a=tcp4 a.bind=::', a file, or a protocol, got {word!r}" + nearest(
-            word, PROTOCOLS
-        )
-    valid = [*OPTIONS, "dual", *WORDS]
-    return f"expected an address or one of {', '.join(valid)}, got {word!r}" + nearest(word, valid)
+    if word.lower() in catalog.names():
+        return f"a system is an option: say '--os {word.lower()}'"
+    if word in runtimes.runtimes():
+        return f"a program of the catalogue is an option: say 'bindmatrix ask --runtime {word}'"
+    found = nearest(word, [*PROTOCOLS, *OPTIONS, "dual", *WORDS])
+    return f"unknown word {word!r}{found}; 'bindmatrix ask' prints what people ask, 'bindmatrix ask --help' every word"
 
 
 def _kind(protocol: str, address: str) -> str:

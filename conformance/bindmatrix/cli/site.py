@@ -10,10 +10,10 @@ from bindmatrix.advice.recipe_goals import GOALS
 from bindmatrix.advice.recipes import Recipe, recipes
 from bindmatrix.advice.runtime_questions import RuntimeQuestion, runtime_questions
 from bindmatrix.answers import claims, explorer, open_questions, release_changes
-from bindmatrix.answers.ask import in_order
 from bindmatrix.answers.claims import ClaimResult
 from bindmatrix.answers.explorer import AskedScenario, SystemTable
 from bindmatrix.answers.open_questions import OpenQuestion
+from bindmatrix.answers.questions import LISTED_PRESETS
 from bindmatrix.cli.main import OK
 from bindmatrix.errors import file_problems
 from bindmatrix.judge import claim_check
@@ -58,9 +58,10 @@ def made(*, alone: bool) -> dict[str, str]:
     """File -> text; ``alone``: the explorer without links to the other pages."""
     programs = list(runtime_questions())
     asked = [scenario for question in programs for scenario in question.asked.values()]
+    asked += [AskedScenario(text) for *_, text in LISTED_PRESETS]
     if alone:
         listed = list(dict.fromkeys(asked))
-        return {"index.html": _explorer(_tables(listed), listed, programs, alone=True)}
+        return {"index.html": _explorer(_tables(listed), listed, programs, recipes(GOALS), alone=True)}
     claimed = claims.results(claim_check.read(), catalog.names())
     surprises = _findings()
     unknown = {os: open_questions.questions(catalog.expectations(os)) for os in catalog.names()}
@@ -72,7 +73,7 @@ def made(*, alone: bool) -> dict[str, str]:
     changed = [(system, release_changes.changes(system.os), release_changes.differences(system)) for system in systems]
     hosts = provenance.read(catalog.folder() / "evidence")
     return {
-        "index.html": _explorer(systems, listed, programs, alone=False),
+        "index.html": _explorer(systems, listed, programs, advised, alone=False),
         "claims.html": pages.page(
             "claims.html",
             "What books, manual pages and answers say of SO_REUSEADDR and SO_REUSEPORT, and where it is so.",
@@ -125,7 +126,7 @@ def made(*, alone: bool) -> dict[str, str]:
 def _tables(listed: Sequence[AskedScenario]) -> list[SystemTable]:
     found = []
     with Progress() as progress:
-        update = progress.add("systems", len(in_order()))
+        update = progress.add("systems", len(catalog.names()))
         for number, table in enumerate(explorer.tables(listed), start=1):
             found.append(table)
             update(number)
@@ -136,10 +137,12 @@ def _explorer(
     systems: Sequence[SystemTable],
     listed: Sequence[AskedScenario],
     programs: Sequence[RuntimeQuestion],
+    advised: Sequence[Recipe],
     *,
     alone: bool,
 ) -> str:
-    return explorer_page.render(systems, listed, programs, confidence.WORDS, {} if alone else pages.PAGES)
+    around = {} if alone else pages.PAGES
+    return explorer_page.render(systems, listed, programs, confidence.WORDS, advised, around)
 
 
 def _findings() -> list[KernelFinding]:

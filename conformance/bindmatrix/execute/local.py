@@ -191,10 +191,14 @@ class LocalHost:
                     self._feed(worker, source)  # before the answers of the next are judged
             if worker.closed:
                 yield from self._replace(worker, "died")
-            elif worker.outstanding and time.monotonic() - worker.heard > self._patience + allowance(
-                worker.outstanding
-            ):
+            elif worker.outstanding and self._is_silent(worker):
                 yield from self._replace(worker, "hung")
+
+    def _is_silent(self, worker: Worker) -> bool:
+        """Whether nothing was heard from ``worker`` for longer than what it works on may take."""
+        too_long = time.monotonic() - worker.heard - self._patience
+        # to read what it works on takes longer than to run it
+        return too_long > 0 and too_long > allowance(worker.outstanding)
 
     def _replace(self, worker: Worker, how: str) -> Iterator[list[bytes]]:
         """A new worker gets what this one has not answered, one scenario at a time."""

@@ -1,15 +1,15 @@
 """Any call on any socket: short programs in which a second bind(), a listen() on a datagram socket or an address of the
 other family is as likely as a call that a sensible program makes.
 
-The pairs, sequences and deliveries of this package ask what sensible programs do.  These ask the rest of the rules:
-what refuses a call on the new socket alone, and what a call that failed leaves.
+The pairs, sequences and deliveries of this package do what sensible programs do. These programs test the other rules:
+those that refuse a call because of the new socket alone, and the effects of a failed call.
 
-A datagram socket connects once; a stream socket does not that asked for a group, for the broadcast address, or over
-IPv6 for a port of the kernel's choice: what Linux keeps of such an address after a refusal no rule says.
+A datagram socket connects once. A stream socket does not connect after a bind() to a group or to the broadcast address,
+or after an IPv6 bind() to port 0: which part of such an address Linux keeps after a refusal is not described by a rule.
 
-Nothing waits: accept() is only called on a socket that never listened, read() never, and connect() goes to loopback; a
-TCP socket over IPv6 connects either to IPv6 or to mapped addresses, because Linux 6.18 sends nothing to ``::1`` from
-one whose connection to a mapped address was refused.
+No call blocks: accept() is only called on a socket that never listened, read() is never called, and connect() goes to
+loopback. An AF_INET6 TCP socket connects either to IPv6 or to mapped addresses, because Linux 6.18 sends nothing to
+``::1`` from a socket whose connection to a mapped address was refused.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class _Vocabulary:
     def __init__(self, options: Sequence[str], *, users: bool, lacking: Collection[str]) -> None:
         ipv6 = "ipv6" not in lacking
         plain = [one.address for one in ENDPOINTS if not one.needs & set(lacking)]
-        # the plain ones twice: sockets have to meet
+        # the plain addresses twice, so that sockets often share one
         self.addresses = [one for one in (*plain, *plain, *_ODD_ADDRESSES) if ipv6 or ":" not in one]
         self.kinds = [kind for kind in _KINDS if ipv6 or kind.endswith("4")]
         self.options = [*options, "v6only"]
@@ -77,7 +77,7 @@ class _CallSequence:
         #: open socket -> its kind
         self.open: dict[str, str] = {}
         self.closed: list[str] = []
-        #: sockets that a call would block on, or that it would ask again what is no question of ports
+        #: sockets on which a further call would block, or would test something other than ports
         self.listened: set[str] = set()
         self.done: set[tuple[str, str]] = set()
         self.user = 0
@@ -108,7 +108,7 @@ class _CallSequence:
     def _on_socket(self, call: str) -> list[str]:
         if self.closed and self.source.random() < 0.05:
             return [f"{self.pick(self.closed)}.{self.pick(('listen', 'close', 'reuseaddr=1'))}"]
-        # squared: the newest most often
+        # squared, so that the newest is chosen most often
         names = list(self.open)
         name = names[-1 - int(self.source.random() ** 2 * len(names))]
         kind = self.open[name]

@@ -1,8 +1,8 @@
-"""The axes: every value that a generated scenario can take, once, as literal tables.
+"""The axes: every value that a generated scenario can take, in literal tables.
 
 The exhaustive matrix (``matrix.py``), the Hypothesis strategies (``strategies.py``) and the random sequences
-(``sequences.py``) all read these tables; a new endpoint, state or user relation is one new row here.  Each table goes
-from the plainest value to the most exotic one, which is the order that a failure shrinks along.
+(``sequences.py``) read these tables; a new endpoint, state or user relation is one new row here. Each table is ordered
+from the plainest value to the most exotic one; failures shrink in that order.
 
 The labels are part of the ids of groups, hence stable: letters, digits and hyphens, never a dot.
 """
@@ -18,7 +18,7 @@ PROTOCOLS: tuple[str, ...] = ("tcp", "udp")
 
 
 class Meeting(NamedTuple):
-    """Whose sockets meet in a scenario: protocols of the notation, plainest first.
+    """The protocols of the sockets of a scenario, plainest first.
 
     ``like`` is the word by which endpoints and states say that they are for these protocols.
     """
@@ -26,7 +26,7 @@ class Meeting(NamedTuple):
     first: str
     second: str
     like: str
-    #: what a host must have, beside what the endpoints need
+    #: what the host must support, in addition to what the endpoints need
     needs: frozenset[str] = frozenset()
 
 
@@ -107,7 +107,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("lo6", "6", "", "::1", "::1", "6", "::1", _BOTH, _V6),
     Endpoint("mapped-any", "6", "0", "::ffff:0.0.0.0", _MAPPED, "4", "127.0.0.1", _BOTH, _V6),
     Endpoint("mapped-lo", "6", "0", _MAPPED, _MAPPED, "4", "127.0.0.1", _BOTH, _V6),
-    # dual or not by a sysctl: kept out of the pairs, there for what connections leave (as the recorded states have it)
+    # dual or not, by a sysctl: not in the pairs, only in the states that connections leave (as in the recordings)
     Endpoint("default6", "6", "", "::", "::1", "6", "::1", _BOTH, _V6),
     Endpoint("mcast4", "4", "", "224.0.0.251", "", "", "", _UDP, frozenset({"multicast"})),
     Endpoint("mcast6", "6", "", "ff02::fb", "", "", "", _UDP, frozenset({"ipv6", "multicast"})),
@@ -123,7 +123,7 @@ OTHER_ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("cid-own", "", "", "cid:own", "", "", "", ("vsock",), frozenset({"cid:own"})),
 )
 
-#: v6only where it should change nothing, or where bind() should refuse it: only sequences have them
+#: V6ONLY on addresses where it should change nothing or where bind() should fail: only in sequences
 ODD_ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("lo6-dual", "6", "0", "::1", "::1", "6", "::1", _BOTH, _V6),
     Endpoint("lo6-only", "6", "1", "::1", "::1", "6", "::1", _BOTH, _V6),
@@ -134,7 +134,7 @@ ENDPOINT: dict[str, Endpoint] = {endpoint.label: endpoint for endpoint in (*ENDP
 
 
 class Track(NamedTuple):
-    """What is done to one option of the first socket.
+    """When one option of the first socket is set and cleared.
 
     ``text`` is the programme: values set before bind, after bind, and after the state is reached, separated by bars;
     ``1|0`` sets the option before bind and clears it after.  ``alone`` tracks are not combined with a second option:

@@ -1,4 +1,4 @@
-"""Random questions about who receives: two or three sockets that share a port, and clients that send to it.
+"""Random scenarios of who receives: two or three sockets that share a port, and clients that send to it.
 
 Theory of operation.  A draw chooses a protocol, a *team* (the endpoints that sockets of one scenario stand on), two or
 three sockets, their options, and what happens between the deliveries: the newest or the oldest closes, a stream socket
@@ -6,7 +6,7 @@ listens late or never, a datagram socket joins a group or is connected to somebo
 destination of the team is sent to again.  Whether the sockets may share at all is left to the kernel: a bind that is
 refused is as good a question as one that is not.
 
-Nothing waits: no connection is made before a delivery, and the executor gives a silent delivery half a second.
+Nothing blocks: no connection is made before a delivery, and the executor waits half a second for a delivery.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ OTHER_TEAMS: tuple[Team, ...] = (
     Team(("path", "name"), ("/x", "@x"), ("unix", "unixgram")),
 )
 
-#: option sets of the sharers, the most telling ones more often; () is what refuses nearly everywhere
+#: option sets of the sharing sockets, the most informative ones more often; with () nearly every system refuses
 OPTION_SETS: tuple[tuple[str, ...], ...] = (
     ("reuseaddr",),
     ("reuseport",),

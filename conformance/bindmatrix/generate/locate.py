@@ -1,8 +1,8 @@
-"""Where a scenario stands in the matrix: the inverse of ``matrix.py``.
+"""The position of a scenario in the matrix: the inverse of ``matrix.py``.
 
-A scenario of two sockets is cut where the second one is made.  The skeleton of the first part (its steps without the
-options) says protocol, first endpoint, state and users; the options and the moments at which they were set are its
-plan.  Scenarios from elsewhere, recorded ones too, find their place the same way; what has none is not in the matrix.
+A scenario of two sockets is split where the second one is made. The skeleton of the first part (its steps without the
+options) gives the protocol, first endpoint, state and users; the options and the moments at which they were set are its
+plan. This works for any scenario, recorded ones too; a scenario without a position is not in the matrix.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""More than ten sockets on one port, and one more: some kernels then look sockets up in another way.
+"""More than ten sockets on one port: some kernels then use another lookup.
 
 Linux hashes UDP sockets by port, and by port and address: a bind() on a port with more than ten of them walks the other
 chain (``udp_lib_get_port()``).  The pairs and the sequences of up to six sockets never reach that number.
@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from bindmatrix.generate.axes import ENDPOINTS, USER_IDS
 
-#: the option that lets the crowd in
+#: the option that lets them share
 _SHARING = ("reuseaddr", "reuseport")
 _SIZES = (9, 10, 11, 12)
 _NAMES = "abcdefghijklmnopqrstuvwxyz"

@@ -1,4 +1,4 @@
-"""From values of axes to text: the first socket's part of a scenario, and the second's.
+"""The text of a scenario from values of the axes: the first socket's part and the second's.
 
 A scenario of a pair is the first part, a space, the second part; all first parts and all second parts of a group are
 made once, so a matrix costs one concatenation a scenario and no parsing.

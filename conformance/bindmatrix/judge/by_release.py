@@ -1,7 +1,8 @@
-"""One scenario on several kernels of one system: what each did, what was expected, between which two it changes.
+"""One scenario on several kernels of one system: the outcomes of each, the expected ones, and between which releases
+they change.
 
-An answer comes from a kernel that was run, or out of the recordings.  Who received a delivery is compared by name: how
-many each got is chance.
+Outcomes come from a kernel that was run, or from recordings. Deliveries are compared by which sockets received, because
+the counts are random.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _NOTHING = Prediction((), ())
 
 @dataclass(frozen=True)
 class KernelAnswer:
-    """What one kernel did.  ``outcomes`` is None where it did nothing, for a ``reason``."""
+    """The outcomes of one kernel. ``outcomes`` is None if there are none, for a ``reason``."""
 
     release: str
     #: how it was asked: ``booted``, ``this kernel``, ``recorded``

@@ -1,9 +1,9 @@
-"""Claims of the literature: what is said of the options, and whether it is so.
+"""Claims about the options, and whether they are true.
 
-``expectations/claims.yaml`` is a list of statements, each with scenarios and the outcome that the statement implies.  A
-claim *holds* where every scenario ends as implied, *does not hold* where one ends otherwise (that one refutes it), is
-*not applicable* where the system lacks an option that all of them need, and *unknown* where nobody measured enough.
-The same function looks at predictions and at what a kernel did.
+``expectations/claims.yaml`` is a list of statements, each with scenarios and the outcome that the statement implies. A
+claim *holds* if every scenario ends as implied, *does not hold* if one ends otherwise, is *not applicable* if the
+system lacks an option that all of them need, and is *unknown* if not enough was measured. The same function judges
+predictions and observed outcomes.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ OutcomesOf = Callable[[Scenario], Sequence[Expected] | None]
 
 
 def find(claim: Claim, outcomes: OutcomesOf, like: Callable[[str, Scenario], Sequence[Expected]]) -> ClaimVerdict:
-    """What ``outcomes`` make of ``claim``; ``like`` gives the outcomes of the system that a case names."""
+    """Whether ``claim`` holds by ``outcomes``. ``like`` returns the outcomes of the system that a case names."""
     findings = []
     for case in claim.cases:
         found = outcomes(case.scenario)
@@ -114,7 +114,7 @@ def _ended(case: ClaimScenario, outcomes: Sequence[Expected]) -> ClaimVerdict:
 
 
 def _before(step: Step, outcome: Expected) -> str:
-    """What a step before the last does to a claim: HOLDS when it went well."""
+    """The verdict that a step before the last one implies: HOLDS if it succeeded."""
     if outcome == "ok" or (step.delivers and outcome is not None):
         return HOLDS
     if outcome is None or (isinstance(outcome, tuple) and "ok" in outcome) or step.kind == "user":
@@ -135,7 +135,7 @@ def _ends(then: str, outcome: str) -> str:
         good = outcome != "ok" and not got
     elif then in (SPREAD, EVERY):
         kind, names = Receivers.of(outcome)
-        good = kind == then and NOBODY.isdisjoint(names)  # a share that is refused is no balance
+        good = kind == then and NOBODY.isdisjoint(names)  # a delivery of which some was refused is not balanced
     elif got:
         good = got == {then: DELIVERIES}
     else:

@@ -1,9 +1,9 @@
-"""What differs between expectation files, or between recordings, and which rules make the difference.
+"""Differences between expectation files or between recordings, and the rules that cause them.
 
-Two or three sides are compared scenario by scenario.  The first step at which they differ counts, what follows it is a
-consequence.  Differences are grouped by the rules that decide that step on each side; a group keeps its shortest
-scenario as the example.  Expectations differ where no outcome would satisfy both; what one side does not know is no
-difference but counted.  Recordings differ where the outcomes do, deliveries only in who received.
+Two or three sides are compared scenario by scenario. Only the first step at which they differ counts, because later
+differences are consequences. Differences are grouped by the rules that decide that step on each side; a group keeps its
+shortest scenario as the example. Expectations differ if no outcome would satisfy both; an unknown outcome is counted,
+but is no difference. Recordings differ if their outcomes do; deliveries differ only in which sockets received.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from bindmatrix.rules.releases import EVER
 
 
 class SideOutcome(NamedTuple):
-    """What one side says, or did, at the step that differs."""
+    """The expected or observed outcome of one side at the step that differs."""
 
     outcome: Expected
     #: ids of the rules that decide there; of the known divergence instead, where that explains what was observed
     rules: tuple[str, ...]
     why: str
-    #: what else explains it: the releases in which the rule holds, a known divergence, that the rules say otherwise
+    #: further explanation: the releases in which the rule holds, a known divergence, or that the rules differ
     note: str = ""
 
 

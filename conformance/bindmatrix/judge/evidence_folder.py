@@ -1,7 +1,7 @@
-"""The folder of recorded evidence as it is written: which folder is a host's, and the sets in it.
+"""Writing the folder of recorded evidence: the folder of each host, and the sets in it.
 
-A host is one release by one method: what a real machine did does not go where its stack, compiled for user space, did.
-Then the folder has a suffix that says so: ``macos-15.5-run``.
+A host is one release and one method, so recordings of a real machine and of its compiled stack have separate folders.
+The second one has a suffix: ``macos-15.5-run``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def name_of(host: HostTable, evidence: Path) -> str:
     """The folder of its kernel: an existing one, or ``linux-6.11.0``, without the build of a distribution."""
     release = _number(host.os, host.summary.release)
     rows = provenance.read(evidence)
-    method = provenance.method_of(host.summary.host)
+    method = catalog.method_of(host.summary.host)
     others = False
     for path in sorted(evidence.glob(f"{host.os}-*")):
         if releases.parse(_number(host.os, path.name.removeprefix(f"{host.os}-"))) == releases.parse(release):
@@ -61,7 +61,7 @@ def describe(evidence: Path, host: HostTable, folder: str, why: str) -> None:
     if folder in provenance.read(evidence):
         return
     release = _number(host.os, host.summary.release)
-    row = {"method": str(provenance.method_of(host.summary.host)), "release": release, "why": why}
+    row = {"method": str(catalog.method_of(host.summary.host)), "release": release, "why": why}
     entry = textwrap.indent(f"{json.dumps(folder)}: {json.dumps(row, indent=1)}", " ")
     before = path.read_text(encoding="utf-8").rstrip().removesuffix("}").rstrip() if path.exists() else "{"
     path.write_text(f"{before}{'' if before == '{' else ','}\n{entry}\n}}\n", encoding="utf-8")

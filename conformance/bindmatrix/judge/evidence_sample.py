@@ -1,12 +1,12 @@
-"""What of a recording is worth keeping as evidence.
+"""Chooses the observations of a recording that are worth keeping as evidence.
 
-A full run is some hundred thousand scenarios, but what it says of the rules is little: that a rule decided such a call
-and that this came out.  Of each such fact the shortest scenarios that show it are kept.  So a digest is some hundred
-scenarios, touches every rule that the run touched, and is the same for two runs that went alike.
+A full run has some hundred thousand scenarios, but shows few facts: a rule decided a call, and the call returned this
+outcome. For each fact the shortest scenarios that show it are kept. So a sample has some hundred scenarios, covers
+every rule that the run covered, and is the same for two runs with the same outcomes.
 
-Kept is what conforms and, once it was repeated, what the expectation file leaves unknown: an answer to an open question
-is worth the most, and nothing contradicts it where it was chance.
-What diverges, or wavers, is no evidence before somebody has looked at it.
+It keeps what conforms and, if it was repeated, what the expectation file leaves unknown: an answer to an open question
+is the most valuable, and no rule would contradict a random one. Diverging and flaky scenarios are not evidence until
+somebody has examined them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 def digest(host: HostTable, each: int = EACH) -> list[Observation]:
-    """The observations of ``host`` to keep, in the order of their scenarios; ``each`` scenarios show each fact."""
+    """The observations of ``host`` to keep, ordered by scenario: ``each`` of them for each fact."""
     seen: Counter[Hashable] = Counter()
     kept = []
     for _, text, number in sorted(_candidates(host, each)):

@@ -1,4 +1,4 @@
-"""All observations of one host as columns: which scenario gave which result, and the summary of them.
+"""All observations of one host as columns (a scenario and its result in each row), and their summary.
 
 Theory of operation.  A full run has some hundred thousand scenarios and a few hundred different results, so a row is
 three small numbers: the first part of the scenario, its second part (from the second socket on, where the matrix is
@@ -8,8 +8,8 @@ its verdict from :class:`~bindmatrix.judge.verdicts.Judge`.
 
 A scenario that comes again with other outcomes is judged with both as repeats: it is flaky, not overwritten.
 
-A table has a limit, ``MOST_BYTES``: a recording of a stranger can hold another scenario in every line.  What comes
-after that is not read, and the host has a problem that says so; ``judge``, which keeps no rows, reads to the end.
+A table has a limit, ``MOST_BYTES``, because an untrusted recording can hold another scenario in every line. The rest is
+not read, and the host gets a problem that says so. ``judge`` keeps no rows and reads to the end.
 """
 
 from __future__ import annotations

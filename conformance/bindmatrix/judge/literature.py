@@ -1,4 +1,4 @@
-"""Assertions of documents and of other projects' tests, where no host was made to answer.
+"""Assertions of documents and of other projects' tests: statements that are not observations of a host.
 
 ``evidence/<os>/<set>.jsonl.gz``, in a folder without a release.  A line is one assertion::
 
@@ -8,8 +8,7 @@
 ``strength`` is a key of :data:`STRENGTHS`.  The key with the name of the system says which releases the assertion is
 about.  ``null`` is not asserted, ``refused`` is any error.  Lines marked ``contradicted`` are not used.
 
-Nobody repeated anything here: several assertions about one scenario are one observation, in which each outcome is the
-most exact that is asserted.
+Several assertions about one scenario are one observation, in which each outcome is the most exact one that is asserted.
 """
 
 from __future__ import annotations

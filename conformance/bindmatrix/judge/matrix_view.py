@@ -1,6 +1,6 @@
-"""Hosts side by side as the page shows them: where each scenario stands in the matrix, and which are shown.
+"""The view-model of the page: the position of each scenario in the matrix, and which scenarios are shown.
 
-All of the matrix is shown.  Of the scenarios outside of it, those that say most are, and the others are counted.
+The whole matrix is shown. Of the scenarios outside of it the most informative ones are shown and the others counted.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from bindmatrix.notation import parse, step
 from bindmatrix.observe.recordings import Observation, Outcomes
 from bindmatrix.oracle.oracle import Answer, Edge, Node, Oracle
 
-#: stands between the prefix of a scenario and its suffix
+#: separates the prefix of a scenario from its suffix
 CUT = " b="
 
 #: bytes that a cache may hold, about; a full run needs a third of it
@@ -99,7 +99,7 @@ class PrefixCache:
 
     @property
     def full(self) -> bool:
-        """Whether it is time to :meth:`forget`: somebody sends other scenarios in every line."""
+        """Whether the cache has reached its limit and should :meth:`forget`."""
         return self._bytes > MOST_BYTES
 
     def forget(self) -> None:

@@ -1,7 +1,7 @@
-"""What the scenarios of a host gave and what that means, each result made when somebody asks for it.
+"""The results of the scenarios of a host, each built when it is read.
 
-A full run has some ten thousand different results, mostly of free sequences, and a report shows few of them.  So what
-went as expected is kept as the numbers of what was said to its steps; only what did not is kept as it is.
+A full run has some ten thousand different results, mostly of random sequences, and a report shows few of them. So an
+expected result is kept as the numbers of the answers to its steps; only unexpected ones are kept in full.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bindmatrix.rules.confidence import Confidence
 
 
 class Result(NamedTuple):
-    """What a scenario gave and what that means.  ``outcomes`` is None where nothing came out, for a ``reason``.
+    """The outcomes of a scenario and their verdict. ``outcomes`` is None if there are none, for a ``reason``.
 
     ``expected`` and ``rules`` (ids) align with the steps, as far as they were as expected; ``step`` is the one to
     blame, -1 for none.

@@ -87,7 +87,7 @@ def _parses(text: str) -> bool:
 
 
 def _waits(text: str, judge: Judge) -> bool:
-    """Whether a step would wait for what never comes: an accept() whose connection was left out takes a second."""
+    """Whether a step would wait in vain: an accept() whose connection was removed takes a second."""
     return "timeout" in judge.oracle.predict(text).outcomes
 
 

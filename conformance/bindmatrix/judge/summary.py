@@ -1,4 +1,4 @@
-"""The summary of a run: the one view-model that every report renders and none computes again."""
+"""The summary of a run: the view-model that every report renders."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from bindmatrix.outcomes import Expected, in_words
 from bindmatrix.rules import catalog, provenance
 from bindmatrix.rules.model import UNKNOWN
 
-#: how many groups, and reasons of a kind, are kept apart; a host that sends more invents them
+#: the most groups, and reasons of one kind, that are kept separate; a hostile recording may invent more
 MOST_DIFFERENT = 10_000
-#: stands for the reasons and the outcomes beyond
+#: replaces further reasons and outcomes
 OTHERS = "another one"
 #: version of the JSON form of a summary (``verdicts.json``)
 FORMAT = "bindmatrix-verdicts/1"
@@ -71,12 +71,12 @@ class VerdictGroup:
 
 @dataclass
 class Summary:
-    """What a run, or judged observations, came to."""
+    """The result of a run, or of judged observations."""
 
     host: Mapping[str, Any]
     system: str
     release: str
-    #: how the host was made to answer: ``run on 6.18.44``
+    #: how the outcomes were obtained: ``run on 6.18.44``
     method: str
     total: int
     verdicts: Mapping[str, int]
@@ -111,7 +111,7 @@ class Summary:
         return f"{self.system} {self.release}: {scenarios}, {self._came_to()}"
 
     def _came_to(self) -> str:
-        """What the verdicts amount to; what diverges comes first."""
+        """The verdicts in words; divergences come first."""
         diverging = self.verdicts.get(VerdictKind.DIVERGES, 0)
         others = {kind: count for kind, count in self.verdicts.items() if kind != VerdictKind.CONFORMS and count}
         if not self.total:
@@ -173,8 +173,11 @@ class Collector:
         if verdict.kind == VerdictKind.UNKNOWN:
             rule = _unknown_rule(self.judge, verdict)
         call = _call(verdict.observation.scenario.split()[verdict.step]) if verdict.step >= 0 else ""
-        actual = verdict.actual if len(self._groups) < MOST_DIFFERENT else OTHERS
-        key = (verdict.kind, rule.id if rule else "", call, verdict.expected, actual, verdict.divergence)
+        about = (verdict.kind, rule.id if rule else "", call, verdict.expected, verdict.divergence)
+        actual = verdict.actual
+        if (*about, actual) not in self._groups and len(self._groups) >= MOST_DIFFERENT:
+            actual = OTHERS
+        key = (*about, actual)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = VerdictGroup(
@@ -203,7 +206,7 @@ class Collector:
         return {kind: dict(reasons.most_common()) for kind, reasons in self._reasons.items()}
 
     def summary(self, *, notes: Iterable[str] = (), seconds: float = 0.0) -> Summary:
-        """The summary so far; what still waits to be repeated counts as it was met."""
+        """The summary so far; a scenario that still waits for repeats counts with its first verdict."""
         groups = self.settled()
         counts = self.judge.verdict_counts()
         model = self.judge.model

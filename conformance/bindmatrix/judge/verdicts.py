@@ -58,7 +58,7 @@ _NO_SUCH_SOCKETS = ("EAFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "ENOPR
 
 
 class Verdict(NamedTuple):
-    """The verdict on one observation.  ``step`` counts from 0 and is -1 where no step is to blame."""
+    """The verdict on one observation. ``step`` (from 0) is the step to blame, -1 for none."""
 
     kind: VerdictKind
     observation: Observation
@@ -151,7 +151,7 @@ class Judge:
         return counts
 
     def _conforming(self) -> int:
-        """Each has gone one prefix; what was not certain is in the counts."""
+        """Each conforming observation was counted at one prefix, or in ``counts`` if it was not certain."""
         return self.counts[VerdictKind.CONFORMS] + sum(prefix.count for prefix in self.prefixes.all_prefixes())
 
     def verdict_counts(self) -> dict[str, int]:
@@ -161,7 +161,7 @@ class Judge:
         return {kind: total[kind] for kind in VerdictKind}
 
     def _other(self, observation: Observation) -> Verdict | None:
-        """The verdict when the fast path had no answer; None when it conforms."""
+        """The verdict if the fast path had no answer; None if the observation conforms."""
         before = self.waiting.pop(observation.scenario, None)
         if before is not None:
             self.counts[before.kind] -= 1
@@ -214,7 +214,8 @@ class Judge:
         return self._judged(observation)[0]
 
     def answers(self, observation: Observation) -> list[Answer]:
-        """What is expected of an observed run, as far as it was as expected; nothing of one that is none."""
+        """The answers to the steps of an observed run, up to the first unexpected outcome; none for an invalid
+        scenario."""
         outcomes = observation.outcomes
         if outcomes is None:
             return []
@@ -244,7 +245,7 @@ class Judge:
         for repeat in complete:
             again = self._of_run(observation, steps, repeat, self.oracle.follow(steps, repeat))
             if again.kind == verdict.kind == VerdictKind.UNKNOWN:
-                # no rule to differ from, so the runs are compared with each other
+                # no rule predicts an outcome here, so the repeats are compared with each other
                 again = again._replace(step=_first_difference(outcomes, repeat))
             if (again.kind, again.step) != (verdict.kind, verdict.step):
                 blames = max(verdict, again, key=lambda one: one.step)
@@ -276,7 +277,7 @@ class Judge:
         return verdict
 
     def _resolved(self, observation: Observation, steps: tuple[Step, ...], outcomes: Outcomes) -> Verdict:
-        """Conforms, or resolved when a recorded divergence would have had it otherwise."""
+        """``conforms``, or ``resolved`` if a known divergence would have changed an outcome."""
         assert self.diverged is not None
         edges = self.diverged.follow(steps, outcomes)
         blamed = _blamed(edges, outcomes)

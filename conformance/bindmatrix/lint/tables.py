@@ -1,4 +1,5 @@
-"""The data files beside the expectation files: the catalogue of runtimes, claims, misuse, automatic ports.
+"""The data files beside the expectation files: the catalogue of runtimes, claims, misuse, automatic ports, the list of
+systems.
 
 Each is read by what uses it, which says what is wrong in it and where.
 """
@@ -9,15 +10,26 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from bindmatrix.advice import misuse_patterns
-from bindmatrix.errors import Problem, Problems, file_problems
+from bindmatrix.errors import Place, Problem, Problems, file_problems
 from bindmatrix.judge import claim_check
 from bindmatrix.programs import runtimes
-from bindmatrix.rules import catalog, ephemeral
+from bindmatrix.rules import catalog, ephemeral, systems
+
+
+def _systems(path: Path) -> None:
+    """Read the list of systems; each needs its file, and each file of the folder its row."""
+    listed = systems.read(path)
+    there = {file.stem for file in path.parent.glob("*.yaml")} - {Path(name).stem for name in _READERS}
+    for name in sorted(there ^ set(listed)):
+        message = f"there is no {name}.yaml beside it" if name in listed else f"{name}.yaml has no row"
+        raise Problem(Place(str(path)), message)
+
 
 _READERS: Mapping[str, Callable[[Path], object]] = {
     "claims.yaml": claim_check.read,
     "ephemeral.yaml": ephemeral.read,
     "misuse.yaml": misuse_patterns.load,
+    systems.NAME: _systems,
 }
 
 

@@ -1,1 +1,2 @@
-"""Recordings: what kernels answered, as JSON Lines in files.  ``execute`` gives the lines, ``judge`` reads them."""
+"""Recordings: the outcomes that kernels returned, as JSON Lines in files. ``execute`` produces the lines, ``judge``
+reads them."""

@@ -1,4 +1,4 @@
-"""What was recorded of one scenario: a look-up in the folder ``evidence`` of the expectation files.
+"""The recorded outcomes of a scenario: a lookup in the folder ``evidence`` of the expectation files.
 
 ``evidence/<os>-<release>/<set>.jsonl.gz``; folders without a release in their name hold statements, not runs.
 """

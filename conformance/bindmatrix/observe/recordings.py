@@ -4,7 +4,8 @@ The first line of a file that a run wrote names its format and its host::
 
     {"format": "bindmatrix-observations/1", "host": {"os": "linux", "release": "6.18.44", ...}}
 
-Beside ``host``, a file that a kit recorded has ``kit``: what the kit says of itself (``kit/program.py``).
+Beside ``host``, a file that a kit recorded has ``kit``: what the kit says of itself (``kit/program.py``).  A kit runs
+its ``witnesses`` twice, first of all and once more: the two lines of one are read as one observation with a repeat.
 
 Every other line is one scenario with the outcome of each step, ``null`` where none is asserted::
 
@@ -14,8 +15,8 @@ Every other line is one scenario with the outcome of each step, ``null`` where n
 ``unsupported`` say why there are no outcomes.  A file may lack the first line (recorded evidence does); then its folder
 names the host.
 
-A file that breaks off or holds foreign lines is read as far as it goes: the lines that could not be read are counted,
-the first is described in ``Recording.problem``, and nothing that was readable is lost.
+A file that is truncated or holds invalid lines is read as far as possible: unreadable lines are counted, the first is
+described in ``Recording.problem``, and every readable line is kept.
 """
 
 from __future__ import annotations
@@ -39,13 +40,15 @@ Outcomes = tuple[str | None, ...]
 
 #: what a run says of its observations beside them
 VERDICTS = "verdicts.json"
-#: a line longer than this is not one of ours
+#: the longest line that is accepted
 MAX_LINE = 1 << 18
 #: bytes of a recording, unpacked: twenty full runs; a gzip file can hold a thousand times its size
 MAX_BYTES = 1 << 30
 #: bytes that the observations take, about, for whoever keeps all of them: two full runs
 MOST_HELD = 200_000_000
 _BATCH = 1 << 16
+#: witnesses of a kit, at most
+_MOST_WITNESSES = 10_000
 #: further runs of one scenario that count
 MOST_REPEATS = 100
 #: lists of outcomes that are remembered, at most
@@ -120,7 +123,7 @@ class Recording:
             yield from batch
 
     def held(self, most: int = MOST_HELD) -> Iterator[Observation]:
-        """The observations, for whoever keeps them: as many as take ``most`` bytes, about."""
+        """The observations for a caller that keeps them all: at most about ``most`` bytes of them."""
         size = 0
         for batch in self.batches():
             size += sum(
@@ -132,18 +135,35 @@ class Recording:
             yield from batch
 
     def leave_off(self, why: str) -> None:
-        """Take note that what comes next is not read."""
+        """Record that the rest of the file is not read."""
         self._complain(self._line, f"{why}; what comes after this line is not read")
 
     def batches(self) -> Iterator[list[Observation]]:
-        """The observations in pieces of some hundred lines."""
+        """The observations in pieces of some hundred lines; the two runs of a kit's witness are one observation."""
+        twice = -1
+        waiting: dict[str, Observation] = {}
+        for batch in self._batches():
+            if twice < 0:  # the first line is known now
+                twice = _witnesses(self.kit)
+            if twice:
+                waiting.update((one.scenario, one) for one in batch[:twice])
+                batch, twice = batch[twice:], max(0, twice - len(batch))
+            if waiting:
+                batch = [waiting.pop(one.scenario).again(one) if one.scenario in waiting else one for one in batch]
+            if batch:
+                yield batch
+        if waiting:  # the kit was ended before it ran them again
+            yield list(waiting.values())
+
+    def _batches(self) -> Iterator[list[Observation]]:
+        """What the lines say, one by one."""
         known = self._outcomes
         for lines in self._lines():
             batch = []
             number = self._line
             for line in lines:
                 number += 1
-                # the form that we write ourselves, taken apart without a JSON parser: five times as fast
+                # the form that we write ourselves; splitting it without a JSON parser is five times as fast
                 front, _, end = line.partition(_OUTCOMES)
                 outcomes = known.get(end) or self._of_words(end)
                 if outcomes is not None and "\\" not in front:
@@ -294,6 +314,12 @@ class Recording:
             self.problem = Problem(Place(self.name, line), message)
 
 
+def _witnesses(kit: Mapping[str, Any]) -> int:
+    """How many observations at the front of a kit's recording come again later (``executor.run_kit``)."""
+    count = kit.get("witnesses")
+    return min(max(count, 0), _MOST_WITNESSES) if isinstance(count, int) else 0
+
+
 def _whole(value: Any) -> Any:
     """``value`` without halves of surrogate pairs, which JSON can write and no file can hold."""
     if isinstance(value, str):
@@ -304,7 +330,7 @@ def _whole(value: Any) -> Any:
 
 
 def _decoded(data: bytes) -> str:
-    """What is no UTF-8 is no scenario either, and need not come through."""
+    """Decoded text; bytes that are not UTF-8 are replaced, because no scenario contains them."""
     return data.decode("utf-8", "replace")
 
 

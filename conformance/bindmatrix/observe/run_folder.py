@@ -1,4 +1,4 @@
-"""The folder of a run: ``observations.jsonl.gz`` as it grows, and how a run that broke off is taken up again."""
+"""The folder of a run: writing ``observations.jsonl.gz``, and resuming an interrupted run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RunFolder:
             (folder / VERDICTS).unlink(missing_ok=True)
             if self.before:
                 self._write_again(host)
-            # unbuffered below gzip: what the disk refuses must not come up once more when the file is forgotten
+            # unbuffered below gzip: a write that failed on a full disk must not be tried again when the file is freed
             self._file = _HashedFile(self.path, again=bool(self.before))
             self._stream = gzip.GzipFile(NAME, "wb", compresslevel=1, fileobj=self._file, mtime=0)
             if not self.before:

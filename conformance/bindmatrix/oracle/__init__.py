@@ -1,4 +1,4 @@
-"""The engine: what each step of a scenario returns by the rules of one release.  It knows no operating system.
+"""The engine: predicts what each step of a scenario returns, by the rules of one release. It knows no operating system.
 
-``judge``, ``answers``, ``reproduce`` and ``lint`` ask it; it gets rules from ``rules`` and scenarios from ``notation``.
+``judge``, ``answers``, ``reproduce`` and ``lint`` use it. Rules come from ``rules``, scenarios from ``notation``.
 """

@@ -1,7 +1,7 @@
-"""Who gets what comes to a port: connections that look for a listener, and deliveries.
+"""Which socket receives a connection or a datagram that arrives at the port.
 
-Where a file has rules of ``deliver``, they say; else any listener that covers the address may have a connection, and
-of datagrams nothing is known.
+If the file has rules of ``deliver``, they decide. Otherwise any listener that covers the address may receive a
+connection, and nothing is known about datagrams.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _IP = ("ipv4", "mapped", "dual", "ipv6")
 
 
 class Arrivals:
-    """Offers connections and deliveries to the sockets of a state, with the rules of one release of one system."""
+    """Decides which sockets of a state receive, by the rules of one release of one system."""
 
     def __init__(self, evaluator: Evaluator, connections: Connections) -> None:
         self.evaluator = evaluator
@@ -32,7 +32,7 @@ class Arrivals:
         self._moves = any(rule.moves for rule in evaluator.model.deliveries)
 
     def offer(self, state: State, sock: Sock, done: Sock, at: Address, number: int) -> list[Branch]:
-        """A connection looks for a listener."""
+        """The branches of a connect() from ``sock`` to ``at``: a listener receives it, or it fails."""
         if "deliver" in self.sections or at.form not in _IP:
             return self._delivered(state, sock, done, at, number)
         covering = [one for one in state.socks if one.port == SCENARIO_PORT and one.is_stream and receives(one, at)]
@@ -41,7 +41,8 @@ class Arrivals:
         deaf = [one for one in covering if one.state == "bound"]
         failed = put(state, sock, self.connections.failed(sock, sock.state, "dead"))
         if not listeners and not deaf:
-            return [Branch("ECONNREFUSED", API["refused"], failed)]
+            # which error is for the rules of `deliver` to say: ECONNREFUSED nearly everywhere, ECONNRESET on lwIP
+            return [Branch(ANY_ERROR, API["refused"], failed)]
         branches = [
             Branch("ok", API["listener"], self._established(state, sock, done, listener, at, number), bool(deaf))
             for listener in listeners
@@ -67,7 +68,7 @@ class Arrivals:
             for listener in found.receivers
         ]
         failed = put(state, sock, self.connections.failed(sock, sock.state, "dead"))
-        # unknown: one of them gets it, which is not known
+        # unknown: one of them receives it, and it is not known which one
         if found.word not in ("", "unknown"):
             branches.append(Branch({"refused": "ECONNREFUSED"}.get(found.word, found.word), rules, failed))
         return branches
@@ -83,7 +84,7 @@ class Arrivals:
         target: Sock,
         rules: tuple[Rule, ...],
     ) -> list[Branch]:
-        """A connection of which nobody knows who gets it: any listener there, or it fails."""
+        """A connection whose receiver is not known: any listener at the address, or it fails."""
         branches = []
         for one in self._reordered(state, on_port(others, target)):
             listeners = [
@@ -103,20 +104,20 @@ class Arrivals:
         return branches
 
     def _reordered(self, state: State, socks: list[Sock]) -> list[State]:
-        """``state`` after one of ``socks`` was found, where that may change who is found first from then on."""
+        """``state`` after a lookup has found one of ``socks``, which may change the order of later lookups."""
         if not self._moves:
             return [state]
         return list(dict.fromkeys([state, *[_in_front(state, sock) for sock in socks]]))
 
     def _established(self, state: State, sock: Sock, done: Sock, listener: Sock, at: Address, number: int) -> State:
-        """``state`` once ``listener`` has the connection: its end waits in the queue."""
+        """``state`` once ``listener`` has the connection: the server's end waits in the accept queue."""
         if not sock.is_stream:
             return self.connections.put_connected(state, sock, done)
         remote = sock.protocol == REMOTE
         child = self.connections.child(listener, at, number, remote=remote)
         child = child._replace(ends=">".join(reversed(done.ends.split(">"))))
         if child.made_as != sock.made_as:
-            child = child._replace(socket="")  # it falls back to what both ends can
+            child = child._replace(socket="")  # MPTCP falls back to TCP if one end lacks it
         after = self.connections.put_connected(state, sock, done)
         return with_socks(after, (child, *after.socks))
 
@@ -134,7 +135,8 @@ class Arrivals:
         return [Branch(one, found.rules, after) for one in alternatives(expected)]
 
     def _in_turn(self, call: Call, client: Sock, state: State) -> tuple[Delivery, State]:
-        """Who receives all that is sent; whoever was found stands in front of the others at the next look-up."""
+        """Which sockets receive what is sent. A system may move the socket that a lookup found to the front of the
+        chain."""
         found = self.evaluator.receivers(call, client, state)
         if found.moved is None:
             return found, state
@@ -147,9 +149,10 @@ class Arrivals:
 
 
 def _client(state: State, step: Step, at: Address) -> Sock:
-    """The socket that asks for the receiver of a delivery, instead of the target: the plainest kind that fits.
+    """The kind of client that the executor uses for a delivery: the simplest one that fits the sockets there.
 
-    Connections where a stream socket is open, datagrams else; UDP-Lite where there is nothing else.  As the executor.
+    It connects if a stream socket is open, and sends datagrams otherwise. It uses UDP-Lite only if no other protocol is
+    open.
     """
     kinds = addresses_of(at.text)
     open_socks = [
@@ -167,7 +170,7 @@ def _client(state: State, step: Step, at: Address) -> Sock:
 
 
 def _in_front(state: State, sock: Sock | None) -> State:
-    """``state`` with ``sock`` before the others of its protocol in the order of look-ups."""
+    """``state`` with ``sock`` first in the lookup order of its protocol."""
     if sock is None or delivery.in_front(on_port(state, sock))[0] is sock:
         return state
     return put(state, sock, sock._replace(front=1 + max(one.front for one in state.socks)))

@@ -1,4 +1,4 @@
-"""What a step can lead to, and what the socket interface itself says on every system."""
+"""The possible results of a step, and the results that the socket interface defines for every system."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from bindmatrix.outcomes import ANY_ERROR
 from bindmatrix.rules.model import ALLOW, REFUSE, UNKNOWN, CallRule, Rule
 from bindmatrix.rules.sockets import State
 
-#: the outcome of a branch that every outcome may lead to
+#: the outcome of a branch that is possible whatever was observed
 ANYTHING = "anything"
 
 
 class Branch(NamedTuple):
-    """One way a step can go: ``outcome`` is ``ok``, an errno name, ``refused`` for any error, or ``ANYTHING``."""
+    """One possible result of a step. ``outcome`` is ``ok``, an errno name, ``refused`` for any error, or
+    ``ANYTHING``."""
 
     outcome: str
     rules: tuple[Rule, ...]
     state: State
-    #: the outcome is not claimed: any other would do as well
+    #: the outcome is not predicted: any other is accepted as well
     unknown: bool = False
 
     def may_follow(self, outcome: str, *, delivers: bool) -> bool:
-        """Whether the step can have gone this way when ``outcome`` was observed."""
+        """Whether this branch is possible after ``outcome`` was observed."""
         if self.outcome in (outcome, ANYTHING):
             return True
         return not delivers and ANY_ERROR in (outcome, self.outcome) and "ok" not in (outcome, self.outcome)
@@ -32,12 +33,12 @@ def _api(name: str, why: str, action: str = ALLOW, error: str = "") -> tuple[Cal
     return (CallRule(id=f"api.{name}", section="api", action=action, errors=(error,) if error else (), why=why),)
 
 
-#: what the socket interface itself says, on every system; these are no rules of any file
+#: rules of the socket interface, the same on every system; they are in no expectation file
 API = {
     "closed": _api("closed", "the socket is closed or was never made", REFUSE, "EBADF"),
     "absent": _api("absent-option", "the platform has no such option", REFUSE, "ENOPROTOOPT"),
     "plain": _api("plain", "nothing can go wrong here"),
-    "refused": _api("nobody-listens", "no socket listens at that address", REFUSE, "ECONNREFUSED"),
+    "refused": _api("nobody-listens", "no socket listens at that address", REFUSE),
     "listener": _api("listener", "a listener covers the address"),
     "queue": _api("queue", "a connection waits to be accepted"),
     "empty": _api("empty-queue", "nothing waits to be accepted", REFUSE, "timeout"),

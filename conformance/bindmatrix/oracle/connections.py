@@ -1,7 +1,7 @@
-"""The life of a connection: both its ends, what closing one makes of the other, what stays on the port.
+"""The life of a connection: its two ends, how closing one affects the other, and what stays on the port.
 
-All systems share this as far as the socket interface and TCP go; where they differ, settings of the stack and the
-rules of ``time-wait`` say so.
+The socket interface and TCP make most of this the same on all systems. Differences are in the settings of the stack and
+in the rules of ``time-wait``.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Connections:
         self.stack = evaluator.model.stack
 
     def closed(self, sock: Sock, state: State) -> State:
-        """``state`` once ``sock`` is closed: its other end, its queue and its children learn of it."""
+        """``state`` once ``sock`` is closed, with the effects on its peer, its accept queue and its children."""
         socks: list[Sock] = []
         for one in state.socks:
             if one is sock and sock.protocol == "tcp" and to_itself(sock.ends) and sock.state == "connected":
-                # both ends are closed at once, hence it waits
+                # both ends close at the same time, so this end enters TIME_WAIT
                 socks += self.other_end(sock._replace(name="", state="fin-wait"), state)
             elif one is sock:
                 socks += _left_behind(sock)
@@ -64,7 +64,8 @@ class Connections:
         return "dead" if profile.unaccepted == "unknown" else "reset"
 
     def closes_later(self, sock: Sock, state: State) -> bool:
-        """Whether ``sock`` ends a connection that the kernel works off after close(), so that nobody knows when."""
+        """Whether the kernel ends the connection of ``sock`` some time after close(), so that later outcomes depend on
+        timing."""
         ended = {sock.connection} - {0} | {
             one.connection for one in state.socks if one.queued and one.listener == sock.name
         }
@@ -86,7 +87,8 @@ class Connections:
         return [waiting._replace(left=rules[0].milliseconds)]
 
     def failed(self, sock: Sock, kept: str, lost: str) -> Sock:
-        """A client whose connection came to nothing: in state ``kept``, or ``lost`` and without its port."""
+        """A client whose connect() failed: it stays in state ``kept``, or it is in state ``lost`` and loses its
+        port."""
         if self.stack.reset == "keeps-asked" and sock.port == OTHER_PORT:
             state = "open" if sock.state == "bound" else kept
             return sock._replace(state=state, connection=0, ends="", port=NO_PORT)
@@ -95,7 +97,7 @@ class Connections:
         return sock._replace(state=kept, connection=0, ends="")
 
     def destination(self, sock: Sock, at: Address) -> Address:
-        """The address that a connect() of ``sock`` to ``at`` means: that of the host where ``at`` is unspecified."""
+        """The destination of a connect() of ``sock`` to ``at``: an address of the host if ``at`` is unspecified."""
         if sock.protocol == REMOTE:
             return address(at.text, (*self.stack.local, *HERE))
         form = "ipv6" if at.form == "dual" else at.form
@@ -108,7 +110,7 @@ class Connections:
         return address(value if form == "ipv4" else f"::ffff:{value}", self.stack.local)
 
     def ends(self, sock: Sock, at: Address) -> str:
-        """The two ends of a connection of ``sock`` to ``at`` where both are on the scenario's port, else ""."""
+        """Both endpoints of a connection of ``sock`` to ``at`` if both use the scenario's port, otherwise ""."""
         if sock.port != SCENARIO_PORT or at.kind != "specific" or sock.family not in ("ipv4", "ipv6"):
             return ""
         own = plain(sock.v4 or sock.v6)
@@ -135,7 +137,7 @@ class Connections:
         return self._narrowed(done, at._replace(value=own or at.value))
 
     def _narrowed(self, sock: Sock, at: Address) -> Sock:
-        """``sock``, bound to a wildcard, once a connection gave it the one address ``at``."""
+        """``sock``, which was bound to a wildcard, once a connection has narrowed it to the address ``at``."""
         value = at.value
         if at.form == "ipv6":
             v4 = self.stack.connected_dual or None if sock.form == "dual" else None
@@ -165,7 +167,7 @@ class Connections:
 
 
 def to_itself(both: str) -> bool:
-    """Whether the two ends of a connection are one (a simultaneous open with itself, RFC 9293 section 3.5)."""
+    """Whether a socket connects to itself (a simultaneous open, RFC 9293 section 3.5)."""
     here, _, there = both.partition(">")
     return bool(both) and here == there
 
@@ -178,7 +180,7 @@ def _in_space(sock: Sock, at: Address, value: str | None) -> Sock:
 
 
 def receives(sock: Sock, at: Address) -> bool:
-    """Whether a packet to ``at`` may find ``sock``, by its address and family alone."""
+    """Whether ``sock`` can receive a packet to ``at``, judged by its address and family alone."""
     wanted = ("ipv6", "dual") if at.form == "ipv6" else ("ipv4", "mapped", "dual")
     if sock.form not in wanted:
         return False
@@ -187,9 +189,9 @@ def receives(sock: Sock, at: Address) -> bool:
 
 
 def _left_behind(sock: Sock) -> list[Sock]:
-    """What stays on the port of a socket that is closed: the end that closes first waits for the other one.
+    """What stays on the port after close(): the end that closes first waits for the other end.
 
-    Of a Unix socket it is the file, on every system; only unlink() removes it.
+    A Unix socket leaves its file on every system; only unlink() removes it.
     """
     if sock.form == "path" and not sock.accepted:
         return [sock._replace(name="", state="file", connection=0)]

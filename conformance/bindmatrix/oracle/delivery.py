@@ -1,20 +1,20 @@
-"""Who receives: the rules of the section ``deliver``.
+"""Which socket receives: the rules of the section ``deliver``.
 
-The rules are asked in order, as if the destination were the new socket.  A rule looks at the existing sockets that
-match ``among``; where it needs one and there is none, the next rule is asked.  ``pick`` says who receives:
+The rules are tried in order, with the destination in place of the new socket. A rule looks at the existing sockets that
+match ``among``. If it needs one and there is none, the next rule is tried. ``pick`` says who receives:
 
 * ``newest`` or ``oldest``, in the order of the chain; with ``share`` the sockets for which that condition holds share
   with it, by a hash of addresses and ports;
 * ``newest-group``: the socket of the group (``groups``) that was made last, and those that share with it;
 * ``every``: a copy each; with ``stop`` the first socket (newest first) for which that condition holds is the last to
   receive;
-* ``one``: one of them; which one is not known;
+* ``one``: one of them, and it is not known which one;
 * ``none refused timeout`` and errno names: nobody, and what the sender sees; ``unknown``: not known.
 
-``deaf`` is the result where the picked stream socket does not listen.  ``order: socket`` means the newest socket()
-instead of the newest bind().  ``lists: family``: each address family has its own list, and ``stop`` ends only that
-one.  ``moves: front``: from then on the picked socket is found before all that were bound earlier.
-``ask: each-address``: the rule decides when ``when`` holds for all of them.
+``deaf`` is the result if the picked stream socket does not listen. ``order: socket`` orders by socket() instead of
+bind(). ``lists: family``: each address family has its own list, and ``stop`` ends only that list. ``moves: front``:
+later lookups find the picked socket before all that were bound earlier. ``ask: each-address``: the rule decides if
+``when`` holds for all of them.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ from bindmatrix.rules.sockets import Address, Call, Sock, State
 
 
 class Delivery(NamedTuple):
-    """What the rules say: who may receive, and the word for those who do not."""
+    """The decision of the rules: which sockets may receive, and the outcome if none does."""
 
     rules: tuple[Rule, ...]
-    #: who gets it (each a share, or a copy each)
+    #: the sockets that receive (each a share, or each a copy)
     receivers: tuple[Sock, ...] = ()
-    #: a copy each
+    #: each gets a copy
     copies: bool = False
-    #: what the sender sees when nobody receives, or the picked socket does not listen; "" for nothing
+    #: what the sender observes if no socket receives or the picked one does not listen; "" for nothing
     word: str = ""
-    #: which socket is found before the others from then on
+    #: the socket that later lookups find first
     moved: Sock | None = None
 
     def expected(self, *, flow: bool) -> Expected:
-        """The class of outcomes; one flow goes to one of the sockets that share."""
+        """The outcome as a class; of sockets that share, one flow reaches only one."""
         if self.word == "unknown" or not self.rules:
             return None
         names = sorted({sock.name for sock in self.receivers})
@@ -76,7 +76,7 @@ def target(protocol: str, at: Address) -> Sock:
         return Sock("", protocol, "ipv6", 0, form="ipv6", kind=at.kind, v6=at.value)
     if at.form in ("path", "abstract", "cid"):
         return Sock("", protocol, "vsock" if at.form == "cid" else "unix", 0, form=at.form, kind=at.kind, v4=at.value)
-    # the client of a mapped destination is an AF_INET6 socket, which some systems do not let reach IPv4
+    # a client sends to a mapped address from an AF_INET6 socket, and on some systems that cannot reach IPv4
     family = "ipv6" if at.form == "mapped" else "ipv4"
     return Sock("", protocol, family, 0, form="ipv4", kind=at.kind, v4=at.value)
 
@@ -85,29 +85,30 @@ class _DeliveryRule(NamedTuple):
     """A rule as closures."""
 
     rule: DeliverRule
-    #: what it says of the destination alone
+    #: its conditions on the destination alone
     guard: Test
-    #: what must hold for every socket that it finds
+    #: the condition that must hold for every socket that it finds
     each: Test
-    #: whether it speaks of sockets, so that the next rule is asked when there are none
+    #: whether it has conditions on sockets; the next rule is tried if there are none
     needs_sockets: bool
     find: Select
-    #: who shares with the one that was picked
+    #: which sockets share with the picked one
     share: Select | None
-    #: with whom a list of copies ends
+    #: which socket is the last of a list to get a copy
     stop: Select | None
     relate: Relate | None
 
 
 class Deliveries:
-    """Answers who receives, by the rules of ``deliver``."""
+    """Decides which sockets receive, by the rules of ``deliver``."""
 
     def __init__(self, rules: Sequence[DeliverRule], questions: Questions) -> None:
         self._questions = questions
         self._rules = [_compiled(rule) for rule in rules]
 
     def receivers(self, call: Call, destination: Sock, state: State) -> Delivery:
-        """Who receives what is sent to ``destination``, a socket in place of the new one (:func:`target`)."""
+        """Which sockets receive what is sent to ``destination``, which takes the place of the new socket
+        (:func:`target`)."""
         question = self._questions.question(call, destination, state)
         port = self._questions.counted(in_front(question.on_port))
         for compiled in self._rules:
@@ -121,7 +122,7 @@ class Deliveries:
         return Delivery(())
 
     def _delivery(self, compiled: _DeliveryRule, found: list[Existing], question: Question, state: State) -> Delivery:
-        """What the rule that decides makes of the sockets that match it."""
+        """The decision of the matching rule for the sockets that match it."""
         rule, pick = compiled.rule, compiled.rule.pick
         socks = [sock for sock, _ in found]
         if pick == "every":
@@ -148,7 +149,7 @@ class Deliveries:
 
 
 def _copies(compiled: _DeliveryRule, found: list[Existing], question: Question) -> list[Sock]:
-    """Who gets a copy: all that were found, until a list ends."""
+    """The sockets that get a copy: all matching ones, up to the end of each list."""
     rule = compiled.rule
     last = [sock for sock, _ in compiled.stop(question, found)] if compiled.stop is not None else []
     socks = [sock for sock, _ in found]
@@ -184,7 +185,7 @@ def _compiled(rule: DeliverRule) -> _DeliveryRule:
 
 
 def in_front(socks: list[Sock]) -> list[Sock]:
-    """``socks`` in the order of look-ups: that of the chain, but first those that were moved to the front."""
+    """``socks`` in lookup order: those that were moved to the front, then the others in chain order."""
     return sorted(socks, key=lambda sock: -sock.front) if any(sock.front for sock in socks) else socks
 
 

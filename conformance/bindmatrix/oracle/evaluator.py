@@ -1,16 +1,17 @@
-"""The evaluator: decides by the rules of one model, which become closures once.
+"""The evaluator: turns the rules of one model into closures, once, and decides by them.
 
 How a section decides:
 
-1. The rules are asked in order; the first that holds decides.
-2. A rule holds when ``when`` does and none of ``unless``.  With ``ask`` this must be so for an existing socket on the
-   port that matches one of ``among`` (any does when that is empty): for one of all (``every``), for the ``first`` of
-   the chain, for the ``closest``, or for one address with what all sockets on it have in common (``each-address``).
-3. Where ``several: any`` says that any of several refusals may win, the refusals of rules with ``ask`` are collected
-   until a rule of another kind decides.  In ``remember`` one rule decides for each slot of the memory.
+1. The rules are tried in order; the first that holds decides.
+2. A rule holds if ``when`` holds and no alternative of ``unless`` does. With ``ask`` this must be true for an existing
+socket on the port that matches one of ``among`` (if that is empty, every socket matches): for any of them (``every``),
+for the ``first`` of the chain, for the ``closest``, or for one address with the options that all sockets on it have in
+common (``each-address``).
+3. With ``several: any`` any of several refusals may be the outcome: refusals of rules with ``ask`` are collected until
+a rule of another kind decides. In ``remember`` one rule decides for each slot of the memory.
 
-Terms about the call alone are tested once, before any existing socket is looked at.  The tests decide the same by
-another program that reads the rules one by one (``tests/oracle/reference.py``), and compare.
+Terms about the call alone are tested once, before any existing socket. The tests compare this with a second, naive
+evaluator (``tests/oracle/reference.py``).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _ALL_BITS = sum(BITS.values())
 
 
 class Evaluator(Protocol):
-    """What the oracle needs: answers by the rules of one model."""
+    """What the oracle needs: decisions by the rules of one model."""
 
     model: Model
 
@@ -83,9 +84,9 @@ class _CallRule(NamedTuple):
 
     #: what is returned when the rule decides
     decided: tuple[Rule, ...]
-    #: what it says of the call alone; all that it says where it asks no existing socket
+    #: its conditions on the call alone; all of its conditions if it has no ``ask``
     guard: Test
-    #: what it says of existing sockets; None where it asks none
+    #: its conditions on existing sockets; None if it has no ``ask``
     search: Search | None
     #: ``remember``: what it writes, "" elsewhere
     slot: str
@@ -151,7 +152,7 @@ class CompiledEvaluator:
         return self._deliveries.receivers(call, destination, state)
 
     def _by_protocol(self, rules: tuple[Rule, ...]) -> dict[str, _Asked]:
-        """The rules to ask for each protocol: a rule that names another one cannot hold, and half of them do."""
+        """The rules to try for each protocol. Half of the rules name a protocol, and cannot hold for another one."""
         compiled = [(rule, self._compiled(rule)) for rule in rules]
         by_protocol = {}
         for protocol in (*FACTS["new.protocol"].values, ""):
@@ -222,12 +223,13 @@ def _closest(rule: Rule, among: Test, applies: Test, rows: Sequence[Points]) -> 
 
 
 def chooser(rows: Sequence[Points], relate: Relate | None) -> Callable[[Question, list[Existing]], Existing]:
-    """Which of some sockets has the fewest points by ``rows``: the first on ties, and so the first without rows."""
+    """A function that returns the socket with the fewest points by ``rows``: the first on ties, so the first if there
+    are no rows."""
     points = [(row.points, conjunction(row.when)) for row in rows]
 
     def choice(q: Question, candidates: list[Existing]) -> Existing:
         chosen, fewest = candidates[0], -1
-        # who is alone needs no points
+        # a single candidate needs no points
         for candidate in candidates if len(candidates) > 1 else ():
             choose(q, candidate, relate)
             number = sum([count for count, when in points if when(q)])
@@ -239,7 +241,7 @@ def chooser(rows: Sequence[Points], relate: Relate | None) -> Callable[[Question
 
 
 def _each_address(among: Test, applies: Test) -> Search:
-    """``ask: each-address``: for each address and space one answer; an option counts when all sockets have it."""
+    """``ask: each-address``: one test for each address and space; an option counts if all sockets there have it."""
 
     def search(q: Question, others: list[Existing]) -> bool:
         new = q.new

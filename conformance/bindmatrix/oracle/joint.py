@@ -1,8 +1,8 @@
-"""An oracle of several models at once: a step is worked out once for all models whose rules say the same of it.
+"""One oracle for several models: a step is computed once for all models whose rules decide it in the same way.
 
-The releases of a system differ in a few rules.  A :class:`JointEvaluator` asks each different list of rules, answers
-what the first model says, and keeps in ``agreeing`` the models that say so too.  :meth:`JointOracle.edges` takes the
-step again for the others.
+The releases of a system differ in few rules. A :class:`JointEvaluator` evaluates each distinct list of rules, returns
+the decision of the first model, and keeps in ``agreeing`` the models that decide the same. :meth:`JointOracle.edges`
+repeats the step for the others.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _T = TypeVar("_T")
 
 
 def alike(models: Sequence[Model]) -> list[list[int]]:
-    """The numbers of ``models``, those together that can have one joint oracle: they differ in rules alone."""
+    """Groups of indices of ``models`` that can share one joint oracle: they differ in rules alone."""
     found: list[tuple[object, list[int]]] = []
     for number, model in enumerate(models):
-        # what states keep of options is that of all rules together, which is enough for each
+        # states keep the options that any of the rules uses, which is enough for each model
         _, _, *layout = Layout.of(model)
         traits = (model.stack, model.port, set(model.rules), layout)
         same = next((those for known, those in found if known == traits), None)
@@ -40,7 +40,7 @@ def alike(models: Sequence[Model]) -> list[list[int]]:
 
 
 class JointEvaluator:
-    """Decides as the first of ``agreeing`` does, and keeps of them those that decide alike.
+    """Decides as the first model of ``agreeing``, and drops from ``agreeing`` those that decide otherwise.
 
     ``model`` has the rules of all ``models``; nothing decides by it.
     """

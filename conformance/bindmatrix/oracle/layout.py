@@ -1,4 +1,4 @@
-"""What the states of a model keep: the rules decide it, since what no rule asks for need not make states differ."""
+"""What the states of a model keep. It depends on the rules: what no rule uses need not make two states differ."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from bindmatrix.rules.sockets import BITS
 
 
 class Layout(NamedTuple):
-    """What the transitions take from the rules without asking them; it decides which states are equal."""
+    """Properties of the rules that the transitions need; they decide which states are equal."""
 
     #: bits worth remembering; leaving the others out lets more states be equal
     at_bind: int
     ever: int
-    #: whether finding a socket moves it, and whether the order of socket() counts
+    #: whether a lookup moves the socket that it finds, and whether the order of socket() matters
     moves: bool
     counts_sockets: bool
-    #: section -> what else a refused call leaves there
+    #: section -> further effects that a refused call may have
     leaves: dict[str, set[str]]
 
     @classmethod

@@ -7,10 +7,10 @@ look-up in a dictionary.  This is the only memo of the engine.  Where a step can
 connection that one of two listeners gets) a node stands for a set of states, as in the usual construction of a
 deterministic automaton.  Following an observed run keeps the states that agree with it.
 
-The set holds every state that the step may have led to, so a later step claims no more than all of them agree on.
-Where the states cannot be listed, one of them is a state in which nothing is known (``unknown.py``).
+The set holds every state that the step may have led to, so a later step predicts only what all of them agree on. If the
+states cannot be listed, one of them is a state in which nothing is known (``unknown.py``).
 
-Nothing here knows a system, a rule or a fact.
+This module names no system, no rule and no fact.
 """
 
 from __future__ import annotations
@@ -26,9 +26,12 @@ from bindmatrix.outcomes import ANY_ERROR, Expected, accepts
 from bindmatrix.rules.model import Model, Rule
 from bindmatrix.rules.sockets import State
 
+#: the most edges that are kept, about: each takes 700 bytes with its states; a full run of a matrix has 300,000
+MOST_EDGES = 400_000
+
 
 class Answer:
-    """What one step returns, and the rules that say so."""
+    """What one step returns, and the rules that decide it."""
 
     __slots__ = ("delivers", "expected", "rules")
 
@@ -39,7 +42,7 @@ class Answer:
         self.rules = rules
 
     def accepts(self, outcome: str) -> bool:
-        """Whether ``outcome`` is as expected; anything is where nothing is known."""
+        """Whether ``outcome`` is as expected; every outcome is if nothing is known."""
         return accepts(self.expected, outcome, delivers=self.delivers)
 
 
@@ -76,14 +79,14 @@ class Node:
 
 
 class Prediction(NamedTuple):
-    """Per step: what it returns, and the rules that say so."""
+    """For each step: what it returns, and the rules that decide it."""
 
     outcomes: tuple[Expected, ...]
     rules: tuple[tuple[Rule, ...], ...]
 
 
 def said(branches: Sequence[Branch]) -> tuple[Expected, tuple[Rule, ...]]:
-    """What a step is expected to return that can go in these ways, and the rules that say so, or that do not know."""
+    """What a step with these branches is expected to return, and the rules that decide it or that say ``unknown``."""
     if len(branches) == 1 and not branches[0].unknown:
         return branches[0].outcome, branches[0].rules
     unknown = [branch for branch in branches if branch.unknown]
@@ -95,7 +98,7 @@ def said(branches: Sequence[Branch]) -> tuple[Expected, tuple[Rule, ...]]:
 
 
 class Oracle:
-    """Answers by the rules of ``model``, which ``evaluator`` decides by when it is given.
+    """Predicts by the rules of ``model``, or with ``evaluator`` if one is given.
 
     Raises ``TypeError`` for anything but a :class:`~bindmatrix.rules.model.Model`: an expectation file has the rules of
     all releases, and no kernel follows all of them.
@@ -108,11 +111,13 @@ class Oracle:
         self.evaluator = evaluator or CompiledEvaluator(model)
         self._transitions = Transitions(self.evaluator)
         self._nodes: dict[tuple[State, ...], Node] = {}
+        self._edge_count = 0
         self.start = self._node((State(user=0),))
 
     def predict(self, scenario: Scenario | str) -> Prediction:
         """What every step returns; raises :class:`~bindmatrix.errors.Problem` for a text that is no scenario."""
         steps = (parse(scenario) if isinstance(scenario, str) else scenario).steps
+        self._bound()
         edges = []
         node = self.start
         for step in steps:
@@ -126,6 +131,7 @@ class Oracle:
 
         An outcome of None was not asserted.
         """
+        self._bound()
         edges = []
         node = self.start
         for step, outcome in zip(steps, outcomes, strict=True):
@@ -140,14 +146,21 @@ class Oracle:
         return edges
 
     def edge(self, node: Node, step: Step) -> Edge:
-        """The edge of ``step`` from ``node``, worked out the first time."""
+        """The edge of ``step`` from ``node``, computed the first time."""
         edge = node.edges.get(step.text)
         if edge is None:
             edge = node.edges[step.text] = self._edge(node, step)
+            self._edge_count += 1
         return edge
+
+    def _bound(self) -> None:
+        """Clear the memo if it has grown too large. Called only between two scenarios, when no node is in use."""
+        if self._edge_count > MOST_EDGES:
+            self.forget()
 
     def forget(self) -> None:
         """Clear the memo; it is cyclic, so reference counting cannot free it."""
+        self._edge_count = 0
         for node in self._nodes.values():
             node.edges.clear()
         self._nodes = {self.start.states: self.start}

@@ -1,6 +1,6 @@
-"""What a call that succeeds leaves on the port: the order of its sockets, their groups, and what the port remembers.
+"""The effects of a successful call on the port: the order of its sockets, their groups, and the memory of the port.
 
-Each asks the rules of one section: ``chain``, ``groups`` and ``remember``.
+Each is decided by the rules of one section: ``chain``, ``groups`` and ``remember``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bindmatrix.rules.sockets import NOTHING, SCENARIO_PORT, Call, Memory, Sock,
 
 
 class PortEffects:
-    """The effects by the rules of one model; ``moves``: whether finding a socket moves it."""
+    """The effects, by the rules of one model. ``moves``: whether a lookup moves the socket that it finds."""
 
     def __init__(self, evaluator: Evaluator, *, moves: bool) -> None:
         self.evaluator = evaluator
@@ -30,7 +30,7 @@ class PortEffects:
         return with_socks(state, (*others, bound) if tail else (bound, *others))
 
     def rechained(self, call: Call, state: State, after: State, sock: Sock) -> State:
-        """``after`` with a new listener where a rule of ``chain`` about listen() puts it; else where it was."""
+        """``after`` with the new listener where a rule of ``chain`` about listen() puts it, otherwise where it was."""
         rules = self.decide("chain", call, sock, state)
         if not rules or not any(name == "call" for name, _ in rules[0].when):
             return after
@@ -48,7 +48,7 @@ class PortEffects:
             return put(after, done, done._replace(group=0))
         number = 1 + max(one.group for one in after.socks)
         if rule.group == "joined":
-            # the one that the rule was asked about; it may have been in no group so far
+            # the socket that matched the rule; it may have had no group so far
             found = self.evaluator.matching(rule, call, sock, before)[0]
             if found.group:
                 number = found.group
@@ -57,7 +57,7 @@ class PortEffects:
         return put(after, done, done._replace(group=number))
 
     def remember(self, call: Call, sock: Sock, before: State, after: State) -> State:
-        """``after`` with what the port remembers of this bind() or listen()."""
+        """``after`` with the memory of the port updated for this bind() or listen()."""
         if sock.port != SCENARIO_PORT or sock.protocol != "tcp" or "remember" not in self.sections:
             return after
         memory = before.memory

@@ -19,6 +19,9 @@ from bindmatrix.rules import confidence
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.model import Model
 
+#: the most JSON texts that are kept; a full run of a matrix needs a tenth, and random sequences rarely repeat one
+MOST_JSON = 20_000
+
 
 class Predictor:
     """Predicts by the rules of ``model``; ``divergences`` are those in force."""
@@ -44,11 +47,13 @@ class Predictor:
             return f'{{"scenario":"{text}",{self._rest(found, actual)}{self._actual(text, actual)}}}'
         rest = self._json.get(found)
         if rest is None:
+            if len(self._json) >= MOST_JSON:
+                self._json.clear()
             rest = self._json[found] = self._rest(found, actual)
         return f'{{"scenario":"{text}",{rest}}}'
 
     def _walked(self, text: str) -> Prediction | None:
-        """The prediction where every step of ``text``, as it is written, was taken before."""
+        """The prediction if every step of ``text`` was computed before, otherwise None."""
         node = self._oracle.start
         outcomes = []
         rules = []
@@ -78,6 +83,6 @@ class Predictor:
         return json.dumps(data, separators=(",", ":"))[1:-1]
 
     def _actual(self, text: str, actual: tuple[Expected, ...]) -> str:
-        """What a known divergence makes of ``text``, as further keys of the line."""
+        """The further keys of the line for a known divergence that changes the outcomes of ``text``."""
         entry = self._variant.responsible(text)[0].id
         return "," + json.dumps({"divergence": entry, "actual": actual}, separators=(",", ":"))[1:-1]

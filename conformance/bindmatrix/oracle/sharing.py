@@ -1,9 +1,10 @@
-"""Why a bind() or listen() succeeds beside other sockets: which rules could have refused it, and what they lack.
+"""Why a bind() or listen() succeeds beside other sockets: which rules could have refused it, and which terms did not
+hold.
 
-The rule that allows a call is mostly the last one of its section, which says nothing of the sockets that are there.
-What decided is an exception: the terms of a refusing rule that do not hold, or the alternative of its ``unless`` that
-does.  :func:`sharing` looks at every refusing rule that was asked, takes the socket that the rule asked (the closest
-overlapping one where it asked none), and keeps the rules that lack least.  All that it returns is true in the state.
+The rule that allows a call is usually the last one of its section, which has no conditions. The reason is elsewhere:
+the terms of a refusing rule that do not hold, or the alternative of its ``unless`` that holds. :func:`sharing` looks at
+every refusing rule that was tried and at the socket that it looked at (the closest overlapping one if it looked at
+none), and keeps the rules with the fewest terms that do not hold. Everything that it returns is true in the state.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class _Exception(NamedTuple):
 
 
 def sharing(model: Model, decision: Decision) -> Sharing:
-    """Why ``decision``, which allows a call, was not a refusal."""
+    """Why ``decision`` allows a call instead of refusing it."""
     questions = Questions(model)
     question = questions.question(decision.call, decision.new, decision.state)
     others = questions.others(question)
@@ -150,7 +151,7 @@ def _exception(
     if holding:
         names = [name for name, _ in min(holding, key=len) if not _tells_nothing(name)]
         if all(name.startswith("new.") and _value(question, name) == "no" for name in names):
-            return None  # what the new socket has not set is no reason to share; other rules are about it
+            return None  # an option that the new socket has not set is no reason to share; other rules are about it
         lacking.append(names)
     if not lacking:
         return None

@@ -1,4 +1,4 @@
-"""An evaluator that records what it is asked, to find out which rules a step rests on."""
+"""An evaluator that records every decision, to find out which rules a step depends on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Decision(NamedTuple):
 
 
 class Received(NamedTuple):
-    """Who receives what is sent to ``destination``."""
+    """Which sockets receive what is sent to ``destination``."""
 
     call: Call
     destination: Sock
@@ -30,7 +30,7 @@ class Received(NamedTuple):
 
 
 class Recorder:
-    """Records what the evaluator below it is asked and answers."""
+    """Records the questions to another evaluator and its answers."""
 
     def __init__(self, below: Evaluator) -> None:
         self.model = below.model

@@ -1,12 +1,12 @@
-"""What each call does to the sockets of a scenario, once the rules have said what it returns.
+"""What each call does to the sockets of a scenario, after the rules have decided what it returns.
 
-This is the part that all systems share, because the socket interface is the same: a successful bind() gives an
-address, the end of a connection that closes first waits, a listener that is closed resets what was not accepted.
-Everything on which systems differ is asked of the rules through ``decide``.
+This part is the same on all systems, because the socket interface is the same: a successful bind() gives an address,
+the end of a connection that closes first enters TIME_WAIT, closing a listener resets connections that were not
+accepted. Everything that differs between systems is decided by the rules, through ``decide``.
 
-A step leads to one or several :class:`Branch`: several where the file says ``unknown`` or cannot tell who received a
-connection.  Whoever follows a recorded run takes the branches that agree with what was observed.  The branches of an
-unknown outcome lead to every state that the call may leave, by any rule of its section (``unknown.py``).
+A step leads to one or more :class:`Branch`: more than one if the file says ``unknown`` or if the receiver of a
+connection is not known. Following a recorded run keeps the branches that agree with the observed outcomes. The branches
+of an unknown outcome lead to every state that any rule of the section may leave (``unknown.py``).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Transitions:
         self.effects = PortEffects(evaluator, moves=moves)
 
     def apply(self, state: State, step: Step) -> list[Branch]:
-        """The ways in which ``step`` can go in ``state``."""
+        """The possible results of ``step`` in ``state``."""
         sock = find(state, step.what if step.kind == "accept" else step.socket)
         if step.socket and step.kind not in ("socket", "accept") and sock is None:
             return [Branch("EBADF", API["closed"], state)]
@@ -127,7 +127,7 @@ class Transitions:
             return self._branches(rules, left, put(state, sock, new._replace(port=OTHER_PORT, state="bound")))
         # a Unix socket may get a name when it is connected already
         state_after = sock.state if sock.connection else "bound"
-        kept = "dual" if sock.tried == "dual" else ""  # a stack that keeps this does so whatever follows
+        kept = "dual" if sock.tried == "dual" else ""  # a stack that keeps this keeps it for the life of the socket
         bound = new._replace(port=SCENARIO_PORT, state=state_after, tried=kept)
         done = self.effects.remember(call, bound, state, self.effects.chained(call, state, sock, bound))
         return self._branches(rules, left, self.effects.grouped(call, bound, state, done))
@@ -214,7 +214,7 @@ class Transitions:
         done = self.connections.connected(sock, at, number)
         if not sock.is_stream and sock.family != "unix":
             after = self.connections.put_connected(state, sock, done)
-            # groups are about sockets: the address of the call is no part of what their rules see
+            # rules of groups look at sockets only, not at the address of the call
             asked = call._replace(fits=True)
             return [Branch("ok", rules or API["plain"], self.effects.grouped(asked, sock, state, after))]
         if to_itself(call.ends):
@@ -257,7 +257,7 @@ class Transitions:
             return [Branch("ECONNRESET", API["reset"], state)]
         if sock.state == "connected" and sock.is_stream:
             return [Branch("timeout", API["silent"], state)]
-        # where a refused client keeps its use it looks like one that never tried, and may say something else
+        # if a refused client stays usable, its state does not tell that it tried, and read() may fail in another way
         tried = sock.state != "listening" and self.stack.reset == "keeps"
         if sock.state in ("open", "bound", "listening") and sock.protocol == "tcp" and not tried:
             return [Branch("ENOTCONN", API["unconnected"], state)]
@@ -320,7 +320,8 @@ class Transitions:
     def _left(
         self, section: str, rules: tuple[CallRule, ...], state: State, **variants: Callable[[], State]
     ) -> list[State]:
-        """What a call that fails leaves: as the rules say (``then``), or any of what some rule of the section leaves.
+        """The states that a failing call may leave: the one that the rules name (``then``), or any that a rule of the
+        section names if the outcome is unknown.
 
         ``variants`` make the state for each word of ``then``.
         """
@@ -335,7 +336,7 @@ class Transitions:
         return not_described(lost(state), state)
 
     def _branches(self, rules: tuple[CallRule, ...], refused: list[State], done: State) -> list[Branch]:
-        """The ways of a call that leads to ``done``, or fails and leaves one of ``refused``, as ``rules`` say."""
+        """The branches of a call that succeeds with ``done`` or fails with one of ``refused``, as ``rules`` decide."""
         if len(rules) == 1 and rules[0].action == ALLOW:
             return [Branch("ok", rules, done)]
         if not rules:
@@ -377,7 +378,7 @@ def _fails(rules: tuple[CallRule, ...]) -> bool:
 
 
 def _loses(rules: tuple[CallRule, ...]) -> bool:
-    """Whether the kernel loses count of the port, so that nothing that follows is described."""
+    """Whether the kernel's record of the port becomes inconsistent, so that nothing after it is described."""
     return any(rule.then == "lost" for rule in rules)
 
 
@@ -390,11 +391,11 @@ def _fits(sock: Sock, at: Address) -> bool:
 
 
 def _on_port_zero(state: State) -> State:
-    """``state`` as listen() on port 0 sees it: those that listen without an address are on that port, no other is."""
+    """``state`` for a listen() on port 0: only sockets that listen without an address are on that port."""
     others = [sock for sock in state.socks if sock.state == "listening" and not sock.kind]
     return with_socks(state, tuple([sock._replace(port=SCENARIO_PORT) for sock in others]))
 
 
 def _elsewhere(state: State) -> State:
-    """``state`` as a call on another port sees it: only rules about the new socket alone can decide."""
+    """``state`` for a call on another port: no socket is on it, so only rules about the new socket alone can decide."""
     return with_socks(state, tuple([sock for sock in state.socks if sock.port != SCENARIO_PORT]))

@@ -1,9 +1,9 @@
-"""What is left to say once something is not known.
+"""What can still be predicted once something is not known.
 
-A step whose outcome is unknown leads to every state that it may leave (``Branch``).  Some cannot be listed: a kind of
-socket that nobody described, a connection to an address of which nobody says whose it is.  Then a socket without a
-protocol stands in the state, and from there on every step is unknown.  Only the names of the open sockets still
-count, since a call on a closed one is EBADF everywhere.
+A step whose outcome is unknown leads to every state that it may leave (``Branch``). Some states cannot be listed: after
+a kind of socket that is not described, or a connection to an address that may not belong to the host. Then a socket
+without a protocol marks the state, and every later step is unknown. Only the names of the open sockets still matter,
+because a call on a closed one is EBADF everywhere.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bindmatrix.rules.sockets import Sock, State
 
 
 def lost(state: State, why: str = "unknown", *, made: str = "") -> State:
-    """``state`` from where on nothing is known, because of ``why`` (a key of ``API``).
+    """``state`` marked as one in which nothing is known, because of ``why`` (a key of ``API``).
 
     ``made``: a socket that may be open now.  The socket without a protocol and a name comes first.
     """
@@ -28,7 +28,7 @@ def lost(state: State, why: str = "unknown", *, made: str = "") -> State:
 
 
 def reason(state: State) -> str:
-    """Why nothing is known in ``state``, a key of ``API``; "" where something is."""
+    """Why nothing is known in ``state``, as a key of ``API``; "" if the state is described."""
     socks = state.socks
     return socks[0].state if socks and not socks[0].protocol and not socks[0].name else ""
 
@@ -42,10 +42,10 @@ def beside(state: State, step: Step, why: str) -> list[Branch]:
 
 
 def not_described(done: State, *failed: State) -> list[Branch]:
-    """A call of which no rule says anything: it leads to ``done``, or fails and leaves one of ``failed``."""
+    """A call that no rule describes: it succeeds with ``done``, or fails with one of ``failed``."""
     return [Branch("ok", API["unknown"], done, unknown=True), *failures(failed)]
 
 
 def failures(states: Iterable[State], rules: tuple[CallRule, ...] = API["unknown"]) -> list[Branch]:
-    """A call that may fail, with an error that is not known, and leaves one of ``states`` then."""
+    """The failing branches of a call whose error is not known; each leaves one of ``states``."""
     return [Branch(ANY_ERROR, rules, state, unknown=True) for state in dict.fromkeys(states)]

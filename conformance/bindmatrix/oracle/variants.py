@@ -1,4 +1,4 @@
-"""Oracles with and without the known divergences of a release, and the releases that one of them stands for."""
+"""Oracles with and without the known divergences of a release, and the releases for which they hold."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ class Variant:
 
     @cached_property
     def oracle(self) -> Oracle:
-        """Answers as the rules say."""
+        """Predicts by the rules alone."""
         return Oracle(self.model)
 
     @cached_property
     def diverged(self) -> Oracle | None:
-        """Answers with all known divergences; None where none can apply."""
+        """Predicts with all known divergences; None if none can apply."""
         possible = divergences.possible(self.divergences, self.model)
         return Oracle(divergences.apply(self.model, possible)) if possible else None
 
     @property
     def actual(self) -> Oracle:
-        """Answers as the kernel is known to do: with the known divergences, where there are any."""
+        """Predicts what the kernel does: with the known divergences, if there are any."""
         return self.diverged or self.oracle
 
     def alone(self, one: Divergence) -> Oracle:
-        """Answers with one divergence only."""
+        """Predicts with one divergence only."""
         oracle = self._alone.get(one.id)
         if oracle is None:
             oracle = self._alone[one.id] = Oracle(divergences.apply(self.model, [one]))
         return oracle
 
     def responsible(self, scenario: str) -> list[Divergence]:
-        """The known divergences that, each alone, change an outcome of ``scenario``; all where none does alone."""
+        """The known divergences that change an outcome of ``scenario`` by themselves; all of them if none does."""
         ours = self.oracle.predict(scenario).outcomes
         found = [one for one in self.divergences if self.alone(one).predict(scenario).outcomes != ours]
         return found or list(self.divergences)

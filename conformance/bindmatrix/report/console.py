@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 StyledLine = list[tuple[str, str]]
 
 #: width of what does not go to a terminal
-PLAIN_WIDTH = 100
+PLAIN_WIDTH = 80
 
 
 def wrapped(text: str, indent: str, width: int) -> list[str]:

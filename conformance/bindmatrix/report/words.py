@@ -16,7 +16,7 @@ def definitions(table: Mapping[str, str]) -> str:
     size = max(map(len, table)) + 2
     lines = [
         textwrap.fill(
-            meaning, 100, initial_indent=f"  {word:<{size}}", subsequent_indent=" " * (size + 2), break_on_hyphens=False
+            meaning, 80, initial_indent=f"  {word:<{size}}", subsequent_indent=" " * (size + 2), break_on_hyphens=False
         )
         for word, meaning in table.items()
     ]

@@ -1,1 +1,1 @@
-"""What the expectation files say, as data: the loader reads YAML, and the rules of one release go to ``oracle``."""
+"""Expectation files as data. The loader reads the YAML; ``oracle`` gets the rules of one release."""

@@ -1,6 +1,7 @@
-"""Which block of a call a rule belongs to, and that moving it there changes nothing.
+"""Which block of a call a rule belongs to, and a check that moving it there changes no answer.
 
-Of two rules the order is free when no question can meet both: a fact of the new socket has other values in each.
+The order of two rules does not matter if no call can match both: they require different values of one fact of the new
+socket.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def assign(rules: tuple[Rule, ...], stack: Stack) -> dict[str, str]:
 
 
 def disjoint(one: Rule, other: Rule, stack: Stack) -> bool:
-    """Whether no call of any socket can meet the conditions of both."""
+    """Whether no call can match the conditions of both."""
     ours, theirs = (_call_facts(rule, stack) for rule in (one, other))
     return any(not ours[name] & theirs[name] for name in ours.keys() & theirs.keys())
 
@@ -67,7 +68,7 @@ def _placeless(stack: Stack) -> Stack:
 
 
 def same(old: Rule, new: Rule, stack: Stack) -> bool:
-    """Whether two rules say the same; the new one may name the protocol that the old one implies."""
+    """Whether two rules mean the same; the new one may name the protocol that the old one implies."""
     ours, theirs = _terms(old.when), _terms(new.when)
     if ours - theirs or theirs - ours - _terms((("new.protocol", (protocol(old, stack),)),)):
         return False

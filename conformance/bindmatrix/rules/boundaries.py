@@ -1,8 +1,8 @@
-"""Which releases an expectation file treats alike.
+"""Which releases have the same rules in an expectation file.
 
-The releases that count are those where something can change: the ends of ``covers``, every release that a ``since``
-or ``until`` of a rule, a known divergence or an option names, and the first and the last of a stable branch that has a
-bound of its own.  Between two of them nothing changes, so a *stretch* stands for all releases in it, named or not.
+Rules can change only at certain releases: the ends of ``covers``, every ``since`` or ``until`` of a rule, a known
+divergence or an option, and the first and last release of a stable branch with its own bound. Between two of them
+nothing changes; a *stretch* is such a range of releases.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def _readable(release: str) -> bool:
 
 
 def stretches(expectations: Expectations) -> list[Stretch]:
-    """The stretches of a file with its known divergences, the main branch first, each branch from its oldest on."""
+    """The stretches of a file, including its known divergences: the main branch first, each branch from its oldest
+    release."""
     return split(expectations, divergences.known(expectations), recorded(expectations))
 
 
@@ -80,7 +81,7 @@ def covered(expectations: Expectations, release: str) -> bool:
 
 
 def probes(expectations: Expectations, known: Sequence[Divergence] = (), measured: Sequence[str] = ()) -> list[str]:
-    """Releases that together stand for all that the file covers, oldest first: one of each stretch."""
+    """One release of each stretch, oldest first; together they represent every release that the file covers."""
     found = {stretch.probe for stretch in split(expectations, known, measured)}
     return sorted((one for one in found if covered(expectations, one)), key=releases.sort_key)
 

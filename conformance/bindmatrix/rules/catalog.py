@@ -10,22 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bindmatrix.errors import Place, Problem, nearest
-from bindmatrix.rules import provenance, releases
+from bindmatrix.rules import provenance, releases, systems
 from bindmatrix.rules.loader import load
 from bindmatrix.rules.model import Expectations, Model
-
-#: what people call a system -> what to say
-_OTHER_WORDS = {
-    **dict.fromkeys(("darwin", "osx", "mac"), "say macos"),
-    **dict.fromkeys(("ubuntu", "debian", "fedora", "rhel", "centos", "alpine", "android"), "say linux"),
-    **dict.fromkeys(("win", "win32", "nt"), "say windows"),
-    **dict.fromkeys(("omnios", "smartos", "openindiana"), "say illumos"),
-    **dict.fromkeys(("winehq", "proton"), "say wine"),
-    **dict.fromkeys(("esp32", "esp-idf"), "say lwip"),
-    "solaris": "Oracle Solaris is not described, illumos is",
-}
-#: stacks beside the kernels that people deploy on: at the end of every list
-_LAST = ("wine", "lwip")
+from bindmatrix.rules.provenance import Method
 
 
 def folder() -> Path:
@@ -35,10 +23,10 @@ def folder() -> Path:
 
 
 def data_version() -> str:
-    """What identifies the rules that are installed: 12 hexadecimal digits of a SHA-256 over every YAML file.
+    """The version of the installed rules: 12 hexadecimal digits of a SHA-256 over every YAML file.
 
-    Evidence is not part of it: it does not change an answer.  Line ends are read as a newline, so that a checkout on
-    Windows has the version of the wheel.
+    Evidence is not part of it, because it changes no answer. Line ends are normalised, so that a checkout on Windows
+    has the same version as the wheel.
     """
     digest = hashlib.sha256()
     for path in sorted(folder().rglob("*.yaml"), key=lambda path: path.relative_to(folder()).as_posix()):
@@ -48,9 +36,22 @@ def data_version() -> str:
 
 
 def names() -> list[str]:
-    """The systems that have an expectation file."""
-    found = {path.stem for path in folder().glob("*.yaml")} - {"claims", "ephemeral", "misuse"}
-    return [*sorted(found.difference(_LAST)), *[name for name in _LAST if name in found]]
+    """The systems that have an expectation file, in the order of ``systems.yaml``; raises :class:`Problem`."""
+    return [name for name in _systems() if (folder() / f"{name}.yaml").is_file()]
+
+
+def _systems() -> dict[str, systems.System]:
+    path = folder() / systems.NAME
+    try:
+        stat = path.stat()
+    except OSError:
+        return systems.read(path)  # it says what is wrong
+    return _read_systems(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=8)
+def _read_systems(path: Path, _changed: int, _size: int) -> dict[str, systems.System]:
+    return systems.read(path)
 
 
 def expectations(os: str) -> Expectations:
@@ -63,9 +64,12 @@ def expectations(os: str) -> Expectations:
     if os not in names():
         name, at, _ = os.partition("@")
         advice = "; the release is named with --release" if at and name in names() else nearest(os, names())
-        if os.lower() in _OTHER_WORDS:
-            advice = f"; {_OTHER_WORDS[os.lower()]}"
-        elif "," in os:
+        for described, row in _systems().items():
+            if os.lower() in row.also_called:
+                advice = f"; say {described}"
+            elif os.lower() in row.mistaken_for:
+                advice = f"; {row.mistaken_for[os.lower()]} is not described, {described} is"
+        if "," in os:
             advice = "; name one system with each --os"
         raise Problem(Place("--os"), f"no expectations for {os!r}{advice}; there are {', '.join(names())}")
     return _current(folder() / f"{os}.yaml")
@@ -82,12 +86,12 @@ def _current(path: Path) -> Expectations:
 
 @lru_cache(maxsize=32)
 def _read(path: Path, _real: Path, _changed: int, _size: int) -> Expectations:
-    """What is in ``path``; the rest tells one file, and one state of it, from another."""
+    """The contents of ``path``. The other arguments are only the key of the cache: the file and its state."""
     return load(path)
 
 
 def release_of(expectation: Expectations, release: str) -> str:
-    """``release``, or the newest that the file covers when it is empty; raises :class:`Problem` when unreadable."""
+    """``release``, or the newest that the file covers if it is empty; raises :class:`Problem` if it cannot be read."""
     if not release:
         return expectation.covers[1]
     system = expectation.of_kernel(release)
@@ -111,9 +115,10 @@ def _is_also_a_release(expectation: Expectations, number: str) -> bool:
 
 
 def _told(expectation: Expectations, host: Mapping[str, Any]) -> tuple[str, str]:
-    """The release that the facts of a host mean, "" where they tell none, and what to say of it, "" for nothing.
+    """The release that the facts of a host name ("" for none), and a note about it ("" for none).
 
-    The release of a kernel is not that of its system: a host that gives only what uname says is looked up.
+    A kernel and its system may have different release numbers: if a host only gives its uname, the system's release is
+    looked up.
     """
     release = str(host.get("release") or "")
     system = expectation.of_kernel(release)
@@ -192,11 +197,18 @@ def method_of_host(host: Mapping[str, Any]) -> str:
     """By which method a host answered, in words."""
     os = str(host.get("os") or "")
     release = _told(expectations(os), host)[0] if os in names() else str(host.get("release") or "")
-    return provenance.of_host(host, release, folder() / "evidence")
+    return provenance.of_host(host, release, method_of(host), folder() / "evidence")
+
+
+def method_of(host: Mapping[str, Any]) -> Method:
+    """By which method a kernel that describes itself answered."""
+    system = _systems().get(str(host.get("os")))
+    emulated = host.get("emulator") or (system is not None and system.emulated)
+    return Method.EMULATED if emulated else Method.RUN
 
 
 def _vendor(expectation: Expectations, release: str) -> str:
-    """Whose kernel ``release`` is, where the number does not say which patches it has; "" elsewhere."""
+    """The vendor of kernel ``release`` if its number does not tell which patches it has, otherwise ""."""
     return next((name for name, pattern in expectation.rebased.items() if pattern.search(release)), "")
 
 

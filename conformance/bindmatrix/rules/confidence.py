@@ -1,14 +1,13 @@
-"""How an expectation is known: computed from the evidence, never written by hand.
+"""How an expectation is known. It is computed from the evidence, never written by hand.
 
-For a rule and a release, the best of what speaks for it.  First come recordings of exactly that release, then
-recordings of other releases, then what nobody recorded, in the order of the methods (``provenance.Method``).  Of
-several rules the weakest counts.  A confidence names the method, the release on which the outcome was obtained, and
-how far it is stretched where that is not the release that was asked about.
+For a rule and a release it is the best evidence. Recordings of exactly that release come first, then recordings of
+other releases, then evidence that is no recording, in the order of the methods (``provenance.Method``). For several
+rules the weakest counts. A confidence names the method, the release on which the outcome was obtained, and how that
+release differs from the one that was asked about.
 
-What a recorded host decides is looked up in ``evidence/decided.json`` beside the expectation file (``bindmatrix
-regenerate`` writes it); a rule that only claims to be observed gets nothing from the claim.  For a release that the
-file does not cover everything is ``assumed``: nothing was obtained on it or near it.  What a known divergence
-contradicts was not obtained on that release either.
+Which rules a recorded host confirms is in ``evidence/decided.json`` beside the expectation file (``bindmatrix
+regenerate`` writes it). Evidence that only claims ``observed`` does not count. For a release that the file does not
+cover everything is ``assumed``. A rule that a known divergence contradicts was not observed on that release.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ class Confidence(NamedTuple):
 
 
 UNKNOWN_CONFIDENCE = Confidence((_NOTHING, 0, False), NOT_KNOWN)
-#: what the interface of sockets says by itself
+#: the confidence of what the socket interface itself defines
 _BY_INTERFACE = Confidence((-1, 0, False), Method.DOCUMENTATION)
 
 
@@ -136,7 +135,7 @@ def _of_rule(rule: Rule, expectations: Expectations, release: str, contradicted:
 def _candidates(
     rule: Rule, expectations: Expectations, version: str, contradicted: bool
 ) -> Iterator[tuple[Confidence, tuple[int, ...]]]:
-    """Everything that speaks for ``rule`` in the release ``version``, with the version that it is of."""
+    """All evidence for ``rule`` in the release ``version``, each with its own version."""
     asked = expectations.named(version)
     for one in rule.evidence:
         method = provenance.OF_EVIDENCE.get(one.kind)
@@ -149,7 +148,7 @@ def _candidates(
     rows = provenance.read(folder)
     for host in _decided(folder / "decided.json").get(expectations.os, {}).get(rule.id, {}):
         stands_for = [one for one in provenance.releases_of(host, rule, rows) if one]
-        # what a transplanted stack did by other code is no evidence for a rule that came later
+        # what a compiled stack did in code of an older release is no evidence for a later rule
         stands_for = [one for one in stands_for if rule.span.holds(one)]
         if not stands_for:
             continue

@@ -1,4 +1,4 @@
-"""Known divergences: where a kernel's measured behaviour is a bug or a quirk that the rules leave out on purpose.
+"""Known divergences: measured behaviour of a kernel that is a bug or a quirk, and that the rules leave out on purpose.
 
 Each entry of ``expectations/divergences/<os>.yaml`` is written as the rule that the kernel follows in place of one of
 the file's own, with the releases in which it does.  ``changes``, ``define`` and ``evidence`` are as in that file::
@@ -16,8 +16,8 @@ the file's own, with the releases in which it does.  ``changes``, ``define`` and
     evidence:
       linux.mapped-wildcard-overlooked: [{observed: linux-6.1.192/pairs}]
 
-So a divergence is exact: it says for every scenario what comes out, and :func:`apply` gives the model of a kernel
-that has it.  ``before: RULE`` puts the entry in front of that rule and keeps the rule.
+So a divergence is exact: it predicts an outcome for every scenario, and :func:`apply` returns the model of a kernel
+that has it. ``before: RULE`` puts the entry in front of that rule and keeps the rule.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ def in_force(divergences: Sequence[Divergence], expectations: Expectations, rele
 
 
 def possible(divergences: Sequence[Divergence], model: Model) -> tuple[Divergence, ...]:
-    """The entries that can apply on the model's port: those that speak of its number only where it has that value."""
+    """The entries that can apply on the model's port: an entry with a condition on the port number applies only to that
+    number."""
     number = port_class(model.port)
     return tuple(
         one for one in divergences if all(number in values for name, values in one.rule.when if name == "port.number")

@@ -30,7 +30,7 @@ PortAnswer = str | tuple[str, ...]
 
 @dataclass(frozen=True)
 class Cell:
-    """What one system does, and why that is believed: ``(kind, reference)`` each."""
+    """What one system does, with its evidence: ``(kind, reference)`` each."""
 
     answer: PortAnswer
     evidence: tuple[tuple[str, str], ...]
@@ -67,7 +67,7 @@ class Table:
         return {one.id: one.cells[os].answer for one in self.questions if os in one.cells}
 
     def unknown(self, question: PortQuestion) -> tuple[str, ...]:
-        """The systems of which nobody knows the answer."""
+        """The systems whose answer is not known."""
         return tuple(os for os in self.systems if os not in question.cells)
 
 

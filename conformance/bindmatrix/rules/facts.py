@@ -1,4 +1,4 @@
-"""The facts that rules may speak of: the only place where a fact is defined.
+"""The facts that rules may use. This is the only place where a fact is defined.
 
 A *fact* is a named property with a few values.  Conditions (``when``, ``unless``, ``among``...) are mappings of facts
 to a value or a list of values; there are no other expressions.  To add a fact, add one row here: the documentation is
@@ -8,7 +8,7 @@ A fact is a function of a :class:`Question`: a call, the socket that makes it (*
 scope :data:`EXISTING` one socket that is on the port already.  Facts of the scope :data:`CALL` must not look at the
 existing socket; there may be none.
 
-The tests state every fact a second time, from its documentation alone, and compare.
+The tests define every fact a second time, from its documentation alone, and compare.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an expectation file has in it, in the form or in an older one: rules, names, evidence and comments, as nodes."""
+"""The parts of an expectation file in the current or an older form: rules, names, evidence and comments, as nodes."""
 
 from __future__ import annotations
 

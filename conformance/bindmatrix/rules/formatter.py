@@ -1,9 +1,9 @@
-"""Puts an expectation file into its one form: ``bindmatrix lint --fix``.
+"""Formats an expectation file: ``bindmatrix lint --fix``.
 
-What it does, in the order of the file: keys in one order (``loader.TOP_KEYS``, ``KEYS``); releases of several branches
-as named ``changes``; anchors and conditions that stand in several rules as ``define``; the rules of a call in blocks,
-those about the new socket alone as a table; a rule that a second call repeats with ``also``; evidence at the end.
-Comments stay with what they are about.  The result is read again, and must say what the file said.
+The form: keys in one order (``loader.TOP_KEYS``, ``KEYS``); releases of several branches as named ``changes``; anchors
+and conditions that several rules use as ``define``; the rules of a call in blocks, those about the new socket alone as
+a table; a rule that a second call repeats with ``also``; evidence at the end. Comments stay with what they describe.
+The result is read again and must mean the same as the original.
 
 It reads the older form too: evidence in each rule, anchors, ``repeat``.
 """
@@ -34,7 +34,7 @@ _SENTENCES = ("gloss", "why")
 
 
 def formatted(text: str, read: Callable[[str], Expectations | list[Rule]]) -> str:
-    """``text`` in the form; ``read`` gives what it says, of a file of divergences the rule of each.
+    """``text``, formatted. ``read`` parses it: an expectation file, or the rules of a file of divergences.
 
     Raises :class:`~bindmatrix.errors.Problems` for a file that cannot be read, and ``ValueError`` where the form cannot
     say what it says.

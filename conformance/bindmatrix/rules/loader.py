@@ -1,8 +1,7 @@
 """Reads an expectation file into :class:`~bindmatrix.rules.model.Expectations`.
 
-Everything about the form is checked here: words of the vocabulary, duplicate keys and ids, a last rule that decides
-what is left, evidence on every rule.  All problems are raised together, each with file, line and column.  What the
-rules *mean* is checked by ``lint``.
+It checks the syntax: words of the vocabulary, duplicate keys and ids, a last rule without conditions, evidence for
+every rule. All problems are raised together, each with file, line and column. ``lint`` checks what the rules *mean*.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from bindmatrix.rules.model import Expectations, SocketProfile, Stack, Substitut
 from bindmatrix.rules.releases import Span
 from bindmatrix.rules.rule_reader import RuleReader
 
-#: keys of a file, in the order of reading: what conflicts comes first
+#: keys of a file, in the order in which a person reads them: conflicts first
 TOP_KEYS = (
     "os",
     "title",

@@ -1,4 +1,4 @@
-"""What an expectation file says, as plain data: settings and ordered rules.
+"""The contents of an expectation file as plain data: settings and ordered rules.
 
 A file (:class:`Expectations`) describes one operating system over a range of releases.  ``Expectations.at(release)``
 gives the :class:`Model` of one release: the rules and settings that hold there.  The oracle accepts models only.
@@ -51,7 +51,7 @@ PICKED = ("newest", "oldest", "newest-group", "every", "one")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Why a rule is believed.  ``kind`` is a key of ``vocabulary.EVIDENCE``."""
+    """One piece of evidence for a rule. ``kind`` is a key of ``vocabulary.EVIDENCE``."""
 
     kind: str
     reference: str
@@ -61,11 +61,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """What the rules of every section have; what one decides is in the class of its section (``KINDS``).
+    """The fields that the rules of every section have. What a rule decides is in the class of its section (``KINDS``).
 
-    It holds when ``when`` does and none of ``unless``; with ``ask`` also for an existing socket that matches one of
-    ``among`` (any does when that is empty).  ``why`` is the reason for people who read the kernel's source, ``gloss``
-    the same for everybody else, "" where ``why`` serves both.
+    A rule holds if ``when`` holds and no alternative of ``unless`` does; with ``ask``, for an existing socket that
+    matches one of ``among`` (every socket matches if that is empty). ``why`` is the reason for readers of the kernel's
+    source. ``gloss`` is the reason for everybody else, "" if ``why`` serves both.
     """
 
     id: str
@@ -135,7 +135,7 @@ class Rule:
 class CallRule(Rule):
     """What a call returns.  ``then``: what else a refused call leaves: ``dead``, ``autobound``, ``tried`` or ``lost``.
 
-    ``lost``: the kernel has lost count of the port, and nothing that happens afterwards is described.
+    ``lost``: the kernel's record of the port is inconsistent, and nothing that happens afterwards is described.
     """
 
     action: str = ALLOW
@@ -175,7 +175,8 @@ class TimeWaitRule(Rule):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeliverRule(Rule):
-    """Who receives.  The fields are those of the file; their meaning is in the docstring of ``oracle/delivery.py``."""
+    """Which socket receives. The fields are those of the file; the docstring of ``oracle/delivery.py`` explains
+    them."""
 
     pick: str = "unknown"
     deaf: str = ""
@@ -241,7 +242,7 @@ class Substitution(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Settings of a network stack that are no rules.  Docstrings of the fields are the documentation of the file.
+    """Settings of a network stack that are not rules. This docstring documents the section ``stack`` of the file.
 
     ``local``: networks whose addresses are the host's own. ``v6only_default``: V6ONLY of a new AF_INET6 socket, 0 or 1.
     ``options``: option -> when its value counts (``vocabulary.TIMES``). ``connections``: option -> ``always`` where it

@@ -5,10 +5,10 @@
     {"demo-2.0": {"method": "compiled", "release": "1.0", "functions": {"2.0": ["demo_bind()"]}, "alike": ["1.0"],
                   "why": "the stack of 1.0 with the bind() of 2.0, compiled for user space"}}
 
-``release`` is that of the code that answered.  ``functions`` (optional) were put in from other releases: a rule is of
-such a function when its ``source`` evidence names it, and what the recording says of any other rule, it says of
-``release``.  ``alike`` (optional) are releases on which the same scenarios gave the same outcomes, without a recording
-of their own.  ``why`` says what the host was and under which conditions it answered.
+``release`` is the release of the code that ran. ``functions`` (optional) were added from other releases. A rule whose
+``source`` evidence names such a function counts for that release, and every other rule for ``release``. ``alike``
+(optional) are releases on which the same scenarios gave the same outcomes, without a recording of their own. ``why``
+describes the host and its conditions.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def obtained(method: str, release: str = "", parts: tuple[str, ...] = ()) -> str
     return words + (f" with parts of {', '.join(parts)}" if parts else "")
 
 
-#: row of a host that no row describes: nobody says how it was obtained, so it counts as the weakest
+#: row of a host without a row: how it was recorded is not known, so it counts as the weakest method
 def _undescribed(host: str) -> RecordedHost:
     return RecordedHost(Method.REPORT, "", host.partition("-")[2])
 
@@ -143,29 +143,22 @@ def row_of(host: str, hosts: Mapping[str, RecordedHost]) -> RecordedHost:
     return hosts.get(host) or _undescribed(host)
 
 
-#: what a host says of itself where it was not described beforehand
+#: the method of a host that is not described and does not describe itself
 NOT_RECORDED = "method not recorded"
-#: kernels that run inside something that emulates or sandboxes them, by what their executor says
-_EMULATED = ("gvisor", "wine")
 
 
-def of_host(host: Mapping[str, Any], release: str, evidence: Path) -> str:
+def of_host(host: Mapping[str, Any], release: str, method: Method, evidence: Path) -> str:
     """By which method a host of ``release`` answered, in words: ``compiled from 11.5 with parts of 15.5``.
 
-    ``recorded`` names a folder of ``evidence``, ``method`` says it outright.  A host that described its own kernel
-    (``uname``) was run, or emulated where it says so.
+    In ``host`` ``recorded`` names a folder of ``evidence``, and ``method`` says it outright.  A host that described its
+    own kernel (``uname``) answered by ``method``.
     """
     if host.get("method"):
         return str(host["method"])
     if host.get("recorded"):
         row = read(evidence).get(str(host["recorded"]))
         return row.text if row else NOT_RECORDED
-    return obtained(method_of(host), release) if host.get("uname") else NOT_RECORDED
-
-
-def method_of(host: Mapping[str, Any]) -> Method:
-    """By which method a kernel that describes itself answered."""
-    return Method.EMULATED if host.get("os") in _EMULATED or host.get("emulator") else Method.RUN
+    return obtained(method, release) if host.get("uname") else NOT_RECORDED
 
 
 def cited(one: Evidence) -> str:

@@ -7,9 +7,9 @@ fixes on stable branches too::
     since: {mainline: "6.8", "6.1": "6.1.168"}
 
 A release belongs to the branch with its own prefix (``omnios``) or with the longest version it starts with (``6.1`` for
-``6.1.192``), else to ``mainline``.  ``since`` is the first release that has the behaviour, ``until`` the first that has
-it no more.  ``12`` is ``12.0``, and ``release-20221219`` is ``20221219``: that prefix names no branch.
-OmniOS numbers its releases ``r151054``.
+``6.1.192``), otherwise to ``mainline``. ``since`` is the first release with the behaviour, ``until`` the first without
+it. ``12`` is ``12.0``, and ``release-20221219`` is ``20221219``: that prefix names no branch. OmniOS numbers its
+releases ``r151054``.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _show(bound: Mapping[str, str]) -> str:
     return ", ".join(version if branch == MAINLINE else f"{version} on {branch}" for branch, version in bound.items())
 
 
-#: a version later than any: the bound of a branch that never got the behaviour
+#: later than any version: the bound of a branch that never got the behaviour
 _NEVER = (10**9,)
 
 

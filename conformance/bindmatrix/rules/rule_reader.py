@@ -62,7 +62,7 @@ _OWN_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
 #: keys of ``deliver`` that are conditions about an existing socket
 _OWN_CONDITIONS = ("share", "stop")
 _REQUIRED = ("place", "group", "memory", "write", "leaves", "pick")
-#: keys that the model calls otherwise: there ``place`` is where the rule stands in its file
+#: keys with another name in the model, where ``place`` is the position of the rule in its file
 _FIELDS = {"place": "end"}
 _ID = re.compile(r"[a-z][a-z0-9]*(\.[a-z0-9]+(-[a-z0-9]+)*)+\Z")
 _ERRNOS = frozenset(errno.errorcode.values()) | {"EOPNOTSUPP", "ENOTSUP"}

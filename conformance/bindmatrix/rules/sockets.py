@@ -1,13 +1,13 @@
-"""What the oracle knows of the sockets of a scenario: plain immutable records, no semantics of any kernel.
+"""The state of a scenario's sockets: plain immutable records, without the semantics of any kernel.
 
-A :class:`Sock` is a socket, named or not (a connection that nobody accepted yet, a TIME_WAIT that outlived its
-name, a name of a Unix socket that outlived it).  A :class:`State` is everything that may matter for the next step.
-Equal states behave equally, which is what lets the automaton (``oracle.py``) merge the histories that lead to them.
+A :class:`Sock` is a socket, with a name or without (a connection that was not accepted yet, a TIME_WAIT, the file of a
+closed Unix socket). A :class:`State` is everything that may matter for the next step. Equal states behave equally, so
+the automaton (``oracle.py``) merges the histories that lead to them.
 
-An address is looked at in two *spaces*, ``ipv4`` and ``ipv6``: which of them a bound socket takes is for the
-expectation file to say (``stack: occupies``).  In each space it holds :data:`ANY`, :data:`ALL` (wider than ANY: a dual
-``::`` where ``stack: dual: wider``) or the text of one address.  Families without these two have the first alone: a
-Unix socket's name or a vsock's CID stands there, and meets no IP address because its ports are others'.
+Addresses are compared in two *spaces*, ``ipv4`` and ``ipv6``. The expectation file says which of them a bound socket
+occupies (``stack: occupies``). In each space it holds :data:`ANY`, :data:`ALL` (wider than ANY: a dual ``::`` with
+``stack: dual: wider``) or the text of one address. A Unix socket's name or a vsock's CID is kept in the first space; it
+never meets an IP address, because these families have ports of their own.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Sock(NamedTuple):
     kind: str = ""
     v4: str | None = None
     v6: str | None = None
-    #: reset: the other end refused it after all; dead: a failed listen() left it unusable
+    #: reset: the peer refused or reset the connection; dead: a failed listen() left the socket unusable
     #: file: the name of a Unix socket that is closed
     #: open bound listening connected close-wait fin-wait time-wait reset file dead
     state: str = "open"
@@ -57,7 +57,7 @@ class Sock(NamedTuple):
     accepted: bool = False
     #: of an accepted socket: the name of its listener while that is open, then "closed"
     listener: str = ""
-    #: waits in its listener's queue: nobody accepted it yet
+    #: waits in its listener's accept queue
     queued: bool = False
     #: multicast groups that it joined
     joined: tuple[str, ...] = ()
@@ -69,11 +69,11 @@ class Sock(NamedTuple):
     made: int = 0
     #: number of the group that it joined or made, where the file has ``groups``; a later group has a higher one
     group: int = 0
-    #: place in the order of look-ups, where finding a socket moves it to the front; 0 while nothing was moved
+    #: place in the lookup order if a lookup moves the socket that it finds to the front; 0 if nothing was moved
     front: int = 0
     #: the protocol as the notation has it, where ``protocol`` is another one to the rules (``stack: sockets``)
     socket: str = ""
-    #: whose ports it takes; "" for those of ``protocol``
+    #: the protocol whose ports it uses; "" for those of ``protocol``
     ports: str = ""
     #: of a connection: its other end is on another host
     remote: bool = False
@@ -94,7 +94,7 @@ class Sock(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What a port remembers of earlier binds, where the expectation file says that it does (``remember``)."""
+    """The memory of a port about earlier binds, as the section ``remember`` of the expectation file writes it."""
 
     reuseaddr: str = "nothing"
     reuseport: str = "nothing"
@@ -209,7 +209,7 @@ def relation_in(space: str, their_v4: str | None, their_v6: str | None, v4: str 
 
 
 class Call(NamedTuple):
-    """The call that a section decides about, as far as it is not in the new socket itself."""
+    """The arguments of the call that a section decides about, except those that are in the new socket."""
 
     kind: str
     user: int = 0
@@ -239,7 +239,7 @@ def on_port(state: State, new: Sock) -> list[Sock]:
 
 
 def with_socks(state: State, socks: tuple[Sock, ...]) -> State:
-    """``state`` with other sockets; three times as fast as ``_replace``, which the automaton would feel."""
+    """``state`` with other sockets; three times as fast as ``_replace``, and called for most steps."""
     return State(state.user, socks, state.memory)
 
 

@@ -1,6 +1,6 @@
-"""Reads what the rules of a file are made of: releases and named changes, conditions and named ones, evidence.
+"""Reads the parts of rules: releases and named changes, conditions and named conditions, evidence.
 
-A name is defined once, at the top of the file, and stands wherever what it names could stand::
+A name is defined once, at the top of the file, and can be used in place of what it names::
 
     changes:
       linux.reuseport-inet-only: {mainline: "6.13", "6.12": "6.12.9"}     # since: linux.reuseport-inet-only

@@ -1,4 +1,4 @@
-"""The words of the expectation files that are not facts: sections, who is asked, spaces, times, kinds of evidence.
+"""The words of the expectation files that are not facts: sections, values of ``ask``, spaces, times, kinds of evidence.
 
 The facts are in ``facts.py``.  The tables in ``docs/expectations.md`` are printed from these.
 """

@@ -1,4 +1,4 @@
-"""The comments of a YAML text and the names of its anchors, both of which a parser drops."""
+"""The comments of a YAML text and the names of its anchors, which a YAML parser drops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML as nodes with places: every scalar stays a string, every complaint points at its line and column.
+"""YAML as nodes with places: every scalar stays a string, and every problem names its line and column.
 
 Nothing is converted (``14.10`` stays ``"14.10"``, ``no`` stays ``"no"``), a key may stand once, and all problems of a
 file are collected in one pass.
@@ -20,9 +20,9 @@ from bindmatrix.errors import Place, Problem, Problems, file_problems, nearest, 
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-#: a number that needs them is none of ours, and Python reads no number of 4,300
+#: longer numbers are refused; Python itself reads no number of 4,300 digits
 _MOST_DIGITS = 20
-#: what may be an alias; within a text it is none
+#: what looks like an alias; inside a text it is not one
 _ALIAS = re.compile(r"(?:^|[\s\[{,:-])\*")
 
 

@@ -1,7 +1,7 @@
 """Writes YAML as expectation files have it: short mappings in one line, no line over 120 characters, few quotes.
 
-Every scalar of these files is a string to their reader.  One that another reader would take for a number is quoted;
-``yes`` and ``no`` are words.
+Our reader takes every scalar as a string. A scalar that another reader would take for a number is quoted; ``yes`` and
+``no`` are not.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""A run from end to end: plan, generate, execute, judge, on one host or on several; ``cli`` and ``suite`` start it."""
+"""A complete run: plan, generate, execute, judge, on one host or on several. ``cli`` and ``suite`` start it."""

@@ -1,7 +1,7 @@
 """A run on several hosts side by side: a session for each, in its own thread.
 
-What one host does never stops another: one that cannot be reached, is lost in the middle or is judged by a file that
-says nothing of it leaves its reason in its :class:`HostRun`.  Hosts of one kernel can share the scenarios (``split``).
+A failure of one host never stops another: the reason is in its :class:`HostRun`. Hosts with the same kernel can share
+the scenarios (``split``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run asks of a host: which scenarios, and what the host lacks for others."""
+"""Which scenarios a run executes on a host, and which features the host lacks for others."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One run on one host: execute, observe, judge, and the repeats that a divergence needs.
 
 The host is anything with ``facts`` and ``run(scenarios)``: this machine (``execute/local.py``) or the fake kernel of
-the tests.  What the host says is written as it comes; judging never waits for it and can be done again later.
+the tests. Outcomes are written as they arrive, and can be judged again later.
 """
 
 from __future__ import annotations

@@ -20,9 +20,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from typing import Any
 
+from bindmatrix.advice.recipes import Recipe
 from bindmatrix.advice.runtime_questions import QUESTIONS, RuntimeQuestion
 from bindmatrix.answers.explorer import KINDS, AskedScenario, Band, SystemTable
-from bindmatrix.answers.questions import AXES, PLAIN, PRESETS, grammar
+from bindmatrix.answers.questions import AXES, LISTED_PRESETS, PLAIN, PRESETS, grammar
 
 
 def encode(
@@ -30,9 +31,12 @@ def encode(
     listed: Sequence[AskedScenario],
     runtimes: Sequence[RuntimeQuestion],
     methods: Mapping[str, str],
+    advised: Sequence[Recipe],
 ) -> str:
     """The data as base64 text; ``methods``: a word for how something is known -> its meaning."""
-    text = json.dumps(_header(systems, listed, runtimes, methods), separators=(",", ":"), ensure_ascii=True).encode()
+    text = json.dumps(
+        _header(systems, listed, runtimes, methods, advised), separators=(",", ":"), ensure_ascii=True
+    ).encode()
     text += b" " * (-len(text) % 4)
     pieces = [len(text).to_bytes(4, "little"), text]
     for system in systems:
@@ -48,6 +52,7 @@ def _header(
     listed: Sequence[AskedScenario],
     runtimes: Sequence[RuntimeQuestion],
     methods: Mapping[str, str],
+    advised: Sequence[Recipe],
 ) -> dict[str, Any]:
     strings: dict[str, int] = {}
 
@@ -91,8 +96,12 @@ def _header(
         "methods": methods,
         "grammar": grammar(),
         "plain": PLAIN,
-        "presets": [[one.topic, one.question, [one.choice[axis] for axis in AXES]] for one in PRESETS],
+        "presets": [
+            *([one.topic, one.question, [one.choice[axis] for axis in AXES], one.goal] for one in PRESETS),
+            *map(list, LISTED_PRESETS),
+        ],
         "questions": QUESTIONS,
+        "goals": _goals(advised),
         "runtimes": list(programs.values()),
         "listed": [one.text for one in listed],
         "count": len(systems[0].column) if systems else 0,
@@ -100,3 +109,24 @@ def _header(
         "band": [*Band.__dataclass_fields__],
         "strings": list(strings),
     }
+
+
+def _goals(advised: Sequence[Recipe]) -> list[dict[str, Any]]:
+    """What can be wanted of a port, and the options for it: ``everywhere`` are sets that do on every system."""
+    found = []
+    for goal, place in dict.fromkeys((one.goal, one.place) for one in advised):
+        rows = [one for one in advised if (one.goal, one.place) == (goal, place)]
+        everywhere = [chosen for chosen in rows[0].works if all(chosen in row.works for row in rows)]
+        sets: dict[str, list[str]] = {}
+        for row in rows:
+            sets.setdefault(row.words, []).append(row.os)
+        found.append(
+            {
+                "id": goal.id,
+                "title": f"{goal.title}: {place.title}",
+                "note": goal.note,
+                "everywhere": [chosen.words for chosen in everywhere],
+                "sets": list(sets.items()),
+            }
+        )
+    return found

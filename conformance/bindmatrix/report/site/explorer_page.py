@@ -11,6 +11,7 @@ from html import escape
 from importlib.resources import files
 
 from bindmatrix import __version__
+from bindmatrix.advice.recipes import Recipe
 from bindmatrix.advice.runtime_questions import RuntimeQuestion
 from bindmatrix.answers.explorer import AskedScenario, SystemTable
 from bindmatrix.report.html.page import policy_hash
@@ -25,6 +26,7 @@ def render(
     listed: Sequence[AskedScenario],
     runtimes: Sequence[RuntimeQuestion],
     methods: Mapping[str, str],
+    advised: Sequence[Recipe],
     pages: Mapping[str, str],
 ) -> str:
     """The whole page; ``pages``: file -> title of the pages around it."""
@@ -40,7 +42,7 @@ def render(
         SCRIPT_HASH=policy_hash(script),
         STYLE=style,
         SCRIPT=script,
-        DATA=encode(systems, listed, runtimes, methods),
+        DATA=encode(systems, listed, runtimes, methods, advised),
     )
 
 

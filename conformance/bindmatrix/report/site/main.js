@@ -29,6 +29,8 @@ function fill() {
     });
     byId("fields").append(element("fieldset", {}, legend ? element("legend", {}, legend) : element("legend", { class: "unseen" }, "Protocol"), ...labels));
   }
+  options(byId("goal"), [["", data.goals.map((goal, index) => [index, goal.title])]]);
+  byId("goal").addEventListener("change", showRecipe);
   const systems = data.systems.map((system) => [system.os, system.title]);
   options(byId("left"), [["", [["", "none"], ...systems]]]);
   options(byId("right"), [["", [["", "none"], ...systems]]]);
@@ -77,15 +79,21 @@ function askedText() {
     const program = data.runtimes.find((one) => one.id === state.program);
     return `${program.runtime}, ${program.call}. ${data.questions[state.question]}`;
   }
-  if (!state.choice) return "A scenario of another page";
-  const preset = presetOf(state.choice);
+  const preset = presetOf(state);
+  if (preset < 0 && !state.choice) return "A scenario of another page";
   if (preset >= 0) return data.presets[preset][1].replace(/^\.\.\. /, "").replace(/^./, (letter) => letter.toUpperCase());
   const gloss = (axis) => Object.fromEntries(data.grammar.axes[axis])[state.choice[axis]];
   return `${gloss("protocol")}: ${gloss("first")}, options ${gloss("first_options")}; then ${gloss("second")}, options ${gloss("second_options")}`;
 }
 
-function presetOf(choice) {
-  return data.presets.findIndex(([, , labels]) => composer.axes.every((axis, at) => labels[at] === choice[axis]));
+// What a preset asks: a choice, or a scenario that no choice makes.
+function presetState([, , asked]) {
+  if (typeof asked === "string") return { text: asked };
+  return { choice: Object.fromEntries(composer.axes.map((axis, at) => [axis, asked[at]])) };
+}
+
+function presetOf({ choice, text }) {
+  return data.presets.findIndex(([, , asked]) => (typeof asked === "string" ? asked === text : choice && composer.axes.every((axis, at) => asked[at] === choice[axis])));
 }
 
 function show(next, keepHash = false) {
@@ -105,6 +113,7 @@ function show(next, keepHash = false) {
   showControls();
   showAdvice();
   showCompared(rows, words);
+  byId("systems").classList.toggle("no-receivers", !rows.some(({ bands }) => bands && bands.some((band) => band.kind === "ok" && band.receives)));
   if (!keepHash) history.replaceState(null, "", `#${hashOf()}`);
   document.title = `${byId("headline").textContent.slice(0, 60)} · bindmatrix explorer`;
 }
@@ -115,7 +124,7 @@ function optionNames() {
 
 function showControls() {
   const choice = state.choice;
-  byId("preset").value = choice && presetOf(choice) >= 0 ? presetOf(choice) : "";
+  byId("preset").value = presetOf(state) >= 0 ? presetOf(state) : "";
   byId("runtime").value = state.program;
   const program = data.runtimes.find((one) => one.id === state.program);
   byId("runtime-question").hidden = !program;
@@ -140,7 +149,7 @@ function showScenario(texts, rows) {
   showProgram(text);
 }
 
-const LANGUAGES = { Python: pythonProgram, C: cProgram };
+const LANGUAGES = { Python: pythonProgram, C: cProgram, Go: goProgram, Rust: rustProgram };
 let language = "Python";
 
 function showProgram(text) {
@@ -163,9 +172,21 @@ async function copy(text, label) {
   }
 }
 
+// The recipe of the goal that is chosen: one set of options for all systems, else the sets of each.
+function showRecipe() {
+  const goal = data.goals[byId("goal").value];
+  const titles = (list) => data.systems.filter((system) => list.includes(system.os)).map((system) => system.title).join(", ");
+  byId("everywhere").textContent = goal.everywhere.length ? `Set ${goal.everywhere.join(", or ")}: it does on every system.` : `No one set of options is known to do it on every system. ${goal.note} Set, before bind():`;
+  byId("sets").replaceChildren(...goal.sets.map(([words, list]) => element("li", {}, element("b", {}, words), ` on ${titles(list)}`)));
+}
+
 // Which options on both sides make the present question end well, by the number of systems.
 function showAdvice() {
-  byId("advice").hidden = !state.choice;
+  const wanted = (data.presets[presetOf(state)] || [])[3];
+  const goal = data.goals.findIndex((one) => one.id === wanted);
+  if (goal >= 0 && data.goals[byId("goal").value].id !== wanted) byId("goal").value = goal;
+  showRecipe();
+  byId("nearest").hidden = !state.choice;
   if (!state.choice) return;
   const found = [];
   const axes = Object.fromEntries(data.grammar.axes.first_options);
@@ -184,7 +205,6 @@ function showAdvice() {
     if (one.works.length && !covered && shown.length < 5) shown.push(one);
   }
   byId("advice-lead").textContent = shown.length ? (shown[0].works.length === data.systems.length ? "The fewest options that make it work on every release of every system:" : "No set of options makes it work everywhere. The best, on every release of:") : "No set of options makes it work on any system.";
-  if (document.querySelector("nav a[href='recipes.html']")) byId("advice-lead").append(" See also the ", element("a", { href: "recipes.html" }, "recipes"), ".");
   byId("options").replaceChildren(...shown.map((one) => element("li", {}, link(one.choice, one.text), ` — ${one.works.map((system) => system.title).join(", ")}`)));
 }
 
@@ -240,7 +260,7 @@ function readHash() {
   const row = data.runtimes.find((one) => one.id === program);
   if (row) return { program, question: row.asked[question] ? question : Object.keys(row.asked)[0] };
   const text = of("s").replaceAll("+", " ").trim();
-  if (!text) return { choice: Object.fromEntries(composer.axes.map((axis, at) => [axis, data.presets[0][2][at]])) };
+  if (!text) return presetState(data.presets[0]);
   const choice = composer.choice(text);
   return choice ? { choice } : { text };
 }
@@ -253,7 +273,7 @@ async function start() {
   byId("preset").addEventListener("change", (event) => {
     byId("notice").textContent = "";
     const preset = data.presets[event.target.value];
-    if (preset) show({ choice: Object.fromEntries(composer.axes.map((axis, at) => [axis, preset[2][at]])) });
+    if (preset) show(presetState(preset));
   });
   byId("runtime").addEventListener("change", (event) => {
     const row = data.runtimes.find((one) => one.id === event.target.value);
