@@ -145,6 +145,7 @@ def _header(
         "heads": heads,
         "tails": tails,
         "left_out": view.left_out,
+        "chosen": view.chosen,
     }
     return header, numbers
 
