@@ -9,7 +9,8 @@ from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.judge.verdicts import Judge, VerdictKind
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.oracle import oracle, prediction, variants
-from bindmatrix.oracle.oracle import Edge, Node, Oracle
+from bindmatrix.oracle.layout import Layout
+from bindmatrix.oracle.oracle import Answer, Edge, Node, Oracle
 from bindmatrix.oracle.prediction import Predictor
 from bindmatrix.rules import catalog, divergences
 from bindmatrix.rules.loader import loads
@@ -20,6 +21,23 @@ from tests.lint.conftest import GOOD
 def test_the_rules_of_all_releases_at_once_are_no_model() -> None:
     with pytest.raises(TypeError, match=r"expected a Model, such as expectations\.at\('1\.0'\); got Expectations"):
         Oracle(loads(GOOD, "demo.yaml"))  # type: ignore[arg-type]
+
+
+def test_states_keep_what_some_rule_asks_for() -> None:
+    layouts = {}
+    for os in ("linux", "gvisor", "netbsd", "freebsd"):
+        expectations = catalog.expectations(os)
+        layouts[os] = Layout.of(expectations.at(expectations.covers[1]))
+    assert [os for os, one in layouts.items() if one.moves] == ["netbsd"]
+    assert [os for os, one in layouts.items() if one.counts_sockets] == ["netbsd", "freebsd"]
+    assert {section: left for section, left in layouts["linux"].leaves.items() if left} == {"connect": {"autobound"}}
+    assert layouts["gvisor"].leaves["listen"] == {"dead"}
+    assert layouts["freebsd"].leaves["listen"] == set()
+
+
+def test_any_error_is_a_refused_call_but_not_a_refused_delivery() -> None:
+    assert Answer("refused", ()).accepts("EACCES")
+    assert not Answer("refused", (), delivers=True).accepts("EACCES")
 
 
 def test_what_was_observed_decides_where_a_run_goes_on() -> None:

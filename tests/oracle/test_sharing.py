@@ -83,6 +83,13 @@ openbsd  a=udp4 a.reuseport=1 a.bind=0.0.0.0 b=udp4 b.reuseaddr=1 b.reuseport=1 
          => a: new.reuseaddr=yes both.reuseport=yes existing.address=wider (overlap, same)
 dragonfly  a=udp4 a.bind=0.0.0.0 b=udp4 b.reuseport=1 b.bind=224.0.0.251
            => a: new.reuseport=yes existing.address=wider (overlap, group-reuseport)
+illumos  a=tcp6 a.v6only=0 a.bind=::ffff:0.0.0.0 b=tcp4 b.bind=127.0.0.1
+         => a: either.exclbind=no existing.address=apart (tcp-exclusive, tcp-same-address)
+illumos  a=tcp4 a.bind=0.0.0.0 b=tcp6 b.v6only=0 b.bind=::ffff:127.0.0.1
+         => a: either.exclbind=no existing.address=apart (tcp-exclusive, tcp-same-address)
+illumos  a=tcp4 a.bind=127.0.0.1 b=tcp6 b.v6only=0 b.bind=::
+         => a: either.exclbind=no existing.address=apart (tcp-exclusive, tcp-same-address)
+illumos  a=tcp4 a.bind=127.0.0.2 b=tcp6 b.v6only=0 b.bind=::ffff:127.0.0.1 => nobody: no rule
 illumos  a=udp4 a.bind=0.0.0.0 b=udp6 b.bind=:: => a: either.exclbind=no (udp-conflict)
 illumos  a=udp6 a.bind=::1 b=udp6 b.reuseaddr=1 b.bind=::1
          => a alone: new.reuseaddr=yes either.exclbind=no (udp-conflict)
@@ -109,3 +116,40 @@ def _cases() -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize(("os", "text", "told"), _cases())
 def test_what_let_a_call_in_is_told(os: str, text: str, told: str) -> None:
     assert shown(reason(os, text)) == told
+
+
+def test_the_closest_socket_comes_first_then_listeners_then_connections() -> None:
+    text = (
+        "a=tcp4 a.reuseport=1 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept b=tcp4 b.reuseport=1 "
+        "b.bind=127.0.0.1 d=tcp4 d.reuseport=1 d.bind=0.0.0.0"
+    )
+    assert [sock.name for sock in reason("linux", text).overlapping] == ["a", "b", "x"]
+    wider = "a=udp4 a.reuseport=1 a.bind=0.0.0.0 b=udp4 b.reuseport=1 b.bind=127.0.0.1 d=udp4 d.reuseport=1"
+    assert [sock.name for sock in reason("linux", f"{wider} d.bind=127.0.0.1").overlapping] == ["b", "a"]
+    assert [sock.name for sock in reason("linux", f"{wider} d.bind=0.0.0.0").overlapping] == ["a", "b"]
+
+
+@pytest.mark.parametrize("os", ["freebsd", "macos"])
+def test_where_only_the_best_fit_is_asked_it_is_the_one_that_is_told(os: str) -> None:
+    """Whichever was bound last."""
+    wildcard, specific = (
+        f"{name}=udp4 {name}.reuseport=1 {name}.bind={address}"
+        for name, address in (("a", "0.0.0.0"), ("b", "127.0.0.1"))
+    )
+    for first, second in ((wildcard, specific), (specific, wildcard)):
+        for address, told in (("127.0.0.1", "b"), ("0.0.0.0", "a")):
+            found = reason(os, f"{first} {second} d=udp4 d.reuseport=1 d.bind={address}")
+            assert shown(found) == f"{told} alone: both.reuseport=yes (overlap, same-address)"
+
+
+@pytest.mark.parametrize(("kind", "address", "wildcard"), [("udp4", "127.0.0.1", "0.0.0.0"), ("udp6", "::1", "::")])
+def test_on_gvisor_the_options_count_that_all_sockets_of_the_address_have(
+    kind: str, address: str, wildcard: str
+) -> None:
+    both = f"a={kind} a.reuseaddr=1 a.reuseport=1 a.bind={address}"
+    reuseport = f"b={kind} b.reuseport=1 b.bind={address}"
+    elsewhere = reuseport.replace(address, wildcard)
+    for other, option in ((reuseport, "both.reuseport"), (elsewhere, "both.reuseaddr")):
+        for first, second in ((both, other), (other, both)):
+            text = f"{first} {second} {both.replace('a=', 'd=').replace('a.', 'd.')}"
+            assert reason("gvisor", text).terms == ((option, "yes"),)
