@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _read(found: list[inputs.Source]) -> tuple[list[HostTable], list[str]]:
-    """The hosts that can be read, and what is wrong with the others; raises it when there is none."""
+    """The readable hosts, and the errors of the others; raises if no host is readable."""
     if sys.stderr.isatty():
         # a host with a whole matrix takes some 15 seconds
         print(f"judging {counted(len(found), 'host')} ...", file=sys.stderr)
@@ -102,12 +102,12 @@ def _read(found: list[inputs.Source]) -> tuple[list[HostTable], list[str]]:
 
 
 def _chosen(words: list[str]) -> bool:
-    """Whether these are files of ``observe``, whose scenarios somebody chose, and not what ``run`` wrote."""
+    """Whether these are files of ``observe``, whose scenarios the reader chose, and not results of ``run``."""
     return all(word == "-" or (Path(word).is_file() and Path(word).name != run_folder.NAME) for word in words)
 
 
 def _check_writable(path: Path) -> None:
-    """Raise :class:`Problem` where the folder of a report is missing: before all is read, not after."""
+    """Raise :class:`Problem` if the folder of a report is missing, before the long work begins."""
     if path.is_dir():
         raise Problem(Place(str(path)), "is a folder; expected the name of a file to write")
     if not path.parent.is_dir():
