@@ -49,7 +49,7 @@ def test_models_with_the_same_set_up_have_one_oracle() -> None:
     assert joint.alike([newer, replace(newer, rules={**newer.rules, "bind": (leaves,)})]) == [[0], [1]]
 
 
-def test_a_step_is_worked_out_once_for_those_that_agree() -> None:
+def test_a_step_is_worked_out_once_for_those_that_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     """socket() is the same in both releases."""
     linux = catalog.expectations("linux")
     together = joint.JointOracle([linux.at("6.1.192"), linux.at("6.18.44")])
@@ -59,6 +59,36 @@ def test_a_step_is_worked_out_once_for_those_that_agree() -> None:
     assert together.edges(together.start, step, together.members) is edges
     assert [members for members, _ in together.edges(together.start, step, frozenset({1}))] == [frozenset({1})]
     together.forget()
+    monkeypatch.setattr(together._joint, "_grouped", None)  # which rules are the same was found out
     again = together.edges(together.start, step, together.members)
     assert again is not edges
     assert [(members, edge.expected) for members, edge in again] == [(frozenset({0, 1}), "ok")]
+
+
+def test_models_stay_together_as_long_as_they_agree() -> None:
+    """Both releases let the first bind() in, and refuse the second by different rules."""
+    linux = catalog.expectations("linux")
+    together = joint.JointOracle([linux.at("5.16"), linux.at("6.1")])
+    node = together.start
+    for step in parse("a=tcp4 a.bind=0.0.0.0 b=tcp4").steps:
+        ((members, edge),) = together.edges(node, step, together.members)
+        assert members == together.members, step
+        node = edge.node
+    conflict = parse("b=tcp4 b.bind=0.0.0.0").steps[-1]
+    parted = together.edges(node, conflict, together.members)
+    assert [(sorted(members), edge.rules[0].id) for members, edge in parted] == [
+        ([0], "linux.tcp-conflict-chain"),
+        ([1], "linux.tcp-conflict-no-time-wait"),
+    ]
+
+
+def test_rules_of_another_protocol_part_nobody() -> None:
+    linux = catalog.expectations("linux")
+    models = [linux.at("5.16"), linux.at("6.1")]
+    evaluator = joint.JointEvaluator(models)
+    assert evaluator._grouped("bind", "udp", frozenset({0, 1})) == [[0, 1]]
+    assert evaluator._grouped("bind", "tcp", frozenset({0, 1})) == [[0], [1]]
+    # what states keep is that of the rules of all
+    assert {rule.id for model in models for rule in model.rules["bind"]} == {
+        rule.id for rule in evaluator.model.rules["bind"]
+    }
