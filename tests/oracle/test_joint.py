@@ -11,6 +11,7 @@ from bindmatrix.oracle import joint
 from bindmatrix.oracle.oracle import Oracle
 from bindmatrix.rules import catalog
 from bindmatrix.rules.boundaries import stretches
+from bindmatrix.rules.sockets import ANY, Call, Sock, State
 
 
 @pytest.mark.parametrize("os", ["linux", "freebsd", "illumos"])
@@ -49,7 +50,7 @@ def test_models_with_the_same_set_up_have_one_oracle() -> None:
     assert joint.alike([newer, replace(newer, rules={**newer.rules, "bind": (leaves,)})]) == [[0], [1]]
 
 
-def test_a_step_is_worked_out_once_for_those_that_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_is_worked_out_once_for_those_that_agree() -> None:
     """socket() is the same in both releases."""
     linux = catalog.expectations("linux")
     together = joint.JointOracle([linux.at("6.1.192"), linux.at("6.18.44")])
@@ -59,7 +60,6 @@ def test_a_step_is_worked_out_once_for_those_that_agree(monkeypatch: pytest.Monk
     assert together.edges(together.start, step, together.members) is edges
     assert [members for members, _ in together.edges(together.start, step, frozenset({1}))] == [frozenset({1})]
     together.forget()
-    monkeypatch.setattr(together._joint, "_grouped", None)  # which rules are the same was found out
     again = together.edges(together.start, step, together.members)
     assert again is not edges
     assert [(members, edge.expected) for members, edge in again] == [(frozenset({0, 1}), "ok")]
@@ -92,3 +92,12 @@ def test_rules_of_another_protocol_part_nobody() -> None:
     assert {rule.id for model in models for rule in model.rules["bind"]} == {
         rule.id for rule in evaluator.model.rules["bind"]
     }
+
+
+def test_which_rules_are_the_same_is_found_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    linux = catalog.expectations("linux")
+    evaluator = joint.JointEvaluator([linux.at("5.16"), linux.at("6.1")])
+    new = Sock("a", "tcp", "ipv4", 0, form="ipv4", kind="wildcard", v4=ANY)
+    decided = evaluator.decide("bind", Call("bind"), new, State(0))
+    monkeypatch.setattr(evaluator, "_grouped", None)
+    assert evaluator.decide("bind", Call("bind"), new, State(0)) == decided
