@@ -21,7 +21,12 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-HEADER = '{"format":"bindmatrix-observations/1","host":{"os":"linux","release":"6.18.44"}}\n'
+from bindmatrix.execute.executor import FORMAT
+from bindmatrix.execute.local import LocalHost
+
+#: of this host, else no run could be resumed with the recording
+with LocalHost(1) as this:
+    HEADER = json.dumps({"format": FORMAT, "host": {"os": this.facts["os"], "release": this.facts["release"]}}) + "\n"
 PAIR = "a=tcp4 a.bind=0.0.0.0 b=tcp4 b.bind=0.0.0.0"
 MEGABYTES = 300
 
@@ -145,6 +150,8 @@ def verbs(folder: Path, file: Path) -> dict[str, list[str]]:
         "judge": ["judge", str(file)],
         "report": ["report", str(file), "--html", f"{out}.html", "--json", f"{out}.json", "--markdown", f"{out}.md"],
         "collect": ["collect", str(file.parent.parent), "--out", out],
+        "contribute": ["contribute", str(file)],
+        "resume": ["run", "--resume", str(file.parent), "--shard", "1/2000", "--workers", "1"],
         "check": ["check", str(file.parent)],
         "diff": ["diff", str(file), str(file)],
     }
@@ -155,7 +162,7 @@ def main() -> None:
     options.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(KINDS))
     options.add_argument("--gz", type=int, default=5_000_000, metavar="BYTES")
     options.add_argument("--unpacked", type=int, default=2_500_000_000, metavar="BYTES")
-    options.add_argument("--verbs", default="judge,report,collect", metavar="VERBS")
+    options.add_argument("--verbs", default="judge,report,collect,contribute,resume", metavar="VERBS")
     chosen = options.parse_args()
     worst = 0
     print(f"{'kind':<10} {'gz':>10} {'unpacked':>14}  {'verb':<8} {'status':>6} {'seconds':>8} {'MB':>5}  said last")

@@ -1,9 +1,11 @@
 """Wrong verdicts of runs beside neighbours that take and leave ports at random.
 
-    python benchmarks/neighbours.py [--scenarios N] [--sockets N]
+    python benchmarks/neighbours.py [--scenarios N] [--sockets N] [--program FILE]
 
 Linux, as root.  In a network namespace of its own four processes hold SOCKETS sockets (20,000) with random addresses,
 options and ports of those that leased workers use, and put another socket in the place of some hundred each second.
+With ``--program`` these are processes of another neighbour: ``FILE SECONDS LOW HIGH SOCKETS MICROSECONDS SEED FLAGS``
+holds each socket for up to so many microseconds; with the flags RmS it sends to random ports too.
 Beside them full runs, each with another seed, share that namespace with leased ports until SCENARIOS (1,000,000) have
 been run.  Printed are the verdicts of each run, and what is wrong: what diverges, and what looks like a recorded
 divergence or one that is gone.  Where a neighbour came between, a scenario may get no verdict or be flaky, whose
@@ -27,6 +29,8 @@ from pathlib import Path
 
 PORTS = range(10_000, 32_000)
 PROCESSES = 4
+#: how long the sockets of a neighbour with a program of its own live, at most
+HELD_MICROSECONDS = 60_000_000
 WRONG = ("diverges", "resolved", "known")
 #: the command, but its workers stay in the namespace that they are started in
 STAYS = """
@@ -66,7 +70,6 @@ def neighbour(count: int, seed: int) -> None:
     while len(held) < count:
         other = taken(draw)
         held += [other] if other is not None else []
-    print(len(held), flush=True)
     while True:
         for _ in range(20):
             other = taken(draw)
@@ -77,11 +80,26 @@ def neighbour(count: int, seed: int) -> None:
         time.sleep(0.1)
 
 
-def inside(scenarios: int, sockets: int) -> int:
+def start(count: int, seed: int, program: str) -> subprocess.Popen[str]:
+    """A neighbour with ``count`` sockets."""
+    if program:
+        limits = [str(PORTS.start), str(PORTS.stop), str(count), str(HELD_MICROSECONDS)]
+        return subprocess.Popen([program, "1000000", *limits, str(seed), "RmS"], stdout=subprocess.DEVNULL, text=True)
+    words = [sys.executable, __file__, "--neighbour", str(count), str(seed)]
+    return subprocess.Popen(words, stdout=subprocess.DEVNULL, text=True)
+
+
+def sockets_of(process: subprocess.Popen[str]) -> int:
+    """How many descriptors it has, its standard ones aside."""
+    return len(list(Path(f"/proc/{process.pid}/fd").iterdir())) - 3
+
+
+def inside(scenarios: int, sockets: int, program: str) -> int:
     """In the namespace: the neighbours, and runs beside them."""
-    words = [sys.executable, __file__, "--neighbour", str(sockets // PROCESSES)]
-    others = [subprocess.Popen([*words, str(seed)], stdout=subprocess.PIPE, text=True) for seed in range(PROCESSES)]
-    held = sum(int(other.stdout.readline()) for other in others if other.stdout is not None)
+    others = [start(sockets // PROCESSES, seed, program) for seed in range(1, PROCESSES + 1)]
+    end = time.monotonic() + 60
+    while (held := sum(map(sockets_of, others))) < sockets * 0.95 and time.monotonic() < end:
+        time.sleep(0.2)
     print(f"{held:,} sockets of neighbours", flush=True)
     total: Counter[str] = Counter()
     try:
@@ -109,13 +127,14 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--scenarios", type=int, default=1_000_000)
     options.add_argument("--sockets", type=int, default=20_000)
+    options.add_argument("--program", default="", metavar="FILE", help="another neighbour")
     options.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options.add_argument("--neighbour", type=int, nargs=2, help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.neighbour:
         neighbour(*chosen.neighbour)
     elif chosen.inside:
-        sys.exit(inside(chosen.scenarios, chosen.sockets))
+        sys.exit(inside(chosen.scenarios, chosen.sockets, chosen.program))
     words = [sys.executable, __file__, "--inside", *sys.argv[1:]]
     os.execvp("unshare", ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *words])
 

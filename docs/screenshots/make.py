@@ -1,6 +1,7 @@
-"""Makes the pictures of the explorer in this folder: ``python docs/screenshots/make.py SITE``.
+"""Makes the pictures in this folder: ``python docs/screenshots/make.py SITE REPORT``.
 
-SITE is what ``bindmatrix site --out SITE`` wrote.  Needs playwright and Chromium.
+SITE is what ``bindmatrix site --out SITE`` wrote, REPORT is the page of ``bindmatrix report RESULTS --html REPORT``.
+Needs playwright and Chromium.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import shutil
 import sys
 import zlib
 from collections import Counter
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
@@ -66,25 +67,25 @@ def pixels(png: bytes) -> tuple[int, list[bytearray]]:
     return width, rows[1:]
 
 
-def main(site: Path) -> None:
-    """Write a picture for each size and colour scheme."""
+def main(site: Path, report: Path) -> None:
+    """Write a picture of each page for each size and colour scheme."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    pages = {"explorer": site / "index.html", "matrix": report}
     with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        for size, (width, height) in SIZES.items():
-            for scheme in SCHEMES:
-                page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-                page.goto((site / "index.html").resolve().as_uri())
-                page.wait_for_selector("body.ready")
-                picture = Path(__file__).parent / f"explorer-{size}-{scheme}.png"
-                picture.write_bytes(smaller(page.screenshot()))
-                page.close()
-                if picture.stat().st_size > MOST:
-                    sys.exit(f"{picture}: {picture.stat().st_size:,} bytes; expected at most {MOST:,}")
+        for (name, path), (size, (width, height)), scheme in product(pages.items(), SIZES.items(), SCHEMES):
+            page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+            page.goto(path.resolve().as_uri())
+            page.wait_for_selector("body.ready, #area article, #area p.headline")
+            picture = Path(__file__).parent / f"{name}-{size}-{scheme}.png"
+            picture.write_bytes(smaller(page.screenshot()))
+            page.close()
+            if picture.stat().st_size > MOST:
+                sys.exit(f"{picture}: {picture.stat().st_size:,} bytes; expected at most {MOST:,}")
         browser.close()
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python docs/screenshots/make.py SITE")
-    main(Path(sys.argv[1]))
+    if len(sys.argv) != 3:
+        sys.exit("usage: python docs/screenshots/make.py SITE REPORT")
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

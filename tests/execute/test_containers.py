@@ -26,6 +26,8 @@ CONTAINERS: dict[str, tuple[str, list[str], list[str]]] = {
         [],
     ),
     "bindv6only, leased ports": (f"{UP} && echo 1 > /proc/sys/net/ipv6/bindv6only", ["-sys_admin"], []),
+    "tcp_timestamps off": (f"{UP} && echo 0 > /proc/sys/net/ipv4/tcp_timestamps", [], []),
+    "tcp_timestamps off, leased ports": (f"{UP} && echo 0 > /proc/sys/net/ipv4/tcp_timestamps", ["-sys_admin"], []),
     "no IPv6, leased ports": (f"{UP} && echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6", ["-sys_admin"], []),
     "root of a user namespace": (UP, [], ["--user", "--map-root-user"]),
 }

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bindmatrix.execute.local import CHUNK, HostError, LocalHost
+from bindmatrix.execute.local import MOST_UNDER_WAY, HostError, LocalHost
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="select() knows no pipes on Windows")
 
@@ -71,7 +71,7 @@ def children() -> list[int]:
 
 
 def test_every_scenario_is_answered_once() -> None:
-    scenarios = [f"a=tcp4 a.bind=127.0.{i // 250}.{i % 250 + 1}" for i in range(CHUNK * 5 + 7)]
+    scenarios = [f"a=tcp4 a.bind=127.0.{i // 250}.{i % 250 + 1}" for i in range(MOST_UNDER_WAY * 5 + 7)]
     with LocalHost(2) as host:
         assert host.facts["machine"]
         first = answers(host, scenarios)

@@ -80,6 +80,14 @@ def test_releases_that_differ_are_told_apart_by_witnesses(chosen: tuple[list[str
     )
 
 
+def test_what_was_asked_of_another_system_distinguishes_releases() -> None:
+    """Failed first: nobody recorded a connect() of a V6ONLY socket on macOS, whose error changed with 15.2."""
+    expectations = catalog.expectations("macos")
+    before, after = (variant_of(expectations, release).actual for release in ("15.1", "15.2"))
+    pool = witnesses.pool(expectations)
+    assert any(witnesses.differ(text, before.predict(text), after.predict(text)) for text in pool)
+
+
 def test_no_scenario_leaves_loopback(chosen: tuple[list[str], int]) -> None:
     """``remote4`` is another host behind a pair of interfaces, which only an executor that may make them has."""
     assert not [text for text in chosen[0] if "remote" in text]

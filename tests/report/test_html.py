@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from bindmatrix.cli.main import main
 from bindmatrix.judge.matrix_view import matrix_view
-from bindmatrix.observe.recordings import Observation
+from bindmatrix.observe.recordings import Observation, header, line
 from bindmatrix.report.html import page
 
 from tests.report.pages import ALIKE, BOUND, CLASSIC, DELIVERED, DUAL, host, predicted, two_hosts
@@ -91,6 +92,24 @@ def test_the_result_comes_first_then_what_is_wrong_then_what_differs(browser: An
     assert opened.page.locator("#area article.v-diverges").count() > 0
     assert opened.page.locator("[aria-label='The scenarios'] tbody tr").count() == len(matrix_view(hosts).rows)
     assert not opened.page.locator("#h-all").is_visible()  # the filters are folded away
+    assert opened.complaints == []
+    opened.page.close()
+
+
+def test_scenarios_of_a_file_are_listed_however_many_there_are(browser: Any, tmp_path: Path) -> None:
+    """What ``observe`` wrote holds the reader's own scenarios; they come in pages of a hundred."""
+    texts = [f"a=udp4 a.bind=127.0.0.1 b=udp4 {'b.reuseaddr=1 b.reuseaddr=0 ' * n}b.bind=127.0.0.1" for n in range(130)]
+    observed = tmp_path / "mine.jsonl"
+    lines = [header({"os": "linux", "release": "6.18.44"}), *map(line, predicted("linux", "6.18.44", texts))]
+    observed.write_bytes(b"".join(lines))
+    out = tmp_path / "mine.html"
+    assert main(["report", str(observed), "--html", str(out)]) == 0
+    opened = Tab(browser, out)
+    assert "Your scenarios" in opened.page.locator("#area h3").all_inner_texts()
+    listed = opened.page.locator("[aria-label='The scenarios'] tbody tr")
+    assert listed.count() == 100
+    opened.page.locator("button.more", has_text="Show 30 more").click()
+    assert listed.count() == 130
     assert opened.complaints == []
     opened.page.close()
 

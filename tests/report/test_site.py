@@ -16,14 +16,17 @@ import pytest
 from bindmatrix.advice.recipe_goals import GOALS
 from bindmatrix.advice.recipes import recipes
 from bindmatrix.advice.runtime_questions import RuntimeQuestion, runtime_questions
-from bindmatrix.answers import ask, explorer, questions, release_changes
+from bindmatrix.answers import ask, claims, explorer, questions, release_changes
 from bindmatrix.answers.common_questions import COMMON_QUESTIONS
 from bindmatrix.answers.explorer import AskedScenario, Band, SystemTable
+from bindmatrix.answers.open_questions import OpenQuestion
 from bindmatrix.answers.questions import FAMILIES, LISTED_PRESETS, PRESETS, QuestionFamily, scenario_text
+from bindmatrix.judge import claim_check
 from bindmatrix.notation import Scenario, parse
 from bindmatrix.outcomes import in_words
+from bindmatrix.programs.runtimes import runtimes
 from bindmatrix.report.site import explorer_page, pages
-from bindmatrix.rules import confidence
+from bindmatrix.rules import catalog, confidence
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
@@ -34,6 +37,7 @@ KEPT = {"any4", "lo4", "default6", "member", "none", "ra", "rp"}
 ADVISED = recipes([one for one in GOALS if one.id in ("restart", "workers")], ["linux", "windows", "freebsd"])
 CHOICES = tuple(one.choice for one in PRESETS)
 LISTED = tuple(text for *_, text in LISTED_PRESETS)
+OPEN = [rule for rule in catalog.expectations("freebsd").all_rules() if rule.is_unknown][:2]
 OTHER = "a=udp4 a.bind=127.0.0.1 b=udp4 b.reuseport=1 b.bind=127.0.0.2 c=udp4 c.reuseport=1 c.bind=0.0.0.0"
 
 
@@ -412,3 +416,75 @@ def test_the_keyboard_reaches_question_and_answer(tab: Tab) -> None:
 def test_the_file_needs_no_network_and_is_small(made: Made) -> None:
     assert len(made.html) < 2_000_000
     assert not re.search(r'(src|href)="https?:', made.html)
+
+
+# -- the pages around it
+
+
+@pytest.fixture(scope="module")
+def around(made: Made, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Every page of the site, the long ones with a part of their rows."""
+    titles = {table.os: table.title for table in made.systems}
+    freebsd = next(one for one in made.systems if one.os == "freebsd")
+    claimed = claims.results(claim_check.read()[:3], ["linux", "windows"])
+    finding = ("one", "One", OTHER, "expected", [("Linux", "shows it", "ok", "run")])
+    changed = [(freebsd, release_changes.changes("freebsd"), release_changes.differences(freebsd))]
+    asked = [(freebsd, [OpenQuestion(rule, scenario=OTHER) for rule in OPEN])]
+    bodies = {
+        "claims.html": pages.claims(claimed, titles),
+        "findings.html": pages.findings([finding]),
+        "releases.html": pages.release_changes(changed),
+        "runtimes.html": pages.runtimes(list(runtimes().values())[:4]),
+        "recipes.html": pages.recipes(ADVISED, titles),
+        "open.html": pages.open_questions(asked),
+        "known.html": pages.known(confidence.WORDS, [("host", "run", "a machine")]),
+    }
+    assert [*pages.PAGES] == ["index.html", *bodies]
+    folder = tmp_path_factory.mktemp("pages")
+    texts = {"index.html": made.html} | {name: pages.page(name, "What is here.", body) for name, body in bodies.items()}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
+
+
+def test_every_page_is_sound(browser: Any, around: list[Path]) -> None:
+    """What Lighthouse looks at: language, title, description, viewport; no message, no request; contrast, keyboard."""
+    axe = pytest.importorskip("axe_core_python.sync_playwright", reason="needs axe: pip install axe-core-python")
+    descriptions = set()
+    for path in around:
+        page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+        complaints: list[str] = []
+        page.on("console", lambda message, told=complaints: told.append(message.text))
+        page.on("pageerror", lambda error, told=complaints: told.append(str(error)))
+        page.on("request", lambda request, told=complaints: request.url.startswith("file:") or told.append(request.url))
+        page.goto(path.as_uri())
+        assert page.locator("html").get_attribute("lang") == "en"
+        assert len(page.title()) > 10
+        assert "width=device-width" in page.locator("meta[name=viewport]").get_attribute("content")
+        descriptions.add(page.locator("meta[name=description]").get_attribute("content"))
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path.name
+        reached = page.evaluate(
+            "document.querySelectorAll('a[href], button, select, summary, [tabindex=\"0\"]').length"
+        )
+        for number in range(min(reached, 12)):
+            page.keyboard.press("Tab")
+            width = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
+            assert width == "3px", f"{path.name}: stop {number} of the keyboard does not show"
+        found = axe.Axe().run(page)["violations"]
+        assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == [], path.name
+        assert complaints == [], path.name
+        if path.name not in ("index.html", "known.html"):
+            assert page.locator("main a[href^='index.html#']").count(), f"{path.name}: no scenario leads back"
+        page.close()
+    assert len(descriptions) == 2
+
+
+@pytest.mark.parametrize("name", ["claims.html", "findings.html", "releases.html", "runtimes.html", "recipes.html"])
+def test_links_of_every_page_fill_the_explorer_in(browser: Any, around: list[Path], name: str) -> None:
+    page = browser.new_page()
+    page.goto(next(path for path in around if path.name == name).as_uri())
+    page.locator("main a[href^='index.html#']").first.click()
+    page.wait_for_selector("body.ready")
+    assert re.search("#[sp]=", page.url)
+    assert "a=" in page.locator("#notation").inner_text()
+    page.close()

@@ -14,7 +14,7 @@ from bindmatrix.rules import catalog
 #: id of a question -> how it is asked
 QUESTIONS: dict[str, str] = {
     "again": "Start it twice: does the second one fail?",
-    "restart": "Restart it at once, over TIME_WAIT",
+    "restart": "Restart it at once, while the port is in TIME_WAIT",
     "beside": "Another program binds 127.0.0.1 with SO_REUSEADDR",
 }
 

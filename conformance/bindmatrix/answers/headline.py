@@ -67,7 +67,7 @@ def call_of(step: str) -> str:
 
 def receivers(expected: Expected) -> str:
     """Who receives, in words: ``a and b, shared between them``."""
-    return " or ".join(map(_receivers, alternatives(expected))) or "somebody, it is not known who"
+    return " or ".join(map(_receivers, alternatives(expected))) or "a socket that is not known"
 
 
 def _receivers(text: str) -> str:

@@ -103,7 +103,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the answers; every bad scenario of a file is told, the others are still answered."""
+    """Print the answers; bad scenarios of a file are reported, the others are still answered."""
     if arguments.release and len(arguments.os) != 1:
         raise Problem(Place("--release"), "needs exactly one --os: a release is one of a system")
     if arguments.runtime is not None:
@@ -190,5 +190,5 @@ def _asked(words: list[str]) -> tuple[list[scenario_input.ScenarioLine], tuple[s
 
 
 def _names_a_file(word: str) -> bool:
-    """Whether a word that is not there was meant as a file: it has a folder or a suffix."""
+    """Whether a word that is no existing file still looks like one: it has a folder or a suffix."""
     return word == "-" or bool(re.search(r"[/\\]|\.[A-Za-z]\w*$", word))

@@ -110,7 +110,7 @@ def _write(path: Path | None, text: str) -> None:
 
 
 def _columns(file: NeedsFile, arguments: argparse.Namespace) -> tuple[list[needs.NeedsColumn], list[Problem]]:
-    """What the needs are judged on, and what is wrong with recordings."""
+    """The systems and recordings to judge the needs on, and the errors of recordings."""
     systems = needs_file.systems(arguments.os, Place("--os"))
     if not (systems or arguments.here or arguments.recorded):
         systems = file.systems or needs_file.systems(needs_file.DEFAULT_SYSTEMS, Place("--os"))
@@ -137,7 +137,7 @@ def _columns(file: NeedsFile, arguments: argparse.Namespace) -> tuple[list[needs
 
 
 def _here(file: NeedsFile, progress: Progress) -> needs.ByObservation:
-    """What this kernel does; a need that is not met is run again, as ``run`` repeats what diverges."""
+    """The outcomes of this kernel; an unmet need is run again, as ``run`` repeats scenarios that diverge."""
     texts = list(dict.fromkeys(need.scenario.text for need in file.needs))
     with this_host(workers=1) as host:
         facts = host.facts

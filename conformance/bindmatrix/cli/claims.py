@@ -55,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print every claim with where it holds."""
+    """Print every claim with the systems on which it holds."""
     asked = _chosen(arguments.ids)
     if arguments.scenarios:
         print("\n".join(_texts(asked)))
@@ -94,7 +94,7 @@ def _ran(
 ) -> tuple[dict[str, Any], list[Observation], Problem | None]:
     """The facts and outcomes of the host in the file, else of this one, or nothing with ``--no-live``.
 
-    The third is what is wrong with the file, from some line on.
+    The third element is the error of a damaged file.
     """
     if file is not None:
         if live:

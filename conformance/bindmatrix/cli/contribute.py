@@ -1,4 +1,4 @@
-"""``bindmatrix contribute``: what a recording settles, and how to hand it in."""
+"""``bindmatrix contribute``: what a recording settles, and how to submit it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WHY = "a contributor's machine, recorded with `bindmatrix kit`"
 _EPILOG = """\
 RECORDING is what a kit printed (bindmatrix kit), or any other recording of a machine.  Nothing is written without
 --write: it adds the observations that are worth keeping to a checkout of bindmatrix, as a set of the host's folder, and
-prints the commands that make a commit of it.  What contradicts the rules is not among them: somebody has to look at it.
+prints the commands that make a commit of it.  Observations that contradict the rules are left out: they need a review.
 
 Exit status: 0 nothing contradicts the rules, 1 something does, 2 the recording cannot be used.
 """
@@ -64,12 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.write:
             _write(arguments.write, host, found)
         else:
-            print("to hand it in: --issue prints the text of an issue, --write CHECKOUT prepares a commit")
+            print("to submit it: --issue prints the text of an issue, --write CHECKOUT prepares a commit")
     return DIVERGES if found.contradictions else OK
 
 
 def _read(word: str, release: str) -> tuple[HostTable, dict[str, object]]:
-    """The host, and what its kit says of itself; raises :class:`Problem` for what is not read to its end."""
+    """The host, and the version of its kit; raises :class:`Problem` if the recording is damaged."""
     sources = inputs.find([word])
     if len(sources) > 1:
         raise Problem(Place(word), f"holds the recordings of {len(sources)} hosts; name one of them")

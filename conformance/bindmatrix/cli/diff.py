@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _split(word: str) -> tuple[str, str]:
-    """The name or file of a system, and the release ("" for the newest)."""
+    """The name or file of a system, and its release ("" for the newest)."""
     name, at, release = word.rpartition("@")
     return (name, release) if at and not Path(word).exists() else (word, "")
 
@@ -139,7 +139,7 @@ def _has(model: Model, option: str) -> bool:
 
 
 def _distinct(names: Sequence[str], words: Sequence[str]) -> list[str]:
-    """``names``, with the word of the command line where two would be equal."""
+    """``names``, with the word of the command line added if two are equal."""
     return [f"{name} ({word})" if names.count(name) > 1 else name for name, word in zip(names, words, strict=True)]
 
 

@@ -56,5 +56,5 @@ def _numbered(name: str, count: int) -> str:
 
 
 def folder_name(name: object) -> str:
-    """A name as the name of a folder; it cannot lead elsewhere."""
+    """A host name as the name of a folder, without path separators."""
     return _UNFIT.sub("-", str(name)).strip("-.")[:80] or "host"

@@ -1,4 +1,4 @@
-"""Which files are the results of which host, and reading them: for the verbs that take several hosts at once.
+"""Finds and reads the results of hosts, for the verbs that take several hosts at once.
 
 A host is the observation files of one folder.  Its name is the folder's; a file ``facts.json`` beside them holds what
 its executor cannot find out (gVisor does not tell its release): ``{"release": "20221219"}``.
@@ -35,14 +35,14 @@ _LARGE = 500_000
 
 
 class Source(NamedTuple):
-    """The files of one host, and what is known of it beforehand."""
+    """The files of one host, and the facts known about it in advance."""
 
     name: str
     paths: tuple[str, ...]
     facts: dict[str, str]
 
     def host(self, said: Mapping[str, Any]) -> dict[str, Any]:
-        """The facts of the host: what it ``said`` of itself, and what is known of it, which wins."""
+        """The facts that the host ``said``, overridden by those known in advance."""
         return {**said, **{key: value for key, value in self.facts.items() if value}}
 
     @property
@@ -119,7 +119,7 @@ def _facts(folder: Path) -> dict[str, str]:
 def read(sources: Sequence[Source]) -> list[HostTable | str]:
     """The hosts, read in parallel where that pays.
 
-    In place of a host that cannot be read stands what is wrong with its files.
+    A host that cannot be read is replaced by the text of its error.
     """
     sizes = [sum(Path(path).stat().st_size for path in source.paths if Path(path).exists()) for source in sources]
     cores = os.cpu_count() or 1
@@ -174,7 +174,7 @@ def _pool(processes: int) -> ProcessPoolExecutor:
 
 
 def _result(future: Future[HostTable | str], source: Source) -> HostTable | str:
-    """What another process read; where that died, perhaps of another host, what a new one reads."""
+    """The result of another process; if that process died, the host is read again in a new one."""
     try:
         return future.result()
     except BrokenProcessPool:

@@ -1,4 +1,4 @@
-"""``bindmatrix kernels``: the kernel images that are here, and one scenario on each of them."""
+"""``bindmatrix kernels``: lists kernel images, and runs one scenario on each."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _images(places: Sequence[Path]) -> list[Image]:
-    """The images, the oldest first; a named file that is none is a :class:`Problem`, others are passed over."""
+    """The images, the oldest first; a named file that is no image is a :class:`Problem`, others are skipped."""
     found = []
     for path in kernel_images.find(places or [Path(place) for place in kernel_images.PLACES if Path(place).is_dir()]):
         try:
@@ -148,7 +148,7 @@ def _images(places: Sequence[Path]) -> list[Image]:
 
 
 def _booted(found: Sequence[Image], arguments: argparse.Namespace) -> list[tuple[Image, _Host]]:
-    """A host for each image; raises :class:`Problem` where what boots them is not here."""
+    """A host for each image; raises :class:`Problem` if the boot tool is not installed."""
     lacking = [] if arguments.executor == "python" else initramfs.missing()
     if arguments.executor == "c" and lacking:
         raise Problem(Place("--executor c"), f"kernels cannot be booted with it here, missing: {', '.join(lacking)}")
@@ -181,7 +181,7 @@ def _image(one: Image) -> dict[str, str]:
 
 
 def _ask_all(asks: Sequence[_Ask], asked: Sequence[Scenario], jobs: int) -> list[_Heard]:
-    """What each kernel says, in their order; Ctrl-C ends those that boot."""
+    """The answers of the kernels, in their order; Ctrl-C ends those that are booting."""
     hosts = [one.host for one in asks]
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         try:
@@ -204,7 +204,7 @@ def _ask(host: _Host, asked: Sequence[Scenario]) -> _Heard:
 
 
 def _records(judges: Judges, asked: Sequence[Scenario]) -> list[list[KernelAnswer]]:
-    """For each scenario what was recorded of it, once a release."""
+    """The recorded outcomes of each scenario, one a release."""
     found: dict[str, dict[str, KernelAnswer]] = {one.text: {} for one in asked}
     for record in evidence.records(catalog.folder() / "evidence", vng.SYSTEM, found.keys()):
         observation = Observation(record.scenario, record.outcomes)

@@ -85,7 +85,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check every file; everything that is wrong is printed, not only the first of it."""
+    """Check every file; all problems are printed, not only the first."""
     status = _Status(enabled=not arguments.json)
     paths, others = _paths(arguments.files, arguments.os)
     if arguments.fix:
@@ -120,7 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _checked(paths: Sequence[Path], status: _Status, *, cached: bool) -> Iterator[tuple[Subject, list[Finding]]]:
-    """The files, and what is wrong with each; several are checked on every core."""
+    """The files and their problems; several files are checked in parallel."""
     subjects = {path: Subject(path, status.replaying, cached=cached) for path in paths}
     if len(subjects) < 2:
         for subject in subjects.values():
@@ -137,7 +137,7 @@ def _checked(paths: Sequence[Path], status: _Status, *, cached: bool) -> Iterato
 
 
 def _check(path: Path, *, cached: bool) -> tuple[list[Finding], list[SetReplay]]:
-    """What is wrong with a file, and its replay, for another process."""
+    """The problems of a file, and its replay; runs in another process."""
     subject = Subject(path, cached=cached)
     return _findings(subject), subject.replays if subject.expectations else []
 
@@ -166,13 +166,13 @@ def _paths(files: Sequence[str], systems: Sequence[str]) -> tuple[list[Path], li
 
 
 def _short(path: Path) -> Path:
-    """``path`` as seen from here, where it lies below."""
+    """``path`` relative to the current folder, if it is inside."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 class _Result:
-    """What came out for one file."""
+    """The result for one file."""
 
     def __init__(self, subject: Subject, findings: list[Finding], score: Score | None) -> None:
         self.subject = subject
@@ -274,7 +274,7 @@ def _summary(results: Sequence[_Result], others: Sequence[Path], found: int) -> 
 
 
 def _fix(path: Path) -> None:
-    """Put the file, and its divergences, into their form; what cannot be read is left to the checks."""
+    """Format the file and its divergences; the checks report a file that cannot be read."""
     subject = Subject(path)
     if subject.problems:
         return
@@ -288,25 +288,25 @@ def _fix(path: Path) -> None:
 
 
 class _Status:
-    """One line on a terminal that says what takes so long."""
+    """A status line on a terminal."""
 
     def __init__(self, *, enabled: bool) -> None:
         self._enabled = enabled and sys.stderr.isatty()
 
     def replaying(self, recorded: Recorded) -> None:
-        """A set is going to be replayed."""
+        """Show which set is being replayed."""
         self._show(f"replaying {recorded.reference}")
 
     def checked(self, done: int, total: int) -> None:
-        """So many files are checked."""
+        """Show how many files are checked."""
         self._show(f"checked {done} of {total} files")
 
     def mutating(self, os: str, done: int, total: int) -> None:
-        """A mutant is going to be tried."""
+        """Show which mutant is being tried."""
         self._show(f"{os}: mutant {done + 1} of {total}")
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         self._show("")
 
     def _show(self, text: str) -> None:

@@ -49,7 +49,7 @@ VERBS: dict[str, str] = {
     "site": "the explorer and the pages around it, made from the rules",
     "collect": "judge the recordings of many machines and write what a CI job publishes",
     "kit": "one file that records a machine in less than a minute",
-    "contribute": "what such a recording settles, and how to hand it in",
+    "contribute": "what such a recording settles, and how to submit it",
     "reproduce": "write a C program, a Python program and a bug report for one scenario",
     "lint": "check the expectation files against each other and the evidence",
     "regenerate": "write the generated files of a checkout, or check that they are up to date",

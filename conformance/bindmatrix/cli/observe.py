@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the scenarios; bad ones are told and left out."""
+    """Run the scenarios; bad ones are reported and skipped."""
     spec = host_options.chosen(arguments)[0]
     status = OK
     texts = []

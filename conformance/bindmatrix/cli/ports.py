@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table; 1 when this kernel differs from what is known of its system."""
+    """Print the table; status 1 if this kernel differs from the table of its system."""
     table = _only(ephemeral.read(), arguments.os)
     found = _live(required=arguments.live is True) if arguments.live is not False else {}
     host = found.get("host", {})

@@ -13,6 +13,7 @@ from bindmatrix.cli.main import DIVERGES, OK, WRONG
 from bindmatrix.errors import BindmatrixError, Place, Problem, file_problems
 from bindmatrix.judge.host_table import HostTable
 from bindmatrix.judge.matrix_view import matrix_view
+from bindmatrix.observe import run_folder
 from bindmatrix.quoting import terminal as plain
 from bindmatrix.report import junit, markdown, terminal
 from bindmatrix.report.html import page
@@ -88,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _read(found: list[inputs.Source]) -> tuple[list[HostTable], list[str]]:
-    """The hosts that can be read, and what is wrong with the others; raises it when there is none."""
+    """The readable hosts, and the errors of the others; raises if no host is readable."""
     if sys.stderr.isatty():
         # a host with a whole matrix takes some 15 seconds
         print(f"judging {counted(len(found), 'host')} ...", file=sys.stderr)
@@ -100,8 +101,13 @@ def _read(found: list[inputs.Source]) -> tuple[list[HostTable], list[str]]:
     return inputs.named([host for host, _ in read], [source for _, source in read]), unread
 
 
+def _chosen(words: list[str]) -> bool:
+    """Whether these are files of ``observe``, whose scenarios the reader chose, and not results of ``run``."""
+    return all(word == "-" or (Path(word).is_file() and Path(word).name != run_folder.NAME) for word in words)
+
+
 def _check_writable(path: Path) -> None:
-    """Raise :class:`Problem` where the folder of a report is missing: before all is read, not after."""
+    """Raise :class:`Problem` if the folder of a report is missing, before the long work begins."""
     if path.is_dir():
         raise Problem(Place(str(path)), "is a folder; expected the name of a file to write")
     if not path.parent.is_dir():
@@ -111,7 +117,7 @@ def _check_writable(path: Path) -> None:
 def _write_all(arguments: argparse.Namespace, hosts: list[HostTable]) -> None:
     summaries = {host.name: host.summary for host in hosts}
     if arguments.html:
-        _write(arguments.html, page.render(matrix_view(hosts)))
+        _write(arguments.html, page.render(matrix_view(hosts, chosen=_chosen(arguments.results))))
     if arguments.markdown:
         step_summary = arguments.markdown != "-" and arguments.markdown == os.environ.get("GITHUB_STEP_SUMMARY")
         _write(arguments.markdown, markdown.render_all(summaries), append=step_summary)

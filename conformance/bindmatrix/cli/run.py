@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _command() -> str:
-    """What this command was started by: ``start.py`` names itself."""
+    """The command that started this run; ``start.py`` names itself."""
     return os.environ.get("BINDMATRIX_COMMAND") or "bindmatrix"
 
 
@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _finish(outcome: HostRun, again: str) -> bool:
-    """Write what was found beside the observations; whether all of it was written."""
+    """Write the reports beside the observations; return whether all were written."""
     if outcome.summary is None or outcome.folder is None:
         return True
     if outcome.interrupted or outcome.lost:
@@ -125,7 +125,7 @@ def _show(outcome: HostRun, *, as_json: bool, rules: bool) -> None:
 
 
 def _show_all(outcomes: list[HostRun], folder: Path, *, as_json: bool) -> bool:
-    """Show and write what all hosts did; whether it was written."""
+    """Show and write the summary of all hosts; return whether it was written."""
     written = True
     summaries = {outcome.name: outcome.summary for outcome in outcomes if outcome.summary is not None}
     problems = {outcome.name: outcome.problem for outcome in outcomes if outcome.summary is None}
@@ -146,7 +146,7 @@ def _show_all(outcomes: list[HostRun], folder: Path, *, as_json: bool) -> bool:
 
 
 def _status(outcomes: list[HostRun]) -> int:
-    """2 as soon as a host did not run to its end: a run that is not complete must not look like one that is."""
+    """2 if a host did not finish: an incomplete run must not look complete."""
     if any(outcome.interrupted for outcome in outcomes):
         return INTERRUPTED
     if any(
@@ -157,7 +157,7 @@ def _status(outcomes: list[HostRun]) -> int:
 
 
 def _write(path: Path, text: str) -> bool:
-    """Whether it was written; the summary is shown all the same."""
+    """Return whether it was written; the summary is shown in any case."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -172,7 +172,7 @@ def _folder(given: Path | None, _name: str, facts: Mapping[str, Any], *, resume:
 
 
 def _new_folder(name: str) -> Path:
-    """A folder of its own, for another run of the same second too."""
+    """A new folder, also for a second run within the same second."""
     base = f"{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
     for count in range(1, 1_000):
         folder = Path("results") / (base if count == 1 else f"{base}-{count}")
@@ -188,7 +188,7 @@ def _folder_below(folder: Path, name: str, _facts: Mapping[str, Any], *, resume:
 
 
 def _again(arguments: argparse.Namespace) -> str:
-    """The arguments that make the same scenarios once more."""
+    """The arguments that generate the same scenarios again."""
     words = [f"--on {shlex.quote(word)}" for word in arguments.on or ()]
     words += ["--executor c"] if arguments.executor == "c" else []
     words += [f"--hosts {shlex.quote(str(arguments.hosts))}"] if arguments.hosts else []

@@ -41,7 +41,7 @@ def chosen(arguments: argparse.Namespace) -> list[str]:
 
 
 def plan(arguments: argparse.Namespace) -> Plan:
-    """What the arguments ask for."""
+    """The plan that the arguments describe."""
     examples = arguments.examples
     if examples is None:
         examples = _QUICK_EXAMPLES if arguments.quick else _EXAMPLES

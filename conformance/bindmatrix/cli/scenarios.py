@@ -1,4 +1,4 @@
-"""``bindmatrix scenarios``: what to run on a host that runs the executor by itself, one scenario a line."""
+"""``bindmatrix scenarios``: the scenarios for a host that runs the executor alone, one a line."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """The short form of ``ask``: a question in a few words, in any order, as people type it.
 
 ``PROTOCOL [WORD...] ADDRESS [ADDRESS]`` asks about two sockets with the same options; ``/`` stands between them where
-each has its own.  What is not written exactly is read in the one way that it can mean, and :attr:`ShortForm.notes` say
-how.
+each has its own.  A word in another spelling is read in its only possible meaning, and :attr:`ShortForm.notes` say how.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ class ShortForm(NamedTuple):
 
 
 class _AskedGroup:
-    """What stands on one side of the ``/``."""
+    """The words on one side of the ``/``."""
 
     def __init__(self) -> None:
         self.protocol = ""
@@ -260,9 +259,9 @@ def _joined(name: str, address: str) -> list[str]:
 
 
 def _leftover(address: str, *, local: bool) -> list[str]:
-    """A connection that the server closed first, and the close of the listener: TIME_WAIT is left.
+    """A connection that the server closes first, and the close of the listener: the port stays in TIME_WAIT.
 
-    The client is another host's where the server is on all addresses, as clients of a server mostly are.
+    The client is on another host if the server binds the wildcard address, as is usual.
     """
     six = ":" in address
     if address in ("0.0.0.0", "::") and not local:

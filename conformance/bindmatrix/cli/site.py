@@ -76,19 +76,19 @@ def made(*, alone: bool) -> dict[str, str]:
         "index.html": _explorer(systems, listed, programs, advised, alone=False),
         "claims.html": pages.page(
             "claims.html",
-            "What books, manual pages and answers say of SO_REUSEADDR and SO_REUSEPORT, and where it is so.",
+            "What books, manual pages and answers say about SO_REUSEADDR and SO_REUSEPORT, and where it is true.",
             pages.claims(claimed, titles),
         ),
         "findings.html": pages.page(
             "findings.html",
-            "Surprises of real kernels. The tables are predictions from rules and recorded divergences.",
+            "Surprising behaviour of real kernels. The tables are predictions from rules and recorded divergences.",
             pages.findings(
                 [
                     (
                         one.name,
                         one.title,
                         one.scenario.text,
-                        f"One would think: {one.expect}, since {one.because}",
+                        f"Expected: {one.expect}, because {one.because}",
                         findings.table_rows(one),
                     )
                     for one in surprises
@@ -97,12 +97,12 @@ def made(*, alone: bool) -> dict[str, str]:
         ),
         "releases.html": pages.page(
             "releases.html",
-            "What changed in which release, as far as the rules know it, and questions that it answers otherwise.",
+            "What changed in which release, as far as the rules describe it, and the questions whose answers changed.",
             pages.release_changes(changed),
         ),
         "runtimes.html": pages.page(
             "runtimes.html",
-            "What libraries and servers do before and after bind(). 'bindmatrix audit ID' says what that leads to.",
+            "What libraries and servers do before and after bind(). 'bindmatrix audit ID' shows the consequences.",
             pages.runtimes(runtimes().values()),
         ),
         "recipes.html": pages.page(
@@ -112,7 +112,7 @@ def made(*, alone: bool) -> dict[str, str]:
         ),
         "open.html": pages.page(
             "open.html",
-            "What is not known, which does not mean 'no'. Whoever has the system can settle it: 'bindmatrix observe'.",
+            "What is not known, which does not mean 'no'. If you have the system, 'bindmatrix observe' can settle it.",
             pages.open_questions([(system, unknown[system.os]) for system in systems]),
         ),
         "known.html": pages.page(

@@ -23,8 +23,9 @@ from bindmatrix.errors import BindmatrixError
 from bindmatrix.execute.executor import LIMIT
 from bindmatrix.execute.worker import Worker
 
-#: scenarios handed to a worker at once; two of them are under way, so that it never waits for us
-CHUNK = 512
+#: scenarios that all workers together have been given and whose answers the caller may not have seen: what is lost
+#: when this process is killed, since its workers end with it
+MOST_UNDER_WAY = 190
 #: seconds after which a host looks up from waiting for answers
 BEAT = 0.2
 #: how often a worker that ended is restarted
@@ -59,6 +60,8 @@ class LocalHost:
         command: list[str] | None = None,
     ) -> None:
         self._count = max(1, workers or os.cpu_count() or 1)
+        # what a worker is handed at once; it has two of them, so that it never waits for us
+        self._chunk = max(1, MOST_UNDER_WAY // (2 * self._count))
         self._patience = patience
         self._make = (namespace, command)
         self._workers: list[Worker] = []
@@ -104,7 +107,7 @@ class LocalHost:
                 busy = [worker for worker in self._workers if worker.outstanding]
                 if not busy:
                     return
-                yield from self._exchange(busy)
+                yield from self._exchange(busy, source)
         finally:
             # Left early (an error, Ctrl-C, a break): answers that are still to come must not reach the next run.
             for index, worker in enumerate(self._workers):
@@ -165,12 +168,12 @@ class LocalHost:
         if worker.careful:
             if not worker.outstanding:
                 worker.give([worker.careful.popleft()])
-        elif len(worker.outstanding) <= CHUNK:
-            chunk = list(islice(source, CHUNK))
+        elif len(worker.outstanding) <= self._chunk:
+            chunk = list(islice(source, self._chunk))
             if chunk:
                 worker.give(chunk)
 
-    def _exchange(self, busy: list[Worker]) -> Iterator[list[bytes]]:
+    def _exchange(self, busy: list[Worker], source: Iterator[str]) -> Iterator[list[bytes]]:
         """Wait until a worker has something to say or its patience is over; what it said."""
         if self._cancelled:
             raise KeyboardInterrupt
@@ -185,6 +188,7 @@ class LocalHost:
                 lines = worker.receive()
                 if lines:
                     yield lines
+                    self._feed(worker, source)  # before the answers of the next are judged
             if worker.closed:
                 yield from self._replace(worker, "died")
             elif worker.outstanding and self._is_silent(worker):

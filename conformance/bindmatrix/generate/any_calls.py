@@ -53,7 +53,7 @@ def random_calls(
 
 
 class _Vocabulary:
-    """What programs for one kind of host are made of."""
+    """The values that programs for one kind of host draw from."""
 
     def __init__(self, options: Sequence[str], *, users: bool, lacking: Collection[str]) -> None:
         ipv6 = "ipv6" not in lacking

@@ -147,7 +147,7 @@ class Track(NamedTuple):
 
     @property
     def moments(self) -> tuple[str, ...]:
-        """The values of each moment, always three texts of 0s and 1s."""
+        """The values of each moment: three strings of 0s and 1s."""
         parts = self.text.split("|")
         return tuple(parts + [""] * (3 - len(parts)))
 
@@ -187,7 +187,7 @@ ENDINGS: dict[str, str] = {
 
 
 class FirstState(NamedTuple):
-    """What the first socket, ``a``, has come to when the second one arrives.
+    """The state of the first socket, ``a``, when the second one is made.
 
     ``steps`` follow its bind, in the words of CONNECTION; ``{peer}`` is the address that a datagram socket connects to.
     """
@@ -213,7 +213,7 @@ def _leftover(label: str, gloss: str, weight: int) -> FirstState:
 
 
 def _remote(family: str, here: str) -> list[FirstState]:
-    """What connections of another host's clients leave; ``family`` is that of the clients."""
+    """The states that connections of remote clients leave; ``family`` is that of the clients."""
     head = f"{{a}}.listen c=remote{family} c.connect={here} x={{a}}.accept"
     rows = {
         "child": ("", "an accepted connection of a remote client, its listener closed"),
@@ -254,7 +254,7 @@ STATE: dict[str, FirstState] = {state.label: state for state in STATES}
 
 
 class Users(NamedTuple):
-    """Who makes the first socket and who the second.
+    """The users that make the first and the second socket.
 
     The way from one user to the other leads through root, as the recorded ``users`` have it: a direct change between
     two ordinary users is refused with EPERM.

@@ -2,7 +2,7 @@
 
 Theory of operation.  A draw chooses a protocol, a *team* (the endpoints that sockets of one scenario stand on), two or
 three sockets, their options, and what happens between the deliveries: the newest or the oldest closes, a stream socket
-listens late or never, a datagram socket joins a group or is connected to somebody else.  After each such change every
+listens late or never, a datagram socket joins a group or is connected to another socket.  After each such change every
 destination of the team is sent to again.  Whether the sockets may share at all is left to the kernel: a bind that is
 refused is as good a question as one that is not.
 
@@ -20,7 +20,7 @@ from bindmatrix.notation import STREAMS
 
 
 class Team(NamedTuple):
-    """Endpoints that meet each other, and where clients send to."""
+    """Endpoints that can share a port, and the destinations of clients."""
 
     endpoints: tuple[str, ...]
     destinations: tuple[str, ...]
@@ -148,7 +148,7 @@ def _socket(name: str, protocol: str, endpoint: Endpoint, options: tuple[str, ..
 def _finish(
     number: Callable[[], float], name: str, protocol: str, endpoint: Endpoint, late: list[str], group: bool
 ) -> list[str]:
-    """What a socket does once it is bound; what it does only after the first deliveries goes to ``late``."""
+    """The steps of a socket after its bind; steps after the first deliveries go to ``late``."""
     draw = number()
     if protocol in STREAMS:
         if draw < 0.08:

@@ -9,7 +9,7 @@ from bindmatrix.generate.axes import ENDPOINT, MEETINGS, STATE, USER
 
 
 class GroupId(NamedTuple):
-    """The id of a group, taken apart; every field is a label of ``axes.py``."""
+    """The parsed id of a group; every field is a label of ``axes.py``."""
 
     protocol: str
     state: str

@@ -37,7 +37,7 @@ class Second(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _skeletons() -> tuple[dict[str, tuple[str, str, str, str]], dict[str, tuple[str, str, bool, bool]]]:
-    """The parts without options -> what they stand for.  A second part lacks its first three letters, ``b=`` too."""
+    """The parts without options -> their place.  A second part lacks its first three letters, ``b=`` too."""
     firsts: dict[str, tuple[str, str, str, str]] = {}
     seconds: dict[str, tuple[str, str, bool, bool]] = {}
     one_user = USERS[0]
@@ -57,7 +57,7 @@ def _skeletons() -> tuple[dict[str, tuple[str, str, str, str]], dict[str, tuple[
 
 @lru_cache(maxsize=1)
 def _steps() -> tuple[frozenset[str], frozenset[str]]:
-    """The steps that first and second parts have beside the options."""
+    """The steps of first and second parts other than options."""
     firsts, seconds = _skeletons()
     return frozenset(" ".join(firsts).split(" ")), frozenset(" ".join(seconds).split(" "))
 
@@ -76,14 +76,14 @@ def _between(users: Users) -> str:
 
 
 def first(text: str) -> First | None:
-    """The place of what stands before `` b=``."""
+    """The place of the text before `` b=``."""
     skeleton, plan = _taken_apart(text.split(" "), "a", _steps()[0])
     found = _skeletons()[0].get(skeleton)
     return First(*found, plan) if found is not None and plan is not None else None
 
 
 def second(text: str) -> Second | None:
-    """The place of what stands after `` b=``."""
+    """The place of the text after `` b=``."""
     skeleton, plan = _taken_apart(text.split(" "), "b", _steps()[1])
     found = _skeletons()[1].get(skeleton)
     if found is None or plan is None or "|" in plan:
@@ -93,9 +93,9 @@ def second(text: str) -> Second | None:
 
 
 def _taken_apart(words: list[str], name: str, known: frozenset[str]) -> tuple[str, str | None]:
-    """The steps without options, and the label of the plan; None where an option is set in the midst of a state.
+    """The steps without options, and the label of the plan; None if a state has an option between its steps.
 
-    A step that is not ``known`` is none of the matrix.
+    A step that is not ``known`` is not part of the matrix.
     """
     rest = []
     tracks: dict[str, list[str]] = {}

@@ -47,9 +47,9 @@ Cells = tuple[tuple[OptionPlan, tuple[OptionPlan, ...]], ...]
 class ScenarioGroup:
     """Scenarios of one protocol, state, pair of endpoints and relation of users.
 
-    Cheap until ``scenarios`` is read. ``needs`` are the features (rows of ``axes.FEATURES``) without which a host
-    cannot run it; they are declared here, and the executor never tests them. ``cells`` are the plans of the first
-    socket, each with the option sets of the second.
+    The scenarios are made when ``scenarios`` is read. ``needs`` are the features (rows of ``axes.FEATURES``) without
+    which a host cannot run it; they are declared here, and the executor never tests them. ``cells`` are the plans of
+    the first socket, each with the option sets of the second.
     """
 
     key: GroupId

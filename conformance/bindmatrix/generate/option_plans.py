@@ -14,7 +14,7 @@ from bindmatrix.generate.axes import MEETINGS, TRACKS, Endpoint, FirstState, Tra
 
 
 class OptionPlan(NamedTuple):
-    """What happens to the options of one socket.
+    """When each option of one socket is set and cleared.
 
     ``label`` names options and tracks in the order of their calls: ``reuseport:1+reuseaddr:1|0``, or ``none``.
     ``moments`` are the calls before bind, after bind and after the state is reached, as ``option=value`` texts.
@@ -104,7 +104,7 @@ def _add(plans: dict[str, OptionPlan], tracked: list[tuple[str, Track]]) -> None
 
 
 def first_part(protocol: str, state: FirstState, first: Endpoint, users: Users, options: OptionPlan) -> str:
-    """The steps up to where the second socket arrives.  ``protocol`` is a row of MEETINGS."""
+    """The steps before the second socket is made.  ``protocol`` is a row of MEETINGS."""
     head = f"{users.first} " if users.first else ""
     made = (
         f"{head}a={MEETINGS[protocol].first}{first.family} {_v6only('a', first)}{options.steps('a', 0)}"

@@ -1,11 +1,11 @@
 """Free sequences: sockets that are made one after another, and changes to the open ones in between.
 
-Theory of operation.  A sequence is first drawn as a list of events, :class:`Arrival` and :class:`Move`, which says
-nothing about names or what is open, and then written out by :func:`render`, which knows both and leaves out the moves
-that have nothing to work on.  So every list is a scenario that parses, whoever drew it: ``random_sequences`` here with
-plain random numbers, or Hypothesis in ``strategies.py``, which shrinks the list and never has to know what is legal.
-Moves count the open sockets from the newest, and beyond the oldest they mean the oldest: taking an event out of the
-list then changes little of what the others mean, which is what shrinking lives on.
+Theory of operation.  A sequence is first drawn as a list of events, :class:`Arrival` and :class:`Move`, which know
+neither names nor open sockets.  :func:`render` knows both; it writes the scenario and leaves out moves that match no
+socket.  So every list becomes a scenario that parses, whether ``random_sequences`` drew it with plain random numbers
+or Hypothesis did in ``strategies.py``, which can shrink the list without knowing what is legal.  Moves count the open
+sockets from the newest; a number beyond the oldest means the oldest.  So removing an event changes little of what the
+other events mean, and shrinking depends on that.
 
 No step blocks.  A connection is made, and accepted in the same breath, only on a socket that certainly listens on the
 scenario's port: it was bound while no other stream socket and no leftover of a connection was on the port, it listened
@@ -36,7 +36,7 @@ from bindmatrix.notation import STREAMS
 
 
 class Move(NamedTuple):
-    """Something that happens between two arrivals, to the open socket that ``target`` others came after."""
+    """A step between two arrivals, on the open socket that ``target`` newer sockets follow."""
 
     #: a row of MOVES
     kind: str
@@ -75,7 +75,7 @@ class _Socket:
 
 
 class _Writer:
-    """What is open while a scenario is written."""
+    """The open sockets while a scenario is written."""
 
     def __init__(self) -> None:
         self.steps: list[str] = []
@@ -105,7 +105,7 @@ class _Writer:
         self.open.append(socket)
 
     def alone(self, socket: _Socket) -> bool:
-        """No other stream socket is bound or tried to be."""
+        """No other stream socket is bound, and no bind of one was tried."""
         return not any(one.binds and one.protocol in STREAMS and one is not socket for one in self.open)
 
     def new_name(self) -> str:
@@ -189,7 +189,7 @@ MOVES: dict[str, Callable[[_Writer, Move], None]] = {
 
 
 def render(events: Iterable[Event]) -> str:
-    """The scenario: sockets are named a, b, c... as they are made, and moves that fit nothing are left out."""
+    """The scenario: sockets are named a, b, c... as they are made, and moves that match no socket are left out."""
     writer = _Writer()
     for event in events:
         if isinstance(event, Arrival):
@@ -200,7 +200,7 @@ def render(events: Iterable[Event]) -> str:
 
 
 class Vocabulary:
-    """What sequences for one kind of host are made of; each field goes from the plainest to the most exotic."""
+    """The values that sequences for one kind of host draw from, each field in order from plain to exotic."""
 
     def __init__(
         self,

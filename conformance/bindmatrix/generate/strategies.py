@@ -93,7 +93,7 @@ _KINDS = ("", "arrive", "arrive", "arrive", "arrive", "close", "listen", "set", 
 
 
 class _Coming(NamedTuple):
-    """An arrival before it is known which protocol the sequence has."""
+    """An arrival whose protocol is not chosen yet."""
 
     #: "" is the protocol of the sequence.  The two by name, so that the sequence can shrink to tcp around this socket
     protocol: str

@@ -29,6 +29,8 @@ class MatrixView:
     rows: Sequence[int]
     #: how many rows are not shown
     left_out: int
+    #: whether the reader chose the scenarios, so that each is listed
+    chosen: bool = False
 
     @property
     def endpoints(self) -> list[tuple[str, str]]:
@@ -46,8 +48,8 @@ class MatrixView:
         return {one.label: one.gloss for one in USERS}
 
 
-def matrix_view(hosts: Sequence[HostTable]) -> MatrixView:
-    """The view of these hosts."""
+def matrix_view(hosts: Sequence[HostTable], *, chosen: bool = False) -> MatrixView:
+    """The view of these hosts; ``chosen``: they ran scenarios of the reader's, not those of ``run``."""
     both = side_by_side(hosts)
     firsts = [locate.first(text) for text in both.heads]
     seconds = [locate.second(text) for text in both.tails]
@@ -64,7 +66,7 @@ def matrix_view(hosts: Sequence[HostTable]) -> MatrixView:
         others.append((rank, len(both.heads[head]) + len(both.tails[tail]), row))
     others.sort()
     rows += [row for _, _, row in others[:MOST_OTHERS]]
-    return MatrixView(both, firsts, seconds, sorted(rows), max(len(others) - MOST_OTHERS, 0))
+    return MatrixView(both, firsts, seconds, sorted(rows), max(len(others) - MOST_OTHERS, 0), chosen)
 
 
 class _Ranks(dict[int, int]):

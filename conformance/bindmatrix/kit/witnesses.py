@@ -7,8 +7,10 @@ The rules leave open what a machine of the system may be.  Three kinds of *quest
 * a rule of the newest release and each small change of it (``lint/mutants.py``): whether the rule is right.
 
 For each question the first scenario of a pool is looked for whose outcome answers it: its *witness*.  A question
-without one in the pool is left out.  The pool holds generated scenarios, and the recorded sets that somebody put
-together, which come first: they ask what generators rarely meet.  Literature's claims bring scenarios of their own.
+without one in the pool is left out.  Nothing distinguishes releases of which one leaves unknown wherever they differ:
+any outcome fits both, and what is unknown has a witness itself.  The pool holds generated scenarios, and the recorded
+sets that somebody put together, which come first: they ask what generators rarely meet.  Literature's claims bring
+scenarios of their own.
 """
 
 from __future__ import annotations
@@ -51,11 +53,16 @@ def scenarios(expectations: Expectations, bar: Bar = lambda _name, _total: lambd
 
     Behind the witnesses come a pairwise sample and random sequences.  ``bar`` makes the progress bars.
     """
-    facts = _facts(expectations)
-    generated = Plan("quick", _EXAMPLES, deliveries=_DELIVERIES).scenarios(facts)
-    first = witnesses(expectations, [*_shortest(_recorded(expectations)), *_shortest(generated)], bar)
-    rest = Plan("quick", _MORE_EXAMPLES, deliveries=_MORE_DELIVERIES).scenarios(facts)
+    first = witnesses(expectations, pool(expectations), bar)
+    rest = Plan("quick", _MORE_EXAMPLES, deliveries=_MORE_DELIVERIES).scenarios(_facts(expectations))
     return list(dict.fromkeys([*first, *rest])), len(first)
+
+
+def pool(expectations: Expectations) -> list[str]:
+    """The scenarios that can become witnesses, recorded ones first, the shortest of each kind first."""
+    generated = Plan("quick", _EXAMPLES, deliveries=_DELIVERIES).scenarios(_facts(expectations))
+    recorded = _recorded(Path(expectations.file).parent / "evidence")
+    return [*_shortest(recorded), *_shortest(generated)]
 
 
 def _facts(expectations: Expectations) -> Mapping[str, Any]:
@@ -70,9 +77,9 @@ def _facts(expectations: Expectations) -> Mapping[str, Any]:
     }
 
 
-def _recorded(expectations: Expectations) -> Iterator[str]:
-    """The scenarios of the small sets that are recorded of a system."""
-    for path in sorted(Path(expectations.file).parent.glob(f"evidence/{expectations.os}-*/*.jsonl.gz")):
+def _recorded(evidence: Path) -> Iterator[str]:
+    """The scenarios of the small sets, of whatever system: what was asked of one, nobody asked of most others."""
+    for path in sorted(evidence.glob("*-*/*.jsonl.gz")):
         if path.stat().st_size < _SMALL:
             yield from (one.scenario for one in recordings.read(path))
 
@@ -108,7 +115,7 @@ def _of_releases(described: Sequence[Variant], pool: Sequence[str]) -> Iterator[
     in_vain = 0
     for text in pool:
         predictions = [variant.actual.predict(text) for variant in described]
-        told = {(one, other) for one, other in left if _differ(text, predictions[one], predictions[other])}
+        told = {(one, other) for one, other in left if differ(text, predictions[one], predictions[other])}
         unknown = {_unknown(text, one) for one in predictions if None in one.outcomes} - met
         left -= told
         met |= unknown
@@ -124,8 +131,8 @@ def _unknown(text: str, prediction: Prediction) -> object:
     return prediction.rules[index], parse(text).steps[index].kind
 
 
-def _differ(text: str, one: Prediction, other: Prediction) -> bool:
-    """Whether no outcome fits both, at the first step where they do not expect the same."""
+def differ(text: str, one: Prediction, other: Prediction) -> bool:
+    """Whether no outcome fits both predictions for ``text``, at the first step where they are not the same."""
     for word, mine, theirs in zip(text.split(" "), one.outcomes, other.outcomes, strict=True):
         if mine != theirs:
             return not compatible(mine, theirs, delivers=delivers(word))

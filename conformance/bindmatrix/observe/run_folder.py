@@ -7,7 +7,6 @@ import hashlib
 import os
 import signal
 import stat
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -17,14 +16,12 @@ from bindmatrix.errors import Place, Problem, file_problems
 from bindmatrix.observe.recordings import VERDICTS, Observation, header, line, read
 
 NAME = "observations.jsonl.gz"
-#: observations that may wait before they are in the file, and seconds
-_MOST_UNSAVED, _FLUSH_SECONDS = 100, 2.0
 #: bytes that an earlier run may take in memory, about: ten full runs
 _MOST_RESUMED = 1_000_000_000
 
 
 class RunFolder:
-    """Writes the observations of a run line by line; a run that dies loses at most the last ``_MOST_UNSAVED``.
+    """Writes the observations of a run; one that dies loses what its host has not yet said, see ``execute/local.py``.
 
     ``before`` holds what an earlier run left in the folder, when it is resumed; ``problem`` says what of that could
     not be read, "" for nothing.
@@ -53,8 +50,6 @@ class RunFolder:
             if not self.before:
                 self._stream.write(header(host))
             self._stream.flush()
-        self._unsaved = 0
-        self._saved_at = time.monotonic()
 
     def _write_again(self, host: Mapping[str, Any]) -> None:
         """What there is, whole: under another name first, so that an interrupted resume never harms it."""
@@ -88,14 +83,10 @@ class RunFolder:
         return [one._replace(repeats=()) if None in one.repeats else one for one in found.values()]
 
     def write(self, lines: Sequence[bytes]) -> None:
-        """Append raw lines, and save them once they are many or old; raises :class:`Problem` when the disk is full."""
+        """Append raw lines; they are in the file on return.  Raises :class:`Problem` when the disk is full."""
         with self._told(), _uninterrupted():
             self._stream.write(b"".join(lines))
-            self._unsaved += len(lines)
-            now = time.monotonic()
-            if self._unsaved >= _MOST_UNSAVED or now - self._saved_at > _FLUSH_SECONDS:
-                self._stream.flush()
-                self._unsaved, self._saved_at = 0, now
+            self._stream.flush()
 
     def close(self) -> None:
         """Finish the file; :class:`Problem` as ``write``."""

@@ -17,7 +17,7 @@ _GAP = "  "
 _MARK = "*"
 #: longer labels go on in the next line; a table of 80 columns has room for this one and its outcomes
 _LABEL = 40
-#: an errno, and what a delivery to nobody is called
+#: an errno, and the outcomes of a delivery that no socket receives
 _FAILS = re.compile(r"\bE[A-Z]+\b|any error|none|refused|timeout|no [A-Z]")
 
 

@@ -1,4 +1,4 @@
-"""What a program does on systems that it was not tried on, on the terminal."""
+"""The audit of a program on the terminal: what it does on systems where it was not tested."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WIDTH = 80
 
 
 def lines(found: Audit, width: int = WIDTH) -> list[StyledLine]:
-    """The program, every answer of the system that it was tried on, and what differs on each of the others."""
+    """The program, the answers of the system on which it was tested, and what differs on each other system."""
     return list(_lines(found, min(width, WIDTH)))
 
 

@@ -21,7 +21,7 @@ _INDENT = " " * 18
 
 
 def lines(found: Sequence[ClaimResult], name: str = "", width: int = PLAIN_WIDTH) -> list[StyledLine]:
-    """All claims; ``name`` is what to call the kernel here."""
+    """All claims; ``name`` is the name of this kernel."""
     out: list[StyledLine] = []
     for result in found:
         out += _claim(result, name, width)
@@ -62,7 +62,7 @@ def _verdict(verdict: str, who: str, reason: str, width: int) -> list[StyledLine
 
 
 def summary(found: Sequence[ClaimResult], name: str = "") -> list[str]:
-    """For each system how many claims hold on its newest release, and here."""
+    """How many claims hold on the newest release of each system, and on this kernel."""
     out = [f"{os:<10} {_counts(counts)}" for os, counts in tally(found).items()]
     if any(result.here for result in found):
         out.append(f"here       {_counts(Counter(result.here.verdict for result in found if result.here))}  ({name})")
@@ -70,7 +70,7 @@ def summary(found: Sequence[ClaimResult], name: str = "") -> list[str]:
 
 
 def _finding_text(finding: ClaimVerdict) -> str:
-    """What decided, in a line: ``b.bind=127.0.0.1 is ok: a=tcp4 ...``; "" where nothing stands out."""
+    """What decided, in a line: ``b.bind=127.0.0.1 is ok: a=tcp4 ...``; "" if no call decides."""
     case = finding.case
     if case is None or finding.verdict == claim_check.HOLDS:
         return ""

@@ -1,6 +1,6 @@
-"""Text on a terminal: in which width, and in which colours.
+"""Text on a terminal: its width and its colours.
 
-Plain text when it does not go to a terminal or NO_COLOR is set; rich only puts colours to the same text.
+The text is plain if the output is not a terminal or NO_COLOR is set; rich only adds colours to the same text.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def wrapped(text: str, indent: str, width: int) -> list[str]:
 
 
 def width_of(stream: IO[str]) -> int:
-    """How wide the text for ``stream`` may be."""
+    """The maximal width of a line on ``stream``."""
     return shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns if stream.isatty() else PLAIN_WIDTH
 
 
 def show(text: Iterable[StyledLine], stream: IO[str] | None = None) -> None:
-    """Print ``text``, in colours on a terminal that wants them."""
+    """Print ``text``; in colours if the output is a terminal and NO_COLOR is not set."""
     out = stream or sys.stdout
     if not out.isatty() or os.environ.get("NO_COLOR"):
         for line in text:

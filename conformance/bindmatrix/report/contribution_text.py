@@ -69,7 +69,7 @@ def _missing(one: Contribution) -> str:
 def _suspicion(one: Contribution) -> str:
     return (
         f"it says that it is {one.summary.system}, and behaves like '{one.behaves_like}'; "
-        "do not hand it in before that is explained"
+        "do not submit it before that is explained"
     )
 
 

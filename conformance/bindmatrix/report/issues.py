@@ -91,7 +91,7 @@ def _steps(group: VerdictGroup) -> str:
 
 
 def _plain(text: str) -> str:
-    """One line without what a terminal or a tracker could act on."""
+    """One line, without control characters and without markup."""
     return _UNPRINTABLE.sub("?", text)[:_LONGEST]
 
 

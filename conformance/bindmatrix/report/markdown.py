@@ -18,7 +18,7 @@ from bindmatrix.report.words import counted
 _MOST = 40
 #: characters of a host's word that are shown
 _LONGEST = 2000
-#: kinds that are folded: nobody has to act on them today
+#: kinds that are folded because they need no action
 _FOLDED = (VerdictKind.KNOWN, VerdictKind.UNKNOWN)
 
 

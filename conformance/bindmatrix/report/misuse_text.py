@@ -1,4 +1,4 @@
-"""Misuse on the terminal: one finding after the other, as linters print them."""
+"""Misuse on the terminal, one finding a line, in the format of linters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bindmatrix.report.console import StyledLine, wrapped
 
 
 def lines(found: Sequence[MisuseFinding], width: int) -> list[StyledLine]:
-    """``FILE:LINE:COLUMN: id: what`` with the systems that it hurts, and what to do."""
+    """``FILE:LINE:COLUMN: id: what`` with the affected systems, and what to do."""
     out: list[StyledLine] = []
     for one in found:
         out.append([(f"{one.place}: {one.pattern.id}: {one.pattern.what}", "bold")])

@@ -1,4 +1,4 @@
-"""Needs on systems, on the terminal: a table of statuses, then each need with its reasons and methods."""
+"""The needs of a library on the terminal: a table of statuses, then each need with its reasons and methods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress bars on standard error, on a terminal, for what takes more than a second."""
+"""Progress bars for work of more than a second, if standard error is a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EVERY = 0.1
 
 
 class Progress:
-    """A bar for each thing that is under way, from any thread; nothing where standard error is no terminal."""
+    """A bar for each task; any thread may update one. Does nothing if standard error is not a terminal."""
 
     def __init__(self, *, enabled: bool = True) -> None:
         self._enabled = enabled and sys.stderr.isatty()
@@ -32,7 +32,7 @@ class Progress:
             self._bar.stop()
 
     def add(self, name: str, total: int) -> Callable[[int], None]:
-        """A bar ``name``; what is returned is called with how many of ``total`` are done."""
+        """Add a bar ``name``. Call the returned function with the number of finished items of ``total``."""
         shown = self._started
         task: Any = None
 

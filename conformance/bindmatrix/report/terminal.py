@@ -103,12 +103,12 @@ def _show_rules(console: Console, summary: Summary) -> None:
 
 
 def how(summary: Summary) -> str:
-    """How the host was made to answer, and how long it took: ``run on 6.18.44, 8.1 s``."""
+    """The method by which the host answered, and how long it took: ``run on 6.18.44, 8.1 s``."""
     return summary.method + (f", {summary.seconds:.1f} s" if summary.seconds else "")
 
 
 def next_steps(folder: str, command: str) -> list[str]:
-    """What one does after a run; ``folder`` is quoted for a shell."""
+    """The commands for after a run; ``folder`` is quoted for a shell."""
     rows = [
         ("read it", f"{folder}/summary.md"),
         ("see it as a page", f"{command} report {folder} --html matrix.html"),

@@ -1,4 +1,4 @@
-"""Words that several reports use."""
+"""Text helpers that several reports share."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _KEYS = ("title", "os", "release", "scenario", "expect", "because", "contrast", 
 _OPTIONAL = ("contrast", "port", "recorded")
 
 #: marks of the index
-SHOWS, CLEAR, LACKS, UNKNOWN = "shows it", "does as one would think", "an earlier step fails", "unknown"
+SHOWS, CLEAR, LACKS, UNKNOWN = "shows it", "behaves as expected", "an earlier step fails", "unknown"
 ALWAYS = "does so in both forms"
 
 
@@ -128,7 +128,7 @@ def index(listed: list[KernelFinding]) -> str:
         text += f"| [{one.title}]({one.name}/report.txt) | {shown or 'none that is described'} |\n"
     for one, its in zip(listed, rows, strict=True):
         text += f"\n## [{one.title}]({one.name}/report.txt)\n\n`{_short(one.scenario.text)}`\n\n"
-        text += f"One would think: {one.expect}, since {one.because.rstrip('.')}.\n\n"
+        text += f"Expected: {one.expect}, because {one.because.rstrip('.')}.\n\n"
         if one.contrast is not None:
             text += f"The other form: `{_short(one.contrast.text)}`\n\n"
         if one.port:
@@ -173,7 +173,7 @@ def _mark(one: KernelFinding, answer: SystemAnswer) -> str:
 
 
 def _judged(one: KernelFinding, outcomes: tuple[Expected, ...], contrast: tuple[Expected, ...] | None) -> str:
-    """Whether the last step is the surprise: everything before it works, and the contrast does as one would think."""
+    """Whether the last step is the surprise: everything before it works, and the contrast behaves as expected."""
     last = outcomes[-1]
     if last is None or not isinstance(last, str):
         return UNKNOWN

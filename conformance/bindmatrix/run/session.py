@@ -22,6 +22,8 @@ from bindmatrix.rules import catalog, divergences
 
 #: a divergence is believed after this many more runs
 REPEATS = 3
+#: scenarios that are repeated together and then written, so that a run that is killed loses few of them
+_REPEATED_AT_ONCE = 60
 #: groups that are shrunk, at most
 _MOST_SHRUNK = 12
 
@@ -90,19 +92,23 @@ class Session:
     def _repeat(self) -> None:
         """Run what diverges, and what may become evidence, again on fresh ports: repeats that disagree are flaky."""
         texts = to_repeat(self.judge)
+        for start in range(0, len(texts), _REPEATED_AT_ONCE):
+            self._repeat_each(texts[start : start + _REPEATED_AT_ONCE])
+
+    def _repeat_each(self, texts: Sequence[str]) -> None:
         repeats: dict[str, list[Outcomes | None]] = {text: [] for text in texts}
-        if texts:
-            for observation in chain.from_iterable(_parsed(lines) for lines in self.host.run(texts * REPEATS)):
-                if observation.scenario in repeats:
-                    repeats[observation.scenario].append(observation.outcomes)
+        for observation in chain.from_iterable(_parsed(lines) for lines in self.host.run([*texts] * REPEATS)):
+            if observation.scenario in repeats:
+                repeats[observation.scenario].append(observation.outcomes)
+        observations = []
         for text, outcomes in repeats.items():
             # a repeat without an answer counts as one without outcomes
             missing = [None] * (REPEATS - len(outcomes))
             first = self.judge.waiting[text].observation
-            observation = first._replace(repeats=(*outcomes, *missing))
-            if self.results is not None:
-                self.results.write([line(observation)])
-            self.collector.add(self.judge.judge([observation]))
+            observations.append(first._replace(repeats=(*outcomes, *missing)))
+        if self.results is not None:
+            self.results.write([line(observation) for observation in observations])
+        self.collector.add(self.judge.judge(observations))
 
     def _shrink(self, groups: list[VerdictGroup]) -> None:
         for group in groups[:_MOST_SHRUNK]:

@@ -61,13 +61,13 @@ def encode(view: MatrixView) -> str:
 
 
 class _Table(Generic[T]):
-    """Values and their numbers, in the order in which they were asked for."""
+    """Values and their numbers, in the order of the first use."""
 
     def __init__(self) -> None:
         self._numbers: dict[T, int] = {}
 
     def number(self, value: T) -> int:
-        """The number of ``value``, a new one the first time."""
+        """The number of ``value``; a new value gets the next number."""
         return self._numbers.setdefault(value, len(self._numbers))
 
     @property
@@ -145,6 +145,7 @@ def _header(
         "heads": heads,
         "tails": tails,
         "left_out": view.left_out,
+        "chosen": view.chosen,
     }
     return header, numbers
 

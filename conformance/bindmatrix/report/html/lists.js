@@ -61,7 +61,7 @@ function compared(model, want) {
   return named.length > 1 ? [...new Set(named)].slice(0, 3) : want.hosts.slice(0, 3);
 }
 
-// scenarios of a report that lists all of them
+// a run has more scenarios than that; a report that has fewer lists them all
 const FEW = 100;
 const WRONG = ["diverges", "flaky", "resolved", "no-verdict"];
 
@@ -81,7 +81,7 @@ function showResult(model, want, open, go) {
   const button = more(wrong, ([host, group]) => h("div", {}, want.hosts.length > 1 ? h("p", { class: "quiet" }, titled(model.hosts[host])) : "",
     finding(group, open)), cards, 10);
   out.push(cards, button);
-  if (model.rows <= FEW) out.push(h("h3", {}, "The scenarios"), everyScenario(model, want, open));
+  if (model.info.chosen || model.rows <= FEW) out.push(h("h3", {}, model.info.chosen ? "Your scenarios" : "The scenarios"), ...everyScenario(model, want, open));
   if (compared(model, want).length > 1) out.push(h("h3", {}, "What differs between hosts"), ...showDifferences(model, want, open, 5),
     h("p", {}, h("button", { type: "button", onclick: () => go("differences") }, "All differences; choose the hosts")));
   return out;
@@ -90,10 +90,11 @@ function showResult(model, want, open, go) {
 // A short list of scenarios: what decides, on each host.
 function everyScenario(model, want, open) {
   const rows = Array.from({ length: model.rows }, (_, row) => row);
-  return scroll("The scenarios", h("table", { class: "list" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "scenario"),
-    ...want.hosts.map((host) => h("th", { scope: "col" }, titled(model.hosts[host]))))),
-  h("tbody", {}, ...rows.map((row) => h("tr", {}, h("td", {}, scenarioLink(model.text(row), open)),
-    ...want.hosts.map((host) => h("td", {}, ...decided(model, row, host))))))));
+  const body = h("tbody", {});
+  const button = more(rows, (row) => h("tr", {}, h("td", {}, scenarioLink(model.text(row), open)),
+    ...want.hosts.map((host) => h("td", {}, ...decided(model, row, host)))), body, FEW);
+  return [scroll("The scenarios", h("table", { class: "list" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "scenario"),
+    ...want.hosts.map((host) => h("th", { scope: "col" }, titled(model.hosts[host]))))), body)), button];
 }
 
 // The first step that is not ok, or ok; and the verdict where it is not as expected.

@@ -33,7 +33,7 @@ _CHIPS = {
     "unknown": "unknown",
     "not applicable": "absent",
     "shows it": "refused",
-    "does as one would think": "ok",
+    "behaves as expected": "ok",
     "an earlier step fails": "absent",
     "does so in both forms": "either",
 }
@@ -71,7 +71,7 @@ def claims(results: Sequence[ClaimResult], titles: Mapping[str, str]) -> str:
 
 
 def findings(listed: Sequence[tuple[str, str, str, str, Sequence[tuple[str, str, str, str]]]]) -> str:
-    """Surprises of real kernels: (id, title, scenario, what one would think, rows of the table)."""
+    """Surprising behaviour of real kernels: (id, title, scenario, what one expects, rows of the table)."""
     parts = [_contents((name, title) for name, title, *_ in listed)]
     for name, title, text, expect, rows in listed:
         table = _table(
