@@ -1,4 +1,4 @@
-"""Who gets a connection or a delivery where the rules do not say: models without rules of ``deliver``."""
+"""What is left open where the rules do not say it, most of it in models without rules of ``deliver``."""
 
 from __future__ import annotations
 
@@ -74,3 +74,10 @@ def test_a_delivery_that_nobody_knows_about_changes_nothing() -> None:
     edge = last(oracle, f"{LISTENER} deliver=127.0.0.1")
     assert (edge.expected, ids(edge)) == (None, ["api.not-described"])
     assert edge.node is last(oracle, LISTENER).node
+
+
+def test_an_ipv6_socket_that_joins_a_group_of_ipv4_has_joined_it_or_failed() -> None:
+    edge = last(Oracle(LINUX), "a=udp6 a.join=224.0.0.251")
+    assert edge.expected is None
+    joined, failed = (edge.after(outcome).states for outcome in ("ok", "EINVAL"))
+    assert [[sock.joined for sock in state.socks] for state in (*joined, *failed)] == [[("224.0.0.251",)], [()]]
