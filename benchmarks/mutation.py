@@ -43,7 +43,7 @@ ROOT = Path(__file__).parents[1]
 #: what takes long and repeats what the sample of evidence shows, or what asks other modules only
 _LONG = ("test_evidence", "test_evaluators", "test_releases", "test_divergences", "test_load")
 #: the quickest first, since the first failure ends a mutant
-_FIRST = ("test_states", "test_connections", "test_transitions", "test_engine", "test_kinds")
+_FIRST = ("test_states", "test_arrivals", "test_connections", "test_transitions", "test_engine", "test_kinds")
 _ORACLE = tuple(
     f"tests/oracle/{name}.py"
     for name in (

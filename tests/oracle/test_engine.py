@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from bindmatrix.generate.sequences import random_sequences
 from bindmatrix.judge.verdicts import Judge, VerdictKind
+from bindmatrix.notation import parse
 from bindmatrix.observe.recordings import Observation
 from bindmatrix.oracle import oracle, prediction, variants
 from bindmatrix.oracle.layout import Layout
@@ -58,6 +59,24 @@ def test_a_bind_rule_may_ask_what_an_option_was_at_bind(before: str, outcome: st
     after = "a.reuseaddr=0 " if before else "a.reuseaddr=1 "
     scenario = f"a=tcp4 {before}a.bind=0.0.0.0 {after}b=tcp4 b.bind=0.0.0.0"
     assert Oracle(model).predict(scenario).outcomes[-1] == outcome
+
+
+def test_a_step_is_worked_out_once_and_equal_states_are_one_node() -> None:
+    model = catalog.expectations("linux").at("6.18.44")
+    known = Oracle(model)
+    first, second = parse("a=tcp4 a.close").steps
+    made = known.edge(known.start, first)
+    assert known.edge(known.start, first) is made
+    closed = known.edge(made.node, second)
+    assert closed.node is known.start
+    assert not made.branches, "one way to go"
+    either = "a=tcp4 a.reuseport=1 a.bind=127.0.0.1 a.listen b=tcp4 b.reuseport=1 b.bind=127.0.0.1 b.listen"
+    node = known.start
+    for step in parse(f"{either} c=tcp4 c.connect=127.0.0.1").steps:
+        node = known.edge(node, step).node
+    accepted = known.edge(node, parse(f"{either} c=tcp4 c.connect=127.0.0.1 x=a.accept").steps[-1])
+    assert set(accepted.branches) == {"ok", "timeout"}
+    assert accepted.after("ok") is not accepted.after("timeout")
 
 
 def test_memory_is_bounded_and_predictions_do_not_depend_on_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from bindmatrix.oracle import joint
 from bindmatrix.oracle.oracle import Oracle
 from bindmatrix.rules import catalog
 from bindmatrix.rules.boundaries import stretches
+from bindmatrix.rules.sockets import ANY, Call, Sock, State
 
 
 @pytest.mark.parametrize("os", ["linux", "freebsd", "illumos"])
@@ -62,3 +63,41 @@ def test_a_step_is_worked_out_once_for_those_that_agree() -> None:
     again = together.edges(together.start, step, together.members)
     assert again is not edges
     assert [(members, edge.expected) for members, edge in again] == [(frozenset({0, 1}), "ok")]
+
+
+def test_models_stay_together_as_long_as_they_agree() -> None:
+    """Both releases let the first bind() in, and refuse the second by different rules."""
+    linux = catalog.expectations("linux")
+    together = joint.JointOracle([linux.at("5.16"), linux.at("6.1")])
+    node = together.start
+    for step in parse("a=tcp4 a.bind=0.0.0.0 b=tcp4").steps:
+        ((members, edge),) = together.edges(node, step, together.members)
+        assert members == together.members, step
+        node = edge.node
+    conflict = parse("b=tcp4 b.bind=0.0.0.0").steps[-1]
+    parted = together.edges(node, conflict, together.members)
+    assert [(sorted(members), edge.rules[0].id) for members, edge in parted] == [
+        ([0], "linux.tcp-conflict-chain"),
+        ([1], "linux.tcp-conflict-no-time-wait"),
+    ]
+
+
+def test_rules_of_another_protocol_part_nobody() -> None:
+    linux = catalog.expectations("linux")
+    models = [linux.at("5.16"), linux.at("6.1")]
+    evaluator = joint.JointEvaluator(models)
+    assert evaluator._grouped("bind", "udp", frozenset({0, 1})) == [[0, 1]]
+    assert evaluator._grouped("bind", "tcp", frozenset({0, 1})) == [[0], [1]]
+    # what states keep is that of the rules of all
+    assert {rule.id for model in models for rule in model.rules["bind"]} == {
+        rule.id for rule in evaluator.model.rules["bind"]
+    }
+
+
+def test_which_rules_are_the_same_is_found_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    linux = catalog.expectations("linux")
+    evaluator = joint.JointEvaluator([linux.at("5.16"), linux.at("6.1")])
+    new = Sock("a", "tcp", "ipv4", 0, form="ipv4", kind="wildcard", v4=ANY)
+    decided = evaluator.decide("bind", Call("bind"), new, State(0))
+    monkeypatch.setattr(evaluator, "_grouped", None)
+    assert evaluator.decide("bind", Call("bind"), new, State(0)) == decided

@@ -9,9 +9,10 @@ from bindmatrix.notation import parse
 from bindmatrix.oracle.evaluator import CompiledEvaluator
 from bindmatrix.oracle.oracle import Oracle
 from bindmatrix.oracle.sharing import Sharing, sharing
-from bindmatrix.oracle.trace import Recorder
+from bindmatrix.oracle.trace import Decision, Recorder
 from bindmatrix.rules import catalog
 from bindmatrix.rules.model import ALLOW
+from bindmatrix.rules.sockets import ALL, ANY, SCENARIO_PORT, Call, Sock, State
 
 
 def reason(os: str, text: str) -> Sharing:
@@ -153,3 +154,29 @@ def test_on_gvisor_the_options_count_that_all_sockets_of_the_address_have(
         for first, second in ((both, other), (other, both)):
             text = f"{first} {second} {both.replace('a=', 'd=').replace('a.', 'd.')}"
             assert reason("gvisor", text).terms == ((option, "yes"),)
+
+
+def overlapping(os: str, new: Sock, *existing: Sock) -> list[str]:
+    """The names of those that overlap ``new``, whatever the rules make of it."""
+    expectations = catalog.expectations(os)
+    model = expectations.at(expectations.covers[1])
+    decision = Decision("bind", Call("bind"), new, State(0, existing), model.rules["bind"][-1:])
+    return [sock.name for sock in sharing(model, decision).overlapping]
+
+
+def test_unix_sockets_of_one_name_overlap() -> None:
+    one, other, new = (
+        Sock(name, "unix", "unix", 0, form="path", kind="specific", v4=path, port=SCENARIO_PORT, state="bound")
+        for name, path in (("a", "/x"), ("b", "/y"), ("c", "/x"))
+    )
+    assert overlapping("linux", new, other, one) == ["a"]
+
+
+def test_a_mapped_wildcard_is_that_of_ipv4_where_it_is_kept_among_ipv6_addresses() -> None:
+    """So it is as close to 0.0.0.0 as a dual socket, and comes first because it listens."""
+    dual, mapped = (
+        Sock(name, "tcp", "ipv6", 0, form=form, kind="wildcard", v6=ALL, port=SCENARIO_PORT, state=state)
+        for name, form, state in (("a", "dual", "bound"), ("b", "mapped", "listening"))
+    )
+    new = Sock("c", "tcp", "ipv4", 0, form="ipv4", kind="wildcard", v4=ANY, port=SCENARIO_PORT, state="bound")
+    assert overlapping("illumos", new, dual, mapped) == ["b", "a"]

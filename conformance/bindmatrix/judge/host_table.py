@@ -31,8 +31,8 @@ from bindmatrix.oracle.oracle import Answer
 from bindmatrix.rules import catalog, confidence, provenance
 from bindmatrix.rules.model import Rule
 
-#: what the table of a host may take, about: two full runs, or 300,000 scenarios of which no two are alike
-MOST_BYTES = 135_000_000
+#: what the table of a host may take, about: a full run of 240,000 scenarios takes 147 MB by this count
+MOST_BYTES = 180_000_000
 #: what is measured for a row, for a first or second part beside its text, and for a result beside its outcomes
 _ROW, _PART, _RESULT = 180, 180, 1500
 _SHIFT = 32

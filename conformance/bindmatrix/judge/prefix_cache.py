@@ -110,6 +110,8 @@ class PrefixCache:
         self.texts.clear()
         self._prefixes.clear()
         self._suffixes.clear()
+        # its keys are edges, and each leads to all that the oracle knows
+        self._said.clear()
         self._bytes = 0
         for oracle in (self.oracle, self.diverged):
             if oracle is not None:

@@ -16,8 +16,8 @@ from bindmatrix.errors import Place, Problem, file_problems
 from bindmatrix.observe.recordings import VERDICTS, Observation, header, line, read
 
 NAME = "observations.jsonl.gz"
-#: bytes that an earlier run may take in memory, about: ten full runs
-_MOST_RESUMED = 1_000_000_000
+#: bytes that an earlier run may take in memory, about: two full runs
+_MOST_RESUMED = 200_000_000
 
 
 class RunFolder:
