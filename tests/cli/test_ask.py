@@ -209,6 +209,9 @@ def test_the_headline_says_who_receives_and_who_lacks_the_option() -> None:
     assert said.startswith("Every call succeeds on Linux and macOS. Windows has no SO_REUSEPORT.")
     assert "Received by a and b, shared between them on Linux; by " in said
     same = read("tcp 127.0.0.1").scenario
+    group = parse("a=udp4 a.reuseaddr=1 a.bind=0.0.0.0 b=udp4 b.reuseaddr=1 b.bind=0.0.0.0 deliver=224.0.0.1")
+    said = headline(group, ask.answers(group, ["linux", "windows"]))
+    assert said.endswith("Received by nobody on Linux. Who receives on Windows is not known.")
     assert headline(same, ask.answers(same)) == "b.bind fails with EADDRINUSE on all 11 systems."
 
 

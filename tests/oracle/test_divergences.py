@@ -8,6 +8,9 @@ from bindmatrix.notation import parse
 from bindmatrix.observe.recordings import read
 from bindmatrix.oracle.oracle import Oracle
 from bindmatrix.rules import catalog, divergences
+from bindmatrix.rules.loader import loads
+
+from tests.lint.conftest import GOOD
 
 CHILD = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept a.close b=tcp4{option} b.bind=127.0.0.1"
 
@@ -74,3 +77,15 @@ def test_a_bad_entry_is_pointed_at(text: str, words: str) -> None:
         divergences.loads(text, "test.yaml", catalog.expectations("linux"))
     assert words in str(caught.value)
     assert str(caught.value).startswith("test.yaml:1:")
+
+
+def test_one_entry_stands_before_a_rule_that_another_replaces() -> None:
+    expectations = loads(GOOD, "demo.yaml")
+    replaces = "{id: demo.replaced, instead-of: demo.conflict, ask: every, when: {both.reuseport: no}, refuse: EACCES"
+    before = "{id: demo.before, before: demo.conflict, when: {new.protocol: udp}, refuse: EPERM"
+    rest = ", why: x, evidence: [{documentation: x}]}"
+    for entries in ([replaces, before], [before, replaces]):
+        text = "".join(f"- {one}{rest}\n" for one in entries)
+        found = divergences.loads(text, "test.yaml", expectations)
+        ids = [rule.id for rule in divergences.apply(expectations.at("1.0"), found).rules["bind"]]
+        assert ids == ["demo.bound-twice", "demo.before", "demo.replaced", "demo.free"]

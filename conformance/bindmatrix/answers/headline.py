@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bindmatrix.answers.ask import SystemAnswer
 from bindmatrix.answers.reason import ABSENT
@@ -23,13 +23,15 @@ def headline(scenario: Scenario, found: Sequence[SystemAnswer]) -> str:
     lacks: dict[str, list[str]] = {}
     unsure: dict[str, list[str]] = {}
     received: dict[str, list[str]] = {}
+    unknown: list[str] = []
     for answer in newest:
         index = deciding_step(scenario, answer)
         if index is None:
             works.append(answer.title)
             for step, outcome in zip(scenario.steps, answer.outcomes, strict=True):
                 if step.delivers:
-                    received.setdefault(receivers(outcome), []).append(answer.title)
+                    titles = unknown if outcome is None else received.setdefault(receivers(outcome), [])
+                    titles.append(answer.title)
                     break
             continue
         step, outcome = scenario.steps[index], answer.outcomes[index]
@@ -47,11 +49,19 @@ def headline(scenario: Scenario, found: Sequence[SystemAnswer]) -> str:
         said.append(f"{call} fails with {error} on {where}.")
     said += [f"{_listed(titles)} {_have(titles)} no {option}." for option, titles in lacks.items()]
     said += [f"What {call} returns on {_listed(titles)} is not known for sure." for call, titles in unsure.items()]
-    if len(received) == 1:
-        said.append(f"Received by {next(iter(received))}{' on all of these' if len(works) > 1 else ''}.")
-    elif received:
-        said.append(f"Received by {'; by '.join(f'{who} on {_listed(titles)}' for who, titles in received.items())}.")
+    said += _received(received, unknown)
     return " ".join(said)
+
+
+def _received(received: Mapping[str, Sequence[str]], unknown: Sequence[str]) -> Iterator[str]:
+    """What to say of a delivery: receivers -> systems, and the systems on which they are not known."""
+    if len(received) == 1 and not unknown:
+        who, titles = next(iter(received.items()))
+        yield f"Received by {who}{' on all of these' if len(titles) > 1 else ''}."
+    elif received:
+        yield f"Received by {'; by '.join(f'{who} on {_listed(titles)}' for who, titles in received.items())}."
+    if unknown:
+        yield f"Who receives on {_listed(unknown)} is not known."
 
 
 def deciding_step(scenario: Scenario, answer: SystemAnswer) -> int | None:
@@ -66,8 +76,8 @@ def call_of(step: str) -> str:
 
 
 def receivers(expected: Expected) -> str:
-    """Who receives, in words: ``a and b, shared between them``."""
-    return " or ".join(map(_receivers, alternatives(expected))) or "a socket that is not known"
+    """Who receives, in words: ``a and b, shared between them``; ``expected`` is known."""
+    return " or ".join(map(_receivers, alternatives(expected)))
 
 
 def _receivers(text: str) -> str:

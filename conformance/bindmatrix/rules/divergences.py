@@ -113,7 +113,8 @@ def possible(divergences: Sequence[Divergence], model: Model) -> tuple[Divergenc
 def apply(model: Model, divergences: Sequence[Divergence]) -> Model:
     """The model of a kernel that has all of ``divergences``."""
     rules = dict(model.rules)
-    for one in divergences:
+    # an entry before a rule needs that rule, which another entry may replace
+    for one in sorted(divergences, key=lambda entry: not entry.keeps):
         for section, listed in rules.items():
             place = next((index for index, rule in enumerate(listed) if rule.id == one.target), None)
             if place is not None:
