@@ -197,7 +197,7 @@ class LocalHost:
     def _is_silent(self, worker: Worker) -> bool:
         """Whether nothing was heard from ``worker`` for longer than what it works on may take."""
         too_long = time.monotonic() - worker.heard - self._patience
-        # to read what it works on takes longer than to run it
+        # allowance() reads every outstanding scenario, so it is called for a silent worker only
         return too_long > 0 and too_long > allowance(worker.outstanding)
 
     def _replace(self, worker: Worker, how: str) -> Iterator[list[bytes]]:

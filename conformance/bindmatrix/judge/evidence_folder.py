@@ -1,7 +1,7 @@
 """Writing the folder of recorded evidence: the folder of each host, and the sets in it.
 
 A host is one release and one method, so recordings of a real machine and of its compiled stack have separate folders.
-The second one has a suffix: ``macos-15.5-run``.
+The folder that is made later gets a suffix: ``macos-15.5-run``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which scenarios tell most about a system, the most telling first.
+"""Chooses the scenarios that are most informative about a system, in that order.
 
 The rules leave open what a machine of the system may be.  Three kinds of *questions* ask for it:
 
@@ -7,10 +7,10 @@ The rules leave open what a machine of the system may be.  Three kinds of *quest
 * a rule of the newest release and each small change of it (``lint/mutants.py``): whether the rule is right.
 
 For each question the first scenario of a pool is looked for whose outcome answers it: its *witness*.  A question
-without one in the pool is left out.  Nothing distinguishes releases of which one leaves unknown wherever they differ:
-any outcome fits both, and what is unknown has a witness itself.  The pool holds generated scenarios, and the recorded
-sets that somebody put together, which come first: they ask what generators rarely meet.  Literature's claims bring
-scenarios of their own.
+without one in the pool is left out.  If one of two releases leaves unknown every outcome in which they differ, no
+outcome distinguishes them; the unknown outcome has its own witness.  The pool holds the recorded sets that somebody put
+together, which come first, since generators rarely meet what they ask, and generated scenarios.  Claims of the
+literature bring scenarios of their own.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _facts(expectations: Expectations) -> Mapping[str, Any]:
 
 
 def _recorded(evidence: Path) -> Iterator[str]:
-    """The scenarios of the small sets, of whatever system: what was asked of one, nobody asked of most others."""
+    """The scenarios of the small recorded sets of every system; most were run on one system only."""
     for path in sorted(evidence.glob("*-*/*.jsonl.gz")):
         if path.stat().st_size < _SMALL:
             yield from (one.scenario for one in recordings.read(path))

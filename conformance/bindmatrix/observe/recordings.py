@@ -156,7 +156,7 @@ class Recording:
             yield list(waiting.values())
 
     def _batches(self) -> Iterator[list[Observation]]:
-        """What the lines say, one by one."""
+        """The observations in pieces, one for each line."""
         known = self._outcomes
         for lines in self._lines():
             batch = []

@@ -21,7 +21,7 @@ _MOST_RESUMED = 200_000_000
 
 
 class RunFolder:
-    """Writes the observations of a run; one that dies loses what its host has not yet said, see ``execute/local.py``.
+    """Writes the observations of a run; a killed run loses only what the host had not sent (``execute/local.py``).
 
     ``before`` holds what an earlier run left in the folder, when it is resumed; ``problem`` says what of that could
     not be read, "" for nothing.

@@ -41,7 +41,7 @@ class Arrivals:
         deaf = [one for one in covering if one.state == "bound"]
         failed = put(state, sock, self.connections.failed(sock, sock.state, "dead"))
         if not listeners and not deaf:
-            # which error is for the rules of `deliver` to say: ECONNREFUSED nearly everywhere, ECONNRESET on lwIP
+            # systems differ in the error; without rules of `deliver` it is not known
             return [Branch(ANY_ERROR, API["refused"], failed)]
         branches = [
             Branch("ok", API["listener"], self._established(state, sock, done, listener, at, number), bool(deaf))

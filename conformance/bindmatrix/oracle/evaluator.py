@@ -4,11 +4,11 @@ How a section decides:
 
 1. The rules are tried in order; the first that holds decides.
 2. A rule holds if ``when`` holds and no alternative of ``unless`` does. With ``ask`` this must be true for an existing
-socket on the port that matches one of ``among`` (if that is empty, every socket matches): for any of them (``every``),
-for the ``first`` of the chain, for the ``closest``, or for one address with the options that all sockets on it have in
-common (``each-address``).
+   socket on the port that matches one of ``among`` (if that is empty, every socket matches): for any of them
+   (``every``), for the ``first`` of the chain, for the ``closest``, or for one address with the options that all its
+   sockets have in common (``each-address``).
 3. With ``several: any`` any of several refusals may be the outcome: refusals of rules with ``ask`` are collected until
-a rule of another kind decides. In ``remember`` one rule decides for each slot of the memory.
+   a rule of another kind decides. In ``remember`` one rule decides for each slot of the memory.
 
 Terms about the call alone are tested once, before any existing socket. The tests compare this with a second, naive
 evaluator (``tests/oracle/reference.py``).

@@ -66,8 +66,7 @@ class Transitions:
                 return beside(state, step, why)
             if step.kind not in _ABROAD and sock is not None and sock.protocol == REMOTE:
                 return [Branch(ANYTHING, API["abroad"], state, unknown=True)]
-        handler = _HANDLERS.get(step.kind)
-        return handler(self, state, step) if handler else [Branch("ok", API["unknown"], state, unknown=True)]
+        return _HANDLERS[step.kind](self, state, step)
 
     # -- calls
 

@@ -176,7 +176,7 @@ async function copy(text, label) {
 function showRecipe() {
   const goal = data.goals[byId("goal").value];
   const titles = (list) => data.systems.filter((system) => list.includes(system.os)).map((system) => system.title).join(", ");
-  byId("everywhere").textContent = goal.everywhere.length ? `Set ${goal.everywhere.join(", or ")}: it does on every system.` : `No one set of options is known to do it on every system. ${goal.note} Set, before bind():`;
+  byId("everywhere").textContent = goal.everywhere.length ? `Set ${goal.everywhere.join(", or ")}: it works on every system.` : `No set of options is known to work on every system. ${goal.note} Set, before bind():`;
   byId("sets").replaceChildren(...goal.sets.map(([words, list]) => element("li", {}, element("b", {}, words), ` on ${titles(list)}`)));
 }
 
