@@ -183,6 +183,26 @@ def test_no_file_of_another_user_is_swept(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @linux
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_python_ends_does_not_change_the_exit_status(number: signal.Signals) -> None:
+    """Failed first: Python has given back its handlers by then, so one more Ctrl-C killed a run that was over."""
+    text = f"""
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for one in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(one, signal.SIG_DFL)
+from bindmatrix.cli.main import main
+class Late:
+    def __del__(self, kill=os.kill, number=os.getpid()):
+        kill(number, {int(number)})
+late = Late()
+sys.exit(main(["nope"]))
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2, done
+
+
+@linux
 @pytest.mark.parametrize(
     ("number", "pauses"),
     [

@@ -8,6 +8,7 @@ imported, so that ``--help`` is fast.
 from __future__ import annotations
 
 import argparse
+import atexit
 import errno
 import gc
 import importlib
@@ -116,6 +117,8 @@ def _end_as_ctrl_c_does() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == usual:
             signal.signal(number, interrupt)
+            # while it ends, Python gives handlers back: another Ctrl-C would kill what has its exit status already
+            atexit.register(signal.signal, number, signal.SIG_IGN)
 
 
 def _told(arguments: list[str]) -> int:
