@@ -2124,6 +2124,8 @@ static int refused_count(void)
     return 0;
 }
 
+#define NO_PORT_LEFT "the kernel has no port left to choose: net.ipv4.ip_local_port_range is too small"
+
 /* Whether the kernel has ports for as many clients as a delivery has. */
 static int chooses_ports(void)
 {
@@ -2145,7 +2147,7 @@ static void add_failure(int number)
 
     /* what TCP and UDP say when the kernel should choose a port and cannot; a full Unix socket says EAGAIN, too */
     if ((!strcmp(name, "EADDRNOTAVAIL") || !strcmp(name, "EAGAIN")) && !chooses_ports())
-        fail(NO_VERDICT, "the kernel has no port left for a client: net.ipv4.ip_local_port_range is too small");
+        fail(NO_VERDICT, NO_PORT_LEFT);
     add_other(name, 1);
 }
 
@@ -2304,7 +2306,10 @@ static void check_queue(void)
 
     if (length < 0)
         length = queue_length();
-    if (length < DELIVERIES)
+    if (length < DELIVERIES && !chooses_ports()) {
+        length = -1;
+        fail(NO_VERDICT, NO_PORT_LEFT);
+    } else if (length < DELIVERIES)
         fail(UNSUPPORTED, "a listener holds %d connections, a delivery has %d (somaxconn)", length, DELIVERIES);
 }
 
@@ -2630,6 +2635,22 @@ static void check_support(const struct step *step)
         check_place(step);
 }
 
+/* The kernel should have chosen a port at step `at`, for a socket that never got one from the scenario: could it?
+ * `codes` holds the errors of the steps before. */
+static void check_chosen(size_t at, const int *codes)
+{
+    const struct step *steps = program.steps;
+    int has_port = 0;
+
+    for (size_t i = 0; i < at; i++)
+        if (steps[i].socket == steps[at].socket && steps[i].code == SOCKET_)
+            has_port = 0;
+        else if (steps[i].socket == steps[at].socket && (steps[i].code == BIND || steps[i].code == CHOSEN))
+            has_port |= !codes[i];
+    if (!has_port && !chooses_ports())
+        fail(NO_VERDICT, NO_PORT_LEFT);
+}
+
 /* Nothing of ours was on the port yet, so a refusal of the first bind is somebody else's doing. */
 static void check_first_bind(int number)
 {
@@ -2717,6 +2738,9 @@ static void run_steps(int connections)
 
         told.length = 0;
         number = run_step(step);
+        if ((step->code == CHOSEN || step->code == LISTEN || step->code == CONNECT) &&
+            (number == TIMED_OUT || number == EADDRINUSE || number == EADDRNOTAVAIL || number == EAGAIN))
+            check_chosen(i, codes);
         codes[i] = number > 0 ? number : 0;
         put(&output, i ? ",\"" : "\"");
         if (number == TOLD)

@@ -121,6 +121,10 @@ MAKE, NAMED = 16, 17  # SOCKET and BIND outside of IP
 ABROAD = 18  # SOCKET on another host
 BINDS = (BIND, MAPPED, NAMED)
 ADDRESSED = (BIND, MAPPED, CHOSEN, CONNECT)
+#: steps at which the kernel chooses a port for a socket that has none
+PORT_OF_KERNEL = (CHOSEN, LISTEN, CONNECT)
+#: what they get where it cannot: bind() and listen(), connect() of TCP, of UDP (EAGAIN, or nothing within the limit)
+NOT_CHOSEN = ("EADDRINUSE", "EADDRNOTAVAIL", "EAGAIN", "timeout")
 VERBS = {"bind": BIND, "listen": LISTEN, "connect": CONNECT, "read": READ, "close": CLOSE, "join": JOIN}
 GLOBALS = {"user": USER, "wait": WAIT, "deliver": DELIVER, "deliver_flow": FLOW}
 MAXIMUM = {"user": 2**32 - 2, "wait": 600_000}
@@ -1203,9 +1207,12 @@ class Executor:
                 if code in (SOCKET, ACCEPT, MAKE, ABROAD):
                     sockets[name] = _CLOSED
                 if code in ADDRESSED and _other_family(error):
-                    add(self._foreign(code, sockets[name], argument, len(outcomes)))
+                    outcome = self._foreign(code, sockets[name], argument, len(outcomes))
                 else:
-                    add(self._outcome(error, len(outcomes)))
+                    outcome = self._outcome(error, len(outcomes))
+                if code in PORT_OF_KERNEL and outcome in NOT_CHOSEN:
+                    _check_chosen(name, zip(steps, outcomes))  # noqa: B905
+                add(outcome)
 
     def _outcome(self, error: OSError, index: int) -> str:
         raw = getattr(error, "winerror", None)
@@ -1619,7 +1626,8 @@ def _ready(readers: List[socket], writers: List[socket], seconds: float) -> List
 
 
 #: what a client gets whose port the kernel should choose and cannot: TCP, UDP
-_NO_PORT_LEFT = (errno.EADDRNOTAVAIL, errno.EAGAIN)
+_NOT_CHOSEN = (errno.EADDRNOTAVAIL, errno.EAGAIN)
+_NO_PORT_LEFT = "the kernel has no port left to choose: net.ipv4.ip_local_port_range is too small"
 
 
 def _chooses_ports() -> bool:
@@ -1636,6 +1644,18 @@ def _chooses_ports() -> bool:
     return True
 
 
+def _check_chosen(name: str, done: Iterable[Tuple[Step, str]]) -> None:
+    """The kernel should have chosen a port for a socket that got none from the steps that are ``done``: could it?"""
+    has_port = False
+    for step, outcome in done:
+        if step[1] == name and step[0] in (SOCKET, MAKE):
+            has_port = False
+        elif step[1] == name and step[0] in (BIND, MAPPED, CHOSEN):
+            has_port = has_port or outcome == "ok"
+    if not has_port and not _chooses_ports():
+        raise NoVerdict(_NO_PORT_LEFT)
+
+
 class _Tally:
     """Who received what; ``text`` is the outcome of the delivery."""
 
@@ -1644,8 +1664,8 @@ class _Tally:
         self.others: Dict[str, int] = {}
 
     def fail(self, number: int) -> None:
-        if number in _NO_PORT_LEFT and not _chooses_ports():  # EAGAIN of a Unix socket: its queue is full
-            raise NoVerdict("the kernel has no port left for a client: net.ipv4.ip_local_port_range is too small")
+        if number in _NOT_CHOSEN and not _chooses_ports():  # EAGAIN of a Unix socket: its queue is full
+            raise NoVerdict(_NO_PORT_LEFT)
         self.add("refused" if number == errno.ECONNREFUSED else _error_name(number), 1)
 
     def fail_datagram(self, number: int) -> None:
@@ -2080,6 +2100,7 @@ def _short_queue() -> str:
     """Why a listener cannot hold the connections of a delivery before the first accept(), "" where it can."""
     family, address = (INET, "127.0.0.1") if _bindable(INET, "127.0.0.1") else (INET6, "::1")
     clients = []
+    why = ""
     with closing(socket(family, STREAM)) as listener:
         try:
             listener.bind((address, 0))
@@ -2089,11 +2110,13 @@ def _short_queue() -> str:
                 clients[-1].settimeout(LIMIT / 4)
                 clients[-1].connect(listener.getsockname())
         except OSError:
-            return "a listener holds %d connections, a delivery has %d (somaxconn)" % (len(clients) - 1, DELIVERIES)
+            why = "a listener holds %d connections, a delivery has %d (somaxconn)" % (len(clients) - 1, DELIVERIES)
         finally:
             for client in clients:
                 _discard(client, reset=True)
-    return ""
+    if why and not _chooses_ports():
+        raise NoVerdict(_NO_PORT_LEFT)
+    return why
 
 
 def _changes_user() -> bool:
