@@ -723,12 +723,14 @@ class Folder:
     """A folder of our own for the names of Unix sockets.
 
     On Linux it is a file system that is mounted nowhere (fsopen(2), since 5.2) and ends with this process, however
-    that ends.  Elsewhere, or where that is not allowed, it is one among the temporary files, under a lock: whoever
-    makes the next one removes those that nobody holds any more.
+    that ends.  Elsewhere, or where that is not allowed, it is one among the temporary files for each scenario, under a
+    lock.  A process that is killed in such a scenario leaves it there; the next that needs one removes those that
+    nobody holds any more.
     """
 
     FSOPEN, FSCONFIG, FSMOUNT, NEWNS = 430, 431, 432, 0x20000
     PREFIX = "bindmatrix-"
+    _swept = False
 
     def __init__(self, own_users: bool) -> None:
         self.temporary = ""
@@ -756,9 +758,11 @@ class Folder:
         import tempfile
 
         parent = tempfile.gettempdir()
-        for name in os.listdir(parent):
-            if name.startswith(self.PREFIX):
-                self._sweep(os.path.join(parent, name))
+        if not Folder._swept:
+            Folder._swept = True
+            for name in os.listdir(parent):
+                if name.startswith(self.PREFIX):
+                    self._sweep(os.path.join(parent, name))
         self.temporary = tempfile.mkdtemp(prefix=self.PREFIX)
         descriptor = os.open(self.temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -1239,6 +1243,7 @@ class Executor:
 
     def _run_special(self, steps: List[Step]) -> List[str]:
         connections = 0
+        self._names = False
         self._abroad = tuple([name for code, name, _ in steps if code == ABROAD])
         for code, name, argument in steps:
             if name in self._abroad:
@@ -1264,6 +1269,8 @@ class Executor:
         self._made = next((step[2] for step in steps if step[0] in (SOCKET, MAKE)), (INET, STREAM))
         self._codes.clear()
         try:
+            if self._names:
+                self._need_folder()
             outcomes = self._steps(steps, port)
         finally:
             if user:
@@ -1273,12 +1280,27 @@ class Executor:
             self._connected = False
             self._links.clear()
             self._link_of.clear()
-            if self._folder and self._names:
-                self._folder.clear()
-                self._names = False
+            if self._names:
+                self._clear_folder()
         if self._leased or self._made[0] == VSOCK:  # vsocks know no namespaces before Linux 7.0
             self._first_bind(steps, outcomes)
         return outcomes
+
+    def _need_folder(self) -> None:
+        """The folder for names, made as the user that we are: those of a scenario may not mount."""
+        if self._folder is None:
+            try:
+                self._folder = Folder(self._ports.kind == "user")
+            except OSError as error:
+                raise NoVerdict("no folder for the names of Unix sockets: %s" % (error.strerror or error)) from None
+
+    def _clear_folder(self) -> None:
+        """Remove what the scenario left; the folder too, where a process that is killed now would leave it."""
+        if self._folder and self._folder.temporary:
+            self._folder.close()
+            self._folder = None
+        elif self._folder:
+            self._folder.clear()
 
     def _supported(self, code: int, argument: Any) -> None:
         if code == SOCKET:
@@ -1319,8 +1341,6 @@ class Executor:
     def _supported_elsewhere(self, code: int, address: str) -> None:
         if address[0] == "/":
             self._names = True
-            if self._folder is None:  # here, as ourselves: the users of a scenario may not mount
-                self._folder = Folder(self._ports.kind == "user")
         elif address[0] == "@" and not self.facts["abstract"]:
             raise Unsupported("abstract names of Unix sockets exist on Linux alone, and not everywhere there")
         elif address == "cid:own" and self._cid is None:
