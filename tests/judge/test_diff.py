@@ -69,6 +69,59 @@ def test_every_scenario_with_something_unknown_is_counted_and_no_other() -> None
     assert expected(texts, linux, linux).unknown == 0
 
 
+def test_the_first_step_may_be_the_difference() -> None:
+    """Linux 7.1 removed UDP-Lite."""
+    (group,) = expected(["a=udplite4"], ("linux", "6.18.44"), ("linux", "7.3.4")).groups
+    assert (group.scenario, group.step) == ("a=udplite4", 0)
+    assert [side.outcome for side in group.sides] == ["ok", "EPROTONOSUPPORT"]
+
+
+def test_expectations_are_grouped_by_the_rules_of_all_sides() -> None:
+    dual = "a=udp6 a.v6only=0 a.bind=::ffff:0.0.0.0 b=udp6 b.v6only=0 b.bind=::"
+    mapped = "a=udp6 a.v6only=0 a.reuseaddr=1 a.bind=:: b=udp6 b.v6only=0 b.bind=::ffff:0.0.0.0"
+    result = expected([mapped, dual, f"{dual} b.close", ALONE], ("macos", "10.8"), ("netbsd", "9.0"))
+    assert [(group.count, group.scenario, [side.rules for side in group.sides]) for group in result.groups] == [
+        (2, dual, [("macos.overlap-dual",), ("netbsd.ipv6-free",)]),
+        (1, mapped, [("macos.free",), ("netbsd.ipv4-overlap",)]),
+    ]
+
+
+def test_a_step_that_several_rules_may_decide_has_the_reasons_of_all() -> None:
+    text = "a=tcp4 a.reuseaddr=1 a.bind=127.0.0.1 b=tcp6 b.v6only=0 b.bind=:: a.listen b.listen"
+    (group,) = expected([text], ("windows", "10.0.26100"), ("wine", "9.0")).groups
+    assert group.step == 7
+    rules = catalog.expectations("windows").by_id
+    why = "; or ".join(" ".join(rules[name].reason.split()) for name in ("windows.listen", "windows.listen-unbound"))
+    assert group.sides[0] == (("EINVAL", "ok"), ("windows.listen", "windows.listen-unbound"), why, "")
+
+
+def test_a_rule_of_some_releases_says_which() -> None:
+    text = "a=tcp4 a.reuseaddr=1 a.bind=0.0.0.0 a.reuseaddr=0 b=tcp4 b.reuseaddr=1 b.bind=127.0.0.1 b.listen"
+    (group,) = expected([text], ("linux", "5.10.218"), ("linux", "7.3.4")).groups
+    assert [side.note for side in group.sides] == ["until 6.8", "since 6.6, 6.5.4 on 6.5, 6.1.54 on 6.1"]
+
+
+def test_the_comparison_as_json_has_every_field() -> None:
+    result = recorded(ran(PAIR, "ok"), ran(PAIR, "EADDRINUSE"))
+    no_rules = {"rules": (), "why": "", "note": "no expectations for this host"}
+    assert result.as_dict() == {
+        "sides": ("host 0", "host 1"),
+        "compared": 1,
+        "differ": 1,
+        "unknown": 0,
+        "groups": [
+            {
+                "count": 1,
+                "scenario": PAIR,
+                "step": 3,
+                "sides": [{"outcome": "ok", **no_rules}, {"outcome": "EADDRINUSE", **no_rules}],
+            }
+        ],
+        "only": {"host 0": 0, "host 1": 0},
+        "notes": [],
+    }
+
+
 # -- recordings
 
 
@@ -152,6 +205,11 @@ def test_a_side_that_is_not_as_expected_names_the_rule_and_what_it_says() -> Non
     assert side.why
 
 
+def test_a_delivery_that_is_not_as_expected_is_refused_and_does_not_fail_in_any_way() -> None:
+    side = explained("7.3.4", f"{ALONE} deliver=127.0.0.2", "timeout")
+    assert side.note == "not as expected: the rules say refused"
+
+
 def test_a_side_that_was_unexpected_earlier_names_that_step() -> None:
     side = explained("7.3.4", LISTENS, "EACCES", "EINVAL")
     assert (side.outcome, side.rules) == ("EINVAL", ("linux.tcp-conflict",))
@@ -171,6 +229,12 @@ def test_a_known_divergence_explains_a_side_only_while_all_steps_agree_with_it()
     assert (side.rules, side.note) == ((name,), "a known divergence")
     assert side.why == " ".join(entry.rule.reason.split())
     assert explained("6.1.192", f"{MAPPED} b.listen", "ok", "ok").rules == (name,)
+    longer = f"{MAPPED} b.close"
+    linux = catalog.expectations("linux")
+    known = RecordedSide("6.1.192", ran(longer, "ok", "EIO"), linux.at("6.1.192"), (entry,))
+    fixed = RecordedSide("7.3.4", ran(longer, "EADDRINUSE", "EIO"), linux.at("7.3.4"))
+    (group,) = diff.of_recordings([known, fixed]).groups  # what comes after the difference does not matter
+    assert [side.rules for side in group.sides] == [(name,), ("linux.tcp-conflict",)]
     assert "not as expected" in explained("6.1.192", f"{MAPPED} b.listen", "ok", "EINVAL").note
     assert "earlier step" in explained("6.1.192", f"{MAPPED} c=tcp4 c.bind=127.0.0.2", "EACCES", "ok", "ok").note
 

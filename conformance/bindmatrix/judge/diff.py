@@ -115,7 +115,7 @@ def of_expectations(sides: Sequence[Side], scenarios: Iterable[str]) -> Comparis
     for text in scenarios:
         result.compared += 1
         place, edges = _first_difference(oracles, text)
-        if place >= 0:
+        if place is not None:
             key = tuple(edge.rules for edge in edges)
             groups.add(key, text, place, lambda edges=edges: tuple(_expected_by(edge) for edge in edges))  # type: ignore[misc]
         elif edges:
@@ -125,24 +125,22 @@ def of_expectations(sides: Sequence[Side], scenarios: Iterable[str]) -> Comparis
     return result
 
 
-def _first_difference(oracles: Sequence[Oracle], text: str) -> tuple[int, list[Edge]]:
-    """The first step that differs and the edges there; -1 where none does, with edges when one is unknown."""
+def _first_difference(oracles: Sequence[Oracle], text: str) -> tuple[int | None, list[Edge]]:
+    """The first step that differs and the edges there; None where none does, with edges when one is unknown."""
     nodes = [oracle.start for oracle in oracles]
     unknown: list[Edge] = []
     for place, word in enumerate(text.split(" ")):
         edges = []
         for oracle, node in zip(oracles, nodes, strict=True):
-            edge = node.edges.get(word)
-            edges.append(oracle.edge(node, step(word)) if edge is None else edge)
-        expected = [edge.expected for edge in edges]
-        if expected.count(expected[0]) < len(expected):
-            delivers = edges[0].delivers
-            if not all(compatible(one, two, delivers=delivers) for one, two in combinations(expected, 2)):
+            edges.append(node.edges.get(word) or oracle.edge(node, step(word)))
+        for one, other in combinations(edges, 2):
+            mine, theirs = one.expected, other.expected
+            if mine != theirs and not compatible(mine, theirs, delivers=one.delivers):
                 return place, edges
-        if None in expected:
+        if None in [edge.expected for edge in edges]:
             unknown = edges
         nodes = [edge.node for edge in edges]
-    return -1, unknown
+    return None, unknown
 
 
 def _expected_by(edge: Edge) -> SideOutcome:
@@ -168,9 +166,7 @@ def of_recordings(sides: Sequence[RecordedSide]) -> Comparison:
     result.only = {side.name: len(side.observations) - len(common) for side in sides}
     explainers = [_Explainer(side) for side in sides]
     groups = _Groups()
-    for text in sides[0].observations:
-        if text not in common:
-            continue
+    for text in common:
         result.compared += 1
         seen = [side.observations[text] for side in sides]
         place = _first_observed_difference(seen)
