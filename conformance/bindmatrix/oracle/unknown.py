@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from bindmatrix.notation import Step
 from bindmatrix.oracle.branches import ANYTHING, API, Branch
 from bindmatrix.outcomes import ANY_ERROR
-from bindmatrix.rules.model import CallRule
+from bindmatrix.rules.model import Rule
 from bindmatrix.rules.sockets import Sock, State
 
 
@@ -46,6 +46,6 @@ def not_described(done: State, *failed: State) -> list[Branch]:
     return [Branch("ok", API["unknown"], done, unknown=True), *failures(failed)]
 
 
-def failures(states: Iterable[State], rules: tuple[CallRule, ...] = API["unknown"]) -> list[Branch]:
+def failures(states: Iterable[State], rules: tuple[Rule, ...] = API["unknown"]) -> list[Branch]:
     """The failing branches of a call whose error is not known; each leaves one of ``states``."""
     return [Branch(ANY_ERROR, rules, state, unknown=True) for state in dict.fromkeys(states)]
