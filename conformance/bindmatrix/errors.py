@@ -38,7 +38,8 @@ _WIDEST = 500
 _LONGEST = 1_000
 
 
-def _short(message: str) -> str:
+def short(message: str) -> str:
+    """The front of a message that repeats what somebody wrote, however long that is."""
     return message if len(message) <= _LONGEST else f"{message[:_LONGEST]} ..."
 
 
@@ -61,7 +62,7 @@ class Problem(BindmatrixError):
 
     def __str__(self) -> str:
         # names of files and words of recordings stand in both
-        text = terminal(str(self.place)) + ": " + "\n".join(map(terminal, _short(self.message).split("\n")))
+        text = terminal(str(self.place)) + ": " + "\n".join(map(terminal, short(self.message).split("\n")))
         if self.source and self.place.column:
             # a long line is shown from a little before the place
             start = max(0, self.place.column - 60) if len(self.source) > _WIDEST else 0
@@ -109,7 +110,20 @@ def parsing(place: Place, form: str, advice: str = "") -> Iterator[None]:
     except RecursionError:
         raise Problem(place, f"not {form}: nested too deep{advice}") from None
     except ValueError as error:
-        raise Problem(place, f"not {form}: {error}{advice}") from None
+        # int() has a limit of its own, and advice for programmers
+        said = "a number of thousands of digits" if "set_int_max_str_digits" in str(error) else error
+        raise Problem(place, f"not {form}: {said}{advice}") from None
+
+
+def whole_number(text: str, most: int) -> int | None:
+    """The decimal number from 0 to ``most`` that ``text`` is, None for any other text."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0") or "0"
+    if len(digits) > len(str(most)):
+        return None
+    number = int(digits)
+    return number if number <= most else None
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from bindmatrix.errors import Place, Problem, nearest
+from bindmatrix.errors import Place, Problem, nearest, whole_number
 from bindmatrix.not_modelled import why_not
 
 
@@ -252,9 +252,10 @@ def _global_step(word: str, equals: str, value: str) -> Step:
         address = _address(value)
         return Step(f"{word}={address}", word, "", "", address)
     limit = MAX_USER if word == "user" else MAX_WAIT
-    if not (value.isascii() and value.isdigit()) or int(value) > limit:
-        raise ValueError(f"{word!r} needs {GLOBALS[word]} from 0 to {limit}, got {value!r}")
-    return Step(f"{word}={int(value)}", word, "", "", "", int(value))
+    number = whole_number(value, limit)
+    if number is None:
+        raise ValueError(f"{word!r} needs {GLOBALS[word]} from 0 to {limit}, got {value[:80]!r}")
+    return Step(f"{word}={number}", word, "", "", "", number)
 
 
 def addresses_of(address: str) -> str:

@@ -159,7 +159,7 @@ def test_a_command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     ("words", "said"),
     [
         (["--pid", "0"], "--pid: expected the number of a process, got 0\n"),
-        (["--port", "65536"], "--port: expected a port from 1 to 65535, got 65536\n"),
+        (["--pid", "9" * 18], f"process {'9' * 18}: there is no such process\n"),
     ],
 )
 def test_inspect_of_nothing(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,6 +54,7 @@ def command(*words: str) -> Callable[[Path], None]:
         said = out.getvalue() + err.getvalue()
         assert status != DEFECT, said
         assert "defect:" not in err.getvalue(), said
+        assert "int_max_str_digits" not in said, said
         assert "\x1b" not in said
         assert not any(line.startswith(("::", "##[")) for line in said.splitlines()), said
 
@@ -131,5 +132,9 @@ def check(name: str, data: bytes, folder: Path) -> None:
     """Read ``data``; raises whatever is no error of the project."""
     path = folder / ("x.yaml" if name in ("expectations", "divergences", "claims", "runtimes") else "x")
     path.write_bytes(data)
-    with contextlib.suppress(BindmatrixError):
+    said = ""
+    try:
         READERS[name].read(path)
+    except BindmatrixError as error:
+        said = str(error)
+    assert "int_max_str_digits" not in said, said

@@ -80,7 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
                 continue
             columns.name = f"{name} ({columns.name})".replace(",", ";")
             hosts[name] = columns
-            problems += [f"{plain(name)}: {problem}" for problem in columns.problems]
+            wrong = columns.problems or ([] if columns.summary.total else ["holds no observations"])
+            problems += [f"{plain(name)}: {problem}" for problem in wrong]
         problems += [f"{plain(name)}: no observations came" for name in arguments.expected.split() if name not in hosts]
         if not found and not problems:
             problems.append(

@@ -30,6 +30,7 @@ from bindmatrix.rules import catalog
 
 #: known facts of a host, which override what it says itself
 FACTS = "facts.json"
+_MOST_FACTS = 1 << 20
 #: from this many compressed bytes on, several hosts are read in processes of their own
 _LARGE = 500_000
 
@@ -106,8 +107,10 @@ def _facts(folder: Path) -> dict[str, str]:
     """What ``facts.json`` says; recorded evidence without a release is in a folder that has the system's name."""
     facts = {"os": folder.name} if folder.parent.name == "evidence" and folder.name in catalog.names() else {}
     path = folder / FACTS
-    if not path.is_file():
+    if not os.path.lexists(path):
         return facts
+    if not path.is_file() or path.stat().st_size > _MOST_FACTS:  # a pipe would block
+        raise Problem(Place(str(path)), f"expected a file of at most {_MOST_FACTS:,} bytes")
     with file_problems(path, "read"), parsing(Place(str(path)), "JSON"):
         data = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):

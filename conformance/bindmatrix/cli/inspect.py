@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 
+from bindmatrix.cli import scenario_options
 from bindmatrix.cli.main import OK
 from bindmatrix.cli.trace import add_output, show
 from bindmatrix.errors import Place, Problem
@@ -31,8 +32,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--pid", type=int, help="the sockets of this process")
-    which.add_argument("--port", type=int, help="the sockets bound to this port, whoever has them")
+    which.add_argument("--pid", type=scenario_options.whole, metavar="PID", help="the sockets of this process")
+    which.add_argument(
+        "--port", type=scenario_options.port, metavar="N", help="the sockets bound to this port, whoever has them"
+    )
     add_output(parser)
 
 
@@ -44,8 +47,6 @@ def run(arguments: argparse.Namespace) -> int:
         sockets = process_sockets.of_process(arguments.pid)
         head = f"process {arguments.pid} ({process_sockets.command_of(arguments.pid)})"
     else:
-        if not 0 < arguments.port < 65536:
-            raise Problem(Place("--port"), f"expected a port from 1 to 65535, got {arguments.port}")
         sockets = process_sockets.of_port(arguments.port)
         head = f"port {arguments.port}"
     found = scenarios_of(sockets, Counter())

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from typing import NoReturn, TextIO
 
 from bindmatrix import __version__
-from bindmatrix.errors import BindmatrixError, defect, nearest
+from bindmatrix.errors import BindmatrixError, defect, nearest, short
 from bindmatrix.quoting import terminal as plain
 
 OK, DIVERGES, WRONG, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
@@ -126,7 +126,7 @@ def _told(arguments: list[str]) -> int:
         return _main(arguments)
     except BindmatrixError as error:
         sys.stdout.flush()
-        _say(str(error))
+        _say("\n".join(map(short, str(error).split("\n"))))
         return WRONG
     except KeyboardInterrupt:
         _say("interrupted")
@@ -190,7 +190,7 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with status 2."""
-        self.exit(WRONG, f"{self.prog}: {message}; see '{self.prog} --help'\n")
+        self.exit(WRONG, f"{self.prog}: {short(message)}; see '{self.prog} --help'\n")
 
 
 def _wrapped(paragraph: str) -> str:

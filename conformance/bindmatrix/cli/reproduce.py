@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bindmatrix.cli import inputs
+from bindmatrix.cli import inputs, scenario_options
 from bindmatrix.cli.main import OK, WRONG
 from bindmatrix.errors import Place, Problem, file_problems, nearest, parsing
 from bindmatrix.execute.hosts import this_host
@@ -54,15 +54,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="all",
         help="one program alone, the C program for Windows alone, or the report, which holds both programs (default)",
     )
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="the port, where its number matters")
+    parser.add_argument(
+        "--port", type=scenario_options.port, default=0, metavar="N", help="the port, where its number matters"
+    )
     parser.add_argument("--output", metavar="DIR", help="write files there instead of printing")
     parser.add_argument("--json", action="store_true", help="print an object: file name to text")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print or write the programs and the report."""
-    if not 0 <= arguments.port <= 65535:
-        raise Problem(Place("--port"), f"expected a port from 1 to 65535, got {arguments.port}")
     scenario = _one(arguments.scenario)
     facts, observed, damage = _host(arguments.host, scenario)
     expect = cases.given_outcomes(arguments.expect, scenario) if arguments.expect is not None else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bindmatrix.errors import whole_number
 from bindmatrix.execute.hosts import MOST_WORKERS
 from bindmatrix.run.plan import Plan
 
@@ -12,6 +13,8 @@ _QUICK_EXAMPLES = 1000
 _EXAMPLES = 20_000
 _QUICK_DELIVERIES = 100
 _DELIVERIES = 600
+#: numbers of more than 18 digits are refused
+_MOST_WHOLE = 10**18 - 1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,16 +57,18 @@ def plan(arguments: argparse.Namespace) -> Plan:
 
 def whole(text: str) -> int:
     """A whole number, for argparse."""
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
-    return int(text)
+    number = whole_number(text, _MOST_WHOLE)
+    if number is None:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at most 18 digits, got {text[:80]!r}")
+    return number
 
 
 def workers(text: str) -> int:
     """A number of processes, for argparse."""
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MOST_WORKERS):
-        raise argparse.ArgumentTypeError(f"expected a number from 1 to {MOST_WORKERS}, got {text!r}")
-    return int(text)
+    number = whole_number(text, MOST_WORKERS)
+    if not number:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to {MOST_WORKERS}, got {text[:80]!r}")
+    return number
 
 
 def path(text: str) -> Path:
@@ -75,13 +80,16 @@ def path(text: str) -> Path:
 
 def port(text: str) -> int:
     """The number of a port, for argparse."""
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65535):
-        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text!r}")
-    return int(text)
+    number = whole_number(text, 65535)
+    if not number:
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text[:80]!r}")
+    return number
 
 
 def _shard(text: str) -> tuple[int, int]:
     part, slash, parts = text.partition("/")
-    if not (slash and part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
-        raise argparse.ArgumentTypeError(f"expected K/N with K from 1 to N, got {text!r}")
-    return int(part), int(parts)
+    of = whole_number(parts, _MOST_WHOLE) or 0
+    number = whole_number(part, of)
+    if not (slash and number):
+        raise argparse.ArgumentTypeError(f"expected K/N with K from 1 to N, got {text[:80]!r}")
+    return number, of

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
-from bindmatrix.errors import Place, Problem, nearest
+from bindmatrix.errors import Place, Problem, nearest, whole_number
 from bindmatrix.generate.axes import CONNECTION, ENDINGS, USER
 from bindmatrix.not_modelled import plain, why_not
 from bindmatrix.notation import HERE, OPTIONS, REMOTE, SOCKET_KINDS, Scenario, parse, words_with_columns
@@ -120,9 +120,10 @@ class _Question:
         self.notes[f"no address was named, so this is about {group.addresses[0]}"] = None
 
     def _count(self, place: Place, word: str) -> None:
-        count = int(word.lower().removeprefix("workers="))
-        if not 2 <= count <= _MOST_WORKERS:
-            raise Problem(place, f"expected 2 to {_MOST_WORKERS} workers, got {count}", source=self.text)
+        text = word.lower().removeprefix("workers=")
+        count = whole_number(text, _MOST_WORKERS)
+        if count is None or count < 2:
+            raise Problem(place, f"expected 2 to {_MOST_WORKERS} workers, got {text[:80]}", source=self.text)
         self.workers = count
         self.words.add("workers")
 

@@ -309,7 +309,9 @@ def of_recordings(recordings: Iterable[Recording], name: str = "", facts: Mappin
 
 def _nameless(recording: Recording, first: list[Observation]) -> Problem:
     """What is wrong with a recording of no system; ``first`` is what it begins with."""
+    if recording.problem is not None and (not first or recording.problem.place.line <= 1):
+        return recording.problem
     if not first:
-        return recording.problem or Problem(Place(recording.name), "holds no observations")
+        return Problem(Place(recording.name), "holds no observations")
     advice = 'name it in a facts.json beside it, {"os": "linux"}, or (a single host) with --os'
     return Problem(Place(recording.name), f"does not say which system it is from; {advice}")

@@ -49,6 +49,9 @@ MOST_HELD = 200_000_000
 _BATCH = 1 << 16
 #: witnesses of a kit, at most
 _MOST_WITNESSES = 10_000
+#: bytes of ``verdicts.json`` that are read, and where a run says in it what it wrote
+_MOST_VERDICTS = 1 << 26
+_OF_FILE = re.compile(rb'"observations":\s*(\{[^{}]{0,1000000}\})')
 #: further runs of one scenario that count
 MOST_REPEATS = 100
 #: lists of outcomes that are remembered, at most
@@ -252,20 +255,19 @@ class Recording:
             return False
         try:
             header = json.loads(line)
-            name, host = header["format"], header.get("host", {})
+            name, host, kit = header["format"], _whole(header.get("host", {})), _whole(header.get("kit", {}))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return False
         if name != FORMAT:
             newer = isinstance(name, str) and name.startswith(_FORMAT_NAME)
             advice = "; it was written by a newer bindmatrix: update this one" if newer else ""
             raise Problem(Place(self.name, 1), f"expected format {FORMAT!r}, got {name!r}{advice}")
-        kit = header.get("kit", {})
-        self.kit = _whole(kit) if isinstance(kit, dict) else {}
+        self.kit = kit if isinstance(kit, dict) else {}
         if not isinstance(host, dict):
             raise Problem(Place(self.name, 1), "expected 'host' to hold the facts of the host")
         check_system(host.get("os", ""), Place(self.name, 1))
         # a recording cannot claim to be one of the evidence
-        self.host = {**{key: value for key, value in _whole(host).items() if key not in _OURS}, **self.host}
+        self.host = {**{key: value for key, value in host.items() if key not in _OURS}, **self.host}
         return True
 
     def _observation(self, line: str) -> Observation | None:
@@ -299,14 +301,19 @@ class Recording:
         scenario = _whole(data["scenario"])
         for lack in ("no_verdict", "unsupported"):
             if data.get(lack):
-                return Observation(scenario, None, lack.replace("_", "-"), _whole(str(data[lack])))
+                if not isinstance(data[lack], str):
+                    self._complain(self._line, f"expected {lack!r} to be the reason, a text")
+                    return None
+                return Observation(scenario, None, lack.replace("_", "-"), _whole(data[lack]))
         outcomes = _outcomes(data.get("outcomes"))
         if outcomes is None:
             self._complain(self._line, "expected 'outcomes' as a list of errno names, 'ok' or null")
             return None
         listed = data.get("repeats") or []
-        repeats = tuple(map(_outcomes, listed[:MOST_REPEATS])) if isinstance(listed, list) else ()
-        return Observation(scenario, outcomes, repeats=repeats)
+        if not isinstance(listed, list) or not all(one is None or _outcomes(one) is not None for one in listed):
+            self._complain(self._line, "expected 'repeats' as a list of lists of outcomes, null for a run without any")
+            return None
+        return Observation(scenario, outcomes, repeats=tuple(map(_outcomes, listed[:MOST_REPEATS])))
 
     def _complain(self, line: int, message: str) -> None:
         self.bad_lines += 1
@@ -364,20 +371,33 @@ def read(path: str | Path) -> Recording:
     with file_problems(path, "read"):
         stream = path.open("rb")
     recording = Recording(stream, str(path), _host_of_folder(path))
-    recording._written = _written(path)
+    try:
+        recording._written = _written(path)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is damaged"
+        recording._complain(0, f"cannot be compared with what its run wrote: {VERDICTS} beside it: {why}")
     return recording
 
 
 def _written(path: Path) -> dict[str, Any]:
-    """What the run that wrote ``path`` says of its bytes; nothing where no run says it."""
+    """What the run that wrote ``path`` says of its bytes; nothing where no run says it.
+
+    Raises ValueError or OSError where it says something that cannot be read.
+    """
     beside = path.parent / VERDICTS
-    if path.name != "observations.jsonl.gz" or not beside.is_file():
+    if path.name != "observations.jsonl.gz" or not os.path.lexists(beside):
         return {}
-    try:
-        said = json.loads(beside.read_bytes())["observations"]
-        return {key: said[key] for key in ("bytes", "sha256")}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    if not beside.is_file():  # a pipe would block
+        raise ValueError
+    with beside.open("rb") as file:
+        data = file.read(_MOST_VERDICTS)
+    found = _OF_FILE.search(data)
+    if found is None:
+        if data.rstrip()[-1:] not in (b"}", b"]"):
+            raise ValueError
         return {}
+    said = json.loads(found[1])
+    return {key: said[key] for key in ("bytes", "sha256") if key in said}
 
 
 class _TooLong(Exception):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bindmatrix import notation
-from bindmatrix.errors import Place, Problem, file_problems, nearest
+from bindmatrix.errors import Place, Problem, file_problems, nearest, whole_number
 from bindmatrix.notation import Scenario
 from bindmatrix.observe import scenario_input
 from bindmatrix.programs import process_sockets, python_source, strace_files, strace_run
@@ -20,6 +20,8 @@ from bindmatrix.programs.runtimes import Runtime, runtimes
 #: how long a command is traced: until it bound nothing new for so many seconds, at most so long
 _SETTLE, _TIMEOUT = 1.0, 30.0
 _HEAD = 4096
+#: the largest pid_t
+_MOST_PID = 2**31 - 1
 #: the place of what stands on the command line
 SCENARIO = Place("scenario", 1)
 
@@ -60,9 +62,10 @@ class Program:
 
 def programs(word: str) -> list[Program]:
     """The programs that ``word`` means; raises :class:`Problem` when it means none."""
-    if word.isascii() and word.isdigit():
-        found = scenarios_of(process_sockets.of_process(int(word)), Counter())
-        return _of_ports(found, f"process {word} ({process_sockets.command_of(int(word))})", Place(f"process {word}"))
+    pid = whole_number(word, _MOST_PID)
+    if pid is not None:
+        found = scenarios_of(process_sockets.of_process(pid), Counter())
+        return _of_ports(found, f"process {word} ({process_sockets.command_of(pid)})", Place(f"process {word}"))
     if word != "-" and not scenario_input.is_there(word):
         return [_of_runtime(word)] if "=" not in word else of_scenarios(word)
     what = "scenarios" if word == "-" else form(Path(word))
@@ -146,7 +149,7 @@ def _of_runtime(word: str) -> Program:
         advice = "" if "/" in word else nearest(word, runtimes())  # a path that was mistyped
         raise Problem(
             Place("program"),
-            f"{word!r} is neither a file nor a runtime{advice}; expected a scenario, a runtime of "
+            f"{word[:80]!r} is neither a file nor a runtime{advice}; expected a scenario, a runtime of "
             "docs/runtimes.md, a trace, the number of a process, or '-- COMMAND'",
         )
     return Program(

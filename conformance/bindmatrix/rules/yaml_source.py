@@ -14,14 +14,14 @@ from typing import Any
 
 import yaml
 
-from bindmatrix.errors import Place, Problem, Problems, file_problems, nearest, parsing
+from bindmatrix.errors import Place, Problem, Problems, file_problems, nearest, parsing, whole_number
 
 #: libyaml where PyYAML was built with it (about ten times faster), else the same in Python
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-#: longer numbers are refused; Python itself reads no number of 4,300 digits
-_MOST_DIGITS = 20
+#: larger numbers are refused
+_MOST_NUMBER = 10**18
 #: what looks like an alias; inside a text it is not one
 _ALIAS = re.compile(r"(?:^|[\s\[{,:-])\*")
 
@@ -150,10 +150,10 @@ class Reader:
     def number(self, node: yaml.Node, what: str) -> int:
         """A whole number, not negative."""
         text = self.text(node, what)
-        if not (text.isascii() and text.isdigit() and len(text) < _MOST_DIGITS):
+        number = whole_number(text, _MOST_NUMBER)
+        if number is None:
             self.problem(node, f"expected {what} as a whole number, got {text[:80]!r}")
-            return 0
-        return int(text)
+        return number or 0
 
 
 def plain(path: Path) -> Any:
