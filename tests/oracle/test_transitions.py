@@ -113,3 +113,29 @@ def test_a_kind_of_socket_that_a_rule_refuses_need_not_be_described() -> None:
     assert Oracle(lwip).predict("a=vsock").outcomes == (None,)
     assert Oracle(model).predict("a=vsock").outcomes == ("EAFNOSUPPORT",)
     assert Oracle(model).predict("a=vsock a.close").outcomes == ("EAFNOSUPPORT", "EBADF")
+
+
+def test_a_rule_of_socket_may_ask_for_the_user() -> None:
+    linux = catalog.expectations("linux").at("6.18.44")
+    when = (("user.now", ("ordinary",)),)
+    refuses = CallRule(id="root", section="socket", action=REFUSE, errors=("EPERM",), why="for root alone", when=when)
+    oracle = Oracle(replace(linux, rules={**linux.rules, "socket": (refuses,)}))
+    assert oracle.predict("a=vsock user=1001 b=vsock").outcomes == ("ok", "ok", "EPERM")
+
+
+def test_a_unix_socket_that_connects_to_its_own_name_is_no_client_of_another(not_ok: NotOk) -> None:
+    assert not_ok("gvisor", "20250429", "a=unix a.bind=/x a.connect=/x") == "a.connect=EINVAL"
+    assert not_ok("gvisor", "20250429", "a=unix a.bind=/x b=unix b.bind=/y b.listen a.connect=/y") == ""
+
+
+def test_a_bind_to_a_dual_wildcard_that_failed_leaves_its_mark_whatever_failed_before(not_ok: NotOk) -> None:
+    """gVisor's connect() then gives the port back, whoever has it.  A bind() that fails on an IPv4 wildcard leaves no
+    mark."""
+    taken = "b=tcp4 b.bind=0.0.0.0 b.listen a=tcp6 a.v6only=0"
+    client = "a.connect=::ffff:127.0.0.1"
+    release = "20250429"
+    dual, mapped = "a.bind=::", "a.bind=::ffff:0.0.0.0"
+    fails = "a.bind=EADDRINUSE"
+    assert not_ok("gvisor", release, f"{taken} {mapped} {client}") == fails
+    assert not_ok("gvisor", release, f"{taken} {dual} {client}") == f"{fails} a.connect=?"
+    assert not_ok("gvisor", release, f"{taken} {mapped} {dual} {client}") == f"{fails} {fails} a.connect=?"

@@ -82,8 +82,7 @@ class Transitions:
             sock = sock._replace(socket=kind.protocol, ports=kind.protocol if ports == "own" else "")
             rules = self.decide("socket", Call("socket", state.user), sock, state)
             if kind.protocol not in self.stack.sockets and not any(rule.action == REFUSE for rule in rules):
-                undescribed = lost(state, "kind", made=step.socket)
-                return [Branch("ok", API["kind"], undescribed, unknown=True), *failures([state], API["kind"])]
+                return not_described(lost(state, "kind", made=step.socket), state, rules=API["kind"])
             return self._branches(rules or API["plain"], [state], with_socks(state, (*state.socks, sock)))
         return [Branch("ok", API["plain"], with_socks(state, (*state.socks, sock)))]
 

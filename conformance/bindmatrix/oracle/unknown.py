@@ -41,9 +41,9 @@ def beside(state: State, step: Step, why: str) -> list[Branch]:
     return [Branch(ANYTHING, API[why], after, unknown=True)]
 
 
-def not_described(done: State, *failed: State) -> list[Branch]:
+def not_described(done: State, *failed: State, rules: tuple[Rule, ...] = API["unknown"]) -> list[Branch]:
     """A call that no rule describes: it succeeds with ``done``, or fails with one of ``failed``."""
-    return [Branch("ok", API["unknown"], done, unknown=True), *failures(failed)]
+    return [Branch("ok", rules, done, unknown=True), *failures(failed, rules)]
 
 
 def failures(states: Iterable[State], rules: tuple[Rule, ...] = API["unknown"]) -> list[Branch]:
