@@ -59,9 +59,17 @@ _REFERENCE = (
 )
 #: module -> the tests that are meant to notice; few and quick ones, since each survivor is run through all of them
 TESTS = {
-    "judge/diff.py": ("tests/cli/test_diff.py",),
-    "judge/host_table.py": ("tests/judge/test_columns.py", "tests/judge/test_digest.py"),
-    "judge/prefix_cache.py": ("tests/judge/test_verdicts.py", "tests/judge/test_columns.py"),
+    "judge/diff.py": ("tests/judge/test_diff.py", "tests/cli/test_diff.py"),
+    "judge/host_table.py": (
+        "tests/judge/test_host_table.py",
+        "tests/judge/test_columns.py",
+        "tests/judge/test_digest.py",
+    ),
+    "judge/prefix_cache.py": (
+        "tests/judge/test_prefix_cache.py",
+        "tests/judge/test_verdicts.py",
+        "tests/judge/test_columns.py",
+    ),
     "judge/shrink.py": ("tests/judge/test_shrink.py",),
     "judge/summary.py": ("tests/judge/test_summary.py",),
     "judge/verdicts.py": ("tests/judge/test_verdicts.py",),
