@@ -376,3 +376,24 @@ def test_one_line_says_why_it_cannot_run(
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_nothing_is_left_by_a_process_that_is_killed_between_scenarios() -> None:
+    """Failed first: where no file system may be mounted, the folder for the names of Unix sockets stayed in /tmp."""
+    command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /tmp && exec "$@"', "sh"]
+    command += ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
+    command += [str(c_executor.program()), "--namespace", "none"]
+    if shutil.which("unshare") is None or shutil.which("setpriv") is None:
+        pytest.skip("needs util-linux")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(b"a=unix a.bind=/x b=unix b.bind=/x\n")
+            process.stdin.flush()
+            if not process.stdout.readline():
+                pytest.skip("may not mount here")
+            assert json.loads(process.stdout.readline())["outcomes"][-1] == "EADDRINUSE"
+            assert list(Path(f"/proc/{process.pid}/root/tmp").iterdir()) == []
+        finally:
+            process.kill()
