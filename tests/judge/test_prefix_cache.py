@@ -164,6 +164,7 @@ def test_what_it_takes_grows_with_every_segment_and_ends_with_forget(monkeypatch
     segment, character, step = 500, 2, 300
     suffix = segment + character * len(second) + 2 * step
     prefix = segment + character * len(first) + 2 * step
+    assert sizes[0] == 0
     assert [after - before for before, after in pairwise(sizes)] == [prefix + suffix, 0, suffix, prefix]
     cache.forget()
     assert size() == 0
