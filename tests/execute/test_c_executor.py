@@ -47,6 +47,7 @@ WITNESSES = [
     "a=udp4 a.bind=127.0.0.1 deliver_flow=127.0.0.1 a.close deliver_flow=127.0.0.1 deliver=127.0.0.1",
     "a=tcp4 a.bind=0.0.0.0 a.listen c=tcp4 c.connect=0.0.0.0 deliver=127.0.0.9 deliver=192.0.2.1",
     "a=udp4 a.bind=0.0.0.0 b=udp4 b.reuseaddr=1 b.bind=127.255.255.255 deliver=127.255.255.255 deliver=::",
+    "a=tcp4 deliver=127.255.255.255 a.close deliver=127.255.255.255 b=unix deliver=127.255.255.255 deliver=/x",
     "a=udp6 a.bind=:: a.connect=::ffff:127.9.9.9 deliver=::ffff:0.0.0.0 deliver=0.0.0.0 deliver=::1",
     "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept deliver=0.0.0.0",
     "a=udplite4 a.bind=127.0.0.1 b=mptcp4 b.bind=127.0.0.1 b.listen deliver=127.0.0.1",
@@ -376,3 +377,24 @@ def test_one_line_says_why_it_cannot_run(
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_nothing_is_left_by_a_process_that_is_killed_between_scenarios() -> None:
+    """Failed first: where no file system may be mounted, the folder for the names of Unix sockets stayed in /tmp."""
+    command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /tmp && exec "$@"', "sh"]
+    command += ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
+    command += [str(c_executor.program()), "--namespace", "none"]
+    if shutil.which("unshare") is None or shutil.which("setpriv") is None:
+        pytest.skip("needs util-linux")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(b"a=unix a.bind=/x b=unix b.bind=/x\n")
+            process.stdin.flush()
+            if not process.stdout.readline():
+                pytest.skip("may not mount here")
+            assert json.loads(process.stdout.readline())["outcomes"][-1] == "EADDRINUSE"
+            assert list(Path(f"/proc/{process.pid}/root/tmp").iterdir()) == []
+        finally:
+            process.kill()

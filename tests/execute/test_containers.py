@@ -19,7 +19,8 @@ CONTAINERS: dict[str, tuple[str, list[str], list[str]]] = {
     "no capabilities, user namespaces": (UP, [ALL], []),
     "CAP_SYS_ADMIN without CAP_NET_ADMIN": (":", ["-net_admin"], []),
     "lo down, nothing to raise it with": (":", ["-net_admin,-sys_admin"], []),
-    "somaxconn of 8, leased ports": (f"{UP} && echo 8 > /proc/sys/net/core/somaxconn", ["-sys_admin"], []),
+    "somaxconn of 30, leased ports": (f"{UP} && echo 30 > /proc/sys/net/core/somaxconn", ["-sys_admin"], []),
+    "somaxconn of 33, leased ports": (f"{UP} && echo 33 > /proc/sys/net/core/somaxconn", ["-sys_admin"], []),
     "ephemeral range of 2, leased ports": (
         f"{UP} && echo 40000 40001 > /proc/sys/net/ipv4/ip_local_port_range",
         ["-sys_admin"],
@@ -63,5 +64,6 @@ def test_nothing_diverges(name: str, tmp_path: Path) -> None:
     wrong = [(group["scenario"], group["actual"]) for group in summary["groups"] if group["kind"] == "diverges"]
     assert summary["verdicts"]["diverges"] == 0, (summary["host"], wrong[:5])
     assert summary["total"] > 1_000
+    assert any("somaxconn" in reason for reason in summary["reasons"]["unsupported"]) == ("of 30" in name)
     if "lo down" not in name:
         assert summary["verdicts"]["conforms"] > 500, summary["reasons"]

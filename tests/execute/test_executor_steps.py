@@ -53,6 +53,24 @@ def test_outcomes_that_are_the_same_on_every_unix(executor: Executor, scenario: 
     assert executor.run(scenario) == outcomes
 
 
+@pytest.mark.skipif(not module.LINUX, reason="the errno tells who sends on Linux alone")
+@pytest.mark.parametrize(
+    ("sockets", "outcome"),
+    [
+        ("a=tcp4", "ENETUNREACH"),
+        ("a=udp4 b=tcp4", "ENETUNREACH"),
+        ("a=tcp4 a.close", "EACCES"),
+        ("a=tcp4 a.close b=udp4", "EACCES"),
+        ("a=unix", "EACCES"),
+    ],
+)
+def test_clients_connect_if_a_stream_socket_is_open_and_send_datagrams_otherwise(
+    executor: Executor, sockets: str, outcome: str
+) -> None:
+    """Failed first: without an open socket the first one of the scenario decided, which the rules do not know."""
+    assert executor.run(f"{sockets} deliver=127.255.255.255")[-1] == outcome
+
+
 @pytest.mark.skipif(not module.LINUX, reason="the errno of an address of the other family differs between systems")
 def test_an_address_of_the_other_family_reaches_the_kernel(executor: Executor) -> None:
     assert executor.run("a=tcp4 a.bind=::1 a.bind=::1,0 a.connect=::1 a.bind=127.0.0.1") == [

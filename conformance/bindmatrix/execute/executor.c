@@ -1369,8 +1369,9 @@ static void make_ports(const char *wanted)
 
 /* --- 6. names of Unix sockets --------------------------------------------------------------------------------------
  * A folder of our own.  On Linux it is a file system that is mounted nowhere (fsopen(2), since 5.2) and ends with this
- * process, however that ends.  Elsewhere, or where that is not allowed, it is one among the temporary files, under a
- * lock: whoever makes the next one removes those that nobody holds any more. */
+ * process, however that ends.  Elsewhere, or where that is not allowed, it is one among the temporary files for each
+ * scenario, under a lock.  A process that is killed in such a scenario leaves it there; the next that needs one removes
+ * those that nobody holds any more. */
 
 #ifndef _WIN32
 static struct {
@@ -1437,11 +1438,13 @@ static void sweep_folder(const char *path)
 static int locked_folder(void)
 {
     static const char PARENT[] = "/tmp", PREFIX[] = "bindmatrix-"; /* short: sun_path holds about 100 bytes */
-    DIR *listing = opendir(PARENT);
+    static int swept;
+    DIR *listing = swept ? NULL : opendir(PARENT);
     struct dirent *entry;
     char path[300];
     int descriptor;
 
+    swept = 1;
     while (listing && (entry = readdir(listing)) != NULL)
         if (!strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1)) {
             snprintf(path, sizeof path, "%s/%s", PARENT, entry->d_name);
@@ -1478,7 +1481,6 @@ static void need_folder(void)
         }
         folder.descriptor = descriptor;
     }
-    folder.used = 1;
 }
 
 static void close_folder(void)
@@ -1488,6 +1490,7 @@ static void close_folder(void)
         if (folder.temporary)
             rmdir(folder.path);
         close(folder.descriptor);
+        folder.descriptor = 0;
     }
 }
 #endif
@@ -2124,6 +2127,8 @@ static int refused_count(void)
     return 0;
 }
 
+#define NO_PORT_LEFT "the kernel has no port left to choose: net.ipv4.ip_local_port_range is too small"
+
 /* Whether the kernel has ports for as many clients as a delivery has. */
 static int chooses_ports(void)
 {
@@ -2145,7 +2150,7 @@ static void add_failure(int number)
 
     /* what TCP and UDP say when the kernel should choose a port and cannot; a full Unix socket says EAGAIN, too */
     if ((!strcmp(name, "EADDRNOTAVAIL") || !strcmp(name, "EAGAIN")) && !chooses_ports())
-        fail(NO_VERDICT, "the kernel has no port left for a client: net.ipv4.ip_local_port_range is too small");
+        fail(NO_VERDICT, NO_PORT_LEFT);
     add_other(name, 1);
 }
 
@@ -2304,7 +2309,10 @@ static void check_queue(void)
 
     if (length < 0)
         length = queue_length();
-    if (length < DELIVERIES)
+    if (length < DELIVERIES && !chooses_ports()) {
+        length = -1;
+        fail(NO_VERDICT, NO_PORT_LEFT);
+    } else if (length < DELIVERIES)
         fail(UNSUPPORTED, "a listener holds %d connections, a delivery has %d (somaxconn)", length, DELIVERIES);
 }
 
@@ -2537,28 +2545,20 @@ static void collect_servers(int inet, int family, int type, int protocol)
         qsort(tally.servers, tally.count, sizeof *tally.servers, by_name);
 }
 
-/* Clients are of the plainest kind that reaches somebody: TCP for MPTCP too, UDP-Lite for nothing else. */
+/* Clients connect if a stream socket is open, and send datagrams otherwise.  They are of the plainest kind that reaches
+ * somebody: TCP for MPTCP too, UDP-Lite if no other socket is open. */
 static int do_deliver(const struct place *place, int flow)
 {
     union any_address target;
     size_of_address size = to_address(place, port, &target);
-    int inet = place->family == AF_INET || place->family == AF_INET6, number = OK, streams, datagrams, protocol = 0;
+    int inet = place->family == AF_INET || place->family == AF_INET6, number = OK, streams, protocol = 0;
 
     collect_servers(inet, place->family, SOCK_DGRAM, -1);
-    datagrams = tally.count > 0;
     for (size_t i = 0; i < tally.count; i++)
         if (!i || tally.servers[i].end->protocol < protocol)
             protocol = tally.servers[i].end->protocol;
     collect_servers(inet, place->family, SOCK_STREAM, -1);
-    streams = tally.count > 0;
-    if (!streams && !datagrams) { /* nobody is there: the first socket of the scenario says which clients come */
-        streams = 1;
-        for (size_t i = 0; i < program.step_count; i++)
-            if (program.steps[i].code == SOCKET_) {
-                streams = program.steps[i].kind->type == SOCK_STREAM;
-                break;
-            }
-    }
+    streams = tally.count > 0 || place->family == FAMILY_VSOCK;
     if (streams && !flow && !is_multicast(place)) {
         number = deliver_connections(place->family, &target, size);
     } else {
@@ -2596,7 +2596,7 @@ static void check_place(const struct step *step)
 
     if (place->family == FAMILY_UNIX && place->name.at[0] == '/') {
 #ifndef _WIN32
-        need_folder();
+        folder.used = 1;
 #endif
     } else if (place->family == FAMILY_UNIX && !host.abstract) {
         fail(UNSUPPORTED, "abstract names of Unix sockets exist on Linux alone, and not everywhere there");
@@ -2628,6 +2628,22 @@ static void check_support(const struct step *step)
         fail(UNSUPPORTED, "this process cannot become another user (CAP_SETUID)");
     else if (step->place.family && step->code != JOIN)
         check_place(step);
+}
+
+/* The kernel should have chosen a port at step `at`, for a socket that never got one from the scenario: could it?
+ * `codes` holds the errors of the steps before. */
+static void check_chosen(size_t at, const int *codes)
+{
+    const struct step *steps = program.steps;
+    int has_port = 0;
+
+    for (size_t i = 0; i < at; i++)
+        if (steps[i].socket == steps[at].socket && steps[i].code == SOCKET_)
+            has_port = 0;
+        else if (steps[i].socket == steps[at].socket && (steps[i].code == BIND || steps[i].code == CHOSEN))
+            has_port |= !codes[i];
+    if (!has_port && !chooses_ports())
+        fail(NO_VERDICT, NO_PORT_LEFT);
 }
 
 /* Nothing of ours was on the port yet, so a refusal of the first bind is somebody else's doing. */
@@ -2670,9 +2686,10 @@ static void clean_up(int connections, int user)
         if (ends[i].sock != NO_SOCKET)
             discard(ends[i].sock, connections > 0);
 #ifndef _WIN32
-    if (folder.used)
+    if (folder.temporary)
+        close_folder(); /* the process may be killed before the next scenario */
+    else if (folder.used)
         clear_folder(folder.descriptor);
-    folder.used = 0;
 #endif
 }
 
@@ -2717,6 +2734,9 @@ static void run_steps(int connections)
 
         told.length = 0;
         number = run_step(step);
+        if ((step->code == CHOSEN || step->code == LISTEN || step->code == CONNECT) &&
+            (number == TIMED_OUT || number == EADDRINUSE || number == EADDRNOTAVAIL || number == EAGAIN))
+            check_chosen(i, codes);
         codes[i] = number > 0 ? number : 0;
         put(&output, i ? ",\"" : "\"");
         if (number == TOLD)
@@ -2746,6 +2766,9 @@ static void run_scenario(struct word text)
     int connections = 0, streams = 0, user = 0, plain = 1;
 
     failure = JUDGED;
+#ifndef _WIN32
+    folder.used = 0;
+#endif
     if (!parse(text)) {
         failure = NO_VERDICT;
     } else if (!host.carries) { /* outcomes would say nothing about this kernel */
@@ -2760,6 +2783,10 @@ static void run_scenario(struct word text)
                        step->kind->family != FAMILY_VSOCK;
             user |= step->code == USER;
         }
+#ifndef _WIN32
+        if (folder.used && !failure)
+            need_folder();
+#endif
         for (size_t i = 0; i < text.length; i++)
             plain &= text.at[i] >= ' ';
         if (!plain)

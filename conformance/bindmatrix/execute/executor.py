@@ -121,6 +121,10 @@ MAKE, NAMED = 16, 17  # SOCKET and BIND outside of IP
 ABROAD = 18  # SOCKET on another host
 BINDS = (BIND, MAPPED, NAMED)
 ADDRESSED = (BIND, MAPPED, CHOSEN, CONNECT)
+#: steps at which the kernel chooses a port for a socket that has none
+PORT_OF_KERNEL = (CHOSEN, LISTEN, CONNECT)
+#: what they get where it cannot: bind() and listen(), connect() of TCP, of UDP (EAGAIN, or nothing within the limit)
+NOT_CHOSEN = ("EADDRINUSE", "EADDRNOTAVAIL", "EAGAIN", "timeout")
 VERBS = {"bind": BIND, "listen": LISTEN, "connect": CONNECT, "read": READ, "close": CLOSE, "join": JOIN}
 GLOBALS = {"user": USER, "wait": WAIT, "deliver": DELIVER, "deliver_flow": FLOW}
 MAXIMUM = {"user": 2**32 - 2, "wait": 600_000}
@@ -719,12 +723,14 @@ class Folder:
     """A folder of our own for the names of Unix sockets.
 
     On Linux it is a file system that is mounted nowhere (fsopen(2), since 5.2) and ends with this process, however
-    that ends.  Elsewhere, or where that is not allowed, it is one among the temporary files, under a lock: whoever
-    makes the next one removes those that nobody holds any more.
+    that ends.  Elsewhere, or where that is not allowed, it is one among the temporary files for each scenario, under a
+    lock.  A process that is killed in such a scenario leaves it there; the next that needs one removes those that
+    nobody holds any more.
     """
 
     FSOPEN, FSCONFIG, FSMOUNT, NEWNS = 430, 431, 432, 0x20000
     PREFIX = "bindmatrix-"
+    _swept = False
 
     def __init__(self, own_users: bool) -> None:
         self.temporary = ""
@@ -752,9 +758,11 @@ class Folder:
         import tempfile
 
         parent = tempfile.gettempdir()
-        for name in os.listdir(parent):
-            if name.startswith(self.PREFIX):
-                self._sweep(os.path.join(parent, name))
+        if not Folder._swept:
+            Folder._swept = True
+            for name in os.listdir(parent):
+                if name.startswith(self.PREFIX):
+                    self._sweep(os.path.join(parent, name))
         self.temporary = tempfile.mkdtemp(prefix=self.PREFIX)
         descriptor = os.open(self.temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -1203,9 +1211,12 @@ class Executor:
                 if code in (SOCKET, ACCEPT, MAKE, ABROAD):
                     sockets[name] = _CLOSED
                 if code in ADDRESSED and _other_family(error):
-                    add(self._foreign(code, sockets[name], argument, len(outcomes)))
+                    outcome = self._foreign(code, sockets[name], argument, len(outcomes))
                 else:
-                    add(self._outcome(error, len(outcomes)))
+                    outcome = self._outcome(error, len(outcomes))
+                if code in PORT_OF_KERNEL and outcome in NOT_CHOSEN:
+                    _check_chosen(name, zip(steps, outcomes))  # noqa: B905
+                add(outcome)
 
     def _outcome(self, error: OSError, index: int) -> str:
         raw = getattr(error, "winerror", None)
@@ -1232,6 +1243,7 @@ class Executor:
 
     def _run_special(self, steps: List[Step]) -> List[str]:
         connections = 0
+        self._names = False
         self._abroad = tuple([name for code, name, _ in steps if code == ABROAD])
         for code, name, argument in steps:
             if name in self._abroad:
@@ -1257,6 +1269,8 @@ class Executor:
         self._made = next((step[2] for step in steps if step[0] in (SOCKET, MAKE)), (INET, STREAM))
         self._codes.clear()
         try:
+            if self._names:
+                self._need_folder()
             outcomes = self._steps(steps, port)
         finally:
             if user:
@@ -1266,12 +1280,27 @@ class Executor:
             self._connected = False
             self._links.clear()
             self._link_of.clear()
-            if self._folder and self._names:
-                self._folder.clear()
-                self._names = False
+            if self._names:
+                self._clear_folder()
         if self._leased or self._made[0] == VSOCK:  # vsocks know no namespaces before Linux 7.0
             self._first_bind(steps, outcomes)
         return outcomes
+
+    def _need_folder(self) -> None:
+        """The folder for names, made as the user that we are: those of a scenario may not mount."""
+        if self._folder is None:
+            try:
+                self._folder = Folder(self._ports.kind == "user")
+            except OSError as error:
+                raise NoVerdict("no folder for the names of Unix sockets: %s" % (error.strerror or error)) from None
+
+    def _clear_folder(self) -> None:
+        """Remove what the scenario left; the folder too, where a process that is killed now would leave it."""
+        if self._folder and self._folder.temporary:
+            self._folder.close()
+            self._folder = None
+        elif self._folder:
+            self._folder.clear()
 
     def _supported(self, code: int, argument: Any) -> None:
         if code == SOCKET:
@@ -1312,8 +1341,6 @@ class Executor:
     def _supported_elsewhere(self, code: int, address: str) -> None:
         if address[0] == "/":
             self._names = True
-            if self._folder is None:  # here, as ourselves: the users of a scenario may not mount
-                self._folder = Folder(self._ports.kind == "user")
         elif address[0] == "@" and not self.facts["abstract"]:
             raise Unsupported("abstract names of Unix sockets exist on Linux alone, and not everywhere there")
         elif address == "cid:own" and self._cid is None:
@@ -1529,13 +1556,16 @@ class Executor:
         return self._delivery(address, flow=True)
 
     def _delivery(self, address: str, flow: bool) -> str:
-        """Clients are of the plainest kind that reaches somebody: TCP for MPTCP too, UDP-Lite for nothing else."""
+        """Clients connect if a stream socket of this host is open, and send datagrams otherwise.
+
+        They are of the plainest kind that reaches somebody: TCP for MPTCP too, UDP-Lite if no other socket is open.
+        """
         family = _family(address) or (INET6 if ":" in address else INET)
         families = (INET, INET6) if family in (INET, INET6) else (family,)
         servers = [(name, sock) for name, sock in sorted(self._sockets.items()) if sock.fileno() >= 0]
-        servers = [(name, sock) for name, sock in servers if sock.family in families]
-        types = [sock.type for _, sock in servers] or [self._made[1]]
-        if not flow and STREAM in types and not _multicast(address):
+        servers = [(name, sock) for name, sock in servers if sock.family in families and name not in self._abroad]
+        connects = family == VSOCK or STREAM in [sock.type for _, sock in servers]
+        if not flow and connects and not _multicast(address):
             if self._queue is None:
                 self._queue = _short_queue()
             if self._queue:
@@ -1619,7 +1649,8 @@ def _ready(readers: List[socket], writers: List[socket], seconds: float) -> List
 
 
 #: what a client gets whose port the kernel should choose and cannot: TCP, UDP
-_NO_PORT_LEFT = (errno.EADDRNOTAVAIL, errno.EAGAIN)
+_NOT_CHOSEN = (errno.EADDRNOTAVAIL, errno.EAGAIN)
+_NO_PORT_LEFT = "the kernel has no port left to choose: net.ipv4.ip_local_port_range is too small"
 
 
 def _chooses_ports() -> bool:
@@ -1636,6 +1667,18 @@ def _chooses_ports() -> bool:
     return True
 
 
+def _check_chosen(name: str, done: Iterable[Tuple[Step, str]]) -> None:
+    """The kernel should have chosen a port for a socket that got none from the steps that are ``done``: could it?"""
+    has_port = False
+    for step, outcome in done:
+        if step[1] == name and step[0] in (SOCKET, MAKE):
+            has_port = False
+        elif step[1] == name and step[0] in (BIND, MAPPED, CHOSEN):
+            has_port = has_port or outcome == "ok"
+    if not has_port and not _chooses_ports():
+        raise NoVerdict(_NO_PORT_LEFT)
+
+
 class _Tally:
     """Who received what; ``text`` is the outcome of the delivery."""
 
@@ -1644,8 +1687,8 @@ class _Tally:
         self.others: Dict[str, int] = {}
 
     def fail(self, number: int) -> None:
-        if number in _NO_PORT_LEFT and not _chooses_ports():  # EAGAIN of a Unix socket: its queue is full
-            raise NoVerdict("the kernel has no port left for a client: net.ipv4.ip_local_port_range is too small")
+        if number in _NOT_CHOSEN and not _chooses_ports():  # EAGAIN of a Unix socket: its queue is full
+            raise NoVerdict(_NO_PORT_LEFT)
         self.add("refused" if number == errno.ECONNREFUSED else _error_name(number), 1)
 
     def fail_datagram(self, number: int) -> None:
@@ -2080,6 +2123,7 @@ def _short_queue() -> str:
     """Why a listener cannot hold the connections of a delivery before the first accept(), "" where it can."""
     family, address = (INET, "127.0.0.1") if _bindable(INET, "127.0.0.1") else (INET6, "::1")
     clients = []
+    why = ""
     with closing(socket(family, STREAM)) as listener:
         try:
             listener.bind((address, 0))
@@ -2089,11 +2133,13 @@ def _short_queue() -> str:
                 clients[-1].settimeout(LIMIT / 4)
                 clients[-1].connect(listener.getsockname())
         except OSError:
-            return "a listener holds %d connections, a delivery has %d (somaxconn)" % (len(clients) - 1, DELIVERIES)
+            why = "a listener holds %d connections, a delivery has %d (somaxconn)" % (len(clients) - 1, DELIVERIES)
         finally:
             for client in clients:
                 _discard(client, reset=True)
-    return ""
+    if why and not _chooses_ports():
+        raise NoVerdict(_NO_PORT_LEFT)
+    return why
 
 
 def _changes_user() -> bool:

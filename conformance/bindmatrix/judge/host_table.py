@@ -27,7 +27,6 @@ from bindmatrix.judge.results import Followed, Result, Results, Said, result
 from bindmatrix.judge.summary import Collector, Summary
 from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.observe.recordings import MOST_REPEATS, Observation, Recording
-from bindmatrix.oracle.oracle import Answer
 from bindmatrix.rules import catalog, confidence, provenance
 from bindmatrix.rules.model import Rule
 
@@ -167,10 +166,7 @@ class HostTableBuilder:
 
     def _judged(self, observation: Observation) -> int:
         verdict = self.judge.verdict(observation)
-        answers: list[Answer] = []
-        if verdict.kind != VerdictKind.NO_VERDICT or verdict.step >= 0:
-            answers = self.judge.answers(observation)
-        said = numbers(answers)
+        said = numbers(self.judge.answers(observation))
         result = self._result(verdict, said)
         number = self._numbers.get(result)
         if number is None:
@@ -233,11 +229,10 @@ class HostTableBuilder:
 
     def _decided(self, used: Mapping[int, int]) -> Counter[tuple[Rule, ...]]:
         """How many steps each rules decided."""
-        counts = Counter(chain.from_iterable([self._said[number] for number in used]))
+        counts: Counter[int] = Counter()
         for number, count in used.items():
-            if count > 1:
-                for said in self._said[number]:
-                    counts[said] += count - 1
+            for said in self._said[number]:
+                counts[said] += count
         decided: Counter[tuple[Rule, ...]] = Counter()
         for said, count in counts.items():
             decided[self.judge.oracle.answers[said].rules] += count
