@@ -8,7 +8,7 @@ import pytest
 from bindmatrix.notation import parse
 from bindmatrix.oracle.oracle import Edge, Oracle
 from bindmatrix.rules import catalog
-from bindmatrix.rules.model import SocketProfile
+from bindmatrix.rules.model import DeliverRule, SocketProfile
 
 LINUX = catalog.expectations("linux").at("6.18.44")
 #: no such section: the socket interface alone decides
@@ -172,3 +172,23 @@ def test_an_ipv6_socket_that_joins_a_group_of_ipv4_has_joined_it_or_failed() -> 
     assert edge.expected is None
     joined, failed = (edge.after(outcome).states for outcome in ("ok", "EINVAL"))
     assert [[sock.joined for sock in state.socks] for state in (*joined, *failed)] == [[("224.0.0.251",)], [()]]
+
+
+def test_a_lookup_of_which_nothing_is_known_may_have_changed_the_order_of_the_next() -> None:
+    """NetBSD moves a `::` that it found to the head of its chain; IPv4 finds the dual one, the older of the two."""
+    oracle = Oracle(catalog.expectations("netbsd").at("9.0"))
+    sockets = "a=udp6 a.v6only=0 a.reuseport=1 a.bind=:: b=udp6 b.v6only=1 b.reuseport=1 b.bind=::"
+    for before, expected in (("", "b"), ("deliver=127.0.0.1 ", "a"), ("deliver=0.0.0.0 ", ("a", "b"))):
+        assert last(oracle, f"{sockets} {before}deliver=::1").expected == expected
+
+
+def test_a_connection_of_which_nothing_is_known_may_have_changed_the_order_of_the_next() -> None:
+    netbsd = catalog.expectations("netbsd").at("9.0")
+    unknown = DeliverRule(id="unknown-ipv4", section="deliver", when=(("new.form", ("ipv4",)),), pick="unknown")
+    model = replace(netbsd, rules={**netbsd.rules, "deliver": (unknown, *netbsd.deliveries)})
+    sockets = "a=tcp6 a.v6only=0 a.reuseport=1 a.bind=:: a.listen b=tcp6 b.v6only=1 b.reuseport=1 b.bind=:: b.listen"
+    client = "c=tcp4 c.connect=127.0.0.1"
+    assert last(Oracle(netbsd), f"{sockets} deliver=::1").expected == "b"
+    assert last(Oracle(netbsd), f"{sockets} {client} c.close deliver=::1").expected == "a"
+    assert last(Oracle(model), f"{sockets} {client}").expected is None
+    assert last(Oracle(model), f"{sockets} {client} c.close deliver=::1").expected == ("a", "b")
