@@ -51,6 +51,8 @@ _ORACLE = tuple(
         *sorted({path.stem for path in (ROOT / "tests" / "oracle").glob("test_*.py")} - {*_FIRST, *_LONG}),
     )
 )
+#: what is about calls and about who receives
+_CALLS = tuple(f"tests/oracle/{name}.py" for name in (*_FIRST, "test_delivery", "test_unknown"))
 #: the comparison with the reference evaluator, without the walks over every system
 _REFERENCE = (
     "tests/oracle/test_evaluators.py",
@@ -59,13 +61,21 @@ _REFERENCE = (
 )
 #: module -> the tests that are meant to notice; few and quick ones, since each survivor is run through all of them
 TESTS = {
-    "judge/diff.py": ("tests/cli/test_diff.py",),
-    "judge/host_table.py": ("tests/judge/test_columns.py", "tests/judge/test_digest.py"),
-    "judge/prefix_cache.py": ("tests/judge/test_verdicts.py", "tests/judge/test_columns.py"),
+    "judge/diff.py": ("tests/judge/test_diff.py", "tests/cli/test_diff.py"),
+    "judge/host_table.py": (
+        "tests/judge/test_host_table.py",
+        "tests/judge/test_columns.py",
+        "tests/judge/test_digest.py",
+    ),
+    "judge/prefix_cache.py": (
+        "tests/judge/test_prefix_cache.py",
+        "tests/judge/test_verdicts.py",
+        "tests/judge/test_columns.py",
+    ),
     "judge/shrink.py": ("tests/judge/test_shrink.py",),
     "judge/summary.py": ("tests/judge/test_summary.py",),
     "judge/verdicts.py": ("tests/judge/test_verdicts.py",),
-    "oracle/arrivals.py": _ORACLE,
+    "oracle/arrivals.py": _CALLS,
     "oracle/branches.py": _ORACLE,
     "oracle/conditions.py": (*_ORACLE, *_REFERENCE),
     "oracle/connections.py": _ORACLE,
@@ -78,7 +88,7 @@ TESTS = {
     "oracle/prediction.py": ("tests/oracle/test_prediction.py", "tests/oracle/test_engine.py"),
     "oracle/sharing.py": ("tests/oracle/test_sharing.py", "tests/answers/test_reason.py"),
     "oracle/trace.py": ("tests/oracle/test_trace.py",),
-    "oracle/transitions.py": _ORACLE,
+    "oracle/transitions.py": _CALLS,
     "oracle/unknown.py": _ORACLE,
     "oracle/variants.py": ("tests/oracle/test_variants.py", "tests/oracle/test_engine.py"),
 }

@@ -47,6 +47,7 @@ WITNESSES = [
     "a=udp4 a.bind=127.0.0.1 deliver_flow=127.0.0.1 a.close deliver_flow=127.0.0.1 deliver=127.0.0.1",
     "a=tcp4 a.bind=0.0.0.0 a.listen c=tcp4 c.connect=0.0.0.0 deliver=127.0.0.9 deliver=192.0.2.1",
     "a=udp4 a.bind=0.0.0.0 b=udp4 b.reuseaddr=1 b.bind=127.255.255.255 deliver=127.255.255.255 deliver=::",
+    "a=tcp4 deliver=127.255.255.255 a.close deliver=127.255.255.255 b=unix deliver=127.255.255.255 deliver=/x",
     "a=udp6 a.bind=:: a.connect=::ffff:127.9.9.9 deliver=::ffff:0.0.0.0 deliver=0.0.0.0 deliver=::1",
     "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 x=a.accept deliver=0.0.0.0",
     "a=udplite4 a.bind=127.0.0.1 b=mptcp4 b.bind=127.0.0.1 b.listen deliver=127.0.0.1",

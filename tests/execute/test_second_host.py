@@ -43,6 +43,8 @@ def outcomes(*scenarios: str, rights: tuple[str, ...] = ()) -> list[dict[str, ob
         # nothing is left of a connection that was reset
         ("a=tcp4 a.bind=0.0.0.0 a.listen c=remote4 c.connect=192.0.2.1 a.close b=tcp4 b.bind=0.0.0.0", "ok"),
         ("c=remote4 c.connect=192.0.2.1", "ECONNREFUSED"),
+        # failed first: the stream socket of the other host made the clients of this one connect
+        ("c=remote4 a=udp4 a.bind=127.0.0.1 deliver=127.0.0.1", "a:32"),
         # whoever the user here is
         (f"user=1001 {SERVED} x.close c.read c.close a.close user=0 user=1002 b=tcp4 b.bind=0.0.0.0", "EADDRINUSE"),
         (f"{SERVED} user=1001 d=remote4 d.connect=192.0.2.1 y=a.accept", "ok"),

@@ -37,18 +37,21 @@ def test_states_keep_what_some_rule_asks_for() -> None:
 
 
 def test_any_error_is_a_refused_call_but_not_a_refused_delivery() -> None:
-    assert Answer("refused", ()).accepts("EACCES")
-    assert not Answer("refused", (), delivers=True).accepts("EACCES")
+    assert Answer("refused", (), 0).accepts("EACCES")
+    assert not Answer("refused", (), 0, delivers=True).accepts("EACCES")
 
 
 def test_what_was_observed_decides_where_a_run_goes_on() -> None:
     """An error that no branch names goes where any error goes; an ``ok`` that none names tells nothing."""
     whole, bound, failed, other = Node(()), Node(()), Node(()), Node(())
-    edge = Edge(None, (), whole, {"EINVAL": other, "refused": failed})
-    assert [edge.after(outcome) for outcome in ("ok", "EINVAL", "EACCES")] == [whole, other, failed]
-    assert Edge(None, (), whole, {"ok": bound, "EINVAL": other}).after("ok") is bound
-    assert Edge(None, (), whole, {"ok": bound, "EINVAL": other}).after("EACCES") is whole
-    assert Edge("ok", (), whole, {}).after("EACCES") is whole
+
+    def after(branches: dict[str, Node], *outcomes: str) -> list[Node]:
+        edge = Edge(None, (), 0, whole, branches, delivers=False)
+        return [edge.after(outcome) for outcome in outcomes]
+
+    assert after({"EINVAL": other, "refused": failed}, "ok", "EINVAL", "EACCES") == [whole, other, failed]
+    assert after({"ok": bound, "EINVAL": other}, "ok", "EACCES") == [bound, whole]
+    assert after({}, "EACCES") == [whole]
 
 
 @pytest.mark.parametrize(("before", "outcome"), [("a.reuseaddr=1 ", "ok"), ("", "EADDRINUSE")])

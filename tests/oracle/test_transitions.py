@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
+from bindmatrix.oracle.oracle import Oracle
+from bindmatrix.rules import catalog
+from bindmatrix.rules.model import REFUSE, CallRule
 
 NotOk = Callable[[str, str, str], str]
 
@@ -81,3 +85,57 @@ def test_a_udp_socket_connects_to_a_broadcast_address_only_where_a_rule_speaks_o
     assert not_ok("linux", "6.18.44", "a=udp4 a.broadcast=1 a.connect=255.255.255.255") == "a.connect=?"
     for os, release in [("windows", "10.0.20348"), ("illumos", "2021.04"), ("gvisor", "20221219")]:
         assert not_ok(os, release, "a=udp4 a.connect=127.255.255.255") == "a.connect=?"
+
+
+@pytest.mark.parametrize(
+    ("os", "release", "outcome"),
+    [("freebsd", "14.1", "EAFNOSUPPORT"), ("macos", "15.5", "EAFNOSUPPORT"), ("netbsd", "9.0", "EINVAL")],
+)
+def test_the_unspecified_ipv6_address_is_an_ipv6_destination(
+    not_ok: NotOk, os: str, release: str, outcome: str
+) -> None:
+    """An IPv4-mapped source never goes to an IPv6 destination."""
+    text = "a=tcp6 a.v6only=0 a.bind=::ffff:127.0.0.1 a.connect=::"
+    assert not_ok(os, release, text) == f"a.connect={outcome}"
+
+
+@pytest.mark.parametrize("call", ["a.listen", "a.bind=127.0.0.1", "a.read", "x=a.accept", "a.reuseaddr=1", "a.close"])
+def test_a_call_on_a_closed_socket_fails_even_where_nothing_else_is_known(not_ok: NotOk, call: str) -> None:
+    name = call.partition("=")[0]
+    for before in ("a=tcp4 a.close", "a=tcp4 b=udp4 b.bind=0.0.0.0 b.connect=127.0.0.1 b.connect=127.0.0.2 a.close"):
+        assert not_ok("linux", "6.18.44", f"{before} {call}").split()[-1] == f"{name}=EBADF"
+
+
+def test_a_kind_of_socket_that_a_rule_refuses_need_not_be_described() -> None:
+    lwip = catalog.expectations("lwip").at("2.1.3")
+    refuses = CallRule(id="no-vsock", section="socket", action=REFUSE, errors=("EAFNOSUPPORT",), why="there is none")
+    model = replace(lwip, rules={**lwip.rules, "socket": (refuses,)})
+    assert Oracle(lwip).predict("a=vsock").outcomes == (None,)
+    assert Oracle(model).predict("a=vsock").outcomes == ("EAFNOSUPPORT",)
+    assert Oracle(model).predict("a=vsock a.close").outcomes == ("EAFNOSUPPORT", "EBADF")
+
+
+def test_a_rule_of_socket_may_ask_for_the_user() -> None:
+    linux = catalog.expectations("linux").at("6.18.44")
+    when = (("user.now", ("ordinary",)),)
+    refuses = CallRule(id="root", section="socket", action=REFUSE, errors=("EPERM",), why="for root alone", when=when)
+    oracle = Oracle(replace(linux, rules={**linux.rules, "socket": (refuses,)}))
+    assert oracle.predict("a=vsock user=1001 b=vsock").outcomes == ("ok", "ok", "EPERM")
+
+
+def test_a_unix_socket_that_connects_to_its_own_name_is_no_client_of_another(not_ok: NotOk) -> None:
+    assert not_ok("gvisor", "20250429", "a=unix a.bind=/x a.connect=/x") == "a.connect=EINVAL"
+    assert not_ok("gvisor", "20250429", "a=unix a.bind=/x b=unix b.bind=/y b.listen a.connect=/y") == ""
+
+
+def test_a_bind_to_a_dual_wildcard_that_failed_leaves_its_mark_whatever_failed_before(not_ok: NotOk) -> None:
+    """gVisor's connect() then gives the port back, whoever has it.  A bind() that fails on an IPv4 wildcard leaves no
+    mark."""
+    taken = "b=tcp4 b.bind=0.0.0.0 b.listen a=tcp6 a.v6only=0"
+    client = "a.connect=::ffff:127.0.0.1"
+    release = "20250429"
+    dual, mapped = "a.bind=::", "a.bind=::ffff:0.0.0.0"
+    fails = "a.bind=EADDRINUSE"
+    assert not_ok("gvisor", release, f"{taken} {mapped} {client}") == fails
+    assert not_ok("gvisor", release, f"{taken} {dual} {client}") == f"{fails} a.connect=?"
+    assert not_ok("gvisor", release, f"{taken} {mapped} {dual} {client}") == f"{fails} {fails} a.connect=?"

@@ -2545,28 +2545,20 @@ static void collect_servers(int inet, int family, int type, int protocol)
         qsort(tally.servers, tally.count, sizeof *tally.servers, by_name);
 }
 
-/* Clients are of the plainest kind that reaches somebody: TCP for MPTCP too, UDP-Lite for nothing else. */
+/* Clients connect if a stream socket is open, and send datagrams otherwise.  They are of the plainest kind that reaches
+ * somebody: TCP for MPTCP too, UDP-Lite if no other socket is open. */
 static int do_deliver(const struct place *place, int flow)
 {
     union any_address target;
     size_of_address size = to_address(place, port, &target);
-    int inet = place->family == AF_INET || place->family == AF_INET6, number = OK, streams, datagrams, protocol = 0;
+    int inet = place->family == AF_INET || place->family == AF_INET6, number = OK, streams, protocol = 0;
 
     collect_servers(inet, place->family, SOCK_DGRAM, -1);
-    datagrams = tally.count > 0;
     for (size_t i = 0; i < tally.count; i++)
         if (!i || tally.servers[i].end->protocol < protocol)
             protocol = tally.servers[i].end->protocol;
     collect_servers(inet, place->family, SOCK_STREAM, -1);
-    streams = tally.count > 0;
-    if (!streams && !datagrams) { /* nobody is there: the first socket of the scenario says which clients come */
-        streams = 1;
-        for (size_t i = 0; i < program.step_count; i++)
-            if (program.steps[i].code == SOCKET_) {
-                streams = program.steps[i].kind->type == SOCK_STREAM;
-                break;
-            }
-    }
+    streams = tally.count > 0 || place->family == FAMILY_VSOCK;
     if (streams && !flow && !is_multicast(place)) {
         number = deliver_connections(place->family, &target, size);
     } else {

@@ -1556,13 +1556,16 @@ class Executor:
         return self._delivery(address, flow=True)
 
     def _delivery(self, address: str, flow: bool) -> str:
-        """Clients are of the plainest kind that reaches somebody: TCP for MPTCP too, UDP-Lite for nothing else."""
+        """Clients connect if a stream socket of this host is open, and send datagrams otherwise.
+
+        They are of the plainest kind that reaches somebody: TCP for MPTCP too, UDP-Lite if no other socket is open.
+        """
         family = _family(address) or (INET6 if ":" in address else INET)
         families = (INET, INET6) if family in (INET, INET6) else (family,)
         servers = [(name, sock) for name, sock in sorted(self._sockets.items()) if sock.fileno() >= 0]
-        servers = [(name, sock) for name, sock in servers if sock.family in families]
-        types = [sock.type for _, sock in servers] or [self._made[1]]
-        if not flow and STREAM in types and not _multicast(address):
+        servers = [(name, sock) for name, sock in servers if sock.family in families and name not in self._abroad]
+        connects = family == VSOCK or STREAM in [sock.type for _, sock in servers]
+        if not flow and connects and not _multicast(address):
             if self._queue is None:
                 self._queue = _short_queue()
             if self._queue:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations, product
 from typing import Any, NamedTuple
 
 from bindmatrix.errors import Problem
-from bindmatrix.notation import Step, parse, step
+from bindmatrix.notation import parse, step
 from bindmatrix.observe.recordings import Observation, Outcomes
 from bindmatrix.oracle.oracle import Edge, Oracle
-from bindmatrix.outcomes import Expected, Receivers, alike, alternatives, compatible
+from bindmatrix.outcomes import Expected, Receivers, alike, compatible, in_words
 from bindmatrix.rules.divergences import Divergence
 from bindmatrix.rules.divergences import apply as with_divergences
 from bindmatrix.rules.model import Model, Rule
@@ -114,7 +115,7 @@ def of_expectations(sides: Sequence[Side], scenarios: Iterable[str]) -> Comparis
     for text in scenarios:
         result.compared += 1
         place, edges = _first_difference(oracles, text)
-        if place >= 0:
+        if place is not None:
             key = tuple(edge.rules for edge in edges)
             groups.add(key, text, place, lambda edges=edges: tuple(_expected_by(edge) for edge in edges))  # type: ignore[misc]
         elif edges:
@@ -124,25 +125,22 @@ def of_expectations(sides: Sequence[Side], scenarios: Iterable[str]) -> Comparis
     return result
 
 
-def _first_difference(oracles: Sequence[Oracle], text: str) -> tuple[int, list[Edge]]:
-    """The first step that differs and the edges there; -1 where none does, with edges when one is unknown."""
+def _first_difference(oracles: Sequence[Oracle], text: str) -> tuple[int | None, list[Edge]]:
+    """The first step that differs and the edges there; None where none does, with edges when one is unknown."""
     nodes = [oracle.start for oracle in oracles]
     unknown: list[Edge] = []
     for place, word in enumerate(text.split(" ")):
         edges = []
         for oracle, node in zip(oracles, nodes, strict=True):
-            edge = node.edges.get(word)
-            edges.append(oracle.edge(node, step(word)) if edge is None else edge)
-        first = edges[0].expected
-        if any(edge.expected != first for edge in edges):
-            delivers = edges[0].delivers
-            if not all(compatible(one.expected, two.expected, delivers=delivers) for one in edges for two in edges):
+            edges.append(node.edges.get(word) or oracle.edge(node, step(word)))
+        for one, other in combinations(edges, 2):
+            mine, theirs = one.expected, other.expected
+            if mine != theirs and not compatible(mine, theirs, delivers=one.delivers):
                 return place, edges
-            unknown = unknown or [edge for edge in edges if edge.expected is None]
-        elif first is None:
-            unknown = unknown or edges
+        if None in [edge.expected for edge in edges]:
+            unknown = edges
         nodes = [edge.node for edge in edges]
-    return -1, unknown
+    return None, unknown
 
 
 def _expected_by(edge: Edge) -> SideOutcome:
@@ -168,9 +166,7 @@ def of_recordings(sides: Sequence[RecordedSide]) -> Comparison:
     result.only = {side.name: len(side.observations) - len(common) for side in sides}
     explainers = [_Explainer(side) for side in sides]
     groups = _Groups()
-    for text in sides[0].observations:
-        if text not in common:
-            continue
+    for text in common:
         result.compared += 1
         seen = [side.observations[text] for side in sides]
         place = _first_observed_difference(seen)
@@ -195,10 +191,7 @@ def _first_observed_difference(seen: Sequence[Observation]) -> int | None:
         outcomes = [{run[place] for run in sides} for sides in runs]
         if any(None in some for some in outcomes):
             continue
-        first = outcomes[0]
-        if any(not any(alike(str(one), str(other)) for one in first for other in some) for some in outcomes[1:]):
-            return place
-        if len(outcomes) > 2 and not any(alike(str(one), str(other)) for one in outcomes[1] for other in outcomes[2]):
+        if not all(any(alike(*both) for both in product(*sides)) for sides in combinations(outcomes, 2)):
             return place
     return None
 
@@ -207,45 +200,40 @@ class _Explainer:
     """Says which rule decides a step of a recorded run."""
 
     def __init__(self, side: RecordedSide) -> None:
-        self.side = side
         self.oracle = Oracle(side.model) if side.model else None
         #: the kernel with each of its known divergences, and with all of them
-        self.diverged: list[tuple[str, Oracle]] = []
+        self.diverged: list[tuple[tuple[Divergence, ...], Oracle]] = []
         if side.model and side.divergences:
-            every = [([one], one.id) for one in side.divergences]
-            every.append((list(side.divergences), ", ".join(one.id for one in side.divergences)))
-            self.diverged = [(name, Oracle(with_divergences(side.model, some))) for some, name in every]
+            every = dict.fromkeys([*[(one,) for one in side.divergences], side.divergences])
+            self.diverged = [(some, Oracle(with_divergences(side.model, some))) for some in every]
 
     def outcome(self, text: str, place: int, outcomes: Outcomes) -> SideOutcome:
         """What happened at step ``place``, and why."""
-        outcome = outcomes[place] if place < len(outcomes) else None
+        outcome = outcomes[place]
+        assert outcome is not None  # a step that was not asserted is no difference
         if self.oracle is None:
             return SideOutcome(outcome, (), "", "no expectations for this host")
         try:
             steps = parse(text).steps[: place + 1]
         except Problem as problem:
             return SideOutcome(outcome, (), "", f"not a scenario: {problem.message}")
-        if len(steps) != len(outcomes[: place + 1]):
+        if len(steps) <= place:
             return SideOutcome(outcome, (), "", f"{len(outcomes)} outcomes do not fit the steps")
-        return self._explained(steps, outcomes[: place + 1])
-
-    def _explained(self, steps: tuple[Step, ...], outcomes: Outcomes) -> SideOutcome:
-        assert self.oracle is not None
-        outcome = outcomes[-1]
-        edges = self.oracle.follow(steps, outcomes)
+        before = outcomes[: place + 1]
+        edges = self.oracle.follow(steps, before)
         last = edges[-1]
-        if len(edges) == len(steps) and (outcome is None or last.accepts(outcome)):
+        if len(edges) == len(steps) and last.accepts(outcome):
             note = "unknown to the rules" if last.expected is None else _releases(last.rules)
             return SideOutcome(outcome, tuple(rule.id for rule in last.rules), _why(last.rules), note)
-        for name, oracle in self.diverged:
-            follows = oracle.follow(steps, outcomes)
-            if len(follows) == len(steps) and (outcome is None or follows[-1].accepts(outcome)):
-                entry = next(one for one in self.side.divergences if name.startswith(one.id))
-                return SideOutcome(outcome, (name,), _why([entry.rule]), "a known divergence")
+        for some, oracle in self.diverged:
+            follows = oracle.follow(steps, before)
+            if len(follows) == len(steps) and follows[-1].accepts(outcome):
+                names = ", ".join(one.id for one in some)
+                return SideOutcome(outcome, (names,), _why([one.rule for one in some]), "a known divergence")
         ids = tuple(rule.id for rule in last.rules)
         if len(edges) < len(steps):
             return SideOutcome(
                 outcome, ids, _why(last.rules), f"an earlier step, {steps[len(edges) - 1].text}, is not as expected"
             )
-        said = " or ".join(alternatives(last.expected)) or "nothing"
+        said = in_words(last.expected, delivers=last.delivers)
         return SideOutcome(outcome, ids, _why(last.rules), f"not as expected: the rules say {said}")

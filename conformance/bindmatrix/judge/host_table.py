@@ -22,12 +22,11 @@ from itertools import chain
 from typing import Any
 
 from bindmatrix.errors import Place, Problem
-from bindmatrix.judge.prefix_cache import CUT, Segment
+from bindmatrix.judge.prefix_cache import CUT, Segment, numbers
 from bindmatrix.judge.results import Followed, Result, Results, Said, result
 from bindmatrix.judge.summary import Collector, Summary
 from bindmatrix.judge.verdicts import Judge, Verdict, VerdictKind
 from bindmatrix.observe.recordings import MOST_REPEATS, Observation, Recording
-from bindmatrix.oracle.oracle import Answer
 from bindmatrix.rules import catalog, confidence, provenance
 from bindmatrix.rules.model import Rule
 
@@ -79,9 +78,9 @@ class HostTableBuilder:
         #: numbers of two parts -> number of the result of both
         self._joined: dict[tuple[int, int], int] = {}
         self._results: list[Result | Followed] = []
-        #: what is said to the steps of each, by ``PrefixCache.answers``
+        #: what is said to the steps of each, by ``Oracle.answers``
         self._said: list[tuple[int, ...]] = []
-        #: what the numbers of ``PrefixCache.answers`` stand for
+        #: what the numbers of ``Oracle.answers`` stand for
         self._answers: list[Said] = []
         #: results that the judge made one by one -> number
         self._numbers: dict[Result, int] = {}
@@ -172,10 +171,7 @@ class HostTableBuilder:
 
     def _judged(self, observation: Observation) -> int:
         verdict = self.judge.verdict(observation)
-        answers: list[Answer] = []
-        if verdict.kind != VerdictKind.NO_VERDICT or verdict.step >= 0:
-            answers = self.judge.answers(observation)
-        said = self.judge.prefixes.said(answers)
+        said = numbers(self.judge.answers(observation))
         result = self._result(verdict, said)
         number = self._numbers.get(result)
         if number is None:
@@ -201,7 +197,7 @@ class HostTableBuilder:
     def _known_answers(self) -> list[Said]:
         """What was said so far, by number."""
         known, model = self._answers, self.judge.model
-        for answer in self.judge.prefixes.answers[len(known) :]:
+        for answer in self.judge.oracle.answers[len(known) :]:
             ids = tuple([rule.id for rule in answer.rules])
             known.append(Said(answer.expected, ids, confidence.of_rules(answer.rules, model)))
         return known
@@ -238,14 +234,13 @@ class HostTableBuilder:
 
     def _decided(self, used: Mapping[int, int]) -> Counter[tuple[Rule, ...]]:
         """How many steps each rules decided."""
-        counts = Counter(chain.from_iterable([self._said[number] for number in used]))
+        counts: Counter[int] = Counter()
         for number, count in used.items():
-            if count > 1:
-                for said in self._said[number]:
-                    counts[said] += count - 1
+            for said in self._said[number]:
+                counts[said] += count
         decided: Counter[tuple[Rule, ...]] = Counter()
         for said, count in counts.items():
-            decided[self.judge.prefixes.answers[said].rules] += count
+            decided[self.judge.oracle.answers[said].rules] += count
         return decided
 
     def _summary(self, used: Mapping[int, int], decided: Mapping[tuple[Rule, ...], int], notes: list[str]) -> Summary:

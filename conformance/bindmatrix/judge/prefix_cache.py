@@ -7,7 +7,7 @@ suffixes that were followed from there.  So most verdicts cost two look-ups inst
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from bindmatrix.errors import Problem
 from bindmatrix.notation import parse, step
@@ -32,7 +32,7 @@ class Segment:
     def __init__(self, number: int, said: tuple[int, ...], *, certain: bool) -> None:
         #: segments with the same number have the same outcomes and the same answers
         self.number = number
-        #: for each step an index of ``PrefixCache.answers``
+        #: for each step an index of ``Oracle.answers``
         self.said = said
         #: whether something is expected of every step
         self.certain = certain
@@ -86,12 +86,6 @@ class PrefixCache:
         self._prefixes: dict[tuple[object, ...], Prefix] = {}
         self._suffixes: dict[Nodes, dict[tuple[str, Outcomes], Segment | None]] = {}
         self._known: dict[int, dict[int, int]] = {}
-        #: for each number one of the answers that say the same
-        self.answers: list[Answer] = []
-        self._said: dict[Answer, int] = {}
-        self._contents: dict[tuple[object, ...], int] = {}
-        #: numbers of the answers that expect nothing
-        self._uncertain: set[int] = set()
         #: outcomes and what is said -> number
         self._numbers: dict[tuple[Outcomes, tuple[int, ...]], int] = {}
         #: what the prefixes, the suffixes and the edges of the oracles take, about
@@ -105,13 +99,11 @@ class PrefixCache:
     def forget(self) -> None:
         """Clear the cache and the memos of the oracles.  Prefixes that were returned before must not be used again.
 
-        The numbers of answers and segments stay what they are.
+        The numbers of segments stay what they are.
         """
         self.texts.clear()
         self._prefixes.clear()
         self._suffixes.clear()
-        # its keys are edges, and each leads to all that the oracle knows
-        self._said.clear()
         self._bytes = 0
         for oracle in (self.oracle, self.diverged):
             if oracle is not None:
@@ -158,13 +150,14 @@ class PrefixCache:
         followed = self._follow(start, of_text.text, outcomes) if is_scenario(of_text.text) else None
         prefix = None
         if followed is not None:
-            said, nodes = followed
+            edges, nodes = followed
+            said = numbers(edges)
             number = self._numbers.setdefault((outcomes, said), len(self._numbers))
             prefix = self._prefixes.get((number, nodes))
             if prefix is None:
                 suffixes = self._suffixes.setdefault(nodes, {})
                 known = self._known.setdefault(number, {})
-                certain = self._uncertain.isdisjoint(said)
+                certain = _certain(edges)
                 prefix = self._prefixes[number, nodes] = Prefix(number, said, nodes, suffixes, known, certain=certain)
         of_text.prefixes[outcomes] = prefix
         return prefix
@@ -178,9 +171,9 @@ class PrefixCache:
             if is_scenario(observation.scenario):
                 followed = self._follow(prefix.nodes, CUT[1:] + second, outcomes)
             if followed is not None:
-                said = followed[0]
+                said = numbers(followed[0])
                 number = self._numbers.setdefault((outcomes, said), len(self._numbers))
-                segment = Segment(number, said, certain=self._uncertain.isdisjoint(said))
+                segment = Segment(number, said, certain=_certain(followed[0]))
         elif not outcomes:
             segment = Segment(self._numbers.setdefault(((), ()), len(self._numbers)), (), certain=True)
         prefix.suffixes[second, outcomes] = segment
@@ -190,18 +183,18 @@ class PrefixCache:
         """Count one more segment: what was measured, with an edge for each of its steps."""
         self._bytes += 500 + 2 * len(text) + 300 * len(outcomes)
 
-    def _follow(self, nodes: Nodes, text: str, outcomes: Outcomes) -> tuple[tuple[int, ...], Nodes] | None:
-        """The numbers of the answers to the steps of ``text``, and the nodes after; None for an unexpected outcome."""
+    def _follow(self, nodes: Nodes, text: str, outcomes: Outcomes) -> tuple[list[Edge], Nodes] | None:
+        """The edges of the steps of ``text``, and the nodes after; None for an unexpected outcome."""
         words = text.split(" ")
         if len(words) != len(outcomes):
             return None
         node, diverged = nodes
-        answers: list[Edge] = []
+        edges: list[Edge] = []
         for word, outcome in zip(words, outcomes, strict=True):
             edge = node.edges.get(word) or self.oracle.edge(node, step(word))
             if outcome != edge.expected and outcome is not None and not edge.accepts(outcome):
                 return None
-            answers.append(edge)
+            edges.append(edge)
             node = edge.node if outcome is None else edge.after(outcome)
             if diverged is not None:
                 assert self.diverged is not None
@@ -209,23 +202,17 @@ class PrefixCache:
                 if outcome != other.expected and outcome is not None and not other.accepts(outcome):
                     return None
                 diverged = other.node if outcome is None else other.after(outcome)
-        return self.said(answers), (node, diverged)
+        return edges, (node, diverged)
 
-    def said(self, answers: Iterable[Answer]) -> tuple[int, ...]:
-        """The numbers of the answers; those that say the same have one number."""
-        try:
-            return tuple([self._said[answer] for answer in answers])
-        except KeyError:
-            return tuple(map(self._content, answers))
 
-    def _content(self, answer: Answer) -> int:
-        number = self._contents.setdefault((answer.expected, answer.rules), len(self._contents))
-        if number == len(self.answers):
-            self.answers.append(answer)
-            if answer.expected is None:
-                self._uncertain.add(number)
-        self._said[answer] = number
-        return number
+def numbers(answers: Iterable[Answer]) -> tuple[int, ...]:
+    """The indices of ``Oracle.answers`` that say what ``answers`` say."""
+    return tuple([answer.number for answer in answers])
+
+
+def _certain(edges: Sequence[Edge]) -> bool:
+    """Whether something is expected of every step."""
+    return None not in [edge.expected for edge in edges]
 
 
 def is_scenario(text: str) -> bool:

@@ -147,7 +147,7 @@ class Judge:
         for part in self.prefixes.segments():
             if part.count:
                 for number in part.said:
-                    counts[self.prefixes.answers[number].rules] += part.count
+                    counts[self.oracle.answers[number].rules] += part.count
         return counts
 
     def _conforming(self) -> int:
@@ -182,7 +182,7 @@ class Judge:
                 suffix.count += 1
                 return None
             verdict = Verdict(VerdictKind.UNKNOWN, observation)
-            answers = [self.prefixes.answers[number] for number in (*prefix.said, *suffix.said)]
+            answers = [self.oracle.answers[number] for number in (*prefix.said, *suffix.said)]
         self._rules.update([answer.rules for answer in answers])
         kind = verdict.kind
         self.counts[kind] += 1

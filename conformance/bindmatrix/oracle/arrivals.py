@@ -85,22 +85,20 @@ class Arrivals:
         rules: tuple[Rule, ...],
     ) -> list[Branch]:
         """A connection whose receiver is not known: any listener at the address, or it fails."""
-        branches = []
+        branches: list[Branch] = []
         for one in self._reordered(state, on_port(others, target)):
-            listeners = [
+            receivers = [
                 other
                 for other in on_port(one, target)
                 if other.state == "listening" and (at.form not in _IP or receives(other, at))
             ]
             if not sock.is_stream:
-                branches.append(Branch("ok", rules, self._established(one, sock, done, sock, at, number), unknown=True))
+                receivers = [sock]  # a connected datagram socket is the same whoever receives what it sends
             branches += [
-                Branch("ok", rules, self._established(one, sock, done, listener, at, number), unknown=True)
-                for listener in listeners
-                if sock.is_stream
+                Branch("ok", rules, self._established(one, sock, done, receiver, at, number)) for receiver in receivers
             ]
-            failed = put(one, sock, self.connections.failed(sock, sock.state, "dead"))
-            branches.append(Branch(ANY_ERROR, rules, failed, unknown=True))
+            # one branch that is unknown makes the step unknown
+            branches += failures([put(one, sock, self.connections.failed(sock, sock.state, "dead"))], rules)
         return branches
 
     def _reordered(self, state: State, socks: list[Sock]) -> list[State]:

@@ -19,7 +19,7 @@ class Branch(NamedTuple):
     outcome: str
     rules: tuple[Rule, ...]
     state: State
-    #: the outcome is not predicted: any other is accepted as well
+    #: the outcome is not predicted: any other is accepted as well, whatever the other branches of the step say
     unknown: bool = False
 
     def may_follow(self, outcome: str, *, delivers: bool) -> bool:

@@ -97,17 +97,21 @@ class Connections:
         return sock._replace(state=kept, connection=0, ends="")
 
     def destination(self, sock: Sock, at: Address) -> Address:
-        """The destination of a connect() of ``sock`` to ``at``: an address of the host if ``at`` is unspecified."""
+        """The destination of a connect() of ``sock`` to ``at``: an address of the host if ``at`` is unspecified.
+
+        Its form is never ``dual``: what is sent to ``::`` is IPv6.
+        """
         if sock.protocol == REMOTE:
             return address(at.text, (*self.stack.local, *HERE))
-        form = "ipv6" if at.form == "dual" else at.form
-        if at.kind != "wildcard" or form not in self.stack.unspecified:
+        if at.form == "dual":
+            at = at._replace(form="ipv6")
+        if at.kind != "wildcard" or at.form not in self.stack.unspecified:
             return at
-        if form == "ipv6" and sock.form != "mapped":
+        if at.form == "ipv6" and sock.form != "mapped":
             return address("::1", self.stack.local)
-        own = self.stack.unspecified[form] == "own" and sock.kind == "specific" and sock.form in ("ipv4", "mapped")
+        own = self.stack.unspecified[at.form] == "own" and sock.kind == "specific" and sock.form in ("ipv4", "mapped")
         value = plain(sock.v4 or sock.v6) if own else "127.0.0.1"
-        return address(value if form == "ipv4" else f"::ffff:{value}", self.stack.local)
+        return address(value if at.form == "ipv4" else f"::ffff:{value}", self.stack.local)
 
     def ends(self, sock: Sock, at: Address) -> str:
         """Both endpoints of a connection of ``sock`` to ``at`` if both use the scenario's port, otherwise ""."""

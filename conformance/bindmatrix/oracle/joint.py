@@ -61,8 +61,8 @@ class JointEvaluator:
         return self._first(section, new, lambda one: one.decide(section, call, new, state))
 
     def matching(self, rule: Rule, call: Call, new: Sock, state: State) -> list[Sock]:
-        """The existing sockets that match."""
-        return self._first("groups", new, lambda one: one.matching(rule, call, new, state))
+        """The existing sockets that match, the same for all that have ``rule``."""
+        return self._evaluators[min(self.agreeing)].matching(rule, call, new, state)
 
     def receivers(self, call: Call, destination: Sock, state: State) -> Delivery:
         """Who receives."""
@@ -74,10 +74,9 @@ class JointEvaluator:
         if groups is None:
             groups = self._groups[key] = self._grouped(*key)
         answer = asked(self._evaluators[groups[0][0]])
-        if len(groups) > 1:
-            others = [members for members in groups[1:] if asked(self._evaluators[members[0]]) != answer]
-            if others:
-                self.agreeing = self.agreeing.difference(*others)
+        for members in groups[1:]:
+            if asked(self._evaluators[members[0]]) != answer:
+                self.agreeing = self.agreeing.difference(members)
         return answer
 
     def _grouped(self, section: str, protocol: str, members: Members) -> list[list[int]]:

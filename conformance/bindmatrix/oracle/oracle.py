@@ -33,10 +33,12 @@ MOST_EDGES = 400_000
 class Answer:
     """What one step returns, and the rules that decide it."""
 
-    __slots__ = ("delivers", "expected", "rules")
+    __slots__ = ("delivers", "expected", "number", "rules")
 
-    def __init__(self, expected: Expected, rules: tuple[Rule, ...], *, delivers: bool = False) -> None:
+    def __init__(self, expected: Expected, rules: tuple[Rule, ...], number: int, *, delivers: bool = False) -> None:
         self.expected = expected
+        #: its index in ``Oracle.answers``: answers of one oracle with the same number say the same
+        self.number = number
         #: a step that asks who receives: its outcomes are classes, and ``refused`` is one of them
         self.delivers = delivers
         self.rules = rules
@@ -51,8 +53,17 @@ class Edge(Answer):
 
     __slots__ = ("branches", "node")
 
-    def __init__(self, expected: Expected, rules: tuple[Rule, ...], node: Node, branches: dict[str, Node]) -> None:
-        super().__init__(expected, rules)
+    def __init__(
+        self,
+        expected: Expected,
+        rules: tuple[Rule, ...],
+        number: int,
+        node: Node,
+        branches: dict[str, Node],
+        *,
+        delivers: bool,
+    ) -> None:
+        super().__init__(expected, rules, number, delivers=delivers)
         #: the next node when nothing was observed
         self.node = node
         #: outcome -> the next node when it was observed; empty where ``node`` is the only one
@@ -112,6 +123,9 @@ class Oracle:
         self._transitions = Transitions(self.evaluator)
         self._nodes: dict[tuple[State, ...], Node] = {}
         self._edge_count = 0
+        #: one answer of those that say the same; they outlive the memo
+        self.answers: list[Answer] = []
+        self._numbers: dict[tuple[Expected, tuple[Rule, ...]], int] = {}
         self.start = self._node((State(user=0),))
 
     def predict(self, scenario: Scenario | str) -> Prediction:
@@ -171,18 +185,21 @@ class Oracle:
         else:
             branches = [branch for state in node.states for branch in self._transitions.apply(state, step)]
         expected, rules = said(branches)
+        number = self._numbers.setdefault((expected, rules), len(self._numbers))
+        after: dict[str, Node] = {}
         if len(branches) == 1:
-            edge = Edge(expected, rules, self._node((branches[0].state,)), {})
+            reached = self._node((branches[0].state,))
         else:
-            outcomes = dict.fromkeys(branch.outcome for branch in branches if branch.outcome != ANYTHING)
-            by_outcome = {
+            reached = self._node_of(branches)
+            after = {
                 one: self._node_of([branch for branch in branches if branch.may_follow(one, delivers=step.delivers)])
-                for one in outcomes
+                for one in dict.fromkeys(branch.outcome for branch in branches if branch.outcome != ANYTHING)
             }
-            node = self._node_of(branches)
-            tells = any(one is not node for one in by_outcome.values())
-            edge = Edge(expected, rules, node, by_outcome if tells else {})
-        edge.delivers = step.delivers
+            if all(one is reached for one in after.values()):
+                after = {}
+        edge = Edge(expected, rules, number, reached, after, delivers=step.delivers)
+        if number == len(self.answers):
+            self.answers.append(Answer(expected, rules, number, delivers=step.delivers))
         return edge
 
     def _node_of(self, branches: list[Branch]) -> Node:

@@ -58,7 +58,7 @@ class Transitions:
     def apply(self, state: State, step: Step) -> list[Branch]:
         """The possible results of ``step`` in ``state``."""
         sock = find(state, step.what if step.kind == "accept" else step.socket)
-        if step.socket and step.kind not in ("socket", "accept") and sock is None:
+        if step.socket and step.kind != "socket" and sock is None:
             return [Branch("EBADF", API["closed"], state)]
         if step.kind not in ("socket", "user", "wait"):
             why = reason(state)
@@ -82,8 +82,7 @@ class Transitions:
             sock = sock._replace(socket=kind.protocol, ports=kind.protocol if ports == "own" else "")
             rules = self.decide("socket", Call("socket", state.user), sock, state)
             if kind.protocol not in self.stack.sockets and not any(rule.action == REFUSE for rule in rules):
-                undescribed = lost(state, "kind", made=step.socket)
-                return [Branch("ok", API["kind"], undescribed, unknown=True), *failures([state], API["kind"])]
+                return not_described(lost(state, "kind", made=step.socket), state, rules=API["kind"])
             return self._branches(rules or API["plain"], [state], with_socks(state, (*state.socks, sock)))
         return [Branch("ok", API["plain"], with_socks(state, (*state.socks, sock)))]
 
@@ -160,10 +159,9 @@ class Transitions:
         at = self.connections.destination(sock, asked)
         if sock.protocol == REMOTE:
             return self._connected(state, step, at, Call("connect", state.user, fits=_fits(sock, at)), (), set())
-        destination = "ipv6" if at.form == "dual" else at.form
         both = self.connections.ends(sock, at)
         again = sock.port == SCENARIO_PORT and (sock.form, sock.v4, sock.v6) == (at.form, at.value, None)
-        call = Call("connect", state.user, fits=_fits(sock, at), again=again, destination=destination, ends=both)
+        call = Call("connect", state.user, fits=_fits(sock, at), again=again, destination=at.form, ends=both)
         call = call._replace(destination_kind=asked.kind)
         rules = self.decide("connect", call, sock, state)
         if _loses(rules) and rules[0].action != ALLOW:
@@ -174,7 +172,7 @@ class Transitions:
             rules,
             state,
             autobound=lambda: _autobound(state, sock),
-            tried=lambda: put(state, sock, sock._replace(tried="ipv6" if destination == "ipv6" else "ipv4")),
+            tried=lambda: put(state, sock, sock._replace(tried="ipv6" if at.form == "ipv6" else "ipv4")),
             lost=lambda: lost(state, "lost"),
         )
         if _fails(rules):
@@ -233,9 +231,7 @@ class Transitions:
         return [Branch("ok", API["plain"], done)]
 
     def _accept(self, state: State, step: Step) -> list[Branch]:
-        listener = find(state, step.what)
-        if listener is None:
-            return [Branch("EBADF", API["closed"], state)]
+        listener = get(state, step.what)
         if listener.state != "listening":
             rules = self.decide("accept", Call("accept", state.user), listener, state)
             return self._branches(rules, [state], lost(state, made=step.socket))

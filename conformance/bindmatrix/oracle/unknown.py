@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from bindmatrix.notation import Step
 from bindmatrix.oracle.branches import ANYTHING, API, Branch
 from bindmatrix.outcomes import ANY_ERROR
-from bindmatrix.rules.model import CallRule
+from bindmatrix.rules.model import Rule
 from bindmatrix.rules.sockets import Sock, State
 
 
@@ -41,11 +41,11 @@ def beside(state: State, step: Step, why: str) -> list[Branch]:
     return [Branch(ANYTHING, API[why], after, unknown=True)]
 
 
-def not_described(done: State, *failed: State) -> list[Branch]:
+def not_described(done: State, *failed: State, rules: tuple[Rule, ...] = API["unknown"]) -> list[Branch]:
     """A call that no rule describes: it succeeds with ``done``, or fails with one of ``failed``."""
-    return [Branch("ok", API["unknown"], done, unknown=True), *failures(failed)]
+    return [Branch("ok", rules, done, unknown=True), *failures(failed, rules)]
 
 
-def failures(states: Iterable[State], rules: tuple[CallRule, ...] = API["unknown"]) -> list[Branch]:
+def failures(states: Iterable[State], rules: tuple[Rule, ...] = API["unknown"]) -> list[Branch]:
     """The failing branches of a call whose error is not known; each leaves one of ``states``."""
     return [Branch(ANY_ERROR, rules, state, unknown=True) for state in dict.fromkeys(states)]

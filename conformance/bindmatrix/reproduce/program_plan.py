@@ -209,7 +209,6 @@ class ProgramPlan:
     def _deliveries(self) -> dict[int, tuple[str, list[str]]]:
         found = {}
         open_now: dict[str, str] = {}
-        made = [SOCKETS[step.what].type for step in self.steps if step.kind == "socket"]
         for index, step in enumerate(self.steps):
             if step.kind in ("socket", "accept"):
                 open_now[step.socket] = SOCKETS[step.what].type if step.kind == "socket" else "SOCK_STREAM"
@@ -218,8 +217,7 @@ class ProgramPlan:
             elif step.delivers:
                 if "IPPROTO_UDPLITE" in self.protocols:
                     raise Problem(Place("reproduce"), f"no program is written for {step.text!r} to UDP-Lite")
-                there = set(open_now.values()) or set(made[:1]) or {"SOCK_STREAM"}
-                stream = "SOCK_STREAM" in there and step.kind == "deliver" and not multicast(step.address)
+                stream = "SOCK_STREAM" in open_now.values() and step.kind == "deliver" and not multicast(step.address)
                 kind = "SOCK_STREAM" if stream else "SOCK_DGRAM"
                 sender = "deliver_tcp" if stream else "deliver_udp" if step.kind == "deliver" else "deliver_flow"
                 found[index] = (sender, sorted(name for name, type_ in open_now.items() if type_ == kind))
