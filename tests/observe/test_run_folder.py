@@ -15,7 +15,7 @@ from bindmatrix.cli import run as run_verb
 from bindmatrix.cli.main import OK, WRONG, main
 from bindmatrix.errors import Problem
 from bindmatrix.execute.hosts import MOST_WORKERS
-from bindmatrix.observe import recordings
+from bindmatrix.observe import recordings, run_folder
 from bindmatrix.observe.recordings import VERDICTS, Observation, header, line, read
 from bindmatrix.observe.run_folder import NAME, RunFolder, _HashedFile
 from bindmatrix.run.fleet import HostRun, run_on
@@ -117,6 +117,16 @@ def test_resume_says_what_it_could_not_read(tmp_path: Path) -> None:
     (note,) = [note for note in outcome.summary.notes if "could not be read" in note]
     assert note.startswith("1 lines of the earlier run could not be read")
     assert f"{NAME}:6" in note
+
+
+def test_resume_says_that_it_does_not_keep_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed first: "1 lines of the earlier run could not be read"."""
+    finished(tmp_path)
+    monkeypatch.setattr(run_folder, "_MOST_RESUMED", 1000)
+    results = RunFolder(tmp_path, FACTS, resume=True)
+    results.close()
+    assert results.problem.startswith("only 0 scenarios of the earlier run fit, the rest is run again: ")
+    assert results.before == []
 
 
 @pytest.mark.parametrize("batch", [1, 7, 150, 5000])

@@ -89,11 +89,16 @@ class HostTableBuilder:
         self.head, self.tail, self.result = array("I"), array("I"), array("I")
 
     @property
-    def full(self) -> bool:
-        """Whether the table takes ``MOST_BYTES``, so that nothing more can be added."""
+    def size(self) -> int:
+        """Bytes that the table takes, about."""
         parts = _PART * (len(self._heads) + len(self._tails)) + self._characters
         results = _RESULT * len(self._results) + 100 * self._outcomes
-        return _ROW * len(self._rows) + parts + results > MOST_BYTES
+        return _ROW * len(self._rows) + parts + results
+
+    @property
+    def full(self) -> bool:
+        """Whether the table takes ``MOST_BYTES``, so that nothing more can be added."""
+        return self.size > MOST_BYTES
 
     def add(self, observations: Iterable[Observation]) -> None:
         """Append a row for each observation, or settle the row that its scenario has already."""

@@ -112,6 +112,8 @@ class Recording:
         self.kit: dict[str, Any] = {}
         self.problem: Problem | None = None
         self.bad_lines = 0
+        #: whether it holds more than was read
+        self.left_off = False
         self._stream = stream
         self._line = 0
         #: end of a line, from the list of outcomes on -> the tuple; a matrix has a few dozen different ones
@@ -139,6 +141,7 @@ class Recording:
 
     def leave_off(self, why: str) -> None:
         """Record that the rest of the file is not read."""
+        self.left_off = True
         self._complain(self._line, f"{why}; what comes after this line is not read")
 
     def batches(self) -> Iterator[list[Observation]]:

@@ -77,7 +77,11 @@ class RunFolder:
             if recording.host.get(key) != host.get(key):
                 there, here = recording.host.get(key), host.get(key)
                 raise Problem(Place(str(self.folder)), f"was made on {key} {there}, this is {here}; start a new run")
-        if recording.problem is not None:
+        if recording.left_off:
+            self.problem = (
+                f"only {len(found):,} scenarios of the earlier run fit, the rest is run again: {recording.problem}"
+            )
+        elif recording.problem is not None:
             self.problem = f"{recording.bad_lines} lines of the earlier run could not be read: {recording.problem}"
         # repeats that broke off are made again
         return [one._replace(repeats=()) if None in one.repeats else one for one in found.values()]
