@@ -210,14 +210,15 @@ def test_scenarios_that_every_system_answers_alike(platform: Platform, scenario:
 
 
 @unixes
-def test_names_of_unix_sockets_are_of_a_folder_of_our_own(platform: Platform) -> None:
+def test_names_of_unix_sockets_are_of_a_folder_of_our_own(
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     text = "a=unix a.bind=/x a.listen c=unix c.connect=/x x=a.accept x.close c.read b=unix b.bind=/x"
     with running(platform) as (_, executor):
         assert executor.run(text) == [*["ok"] * 9, "EADDRINUSE"]
         assert executor.run("a=unixgram a.bind=/x deliver=/x deliver=/y") == ["ok", "ok", "a:32", "ENOENT"]
-        folder = Path(executor._folder.path)
-        assert list(folder.iterdir()) == []
-    assert not folder.exists()
+        assert list(tmp_path.iterdir()) == []  # it is there while a scenario runs
 
 
 #: kinds of socket beside those of IPv4 and IPv6
