@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bindmatrix.quoting import terminal
 
@@ -85,8 +86,13 @@ class Problems(BindmatrixError):
 
 def nearest(word: str, valid: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the valid word closest to ``word``, or an empty string."""
+    return _nearest(word.lower()[:100], tuple(valid))
+
+
+@lru_cache(maxsize=64)  # a scenario that is none is read several times
+def _nearest(word: str, valid: tuple[str, ...]) -> str:
     names = {name.lower(): name for name in valid}
-    match = difflib.get_close_matches(word.lower()[:100], list(names), n=1, cutoff=0.5)
+    match = difflib.get_close_matches(word, list(names), n=1, cutoff=0.5)
     return f"; did you mean {names[match[0]]!r}?" if match else ""
 
 
