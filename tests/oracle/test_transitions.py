@@ -128,6 +128,14 @@ def test_a_unix_socket_that_connects_to_its_own_name_is_no_client_of_another(not
     assert not_ok("gvisor", "20250429", "a=unix a.bind=/x b=unix b.bind=/y b.listen a.connect=/y") == ""
 
 
+def test_a_unix_client_may_still_get_a_name(not_ok: NotOk) -> None:
+    """Its connection takes no port, unlike that of a TCP socket.  Seen live on Linux 6.18.44."""
+    text = "a=unix a.bind=/x a.listen c=unix c.connect=/x c.bind=/y c.bind=/z"
+    assert not_ok("linux", "6.18.44", text) == "c.bind=EINVAL"
+    text = "a=tcp4 a.bind=127.0.0.1 a.listen c=tcp4 c.connect=127.0.0.1 c.bind=127.0.0.2"
+    assert not_ok("linux", "6.18.44", text) == "c.bind=EINVAL"
+
+
 def test_a_bind_to_a_dual_wildcard_that_failed_leaves_its_mark_whatever_failed_before(not_ok: NotOk) -> None:
     """gVisor's connect() then gives the port back, whoever has it.  A bind() that fails on an IPv4 wildcard leaves no
     mark."""
