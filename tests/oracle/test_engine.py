@@ -98,6 +98,33 @@ def test_memory_is_bounded_and_predictions_do_not_depend_on_it(monkeypatch: pyte
     assert 40 < max(sizes) < 40 + max(len(text.split()) for text in scenarios)
 
 
+def test_the_memo_is_cleared_when_it_has_more_edges_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the next scenario, the first time and after each time."""
+    monkeypatch.setattr(oracle, "MOST_EDGES", 2)
+    known = Oracle(catalog.expectations("linux").at("6.1"))
+    for _ in range(3):
+        known.predict("a=tcp4 a.close")
+        assert set(known.start.edges) == {"a=tcp4"}
+        known.predict("b=udp4")
+        assert set(known.start.edges) == {"a=tcp4", "b=udp4"}
+
+
+def test_answers_by_number_say_what_the_edges_say() -> None:
+    known = Oracle(catalog.expectations("linux").at("6.18.44"))
+    text = "a=udp4 a.bind=127.0.0.1 b=udp4 b.bind=127.0.0.1 deliver=127.0.0.1 c=udp4 deliver_flow=127.0.0.1"
+    edges = known.follow(parse(text).steps, [None] * len(text.split()))
+    for edge in edges:
+        answer = known.answers[edge.number]
+        mine = (edge.expected, edge.rules, edge.delivers, edge.number)
+        assert (answer.expected, answer.rules, answer.delivers, answer.number) == mine
+    assert edges[0].number == edges[2].number == edges[5].number
+    assert edges[4].number == edges[6].number
+    known.forget()
+    assert [edge.number for edge in known.follow(parse(text).steps, [None] * len(edges))] == [
+        edge.number for edge in edges
+    ]
+
+
 def test_an_edited_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder, title in (("one", "One"), ("two", "Two")):
         (tmp_path / folder).mkdir()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from bindmatrix.oracle.oracle import Oracle
 from bindmatrix.rules import catalog
-from bindmatrix.rules.model import REFUSE, CallRule
+from bindmatrix.rules.model import ALLOW, REFUSE, CallRule
 
 NotOk = Callable[[str, str, str], str]
 
@@ -113,6 +113,15 @@ def test_a_kind_of_socket_that_a_rule_refuses_need_not_be_described() -> None:
     assert Oracle(lwip).predict("a=vsock").outcomes == (None,)
     assert Oracle(model).predict("a=vsock").outcomes == ("EAFNOSUPPORT",)
     assert Oracle(model).predict("a=vsock a.close").outcomes == ("EAFNOSUPPORT", "EBADF")
+
+
+def test_a_bind_to_an_address_of_the_other_family_is_not_described_where_no_rule_refuses_it() -> None:
+    linux = catalog.expectations("linux").at("6.18.44")
+    allows = CallRule(id="any", section="bind", action=ALLOW, why="whatever the address")
+    oracle = Oracle(replace(linux, rules={**linux.rules, "bind": (allows,)}))
+    assert oracle.predict("a=tcp4 a.bind=127.0.0.1").outcomes == ("ok", "ok")
+    assert oracle.predict("a=tcp4 a.bind=::1").outcomes == ("ok", None)
+    assert oracle.predict("a=udp6 a.bind=127.0.0.1").outcomes == ("ok", None)
 
 
 def test_a_rule_of_socket_may_ask_for_the_user() -> None:
