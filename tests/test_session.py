@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from bindmatrix.errors import Problem
 from bindmatrix.judge.verdicts import VerdictKind
-from bindmatrix.observe.recordings import read
+from bindmatrix.observe.recordings import Observation, line, read
 from bindmatrix.observe.run_folder import RunFolder
 from bindmatrix.rules.model import Rule
 from bindmatrix.run.plan import Plan, lacking
@@ -136,6 +136,22 @@ def test_an_interrupted_run_is_resumed_without_running_anything_twice(tmp_path: 
     assert summary.total == 700
     assert len(kernel.ran) == 700 - 333
     assert sorted(one.scenario for one in read(tmp_path)) == sorted(texts)
+
+
+def test_what_is_not_planned_is_not_resumed(tmp_path: Path) -> None:
+    """Failed first: a file of 5 MB asked for 57,000 scenarios of up to 100 seconds, three times each."""
+    texts = QUICK.scenarios(FACTS)[:20]
+    results = RunFolder(tmp_path, FACTS)
+    foreign = "a=tcp4 wait=99999 a.bind=127.0.0.1"
+    results.write([line(Observation(foreign, ("ok", "ok", "EPERM")))])
+    results.close()
+    kernel = FakeKernel()
+    results = RunFolder(tmp_path, FACTS, resume=True)
+    summary = Session(kernel, results).run(texts)
+    results.close()
+    assert kernel.ran == texts
+    assert summary.total == len(texts)
+    assert "1 scenarios of the earlier run are not of this one: left out here" in summary.notes
 
 
 def test_a_run_that_was_killed_in_the_middle_of_a_line_is_resumed(tmp_path: Path) -> None:

@@ -76,7 +76,14 @@ class Session:
     def _observe(self, scenarios: Sequence[str]) -> None:
         done = 0
         if self.results is not None and self.results.before:
-            before = self.results.before
+            # what is not of this run would be repeated too: a file of somebody else may ask for days of waiting
+            planned = set(scenarios)
+            before = [observation for observation in self.results.before if observation.scenario in planned]
+            if foreign := len(self.results.before) - len(before):
+                self.notes = [
+                    *self.notes,
+                    f"{foreign:,} scenarios of the earlier run are not of this one: left out here",
+                ]
             self.collector.add(self.judge.judge(before))
             have = {observation.scenario for observation in before}
             scenarios = [text for text in scenarios if text not in have]
