@@ -90,6 +90,21 @@ def test_only_runs_that_the_edit_touches_are_judged_again(folder: Folder, monkey
     assert 0 < judged(folder.file, monkeypatch) < 55
 
 
+def test_a_new_name_of_a_rule_touches_no_run(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed first: every run was judged again that the rule had decided, and the last rule of bind() decides most."""
+    linted(folder.file, cached=True)
+    folder.file.write_text(GOOD.replace("demo.free", "demo.no-conflict"), encoding="utf-8")
+    assert judged(folder.file, monkeypatch) == 0
+    assert Subject(folder.file, cached=True).decided == Subject(folder.file, cached=False).decided
+    swapped = (
+        GOOD.replace("demo.free", "demo.x")
+        .replace("demo.bound-twice", "demo.free")
+        .replace("demo.x", "demo.bound-twice")
+    )
+    folder.file.write_text(swapped, encoding="utf-8")
+    assert linted(folder.file, cached=True) == linted(folder.file, cached=False)
+
+
 def test_an_edit_of_one_of_two_releases_with_the_same_rules_is_noticed(folder: Folder) -> None:
     """Failed first: both were judged by one oracle before the edit, and only the first was compared."""
     folder.record("pairs", {"a=tcp4 a.bind=127.0.0.1 b=tcp4 b.bind=127.0.0.1": ["ok"] * 3 + ["EADDRINUSE"]}, "demo-2.0")

@@ -4,7 +4,8 @@ Theory of operation.  A run is judged by walking it through two oracles, one wit
 A step depends on the rules only through the questions that it asks the evaluator.  So the first replay keeps, for each
 run, which questions were asked on its way, and for each question the answer.  After an edit every question of a section
 that changed is asked again, which takes microseconds; a run on whose way all answers are the same gets the same
-verdict.  The others are judged again.  The text of the edit is never interpreted.
+verdict.  The others are judged again.  A rule that has a new name and says what it said is the same rule.  The text of
+the edit is never interpreted.
 
 What does not go through questions makes everything start anew: the settings of the stack, the sections that there are,
 the releases that statements are about.
@@ -66,8 +67,8 @@ class Described(NamedTuple):
 
     number: int
     shape: str
-    #: section -> what its rules say
-    sections: dict[str, str]
+    #: section -> its rules
+    sections: dict[str, tuple[Content, ...]]
 
 
 class Released(NamedTuple):
@@ -183,7 +184,7 @@ def _again(
                 result.add(line.release, *replay.run(line))
             else:
                 result.skipped += 1
-    result.decided.update(chain.from_iterable([run.decided for run in kept]))
+    result.decided.update(touched.decided(kept))
     result.verdicts.update([run.verdict for run in kept])
     result.known.update([run.divergence for run in kept if run.verdict == VerdictKind.KNOWN])
     return result
@@ -222,7 +223,9 @@ class _Touched:
         self._cached = cached
         self._asked: dict[str, Asked] = {}
         #: what the rules of a section said, and say now -> question -> whether its answer changed
-        self._changed: dict[tuple[str, str], dict[int, bool]] = {}
+        self._changed: dict[tuple[tuple[Content, ...], tuple[Content, ...]], dict[int, bool]] = {}
+        #: the id of a rule now -> what it was in the first replay, of those that were renamed
+        self._former: dict[str, str] = {}
 
     @classmethod
     def since(cls, replay: Replay, cached: Cached) -> _Touched | None:
@@ -244,6 +247,7 @@ class _Touched:
                     (was.diverged, now.diverged, judge.diverged),
                 ):
                     if old and new and oracle:
+                        touched._former.update(_renamed(old, new))
                         touched._compare(old, new, oracle.model)
             except _Lost:
                 return None
@@ -259,6 +263,20 @@ class _Touched:
             for old, new in ((was.plain, now.plain), (was.diverged, now.diverged))
             if old and new
         )
+
+    def decided(self, runs: Iterable[KeptRun]) -> Iterable[str]:
+        """The ids that the rules have now which decided ``runs``."""
+        ids = chain.from_iterable([run.decided for run in runs])
+        if not self._former:
+            return ids
+        names = {former: name for name, former in self._former.items()}
+        return [names.get(one, one) for one in ids]
+
+    def _by_former_names(self, answer: KeptAnswer) -> KeptAnswer:
+        if not self._former:
+            return answer
+        effects, receivers = answer
+        return tuple([(self._former.get(name, name), effect) for name, effect in effects]), receivers
 
     def _compare(self, was: Described, now: Described, model: Model) -> None:
         """Ask the questions of the oracle ``was`` again whose section has other rules in ``model``."""
@@ -277,7 +295,7 @@ class _Touched:
             changed = self._changed.setdefault((was.sections[section], now.sections[section]), {})
             for number, place in asked.answers.get(was.number, {}).items():
                 if number not in changed:
-                    answer = _decided(evaluator, section, asked.questions[number])
+                    answer = self._by_former_names(_decided(evaluator, section, asked.questions[number]))
                     changed[number] = answer != self._answers[place]
                 if changed[number]:
                     questions.add(number)
@@ -302,6 +320,17 @@ class _Touched:
         return found
 
 
+def _renamed(was: Described, now: Described) -> dict[str, str]:
+    """The new id of each rule that says what a rule at its place said before -> that one's id, which is gone."""
+    ids, former_ids = ({name for rules in one.sections.values() for name, _ in rules} for one in (now, was))
+    return {
+        name: former
+        for section, rules in now.sections.items()
+        for (name, says), (former, said) in zip(rules, was.sections[section], strict=False)
+        if says == said and name not in former_ids and former not in ids
+    }
+
+
 def _decided(evaluator: Evaluator, section: str, question: KeptQuestion) -> KeptAnswer:
     if section == "deliver":
         delivery = evaluator.receivers(*question)
@@ -321,7 +350,7 @@ def _described(model: Model, number: int) -> Described:
     leaves = {section: sorted(words) for section, words in layout.leaves.items()}
     shape = repr((model.stack, list(model.rules), layout[:-1], leaves, model.port))
     return Described(
-        number, shape, {section: repr([content(rule) for rule in rules]) for section, rules in model.rules.items()}
+        number, shape, {section: tuple([content(rule) for rule in rules]) for section, rules in model.rules.items()}
     )
 
 
