@@ -395,6 +395,6 @@ def test_nothing_is_left_by_a_process_that_is_killed_between_scenarios() -> None
             if not process.stdout.readline():
                 pytest.skip("may not mount here")
             assert json.loads(process.stdout.readline())["outcomes"][-1] == "EADDRINUSE"
-            assert list(Path(f"/proc/{process.pid}/root/tmp").iterdir()) == []
+            assert list(Path("/proc", str(process.pid), "root", "tmp").iterdir()) == []
         finally:
             process.kill()

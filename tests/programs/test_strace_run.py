@@ -138,3 +138,11 @@ def test_the_addresses_of_proc_net() -> None:
     assert kernel_sockets._address("0100007F") == "127.0.0.1"
     assert kernel_sockets._address("00000000000000000000000001000000") == "::1"
     assert kernel_sockets._address("0000000000000000FFFF00000100007F") == "::ffff:127.0.0.1"
+
+
+def test_strace_has_time_to_write_what_it_saw(tmp_path: Path) -> None:
+    """Failed first: it was killed as soon as the program was gone, and on a loaded machine that lost every call."""
+    slow = "import sys, time; time.sleep(0.6); open(sys.argv[1], 'w').write('calls')"
+    with subprocess.Popen([sys.executable, "-c", slow, str(tmp_path / "trace")]) as process:
+        strace_run._watch(process, strace_run.TracedRun(), 0.1, 0.0)
+    assert (tmp_path / "trace").read_text() == "calls"

@@ -206,7 +206,9 @@ def _watch(process: subprocess.Popen[bytes], found: TracedRun, seconds: float, s
     finally:
         traced.look(found)
         traced.end()
-        if process.poll() is None:
+        try:
+            process.wait(_GRACE)  # strace writes what it saw when the program is gone
+        except subprocess.TimeoutExpired:
             process.kill()
 
 
