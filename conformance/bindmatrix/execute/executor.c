@@ -2127,7 +2127,7 @@ static int refused_count(void)
     return 0;
 }
 
-#define NO_PORT_LEFT "the kernel has no port left to choose: net.ipv4.ip_local_port_range is too small"
+#define NO_PORT_LEFT "the kernel has no port left to choose: its range is too small (on Linux net.ipv4.ip_local_port_range)"
 
 /* Whether the kernel has ports for as many clients as a delivery has. */
 static int chooses_ports(void)

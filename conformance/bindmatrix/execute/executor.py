@@ -123,7 +123,7 @@ BINDS = (BIND, MAPPED, NAMED)
 ADDRESSED = (BIND, MAPPED, CHOSEN, CONNECT)
 #: steps at which the kernel chooses a port for a socket that has none
 PORT_OF_KERNEL = (CHOSEN, LISTEN, CONNECT)
-#: what they get where it cannot: bind() and listen(), connect() of TCP, of UDP (EAGAIN, or nothing within the limit)
+#: what they return where it cannot: bind() and listen(), connect() of TCP, connect() of UDP (which may also hang)
 NOT_CHOSEN = ("EADDRINUSE", "EADDRNOTAVAIL", "EAGAIN", "timeout")
 VERBS = {"bind": BIND, "listen": LISTEN, "connect": CONNECT, "read": READ, "close": CLOSE, "join": JOIN}
 GLOBALS = {"user": USER, "wait": WAIT, "deliver": DELIVER, "deliver_flow": FLOW}
@@ -1648,9 +1648,9 @@ def _ready(readers: List[socket], writers: List[socket], seconds: float) -> List
     return [descriptor for descriptor, _ in poller.poll(int(seconds * 1000) + 1)]
 
 
-#: what a client gets whose port the kernel should choose and cannot: TCP, UDP
-_NOT_CHOSEN = (errno.EADDRNOTAVAIL, errno.EAGAIN)
-_NO_PORT_LEFT = "the kernel has no port left to choose: net.ipv4.ip_local_port_range is too small"
+#: what connect() of a client gets where the kernel cannot choose its port: TCP, UDP
+_NO_CLIENT_PORT = (errno.EADDRNOTAVAIL, errno.EAGAIN)
+_NO_PORT_LEFT = "the kernel has no port left to choose: its range is too small (on Linux net.ipv4.ip_local_port_range)"
 
 
 def _chooses_ports() -> bool:
@@ -1687,7 +1687,7 @@ class _Tally:
         self.others: Dict[str, int] = {}
 
     def fail(self, number: int) -> None:
-        if number in _NOT_CHOSEN and not _chooses_ports():  # EAGAIN of a Unix socket: its queue is full
+        if number in _NO_CLIENT_PORT and not _chooses_ports():  # EAGAIN of a Unix socket: its queue is full
             raise NoVerdict(_NO_PORT_LEFT)
         self.add("refused" if number == errno.ECONNREFUSED else _error_name(number), 1)
 
