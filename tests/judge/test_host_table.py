@@ -112,19 +112,9 @@ def test_repeats_add_up_to_the_limit() -> None:
 # -- what a table takes
 
 
-def size(made: HostTableBuilder, monkeypatch: pytest.MonkeyPatch) -> int:
-    """The smallest limit that the table does not exceed."""
-    low, high = 0, 10_000_000
-    while low < high:
-        middle = (low + high) // 2
-        monkeypatch.setattr(host_table, "MOST_BYTES", middle)
-        low, high = (middle + 1, high) if made.full else (low, middle)
-    return low
-
-
-def test_a_table_counts_rows_parts_results_and_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_counts_rows_parts_results_and_repeats() -> None:
     row, part, result, outcome = 180, 180, 1500, 100
-    assert size(builder(), monkeypatch) == 0
+    assert builder().size == 0
     first = "a=tcp4 a.bind=127.0.0.1"
     observations = [
         Observation(f"{first} b=tcp4", ("ok",) * 3),
@@ -137,7 +127,7 @@ def test_a_table_counts_rows_parts_results_and_repeats(monkeypatch: pytest.Monke
         # the first result with another first part
         Observation("a=tcp4 a.bind=127.0.0.2 b=tcp4", ("ok",) * 3),
     ]
-    sizes = [size(builder(observations[:count]), monkeypatch) for count in range(6)]
+    sizes = [builder(observations[:count]).size for count in range(6)]
     assert [after - before for before, after in pairwise(sizes)] == [
         row + 2 * part + len(first) + len("tcp4") + result + 3 * outcome,
         row + part + len("udp4"),
@@ -145,6 +135,13 @@ def test_a_table_counts_rows_parts_results_and_repeats(monkeypatch: pytest.Monke
         row + part + len("tcp6") + result + 3 * 3 * outcome,
         row + part + len(first),
     ]
+
+
+def test_a_table_is_full_when_it_takes_more_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = builder([Observation("a=tcp4", ("ok",))])
+    for limit, full in ((made.size, False), (made.size - 1, True)):
+        monkeypatch.setattr(host_table, "MOST_BYTES", limit)
+        assert made.full is full
 
 
 # -- the summary
