@@ -151,7 +151,7 @@ def test_what_is_not_planned_is_not_resumed(tmp_path: Path) -> None:
     results.close()
     assert kernel.ran == texts
     assert summary.total == len(texts)
-    assert "1 scenarios of the earlier run are not of this one: left out here" in summary.notes
+    assert "left out 1 of the earlier run's scenarios: this run's options do not ask for them" in summary.notes
 
 
 def test_a_run_that_was_killed_in_the_middle_of_a_line_is_resumed(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ Theory of operation.  A run is judged by walking it through two oracles, one wit
 A step depends on the rules only through the questions that it asks the evaluator.  So the first replay keeps, for each
 run, which questions were asked on its way, and for each question the answer.  After an edit every question of a section
 that changed is asked again, which takes microseconds; a run on whose way all answers are the same gets the same
-verdict.  The others are judged again.  A rule that has a new name and says what it said is the same rule.  The text of
-the edit is never interpreted.
+verdict.  The others are judged again.  A rule of which only the id changed counts as the same rule.  The text of the
+edit is never interpreted.
 
 What does not go through questions makes everything start anew: the settings of the stack, the sections that there are,
 the releases that statements are about.
@@ -224,7 +224,7 @@ class _Touched:
         self._asked: dict[str, Asked] = {}
         #: what the rules of a section said, and say now -> question -> whether its answer changed
         self._changed: dict[tuple[tuple[Content, ...], tuple[Content, ...]], dict[int, bool]] = {}
-        #: the id of a rule now -> what it was in the first replay, of those that were renamed
+        #: of the rules that were renamed since the first replay: new id -> old id
         self._former: dict[str, str] = {}
 
     @classmethod
@@ -265,7 +265,7 @@ class _Touched:
         )
 
     def decided(self, runs: Iterable[KeptRun]) -> Iterable[str]:
-        """The ids that the rules have now which decided ``runs``."""
+        """The rules that decided ``runs``, by their ids of now."""
         ids = chain.from_iterable([run.decided for run in runs])
         if not self._former:
             return ids
@@ -321,7 +321,7 @@ class _Touched:
 
 
 def _renamed(was: Described, now: Described) -> dict[str, str]:
-    """The new id of each rule that says what a rule at its place said before -> that one's id, which is gone."""
+    """New id -> old id of the rules of which only the id changed: the place and the content are the same."""
     ids, former_ids = ({name for rules in one.sections.values() for name, _ in rules} for one in (now, was))
     return {
         name: former

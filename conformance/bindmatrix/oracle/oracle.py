@@ -37,7 +37,7 @@ class Answer:
 
     def __init__(self, expected: Expected, rules: tuple[Rule, ...], number: int, *, delivers: bool = False) -> None:
         self.expected = expected
-        #: its index in ``Oracle.answers``: answers of one oracle with the same number say the same
+        #: its index in ``Oracle.answers``: answers with one number have the same ``expected`` and the same ``rules``
         self.number = number
         #: a step that asks who receives: its outcomes are classes, and ``refused`` is one of them
         self.delivers = delivers
@@ -123,7 +123,7 @@ class Oracle:
         self._transitions = Transitions(self.evaluator)
         self._nodes: dict[tuple[State, ...], Node] = {}
         self._edge_count = 0
-        #: one answer of those that say the same; they outlive the memo
+        #: one answer for each number; they outlive the memo
         self.answers: list[Answer] = []
         self._numbers: dict[tuple[Expected, tuple[Rule, ...]], int] = {}
         self.start = self._node((State(user=0),))

@@ -79,11 +79,9 @@ class Session:
             # what is not of this run would be repeated too: a file of somebody else may ask for days of waiting
             planned = set(scenarios)
             before = [observation for observation in self.results.before if observation.scenario in planned]
-            if foreign := len(self.results.before) - len(before):
-                self.notes = [
-                    *self.notes,
-                    f"{foreign:,} scenarios of the earlier run are not of this one: left out here",
-                ]
+            if left_out := len(self.results.before) - len(before):
+                why = "this run's options do not ask for them"
+                self.notes = [*self.notes, f"left out {left_out:,} of the earlier run's scenarios: {why}"]
             self.collector.add(self.judge.judge(before))
             have = {observation.scenario for observation in before}
             scenarios = [text for text in scenarios if text not in have]
