@@ -379,9 +379,22 @@ def test_one_line_says_why_it_cannot_run(
     assert err.count("\n") == 1
 
 
+DEAD = "import os, socket; socket.socket(socket.AF_UNIX).bind('/tmp/bindmatrix-unix-dead/x')"
+OTHERS = f"""
+mount -t tmpfs none /tmp || exit
+cd /tmp
+mkdir bindmatrix-results bindmatrix-unix-dead bindmatrix-unix-mine bindmatrix-unix-young
+touch bindmatrix-results/x bindmatrix-unix-mine/x
+{sys.executable} -c "{DEAD}"
+touch -d "2 hours ago" bindmatrix-results bindmatrix-unix-dead bindmatrix-unix-mine
+exec "$@"
+"""
+
+
 def test_nothing_is_left_by_a_process_that_is_killed_between_scenarios() -> None:
-    """Failed first: where no file system may be mounted, the folder for the names of Unix sockets stayed in /tmp."""
-    command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /tmp && exec "$@"', "sh"]
+    """Failed first: where no file system may be mounted, the folder for the names of Unix sockets stayed in /tmp, and
+    the files of any other folder /tmp/bindmatrix-... were deleted."""
+    command = ["unshare", "--mount", "sh", "-c", OTHERS, "sh"]
     command += ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
     command += [str(c_executor.program()), "--namespace", "none"]
     if shutil.which("unshare") is None or shutil.which("setpriv") is None:
@@ -395,6 +408,13 @@ def test_nothing_is_left_by_a_process_that_is_killed_between_scenarios() -> None
             if not process.stdout.readline():
                 pytest.skip("may not mount here")
             assert json.loads(process.stdout.readline())["outcomes"][-1] == "EADDRINUSE"
-            assert list(Path("/proc", str(process.pid), "root", "tmp").iterdir()) == []
+            left = Path("/proc", str(process.pid), "root", "tmp")
+            found = {str(path.relative_to(left)) for path in left.rglob("*") if not path.is_dir()}
+            assert found == {"bindmatrix-results/x", "bindmatrix-unix-mine/x"}
+            assert {path.name for path in left.iterdir()} == {
+                "bindmatrix-results",
+                "bindmatrix-unix-mine",
+                "bindmatrix-unix-young",
+            }
         finally:
             process.kill()

@@ -1383,6 +1383,7 @@ static struct {
 
 static void clear_folder(int descriptor)
 {
+    struct stat found;
     int readable = openat(descriptor, ".", O_RDONLY); /* fsmount() opens with O_PATH */
     DIR *listing = readable < 0 ? NULL : fdopendir(readable);
     struct dirent *entry;
@@ -1392,7 +1393,7 @@ static void clear_folder(int descriptor)
         return;
     }
     while ((entry = readdir(listing)) != NULL)
-        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+        if (!fstatat(descriptor, entry->d_name, &found, AT_SYMLINK_NOFOLLOW) && S_ISSOCK(found.st_mode))
             unlinkat(descriptor, entry->d_name, 0);
     closedir(listing);
 }
@@ -1419,16 +1420,19 @@ static int unmounted_folder(void)
 /* Remove a folder of this user that no executor holds.
  *
  * Anybody may put a folder of that name among the temporary files, and exchange it at any time.  So only a folder that
- * belongs to us counts, its files are removed through its descriptor, and what is no file stays.  The sticky bit of the
- * parent keeps others from exchanging our own. */
+ * belongs to us counts, and only sockets are removed from it, through its descriptor.  The sticky bit of the parent
+ * keeps others from exchanging our own.  A folder younger than a minute may belong to an executor that is about to lock
+ * it. */
 static void sweep_folder(const char *path)
 {
+    enum { AGE = 60 };
     int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     struct stat found;
 
     if (descriptor < 0)
         return;
-    if (!fstat(descriptor, &found) && found.st_uid == geteuid() && !flock(descriptor, LOCK_EX | LOCK_NB)) {
+    if (!fstat(descriptor, &found) && found.st_uid == geteuid() && found.st_mtime < time(NULL) - AGE &&
+        !flock(descriptor, LOCK_EX | LOCK_NB)) {
         clear_folder(descriptor);
         rmdir(path);
     }
@@ -1437,7 +1441,7 @@ static void sweep_folder(const char *path)
 
 static int locked_folder(void)
 {
-    static const char PARENT[] = "/tmp", PREFIX[] = "bindmatrix-"; /* short: sun_path holds about 100 bytes */
+    static const char PARENT[] = "/tmp", PREFIX[] = "bindmatrix-unix-"; /* short: sun_path holds about 100 bytes */
     static int swept;
     DIR *listing = swept ? NULL : opendir(PARENT);
     struct dirent *entry;

@@ -31,6 +31,7 @@ import json
 import os
 import re
 import select
+import stat
 import struct
 import sys
 import time
@@ -724,12 +725,14 @@ class Folder:
 
     On Linux it is a file system that is mounted nowhere (fsopen(2), since 5.2) and ends with this process, however
     that ends.  Elsewhere, or where that is not allowed, it is one among the temporary files for each scenario, under a
-    lock.  A process that is killed in such a scenario leaves it there; the next that needs one removes those that
-    nobody holds any more.
+    lock.  A process that is killed in such a scenario leaves it there; after a minute the next that needs one removes
+    it.
     """
 
     FSOPEN, FSCONFIG, FSMOUNT, NEWNS = 430, 431, 432, 0x20000
-    PREFIX = "bindmatrix-"
+    PREFIX = "bindmatrix-unix-"  # short: the names of Unix sockets are limited to about 100 bytes
+    #: seconds: a younger folder may belong to an executor that is about to lock it
+    AGE = 60
     _swept = False
 
     def __init__(self, own_users: bool) -> None:
@@ -775,8 +778,8 @@ class Folder:
         """Remove a folder of this user that no executor holds.
 
         Anybody may put a folder of that name among the temporary files, and exchange it at any time.  So only a folder
-        that belongs to us counts, its files are removed through its descriptor, never by path, and what is no file
-        stays.  The sticky bit of the parent keeps others from exchanging our own.
+        that belongs to us counts, and only sockets are removed from it, through its descriptor, never by path.  The
+        sticky bit of the parent keeps others from exchanging our own.
         """
         import fcntl
 
@@ -785,10 +788,12 @@ class Folder:
         except OSError:
             return
         try:
-            if os.fstat(descriptor).st_uid == os.geteuid():
+            found = os.fstat(descriptor)
+            if found.st_uid == os.geteuid() and found.st_mtime < time.time() - Folder.AGE:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 for name in os.listdir(descriptor):
-                    os.unlink(name, dir_fd=descriptor)
+                    if stat.S_ISSOCK(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                        os.unlink(name, dir_fd=descriptor)
                 os.rmdir(path)
         except OSError:
             pass  # an executor holds it, or it holds what is not ours
