@@ -114,6 +114,18 @@ def test_facts_beside_win(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert json.loads(capsys.readouterr().out)[0]["release"] == "6.1.150"
 
 
+def test_whose_release_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Failed first: an option was blamed that nobody gave and that `collect` does not have."""
+    folder = results(tmp_path / "all" / "observations-a", predicted("linux", "6.18.44", [CLASSIC]), release="six")
+    _, err = collect(str(tmp_path / "all"), "--out", str(tmp_path / "out"), capsys=capsys)
+    assert err[0].startswith("a: the host's release: expected a release such as '6.12.43', got 'six'")
+    (file,) = folder.glob("*.gz")
+    assert main(["judge", str(file)]) == 2
+    assert capsys.readouterr().err.startswith(f"{file}: the host's release: expected a release")
+    assert main(["judge", str(file), "--release", "seven"]) == 2
+    assert capsys.readouterr().err.startswith("--release: expected a release")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="a folder that is a file")
 def test_out_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results(tmp_path / "all" / "observations-a", predicted("linux", "6.18.44", [CLASSIC]))

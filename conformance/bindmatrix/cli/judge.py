@@ -80,7 +80,7 @@ def _collector(recording: recordings.Recording, os: str, release: str) -> Collec
         host["os"] = os
     if release:
         host["release"] = release
-    expectations, version = catalog.of_host(host)
+    expectations, version = catalog.of_host(host, "--release" if release else f"{recording.name}: the host's release")
     return Collector(
         Judge(catalog.model_of_host(expectations, version, host), divergences.of(expectations, version), host)
     )

@@ -239,7 +239,7 @@ class Judge:
         if len(steps) != len(outcomes):
             reason = f"{len(outcomes)} outcomes for {len(steps)} steps"
             return Verdict(VerdictKind.NO_VERDICT, observation, reason=reason), []
-        answers = self.answers(observation)
+        answers: list[Answer] = [*self.oracle.follow(steps, outcomes)]
         verdict = self._of_run(observation, steps, outcomes, answers)
         complete = [repeat for repeat in observation.repeats if repeat is not None and len(repeat) == len(steps)]
         for repeat in complete:

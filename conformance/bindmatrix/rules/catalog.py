@@ -90,21 +90,24 @@ def _read(path: Path, _real: Path, _changed: int, _size: int) -> Expectations:
     return load(path)
 
 
-def release_of(expectation: Expectations, release: str) -> str:
-    """``release``, or the newest that the file covers if it is empty; raises :class:`Problem` if it cannot be read."""
+def release_of(expectation: Expectations, release: str, told_by: str = "--release") -> str:
+    """``release``, or the newest that the file covers if it is empty; raises :class:`Problem` if it cannot be read.
+
+    ``told_by``: where it is written, for the message.
+    """
     if not release:
         return expectation.covers[1]
     system = expectation.of_kernel(release)
     if system and not _is_also_a_release(expectation, release):
         message = f"{release} is a release of the kernel of {expectation.title}: say --release {system}"
-        raise Problem(Place("--release"), message)
+        raise Problem(Place(told_by), message)
     try:
         releases.parse(expectation.resolve(release))
     except releases.ReleaseError as error:
         first, last = expectation.covers
         known = f"from {first} to {last}" + (f", by name {', '.join(expectation.names)}" if expectation.names else "")
         hint = nearest(release, [*expectation.names, *expectation.covers])
-        raise Problem(Place("--release"), f"{error}{hint}; {expectation.title} is described {known}") from error
+        raise Problem(Place(told_by), f"{error}{hint}; {expectation.title} is described {known}") from error
     return release
 
 
@@ -212,10 +215,13 @@ def _vendor(expectation: Expectations, release: str) -> str:
     return next((name for name, pattern in expectation.rebased.items() if pattern.search(release)), "")
 
 
-def of_host(host: Mapping[str, Any]) -> tuple[Expectations, str]:
-    """The expectations and the release for the facts of a host; raises :class:`Problem`."""
+def of_host(host: Mapping[str, Any], told_by: str = "the host's release") -> tuple[Expectations, str]:
+    """The expectations and the release for the facts of a host; raises :class:`Problem`.
+
+    ``told_by``: where the release is written, for the message.
+    """
     os = str(host.get("os") or "")
     if not os:
         raise Problem(Place("--os"), "the observations do not say which system they are from; name it with --os")
     expectation = expectations(os)
-    return expectation, release_of(expectation, _told(expectation, host)[0])
+    return expectation, release_of(expectation, _told(expectation, host)[0], told_by)
