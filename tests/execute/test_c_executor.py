@@ -379,22 +379,26 @@ def test_one_line_says_why_it_cannot_run(
     assert err.count("\n") == 1
 
 
-DEAD = "import os, socket; socket.socket(socket.AF_UNIX).bind('/tmp/bindmatrix-unix-dead/x')"
-OTHERS = f"""
+#: other folders of that name, one of them of an executor that was killed, and then an executor
+NEIGHBOURS = """
 mount -t tmpfs none /tmp || exit
 cd /tmp
-mkdir bindmatrix-results bindmatrix-unix-dead bindmatrix-unix-mine bindmatrix-unix-young
+mkdir bindmatrix-results bindmatrix-unix-mine bindmatrix-unix-new
 touch bindmatrix-results/x bindmatrix-unix-mine/x
-{sys.executable} -c "{DEAD}"
-touch -d "2 hours ago" bindmatrix-results bindmatrix-unix-dead bindmatrix-unix-mine
+echo 'a=unix a.bind=/x wait=60000' | "$@" >/dev/null 2>&1 &
+for _ in $(seq 3000); do
+    [ -S bindmatrix-unix-??????/x ] && break
+    sleep 0.01
+done
+kill -9 $!
 exec "$@"
 """
 
 
 def test_nothing_is_left_by_a_process_that_is_killed_between_scenarios() -> None:
     """Failed first: where no file system may be mounted, the folder for the names of Unix sockets stayed in /tmp, and
-    the files of any other folder /tmp/bindmatrix-... were deleted."""
-    command = ["unshare", "--mount", "sh", "-c", OTHERS, "sh"]
+    the files in any other folder called bindmatrix-... were deleted."""
+    command = ["unshare", "--mount", "sh", "-c", NEIGHBOURS, "sh"]
     command += ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
     command += [str(c_executor.program()), "--namespace", "none"]
     if shutil.which("unshare") is None or shutil.which("setpriv") is None:
@@ -414,7 +418,7 @@ def test_nothing_is_left_by_a_process_that_is_killed_between_scenarios() -> None
             assert {path.name for path in left.iterdir()} == {
                 "bindmatrix-results",
                 "bindmatrix-unix-mine",
-                "bindmatrix-unix-young",
+                "bindmatrix-unix-new",
             }
         finally:
             process.kill()

@@ -63,32 +63,30 @@ def test_a_folder_among_the_temporary_files_is_removed(temporary: Path) -> None:
 
 @unix_only
 def test_the_next_folder_removes_those_that_nobody_holds(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    held, dead, young = Folder(False), Folder(False), Folder(False)
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.bind(str(Path(dead.path, "x")))
-    Path(temporary, f"{Folder.PREFIX}is-no-folder").touch()
-    for one in (dead, young):
-        os.close(one._descriptor)  # as the kernel does when a process is killed
+    held, dead, new = Folder(False), Folder(False), Folder(False)
     for one in (held, dead):
-        os.utime(one.path, (0, 0))
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.bind(str(Path(one.path, "x")))
+    Path(temporary, f"{Folder.PREFIX}is-no-folder").touch()
+    for one in (dead, new):
+        os.close(one._descriptor)  # as the kernel does when a process is killed; a new one is not locked yet
     monkeypatch.setattr(Folder, "_swept", False)  # as in another process
     other = Folder(False)
     assert not Path(dead.path).exists()
-    assert Path(held.path).is_dir()
-    assert Path(young.path).is_dir()
+    assert Path(held.path, "x").exists()
+    assert Path(new.path).is_dir()
     for folder in (held, other):
         folder.close()
-    assert {path.name for path in temporary.iterdir()} == {f"{Folder.PREFIX}is-no-folder", Path(young.path).name}
+    assert {path.name for path in temporary.iterdir()} == {f"{Folder.PREFIX}is-no-folder", Path(new.path).name}
 
 
 @unix_only
 def test_only_sockets_in_folders_of_executors_are_removed(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Failed first: the files of another bindmatrix, and results below /tmp/bindmatrix-..., were deleted."""
+    """Failed first: the files of another bindmatrix were deleted, and results in a folder called bindmatrix-..."""
     kept = [Path(temporary, name, "x") for name in ("bindmatrix-trace-1", "bindmatrix-results", f"{Folder.PREFIX}mine")]
     for path in kept:
         path.parent.mkdir()
         path.touch()
-        os.utime(path.parent, (0, 0))
     monkeypatch.setattr(Folder, "_swept", False)
     Folder(False).close()
     assert all(path.exists() for path in kept)

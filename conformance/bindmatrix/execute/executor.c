@@ -1381,21 +1381,24 @@ static struct {
     char path[80];
 } folder;
 
-static void clear_folder(int descriptor)
+/* Remove the sockets in the folder; how many there were. */
+static int clear_folder(int descriptor)
 {
     struct stat found;
+    int sockets = 0;
     int readable = openat(descriptor, ".", O_RDONLY); /* fsmount() opens with O_PATH */
     DIR *listing = readable < 0 ? NULL : fdopendir(readable);
     struct dirent *entry;
 
     if (!listing) {
         fail(NO_VERDICT, "the names of Unix sockets cannot be removed: %s", strerror(errno));
-        return;
+        return 0;
     }
     while ((entry = readdir(listing)) != NULL)
         if (!fstatat(descriptor, entry->d_name, &found, AT_SYMLINK_NOFOLLOW) && S_ISSOCK(found.st_mode))
-            unlinkat(descriptor, entry->d_name, 0);
+            sockets += !unlinkat(descriptor, entry->d_name, 0);
     closedir(listing);
+    return sockets;
 }
 
 #ifdef __linux__
@@ -1421,21 +1424,17 @@ static int unmounted_folder(void)
  *
  * Anybody may put a folder of that name among the temporary files, and exchange it at any time.  So only a folder that
  * belongs to us counts, and only sockets are removed from it, through its descriptor.  The sticky bit of the parent
- * keeps others from exchanging our own.  A folder younger than a minute may belong to an executor that is about to lock
- * it. */
+ * keeps others from exchanging our own.  An empty one stays: an executor may have just made it, and lock it next. */
 static void sweep_folder(const char *path)
 {
-    enum { AGE = 60 };
     int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     struct stat found;
 
     if (descriptor < 0)
         return;
-    if (!fstat(descriptor, &found) && found.st_uid == geteuid() && found.st_mtime < time(NULL) - AGE &&
-        !flock(descriptor, LOCK_EX | LOCK_NB)) {
-        clear_folder(descriptor);
+    if (!fstat(descriptor, &found) && found.st_uid == geteuid() && !flock(descriptor, LOCK_EX | LOCK_NB) &&
+        clear_folder(descriptor))
         rmdir(path);
-    }
     close(descriptor);
 }
 

@@ -725,14 +725,11 @@ class Folder:
 
     On Linux it is a file system that is mounted nowhere (fsopen(2), since 5.2) and ends with this process, however
     that ends.  Elsewhere, or where that is not allowed, it is one among the temporary files for each scenario, under a
-    lock.  A process that is killed in such a scenario leaves it there; after a minute the next that needs one removes
-    it.
+    lock.  A process that is killed in such a scenario leaves it there; the next that needs one removes it.
     """
 
     FSOPEN, FSCONFIG, FSMOUNT, NEWNS = 430, 431, 432, 0x20000
     PREFIX = "bindmatrix-unix-"  # short: the names of Unix sockets are limited to about 100 bytes
-    #: seconds: a younger folder may belong to an executor that is about to lock it
-    AGE = 60
     _swept = False
 
     def __init__(self, own_users: bool) -> None:
@@ -779,7 +776,8 @@ class Folder:
 
         Anybody may put a folder of that name among the temporary files, and exchange it at any time.  So only a folder
         that belongs to us counts, and only sockets are removed from it, through its descriptor, never by path.  The
-        sticky bit of the parent keeps others from exchanging our own.
+        sticky bit of the parent keeps others from exchanging our own.  An empty one stays: an executor may have just
+        made it, and lock it next.
         """
         import fcntl
 
@@ -788,13 +786,14 @@ class Folder:
         except OSError:
             return
         try:
-            found = os.fstat(descriptor)
-            if found.st_uid == os.geteuid() and found.st_mtime < time.time() - Folder.AGE:
+            if os.fstat(descriptor).st_uid == os.geteuid():
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                for name in os.listdir(descriptor):
+                names = os.listdir(descriptor)
+                for name in names:
                     if stat.S_ISSOCK(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
                         os.unlink(name, dir_fd=descriptor)
-                os.rmdir(path)
+                if names:
+                    os.rmdir(path)
         except OSError:
             pass  # an executor holds it, or it holds what is not ours
         finally:
