@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import signal
 import zlib
 from collections.abc import Callable
@@ -181,6 +182,25 @@ def test_a_file_is_read_as_far_as_the_limit(monkeypatch: pytest.MonkeyPatch) -> 
     sizes = [len(batch) for batch in recording.batches()]
     assert 0 < sum(sizes) < 4_000
     assert "holds more than 200,000 bytes" in str(recording.problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"x\n", "x:[0-9]+: [0-9,]+ lines could not be read; .* not read \\(the first problem: x:3: not JSON"),
+        (b"\n", "x:[0-9]+: holds more than 50,000 lines; what comes after this line is not read$"),
+    ],
+)
+def test_lines_without_end_are_not_read_for_hours(text: bytes, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed first: 1 MB of gzip can hold 500 million lines of nothing."""
+    monkeypatch.setattr(recordings, "MAX_LINES", 50_000)
+    monkeypatch.setattr(recordings, "MAX_BAD_LINES", 1_000)
+    stream = io.BytesIO(gzip.compress(header(FACTS) + line(ONE) + text * 1_000_000))
+    recording = recordings.Recording(stream, "x")
+    assert list(recording) == [ONE]
+    assert recording.left_off
+    assert recording.bad_lines < 150_000
+    assert re.match(said, str(recording.problem)), recording.problem
 
 
 def test_whoever_keeps_all_observations_gets_what_fits() -> None:

@@ -44,6 +44,8 @@ VERDICTS = "verdicts.json"
 MAX_LINE = 1 << 18
 #: bytes of a recording, unpacked: twenty full runs; a gzip file can hold a thousand times its size
 MAX_BYTES = 1 << 30
+#: its lines: forty full runs; and those of them that cannot be read
+MAX_LINES, MAX_BAD_LINES = 10_000_000, 100_000
 #: bytes that the observations take, about, for whoever keeps all of them: two full runs
 MOST_HELD = 200_000_000
 _BATCH = 1 << 16
@@ -140,9 +142,11 @@ class Recording:
             yield from batch
 
     def leave_off(self, why: str) -> None:
-        """Record that the rest of the file is not read."""
+        """Record that the rest of the file is not read, which is the problem of the recording from now on."""
         self.left_off = True
-        self._complain(self._line, f"{why}; what comes after this line is not read")
+        first = f" (the first problem: {self.problem})" if self.problem else ""
+        self.bad_lines += 1
+        self.problem = Problem(Place(self.name, self._line), f"{why}; what comes after this line is not read{first}")
 
     def batches(self) -> Iterator[list[Observation]]:
         """The observations in pieces of some hundred lines; the two runs of a kit's witness are one observation."""
@@ -184,6 +188,12 @@ class Recording:
             self._line = number
             if batch:
                 yield batch
+            if self.bad_lines > MAX_BAD_LINES:
+                self.leave_off(f"{self.bad_lines:,} lines could not be read")
+                return
+            if self._line > MAX_LINES:
+                self.leave_off(f"holds more than {MAX_LINES:,} lines")
+                return
 
     def _lines(self) -> Iterator[list[str]]:
         """The lines without their ends, in pieces; what a damaged file still holds comes before the complaint."""
