@@ -174,12 +174,15 @@ def test_no_file_of_another_user_is_swept(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / f"{Folder.PREFIX}link").symlink_to(target)
     ours = tmp_path / f"{Folder.PREFIX}ours"
     ours.mkdir()
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.bind(str(ours / "x"))
+    for folder in (theirs, ours):
+        monkeypatch.chdir(folder)  # the name of a socket has to be short
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.bind("x")
     for path in sorted(tmp_path.iterdir()):
         if path.name.startswith(Folder.PREFIX):
             Folder._sweep(str(path))
     assert (theirs / "precious").exists()
+    assert (theirs / "x").exists()
     assert (target / "precious").exists()
     assert not ours.exists()
 

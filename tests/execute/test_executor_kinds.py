@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,15 +20,19 @@ root_only = pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason=
 
 
 @pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for temporary files of the test's own, and no file system without a place."""
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for temporary files of the test's own, and no file system without a place.
+
+    Not pytest's: the name of a Unix socket is limited to about 100 bytes.
+    """
 
     def refused(*_: object) -> int:
         raise OSError(1, "not permitted")
 
     monkeypatch.setattr(Folder, "_unmounted", refused)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return tmp_path
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setattr("tempfile.tempdir", folder)
+        yield Path(folder)
 
 
 @unix_only
@@ -87,6 +93,9 @@ def test_only_sockets_in_folders_of_executors_are_removed(temporary: Path, monke
     for path in kept:
         path.parent.mkdir()
         path.touch()
+    with socket.socket(socket.AF_UNIX) as sock:
+        kept.append(kept[1].with_name("socket"))
+        sock.bind(str(kept[-1]))
     monkeypatch.setattr(Folder, "_swept", False)
     Folder(False).close()
     assert all(path.exists() for path in kept)
