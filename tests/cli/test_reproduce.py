@@ -119,7 +119,7 @@ def test_every_system_has_a_report_with_rule_and_evidence(os: str) -> None:
         (["a=udp4 a.bind=::1 deliver=::1", "--expect", "ok ok b"], "'b' is no open socket of that kind"),
         ([PAIR, "--host", "nowhere.json"], "neither a file nor a system"),
         ([PAIR, "--host", "frebsd@14"], "did you mean 'freebsd'?"),
-        ([PAIR, "--host", "freebsd@x"], "--release: "),
+        ([PAIR, "--host", "freebsd@x"], "the host's release: "),
         ([PAIR, "--host", '{"os": "linux", "release": 5}'], "expected 'release' as a string, got 5"),
         ([PAIR, "--host", '{"os": "linux", "sysctls": 5}'], "expected 'sysctls' as an object"),
         ([PAIR, "--host", '{"os": '], "not JSON"),
