@@ -15,7 +15,7 @@ from pathlib import Path
 
 import bindmatrix
 import pytest
-from bindmatrix.cli.main import DEFECT, VERBS, main
+from bindmatrix.cli.main import DEFECT, VERBS, _wrapped, main
 from bindmatrix.execute.hosts import HostSpec, open_host
 from bindmatrix.rules import catalog
 
@@ -42,6 +42,7 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
     assert stopped.value.code == 0
     out, _ = lines(capsys)
     assert out[0].startswith(f"usage: bindmatrix {verb}")
+    assert [line for line in out if len(line) > 80] == []
 
 
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,6 +50,23 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     out, _ = lines(capsys)
     assert all(any(line.strip().startswith(verb) for line in out) for verb in VERBS)
+    assert [line for line in out if len(line) > 80] == []
+
+
+LONG = "python3 server.py " + "--option " * 5 + "--last"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("  name   " + "word " * 15 + "end", ["  name   " + "word " * 13 + "word", "         word end"]),
+        (f"  {LONG}  what it does", [f"  {LONG}", "      what it does"]),
+        (f"  {LONG} {LONG}", [f"  {LONG} python3", f"      {LONG[8:]}"]),
+        ("  " + "x" * 90, ["  " + "x" * 90]),
+    ],
+)
+def test_a_row_of_a_help_that_is_too_long_is_wrapped_in_its_column(line: str, shown: list[str]) -> None:
+    assert _wrapped(f"head\n{line}").split("\n") == ["head", *shown]
 
 
 @pytest.mark.parametrize(

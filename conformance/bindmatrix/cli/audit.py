@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = (
-        "bindmatrix audit [--tried-on OS] [--os OS]... [--json] PROGRAM   |   bindmatrix audit ... -- COMMAND"
+        "bindmatrix audit [--tried-on OS] [--os OS]... [--json] PROGRAM\n       bindmatrix audit ... -- COMMAND"
     )
     parser.epilog = _EPILOG + "\n".join(f"  {question}" for question in QUESTIONS)
     parser.add_argument("program", nargs=argparse.REMAINDER, metavar="PROGRAM", help="see below")

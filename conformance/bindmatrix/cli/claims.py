@@ -27,9 +27,10 @@ verdicts:
 """ + "".join(f"  {verdict:<15} {meaning}\n" for verdict, meaning in claim_check.VERDICTS.items())
 
 _JSON = """
-On another host, without this package:
-  bindmatrix claims --scenarios > claims.txt          python3 executor.py < claims.txt > there.jsonl
-  bindmatrix claims --observed there.jsonl
+For a host without this package:
+  here   bindmatrix claims --scenarios > claims.txt
+  there  python3 executor.py < claims.txt > there.jsonl
+  here   bindmatrix claims --observed there.jsonl
 
 --json prints {"host", "claims": [{"id", "says", "sources", "about", "scenarios": [{"run", "then"}], "systems": [{"os",
 "releases", "verdict", "confidence" and the "release" it is of; where it does not hold: "scenario", "step" (from 0),

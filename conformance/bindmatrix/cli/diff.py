@@ -25,8 +25,7 @@ from bindmatrix.rules.model import Model
 _EPILOG = """\
 Give two or three of one kind:
 
-  expectation files   a name or a file; of its newest release, or of the release after an @:
-                      freebsd   freebsd@13.0   expectations/macos.yaml   ./new.yaml@15
+  expectation files   names or files: freebsd (its newest release), freebsd@13.0, expectations/macos.yaml, ./new.yaml@15
   recordings          observation files, result folders, or a folder of expectations/evidence; - for standard input
 
 Expectation files are compared on the pair matrix (pairs of sockets bound, listening, connected, and what connections

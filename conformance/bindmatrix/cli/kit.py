@@ -20,9 +20,11 @@ _SECONDS = 50
 _EPILOG = """\
 The file needs nothing beside it: copy it to the machine, run it there, and bring the recording back.
 
-  bindmatrix kit --for openbsd --out kit.c          (here; kit.py: the same in Python)
-  cc kit.c && ./a.out > recording                   (there; or: python3 kit.py > recording)
-  bindmatrix contribute recording                   (here)
+  here   bindmatrix kit --for openbsd --out kit.c
+  there  cc kit.c && ./a.out > recording
+  here   bindmatrix contribute recording
+
+With kit.py as FILE it is the same in Python: python3 kit.py > recording
 
 docs/record.md goes through it.
 """

@@ -14,6 +14,7 @@ import gc
 import importlib
 import io
 import os
+import re
 import signal
 import sys
 import textwrap
@@ -61,6 +62,8 @@ VERBS: dict[str, str] = {
 #: verbs whose status says whether something diverges; for the others a closed pipe is no error
 _JUDGES = ("run", "judge", "report", "collect", "contribute", "kernels", "lint", "regenerate")
 _HELP_WIDTH = 80
+#: a row of a table in a help: indentation, first column, gap, the others
+_COLUMNS = re.compile(r"( *)(\S.*?)(?:(  +)(.*))?")
 #: seconds within which several signals count as one
 _AT_ONCE = 0.5
 #: errors of write() on standard output, which carry no file name
@@ -183,7 +186,8 @@ class OneLineParser(argparse.ArgumentParser):
     """Says in one line what is wrong with the arguments, without the usage; its help has 80 columns."""
 
     def format_help(self) -> str:
-        """The help, its prose wrapped; tables and examples, which are indented or short, stay as they are."""
+        """The help, its prose and the rows of its tables wrapped."""
+        self.description = _filled(self.description or "")
         paragraphs = (self.epilog or "").split("\n\n")
         self.epilog = "\n\n".join(map(_wrapped, paragraphs))
         return super().format_help()
@@ -195,9 +199,37 @@ class OneLineParser(argparse.ArgumentParser):
 
 def _wrapped(paragraph: str) -> str:
     lines = paragraph.split("\n")
-    if max(map(len, lines)) <= _HELP_WIDTH or any(line.startswith(" ") for line in lines):
-        return paragraph
-    return textwrap.fill(paragraph, _HELP_WIDTH, break_long_words=False, break_on_hyphens=False)
+    if any(line.startswith(" ") for line in lines):
+        return "\n".join(map(_row, lines))
+    return paragraph if max(map(len, lines)) <= _HELP_WIDTH else _filled(paragraph)
+
+
+def _row(line: str) -> str:
+    """A row of a table, or an example with what it does: the second column is wrapped below itself.
+
+    Where the first leaves no room for it, it comes below the first.
+    """
+    match = _COLUMNS.fullmatch(line)
+    if len(line) <= _HELP_WIDTH or match is None:
+        return line
+    indent, first, gap, second = match.groups("")
+    column = len(indent + first + gap)
+    if column <= _HELP_WIDTH // 2:
+        return _filled(second, indent + first + gap, " " * column)
+    margin = indent + "    "
+    return "\n".join([_filled(first, indent, margin), *([_filled(second, margin, margin)] if second else [])])
+
+
+def _filled(text: str, first: str = "", others: str = "") -> str:
+    """``text`` in lines that fit, each with its indentation."""
+    return textwrap.fill(
+        text,
+        _HELP_WIDTH,
+        initial_indent=first,
+        subsequent_indent=others,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 class _Version(argparse.Action):
@@ -214,7 +246,7 @@ def _main(arguments: list[str]) -> int:
     top = OneLineParser(
         prog="bindmatrix",
         description="What happens when sockets bind the same port, on this kernel and on others.",
-        epilog="verbs:\n" + "\n".join(f"  {verb:<10} {line}" for verb, line in VERBS.items()),
+        epilog="verbs:\n" + "\n".join(f"  {verb:<12}{line}" for verb, line in VERBS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="bindmatrix [-h] [--version] VERB ...",
     )

@@ -20,15 +20,15 @@ from bindmatrix.observe import recordings, scenario_input
 from bindmatrix.rules import catalog, divergences
 from bindmatrix.run.session import REPEATS
 
-_EPILOG = f"""\
+_EPILOG = """\
 A machine that has only Python 3.8 or later can do what 'bindmatrix run' does through pipes:
 
-  python3 executor.py < /dev/null > host.jsonl                            (there: what the host is)
-  bindmatrix scenarios --host host.jsonl > scenarios.txt                  (here)
-  python3 executor.py < scenarios.txt > observations.jsonl                (there)
-  bindmatrix scenarios --diverging observations.jsonl > again.txt         (here: each {REPEATS} times)
-  python3 executor.py < again.txt | tail -n +2 >> observations.jsonl      (there)
-  bindmatrix report observations.jsonl                                    (here)
+  there  python3 executor.py < /dev/null > host.jsonl
+  here   bindmatrix scenarios --host host.jsonl > scenarios.txt
+  there  python3 executor.py < scenarios.txt > observations.jsonl
+  here   bindmatrix scenarios --diverging observations.jsonl > again.txt
+  there  python3 executor.py < again.txt | tail -n +2 >> observations.jsonl
+  here   bindmatrix report observations.jsonl
 
 executor.py is the file conformance/bindmatrix/execute/executor.py of this package.
 

@@ -44,7 +44,7 @@ not_modelled, answers (as 'ask --json').
 def configure(parser: argparse.ArgumentParser) -> None:
     """The arguments of the verb."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.usage = "bindmatrix trace [options] -- COMMAND...   |   bindmatrix trace [options] --file FILE..."
+    parser.usage = "bindmatrix trace [options] -- COMMAND...\n       bindmatrix trace [options] --file FILE..."
     parser.epilog = _EPILOG
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="a command and its arguments")
     parser.add_argument(
