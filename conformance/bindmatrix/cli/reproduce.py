@@ -26,11 +26,11 @@ step is as expected, 1 when one is not, 2 when the set-up failed.
 Without --host the scenario is run here and this machine is the host.  With it nothing is run: the outcomes are those
 of the results folder or recording if it holds the scenario, else what the rules say of that release.  FACTS is one of
 
-  freebsd, freebsd@14.1               a system: its newest release, or that one
-  facts.json                          the facts of a host
-  '{"os": "linux", "release": "6.1"}' the same
-  results/HOST-TIME                   the results of a run
-  seen.jsonl                          a recording
+  freebsd, freebsd@14.1                a system: its newest release, or that one
+  facts.json                           the facts of a host
+  '{"os": "linux", "release": "6.1"}'  the same
+  results/HOST-TIME                    the results of a run
+  seen.jsonl                           a recording
 
 --expect takes one outcome a step: ok, the name of an error, alternatives joined by |, 'error' for any, '?' for
 anything, or a JSON list.  Without it the rules of the system decide.
