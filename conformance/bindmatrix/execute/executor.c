@@ -1184,6 +1184,7 @@ static struct {
     int round[ROUND];
     size_t round_count, turn;
     double round_tried;       /* when its ports were last seen to be free */
+    int crowded;              /* whether a port was ever found to be taken */
     struct {
         double since;
         int port;
@@ -1212,8 +1213,10 @@ static int is_free(int port)
             set_number(sock, IPPROTO_IPV6, IPV6_V6ONLY, 1);
         bound = !bind(sock, &place.ip.any, size);
         close_socket(sock);
-        if (!bound)
+        if (!bound) {
+            leased.crowded = 1;
             return 0;
+        }
     }
     return 1;
 }
@@ -1275,25 +1278,37 @@ static void fill_round(void)
     leased.round_tried = now();
 }
 
-/* A port for a scenario that leaves nothing behind; all of them are tried again once a second. */
+static void try_round_again(void)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < leased.round_count; i++)
+        if (is_free(leased.round[i]))
+            leased.round[kept++] = leased.round[i];
+    leased.round_count = kept;
+    fill_round();
+}
+
+/* A port for a scenario that leaves nothing behind.
+ *
+ * All of them are tried again once a second.  Once one was taken, each is tried before its use too: otherwise a
+ * scenario and its repeats may all meet sockets of the same neighbour. */
 static int leased_plain_port(void)
 {
-    if (leased.turn >= leased.round_count) {
-        if (now() - leased.round_tried > 1) {
-            size_t kept = 0;
-            for (size_t i = 0; i < leased.round_count; i++)
-                if (is_free(leased.round[i]))
-                    leased.round[kept++] = leased.round[i];
-            leased.round_count = kept;
-            fill_round();
+    for (int tries = 0; tries < ROUND; tries++) {
+        if (leased.turn >= leased.round_count) {
+            if (now() - leased.round_tried > 1)
+                try_round_again();
+            leased.turn = 0;
         }
-        leased.turn = 0;
-        if (!leased.round_count) {
-            fail(NO_VERDICT, "every leased port was taken by another process");
-            return 0;
-        }
+        if (!leased.round_count)
+            break;
+        int port = leased.round[leased.turn++];
+        if (!leased.crowded || is_free(port))
+            return port;
     }
-    return leased.round[leased.turn++];
+    fail(NO_VERDICT, "every leased port was taken by another process");
+    return 0;
 }
 
 /* A port that was free a moment ago and carries no TIME_WAIT of ours. */

@@ -483,6 +483,7 @@ class LeasedPorts:
         self._signs: List[socket] = []
         self._fresh: Iterator[int] = iter(())
         self._resting: List[Tuple[float, int]] = []
+        self._crowded = False  # whether a port was ever found to be taken
         self._ring = list(itertools.islice(self._candidates(), self.ROUND))
         if not self._ring:
             self.close()
@@ -491,18 +492,25 @@ class LeasedPorts:
         self._tried = time.monotonic()
 
     def plain(self) -> int:
-        """A port for a scenario that leaves nothing behind; all of them are tried again once a second."""
-        port = next(self._turn, None)
-        if port is None:
-            if time.monotonic() - self._tried > 1:
-                self._ring = [port for port in self._ring if self.free(port)]
-                self._ring += itertools.islice(self._candidates(), self.ROUND - len(self._ring))
-                self._tried = time.monotonic()
-            self._turn = iter(self._ring)
+        """A port for a scenario that leaves nothing behind.
+
+        All of them are tried again once a second.  Once one was taken, each is tried before its use too: otherwise a
+        scenario and its repeats may all meet sockets of the same neighbour.
+        """
+        for _ in range(self.ROUND):
             port = next(self._turn, None)
             if port is None:
-                raise NoVerdict("every leased port was taken by another process")
-        return port
+                if time.monotonic() - self._tried > 1:
+                    self._ring = [port for port in self._ring if self.free(port)]
+                    self._ring += itertools.islice(self._candidates(), self.ROUND - len(self._ring))
+                    self._tried = time.monotonic()
+                self._turn = iter(self._ring)
+                port = next(self._turn, None)
+            if port is None:
+                break
+            if not self._crowded or self.free(port):
+                return port
+        raise NoVerdict("every leased port was taken by another process")
 
     def _candidates(self) -> Iterator[int]:
         while True:
@@ -538,6 +546,7 @@ class LeasedPorts:
                             sock.setsockopt(IPPROTO_IPV6, V6ONLY, 1)
                         sock.bind(("", port))
                     except OSError:
+                        self._crowded = True
                         return False
         return True
 
