@@ -154,10 +154,16 @@ def test_the_user_is_restored_whatever_happens(executor: Executor, monkeypatch: 
     assert not executor._sockets
 
 
-def test_a_machine_at_its_limits_gives_no_verdict(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("crowded", [False, True])
+def test_a_machine_at_its_limits_gives_no_verdict(
+    crowded: bool, executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failed first where each port is tried before its use: the executor ended."""
+
     def refuses(*_: object) -> None:
         raise OSError(errno.EMFILE, "too many")
 
+    monkeypatch.setattr(executor._ports, "_crowded", crowded, raising=False)
     monkeypatch.setattr(module, "socket", refuses)
     with pytest.raises(NoVerdict, match="too many open files"):
         executor.run("a=tcp4 a.bind=127.0.0.1")

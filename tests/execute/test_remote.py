@@ -61,11 +61,13 @@ def alive(pid: int) -> bool:
 
 
 def children() -> list[int]:
-    return [
-        int(pid)
-        for task in Path("/proc/self/task").iterdir()
-        for pid in (task / "children").read_text(encoding="utf-8").split()
-    ]
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            found += map(int, (task / "children").read_text(encoding="utf-8").split())
+        except FileNotFoundError:  # the thread has just ended
+            continue
+    return found
 
 
 def pids(host: RemoteHost) -> list[int]:

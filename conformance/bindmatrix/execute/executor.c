@@ -1192,6 +1192,8 @@ static struct {
     size_t first_resting, resting_count;
 } leased;
 
+static const char *error_name(int number);
+
 /* Whether a socket of each kind can have the port for itself now. */
 static int is_free(int port)
 {
@@ -1204,8 +1206,10 @@ static int is_free(int port)
         if (six && !host.ipv6)
             continue;
         sock = socket(KINDS[i].family, KINDS[i].type, 0);
-        if (sock == NO_SOCKET)
+        if (sock == NO_SOCKET) {
+            error_name(last_error()); /* no verdict where the machine is at its limits */
             return 0;
+        }
 #ifdef _WIN32
         set_number(sock, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1);
 #endif

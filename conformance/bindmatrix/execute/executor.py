@@ -484,7 +484,11 @@ class LeasedPorts:
         self._fresh: Iterator[int] = iter(())
         self._resting: List[Tuple[float, int]] = []
         self._crowded = False  # whether a port was ever found to be taken
-        self._ring = list(itertools.islice(self._candidates(), self.ROUND))
+        try:
+            self._ring = list(itertools.islice(self._candidates(), self.ROUND))
+        except NoVerdict as error:
+            self.close()
+            raise OSError(errno.EMFILE, str(error)) from None
         if not self._ring:
             self.close()
             raise OSError(errno.EADDRINUSE, "every port from %d to %d is taken" % (low, high))
@@ -538,16 +542,17 @@ class LeasedPorts:
         """Whether a socket of each kind can have the port for itself now."""
         for family in self._families:
             for kind in (STREAM, DGRAM):
-                with closing(socket(family, kind)) as sock:
-                    try:
+                try:
+                    with closing(socket(family, kind)) as sock:
                         if WINDOWS:
                             sock.setsockopt(SOL_SOCKET, ~_socket.SO_REUSEADDR, 1)
                         if family == INET6:
                             sock.setsockopt(IPPROTO_IPV6, V6ONLY, 1)
                         sock.bind(("", port))
-                    except OSError:
-                        self._crowded = True
-                        return False
+                except OSError as error:
+                    _error_name(_number_of(error))  # NoVerdict where the machine is at its limits
+                    self._crowded = True
+                    return False
         return True
 
     def fresh(self, _connections: int) -> int:
