@@ -401,10 +401,14 @@ def test_nothing_is_left_by_a_process_that_is_killed_between_scenarios() -> None
     the files in any other folder called bindmatrix-... were deleted."""
     command = ["unshare", "--mount", "sh", "-c", NEIGHBOURS, "sh"]
     command += ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
-    command += [str(c_executor.program()), "--namespace", "none"]
     if shutil.which("unshare") is None or shutil.which("setpriv") is None:
         pytest.skip("needs util-linux")
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with c_executor.program().open("rb") as program:  # its folder may lie below the /tmp that is hidden
+        number = program.fileno()
+        command += [f"/proc/self/fd/{number}", "--namespace", "none"]
+        process = subprocess.Popen(command, **pipes, pass_fds=[number])
+    with process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:

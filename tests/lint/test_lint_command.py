@@ -172,9 +172,9 @@ def test_help_lists_the_checks(capsys: Capture) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["lint", "--help"])
     assert ended.value.code == 0
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())  # long lines are wrapped
     for check in checks.CHECKS:
-        assert f"  {check.name:<12} {check.description}" in out
+        assert f" {check.name} {' '.join(check.description.split())}" in out
 
 
 def test_a_copy_elsewhere_is_checked_against_the_installed_evidence(capsys: Capture, tmp_path: Path) -> None:
