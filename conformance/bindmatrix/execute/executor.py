@@ -488,7 +488,7 @@ class LeasedPorts:
             self._ring = list(itertools.islice(self._candidates(), self.ROUND))
         except NoVerdict as error:
             self.close()
-            raise OSError(errno.EMFILE, str(error)) from None
+            raise OSError(str(error)) from None
         if not self._ring:
             self.close()
             raise OSError(errno.EADDRINUSE, "every port from %d to %d is taken" % (low, high))
@@ -543,16 +543,20 @@ class LeasedPorts:
         for family in self._families:
             for kind in (STREAM, DGRAM):
                 try:
-                    with closing(socket(family, kind)) as sock:
+                    sock = socket(family, kind)
+                except OSError as error:
+                    _error_name(_number_of(error))  # NoVerdict where the machine is at its limits
+                    raise  # a sandbox refuses sockets: the port is not to blame
+                with closing(sock):
+                    try:
                         if WINDOWS:
                             sock.setsockopt(SOL_SOCKET, ~_socket.SO_REUSEADDR, 1)
                         if family == INET6:
                             sock.setsockopt(IPPROTO_IPV6, V6ONLY, 1)
                         sock.bind(("", port))
-                except OSError as error:
-                    _error_name(_number_of(error))  # NoVerdict where the machine is at its limits
-                    self._crowded = True
-                    return False
+                    except OSError:
+                        self._crowded = True
+                        return False
         return True
 
     def fresh(self, _connections: int) -> int:
